@@ -1,0 +1,169 @@
+"""The command line. The one place where errors become a line and an exit code."""
+
+import signal
+import sys
+from collections.abc import Callable
+from typing import Annotated, NoReturn
+
+import click
+import typer
+
+from colintern import log, pipeline, status
+from colintern.config import Config, load_config
+from colintern.errors import ColInternError, UserError
+from colintern.evaluation.report import write_report
+from colintern.lookup import save_images, search_run
+from colintern.run_folder import encode_stage, evaluate_stage, mine_stage, train_stage
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Train ColPali-style visual document retrievers: frozen InternVL, heads that learn.",
+)
+
+ConfigOption = Annotated[str, typer.Option("--config", help="A YAML file; see configs/.")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[A.B=C]...", help="Settings laid over the file's.")
+]
+RoundOption = Annotated[
+    int | None, typer.Option("--round", help="Default: the first round not recorded.")
+]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, path or URL.")]
+
+
+@app.command()
+def run(config: ConfigOption, overrides: Overrides = None) -> None:
+    """Run the whole loop; stages already recorded are skipped."""
+    folder = pipeline.run(load_config(config, overrides or []))
+    for line in status.table_lines(folder.path):
+        typer.echo(line)
+
+
+@app.command()
+def encode(config: ConfigOption, overrides: Overrides = None) -> None:
+    """Compute the frozen features of every dataset."""
+    with pipeline.open_session(load_config(config, overrides or [])) as session:
+        session.encode()
+
+
+@app.command()
+def train(
+    config: ConfigOption,
+    overrides: Overrides = None,
+    round_number: RoundOption = None,
+) -> None:
+    """Train the heads of one round."""
+    with pipeline.open_session(load_config(config, overrides or [])) as session:
+        number = _chosen(round_number, session, train_stage, 1)
+        session.train(number)
+
+
+@app.command()
+def mine(
+    config: ConfigOption, overrides: Overrides = None, round_number: RoundOption = None
+) -> None:
+    """Mine the hard negatives that a round (2 or later) trains on."""
+    with pipeline.open_session(load_config(config, overrides or [])) as session:
+        session.mine(_chosen(round_number, session, mine_stage, 2))
+
+
+@app.command()
+def evaluate(
+    config: ConfigOption, overrides: Overrides = None, round_number: RoundOption = None
+) -> None:
+    """Measure a round on dev and on every test set."""
+    with pipeline.open_session(load_config(config, overrides or [])) as session:
+
+        def stage_of(number: int) -> str:
+            return evaluate_stage(number, "dev")
+
+        session.evaluate(_chosen(round_number, session, stage_of, 0))
+
+
+@app.command("status")
+def show_status(run_path: Run) -> None:
+    """Show which stages are done, running or missing."""
+    for line in status.status_lines(run_path):
+        typer.echo(line)
+
+
+@app.command()
+def report(run_path: Run) -> None:
+    """Write RUN/report.html again."""
+    status.read_run(run_path)
+    typer.echo(write_report(run_path))
+
+
+@app.command()
+def search(
+    run_path: Run,
+    query: Annotated[str, typer.Argument(help="What to look for.")],
+    depth: Annotated[int, typer.Option("-k", min=1, help="How many pages.")] = 10,
+    dataset: Annotated[
+        str | None,
+        typer.Option("--dataset", help="A dataset of the run, or a folder it has never seen."),
+    ] = None,
+    save: Annotated[
+        str | None, typer.Option("--save", metavar="FOLDER", help="Write the pages' images here.")
+    ] = None,
+) -> None:
+    """Find the best pages for a query."""
+    hits = search_run(run_path, query, depth, dataset)
+    typer.echo(f"{'rank':>4}  {'score':>7}  page")
+    for hit in hits:
+        document = f"   ({hit.doc_id})" if hit.doc_id else ""
+        typer.echo(f"{hit.rank:>4}  {hit.score:>7.4f}  {hit.page_id}{document}")
+    if save:
+        for path in save_images(run_path, dataset, hits, save):
+            typer.echo(path)
+
+
+def main() -> NoReturn:
+    """Run the command line; the only place where errors are caught and printed."""
+    log.set_up()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        app(standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        _leave(error.format_message(), 2)
+    except click.UsageError as error:
+        _leave(f"error: {error.format_message()} (see colintern --help)", 2)
+    except UserError as error:
+        _leave(f"error: {_one_line(error)}", error.exit_code)
+    except ColInternError as error:
+        _leave(f"failed: {_one_line(error)}", error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        _leave("interrupted; the same command goes on from the last finished stage", INTERRUPTED)
+    sys.exit(0)
+
+
+def _chosen(
+    number: int | None, session: pipeline.Session, stage_of: Callable[[int], str], first: int
+) -> int:
+    """The round asked for, or the first that is not recorded.
+
+    Raises:
+        UserError: there is no such round.
+    """
+    session.require_encoded()
+    if number is None:
+        return session.first_unrecorded(stage_of, first)
+    if number < first:
+        raise UserError(f"--round {number}: this stage begins with round {first}")
+    return number
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _leave(message: str, code: int) -> NoReturn:
+    typer.echo(message, err=True)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

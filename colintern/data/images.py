@@ -1,0 +1,94 @@
+"""From the bytes of a page image to an RGB picture, or to the reason why not."""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+MAX_PIXELS = (
+    100_000_000  # a page of 100 megapixels is A4 at 1,100 dpi: more is a mistake or an attack
+)
+
+_ORIENTATION_TAG = 0x0112
+_SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
+
+
+class BadImageError(Exception):
+    """The reason, in a few words, why a page image cannot be used."""
+
+
+@dataclass(frozen=True)
+class ImageSize:
+    """Width and height in pixels, as a person sees the picture (EXIF rotation applied)."""
+
+    width: int
+    height: int
+
+
+def read_size(data: bytes) -> ImageSize:
+    """The size of an image from its header alone; nothing is decoded.
+
+    Raises:
+        BadImageError: empty, not an image, or larger than `MAX_PIXELS`.
+    """
+    image = _open(data)
+    width, height = image.size
+    if image.getexif().get(_ORIENTATION_TAG) in _SIDEWAYS:
+        width, height = height, width
+    return ImageSize(width, height)
+
+
+def decode(data: bytes) -> Image.Image:
+    """The picture as 8-bit RGB: EXIF rotation applied, transparency laid on white.
+
+    Pictures of 16 bits or floats are scaled to their own range; Pillow's `convert` would clip them
+    to white or black.
+
+    Raises:
+        BadImageError: empty, truncated, not an image, or larger than `MAX_PIXELS`.
+    """
+    image = _open(data)
+    try:
+        image.load()
+        return _to_rgb(ImageOps.exif_transpose(image))
+    except (OSError, ValueError, SyntaxError) as error:
+        raise BadImageError(f"damaged image ({error})") from error
+
+
+def _open(data: bytes) -> Image.Image:
+    if not data:
+        raise BadImageError("empty image")
+    try:
+        image = Image.open(io.BytesIO(data))
+    except UnidentifiedImageError as error:
+        raise BadImageError("not an image of a known format") from error
+    except Image.DecompressionBombError as error:
+        raise BadImageError(f"too large ({error})") from error
+    except (OSError, ValueError, SyntaxError) as error:
+        raise BadImageError(f"damaged image ({error})") from error
+    if image.width * image.height > MAX_PIXELS:
+        raise BadImageError(
+            f"too large ({image.width} x {image.height} pixels; the limit is {MAX_PIXELS:,})"
+        )
+    return image
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return _scaled_to_8_bits(image).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        picture = image.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(white, picture).convert("RGB")
+    return image.convert("RGB")
+
+
+def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
+    values = np.asarray(image, dtype=np.float32)
+    if image.mode == "F":
+        low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    else:
+        low, high = 0.0, 65_535.0
+    scaled = (np.nan_to_num(values) - low) / max(high - low, 1e-12) * 255.0
+    return Image.fromarray(np.clip(scaled, 0, 255).astype(np.uint8))

@@ -1,0 +1,58 @@
+"""The errors that ColIntern raises on purpose.
+
+Everything derives from `ColInternError`. A `UserError` is a mistake of the user's: its message is
+one line that names the setting or file, says what was found, and how to mend it. The command line
+prints it without a traceback and exits with 2. Any other `ColInternError` exits with 1.
+"""
+
+
+class ColInternError(Exception):
+    """Base class of every error raised on purpose."""
+
+    exit_code = 1
+
+
+class UserError(ColInternError):
+    """A mistake of the user's; one line: what was found, where, and the remedy."""
+
+    exit_code = 2
+
+
+class ConfigError(UserError):
+    """A configuration file, key or value that cannot be used."""
+
+
+class DatasetError(UserError):
+    """A dataset that is missing, incomplete or not in a known layout."""
+
+
+class BackboneError(UserError):
+    """A backbone that cannot be found or is not an InternVL checkpoint."""
+
+
+class CheckpointError(UserError):
+    """A heads checkpoint with missing, extra or mis-shaped weights."""
+
+
+class DriftError(UserError):
+    """A setting or input that would make an already recorded stage different."""
+
+
+class MissingStageError(UserError):
+    """A stage that needs another one which is not recorded yet."""
+
+
+class LeaseHeldError(UserError):
+    """Another driver is working on the same run."""
+
+
+class StorageError(UserError):
+    """A path or URL that cannot be read or written."""
+
+
+class TooManyBadPagesError(ColInternError):
+    """More pages were refused than `data.max_bad_fraction` allows."""
+
+
+class NonFiniteError(ColInternError):
+    """A loss or gradient was not finite; the heads were not changed by it."""

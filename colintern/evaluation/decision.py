@@ -1,0 +1,89 @@
+"""Whether another round is worth it: the stop rule, on dev only."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colintern.config import LoopConfig
+from colintern.evaluation.significance import Interval, paired_interval
+
+METRIC = "ndcg_at_5"
+
+
+@dataclass(frozen=True)
+class RoundDecision:
+    """One round in `loop.json`: dev nDCG@5, its gain over the round before, what follows."""
+
+    round: int
+    dev: float
+    gain: float
+    ci: tuple[float, float]
+    decision: Literal["continue", "stop"]
+    reason: str
+
+
+def decide(
+    dev_values: Sequence[NDArray[np.float64]], loop: LoopConfig, seed: int
+) -> list[RoundDecision]:
+    """The decisions of all rounds that are evaluated so far.
+
+    A round is flat when the interval of its gain over the round before does not lie above 0, or
+    the gain is below `min_gain`. The loop stops after `patience` flat rounds in a row, or at
+    `max_rounds`.
+
+    Args:
+        dev_values: nDCG@5 of every dev query, for round 0 (untrained), 1, 2, ...
+        loop: max_rounds, min_gain, confidence, patience.
+        seed: of the bootstrap.
+
+    Returns:
+        One decision for each round from 1 on, up to the first that stops.
+    """
+    decisions: list[RoundDecision] = []
+    flat_in_a_row = 0
+    for number in range(1, len(dev_values)):
+        gain = paired_interval(
+            dev_values[number], dev_values[number - 1], confidence=loop.confidence, seed=seed
+        )
+        is_flat = gain.low <= 0 or gain.mean < loop.min_gain
+        flat_in_a_row = flat_in_a_row + 1 if is_flat else 0
+        decision, reason = _decision(number, gain, is_flat, flat_in_a_row, loop)
+        decisions.append(
+            RoundDecision(
+                round=number,
+                dev=float(dev_values[number].mean()),
+                gain=gain.mean,
+                ci=(gain.low, gain.high),
+                decision=decision,
+                reason=reason,
+            )
+        )
+        if decision == "stop":
+            break
+    return decisions
+
+
+def loop_document(decisions: Sequence[RoundDecision]) -> dict[str, Any]:
+    """The content of `loop.json`; of equally good rounds the earlier one is the best."""
+    best = max(decisions, key=lambda decision: (decision.dev, -decision.round))
+    return {
+        "metric": METRIC,
+        "rounds": [{**asdict(decision), "ci": list(decision.ci)} for decision in decisions],
+        "best_round": best.round,
+    }
+
+
+def _decision(
+    number: int, gain: Interval, is_flat: bool, flat_in_a_row: int, loop: LoopConfig
+) -> tuple[Literal["continue", "stop"], str]:
+    percent = f"{100 * loop.confidence:g} %"
+    found = f"dev nDCG@5 {gain.mean:+.4f}, {percent} interval {gain.low:+.4f} to {gain.high:+.4f}"
+    judged = "no real gain" if is_flat else "a real gain"
+    if number >= loop.max_rounds:
+        return "stop", f"{judged} ({found}); loop.max_rounds={loop.max_rounds} is reached"
+    if flat_in_a_row >= loop.patience:
+        return "stop", f"{judged} ({found}) in {flat_in_a_row} round(s): loop.patience is used up"
+    return "continue", f"{judged} ({found})"

@@ -1,0 +1,1 @@
+"""The store of frozen features: planned shards, their manifest, and reading them back."""

@@ -1,0 +1,59 @@
+"""The datasets of a run: each role's view of its dataset, and the store with its features."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from colintern.config import DataConfig, DatasetConfig
+from colintern.data.canonical import CanonicalDataset
+from colintern.data.views import View, split_views, whole_view
+from colintern.features.store import FeatureStore
+
+DEV = "dev"
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Where everything of a run is read from; small, and can be sent to workers.
+
+    Attributes:
+        data: the resolved datasets.
+        seed: the run's, for the choice of dev queries.
+        stores: dataset name to the path of its feature store.
+    """
+
+    data: DataConfig
+    seed: int
+    stores: Mapping[str, str]
+
+    def train(self) -> tuple[View, FeatureStore]:
+        """The training pages and queries: all that training and mining ever see."""
+        entry = self.data.train
+        store = FeatureStore(self.stores[entry.name])
+        if self.data.dev is None:
+            return self._split(store)[0], store
+        return whole_view(entry.name, CanonicalDataset(entry.path), store.pages.ids), store
+
+    def evaluated(self, name: str) -> tuple[View, FeatureStore]:
+        """The dev set or a test set."""
+        if name == DEV and self.data.dev is None:
+            store = FeatureStore(self.stores[self.data.train.name])
+            return self._split(store)[1], store
+        entry = next(dataset for dataset in datasets(self.data) if dataset.name == name)
+        store = FeatureStore(self.stores[name])
+        return whole_view(name, CanonicalDataset(entry.path), store.pages.ids), store
+
+    def _split(self, store: FeatureStore) -> tuple[View, View]:
+        dataset = CanonicalDataset(self.data.train.path)
+        return split_views(
+            self.data.train.name, dataset, store.pages.ids, self.data.dev_fraction, self.seed
+        )
+
+
+def datasets(data: DataConfig) -> list[DatasetConfig]:
+    """Every dataset that is encoded: train, dev if it has a folder of its own, tests."""
+    return [data.train, *([data.dev] if data.dev else []), *data.eval]
+
+
+def evaluated_names(data: DataConfig) -> list[str]:
+    """What every round is measured on: dev first, then the test sets."""
+    return [DEV, *(dataset.name for dataset in data.eval)]

@@ -1,0 +1,310 @@
+"""From a dataset to a feature store: what is planned, what one worker does, what is written last.
+
+The driver plans (`plan_store`), a worker encodes one shard (`encode_shard`), the driver finishes
+(`finish_store`). Ray wraps the middle; nothing here knows of it.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from colintern import records, storage
+from colintern.config import DatasetConfig, FeaturesConfig
+from colintern.data.canonical import CanonicalDataset, PageLocation, Query, read_images
+from colintern.data.images import BadImageError, decode
+from colintern.data.inventory import PageEntry
+from colintern.errors import TooManyBadPagesError
+from colintern.features.manifest import (
+    PageRow,
+    QueryRow,
+    read_manifest,
+    write_manifest,
+)
+from colintern.features.plan import Item, PlannedShard, plan_shards
+from colintern.features.shard_file import ShardFile, write_shard
+from colintern.features.store import BAD_PAGES, MANIFEST, PAGES, QUERIES, RECORD
+from colintern.model.backbone import BackboneIdentity, FrozenBackbone
+
+_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+_BYTES_PER_NUMBER = 2
+_QUERY_TOKENS = 32  # a guess; it only decides how many queries share a shard
+
+
+@dataclass(frozen=True)
+class StoreTarget:
+    """A store to be made: of which dataset, where, and all that its features depend on."""
+
+    dataset: DatasetConfig
+    path: str
+    identity: Mapping[str, Any]
+    content_hash: str
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """What the store's record says it was made from."""
+        return {**self.identity, "dataset_content": self.content_hash}
+
+    def is_finished(self) -> bool:
+        """Whether the store holds just this dataset."""
+        record = records.read_record(storage.join(self.path, RECORD))
+        return record is not None and record.fingerprint == records.fingerprint(self.inputs)
+
+
+@dataclass(frozen=True)
+class ShardWork:
+    """One planned shard: a row of work.
+
+    Attributes:
+        folder: the store's `pages` or `queries`.
+        shard: file name and item hashes, in the order of the plan.
+        locations: where each page stands in the corpus; empty for queries.
+        batch_keys: pages with equal keys have equally many tokens and may share a model batch.
+        texts: the text of each query; empty for pages.
+    """
+
+    folder: str
+    shard: PlannedShard
+    locations: tuple[PageLocation, ...] = ()
+    batch_keys: tuple[int, ...] = ()
+    texts: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """The file that this work writes."""
+        return storage.join(self.folder, self.shard.file)
+
+    def to_json(self) -> str:
+        """The work as text, for a row of a Ray Data block."""
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_json(text: str) -> "ShardWork":
+        """The inverse of `to_json`."""
+        row = json.loads(text)
+        return ShardWork(
+            folder=row["folder"],
+            shard=PlannedShard(row["shard"]["file"], tuple(row["shard"]["items"])),
+            locations=tuple(PageLocation(**location) for location in row["locations"]),
+            batch_keys=tuple(row["batch_keys"]),
+            texts=tuple(row["texts"]),
+        )
+
+
+@dataclass(frozen=True)
+class StorePlan:
+    """All shards of a store: those of earlier corpora, and the work for the items that are new."""
+
+    target: StoreTarget
+    entries: Sequence[PageEntry]
+    queries: Sequence[Query]
+    work: Sequence[ShardWork]
+    old_shards: Mapping[str, str]
+
+    def missing(self) -> list[ShardWork]:
+        """The work that no earlier start has finished."""
+        done = {
+            path
+            for part in (PAGES, QUERIES)
+            for path in storage.list_files(storage.join(self.target.path, part), ".safetensors")
+        }
+        return [work for work in self.work if work.path not in done]
+
+
+def plan_store(
+    target: StoreTarget,
+    entries: Sequence[PageEntry],
+    backbone: BackboneIdentity,
+    features: FeaturesConfig,
+) -> StorePlan:
+    """Plan the shards of a dataset from its sorted page ids and its sorted queries.
+
+    Args:
+        target: the store.
+        entries: the inventory of the corpus.
+        backbone: how many tokens a page of some size has.
+        features: `shard_bytes`.
+    """
+    entries = sorted(entries, key=lambda entry: entry.page_id)
+    queries = CanonicalDataset(target.dataset.path).queries()
+    old_pages = _old_shards(storage.join(target.path, PAGES), PageRow)
+    old_queries = _old_shards(storage.join(target.path, QUERIES), QueryRow)
+    token_bytes = backbone.width * _BYTES_PER_NUMBER
+
+    good = {entry.sha256: entry for entry in entries if entry.bad is None}
+    tokens = {
+        sha256: backbone.num_page_tokens(entry.size.width, entry.size.height)
+        for sha256, entry in good.items()
+    }
+    page_items = (
+        Item(entry.sha256, tokens[entry.sha256] * token_bytes)
+        for entry in entries
+        if entry.bad is None and entry.sha256 not in old_pages
+    )
+    texts = {_text_hash(query): query.text for query in queries}
+    query_items = (
+        Item(sha256, _QUERY_TOKENS * token_bytes) for sha256 in texts if sha256 not in old_queries
+    )
+    page_work = [
+        ShardWork(
+            folder=storage.join(target.path, PAGES),
+            shard=shard,
+            locations=tuple(good[sha256].location for sha256 in shard.items),
+            batch_keys=tuple(tokens[sha256] for sha256 in shard.items),
+        )
+        for shard in plan_shards(page_items, features.shard_bytes, len(set(old_pages.values())))
+    ]
+    query_work = [
+        ShardWork(
+            folder=storage.join(target.path, QUERIES),
+            shard=shard,
+            texts=tuple(texts[sha256] for sha256 in shard.items),
+        )
+        for shard in plan_shards(query_items, features.shard_bytes, len(set(old_queries.values())))
+    ]
+    return StorePlan(
+        target, entries, queries, [*page_work, *query_work], {**old_pages, **old_queries}
+    )
+
+
+def encode_shard(
+    work: ShardWork, backbone: FrozenBackbone, dtype: str, batch_tokens: int
+) -> tuple[int, int]:
+    """Encode one planned shard and write it.
+
+    Returns:
+        How many items and how many tokens were written.
+    """
+    features: dict[str, Tensor] = {}
+    bad: dict[str, str] = {}
+    if work.texts:
+        encoded = backbone.encode_queries(work.texts, batch_tokens=batch_tokens)
+        features = dict(zip(work.shard.items, encoded, strict=True))
+    for places in _model_batches(work.batch_keys, batch_tokens):
+        pictures = {}
+        images = read_images([work.locations[place] for place in places])
+        for place, image in zip(places, images, strict=True):
+            try:
+                pictures[work.shard.items[place]] = decode(image)
+            except BadImageError as error:
+                bad[work.shard.items[place]] = str(error)
+        encoded = backbone.encode_pages(list(pictures.values()), batch_tokens=batch_tokens)
+        features.update(zip(pictures, encoded, strict=True))
+    features = {name: tensor.to(_DTYPES[dtype]) for name, tensor in features.items()}
+    write_shard(work.path, features, bad)
+    return len(features), sum(tensor.shape[0] for tensor in features.values())
+
+
+def check_bad_fraction(name: str, num_bad: int, num_pages: int, limit: float) -> None:
+    """Stop when too many pages of a dataset cannot be used.
+
+    Raises:
+        TooManyBadPagesError: more than `limit` of them.
+    """
+    if num_bad > limit * num_pages:
+        raise TooManyBadPagesError(
+            f"dataset {name}: {num_bad} of {num_pages} pages cannot be used, more than "
+            f"data.max_bad_fraction={limit} allows; the log names the first of them"
+        )
+
+
+def finish_store(
+    plan: StorePlan, backbone: BackboneIdentity, max_bad_fraction: float, started_at: str
+) -> dict[str, str]:
+    """Write manifests, the list of bad pages, and last the record.
+
+    Returns:
+        Page id to the reason why it has no features.
+    """
+    target = plan.target
+    located: dict[str, tuple[str, int]] = {}
+    reasons: dict[str, str] = {}
+    for folder, file in _all_shards(plan):
+        shard = ShardFile(storage.join(folder, file))
+        located.update({name: (file, tokens) for name, tokens in shard.num_tokens().items()})
+        reasons.update(shard.bad)
+    bad = {
+        entry.page_id: entry.bad or reasons.get(entry.sha256, "no features")
+        for entry in plan.entries
+        if entry.sha256 not in located
+    }
+    check_bad_fraction(target.dataset.name, len(bad), len(plan.entries), max_bad_fraction)
+
+    page_manifest = storage.join(PAGES, MANIFEST)
+    query_manifest = storage.join(QUERIES, MANIFEST)
+    page_rows = (
+        _page_row(entry, located, backbone) for entry in plan.entries if entry.page_id not in bad
+    )
+    query_rows = (
+        QueryRow(query.query_id, sha256, *located[sha256])
+        for query in plan.queries
+        if (sha256 := _text_hash(query))
+    )
+    write_manifest(storage.join(target.path, page_manifest), page_rows, PageRow)
+    write_manifest(storage.join(target.path, query_manifest), query_rows, QueryRow)
+    lines = (json.dumps({"page_id": page, "reason": why}) + "\n" for page, why in bad.items())
+    storage.write_bytes(storage.join(target.path, BAD_PAGES), "".join(lines).encode())
+    records.write_record(
+        storage.join(target.path, RECORD),
+        target.path,
+        target.inputs,
+        [page_manifest, query_manifest, BAD_PAGES],
+        started_at,
+    )
+    return bad
+
+
+def _model_batches(keys: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Places of pages with equally many tokens, about `batch_tokens` together, at least one."""
+    places = sorted(range(len(keys)), key=lambda place: (keys[place], place))
+    batch: list[int] = []
+    for place in places:
+        same = batch and keys[batch[0]] == keys[place]
+        if batch and not (same and (len(batch) + 1) * keys[place] <= batch_tokens):
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
+
+
+def _old_shards(folder: str, row_type: type[QueryRow]) -> dict[str, str]:
+    """Item hash to shard file, for what an earlier, smaller corpus has encoded."""
+    path = storage.join(folder, MANIFEST)
+    if not storage.exists(path):
+        return {}
+    return {row.sha256: row.shard for row in read_manifest(path, row_type)}
+
+
+def _all_shards(plan: StorePlan) -> set[tuple[str, str]]:
+    folders = {part: storage.join(plan.target.path, part) for part in (PAGES, QUERIES)}
+    old = {
+        (folder, row.shard)
+        for part, folder in folders.items()
+        if storage.exists(path := storage.join(folder, MANIFEST))
+        for row in read_manifest(path, PageRow if part == PAGES else QueryRow)
+    }
+    return old | {(work.folder, work.shard.file) for work in plan.work}
+
+
+def _page_row(
+    entry: PageEntry, located: Mapping[str, tuple[str, int]], backbone: BackboneIdentity
+) -> PageRow:
+    rows, columns = backbone.tile_grid(entry.size.width, entry.size.height)
+    return PageRow(
+        entry.page_id,
+        entry.sha256,
+        *located[entry.sha256],
+        doc_id=entry.doc_id,
+        width=entry.size.width,
+        height=entry.size.height,
+        tile_rows=rows,
+        tile_columns=columns,
+    )
+
+
+def _text_hash(query: Query) -> str:
+    return storage.sha256_of_bytes(query.text.encode())

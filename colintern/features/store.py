@@ -1,0 +1,82 @@
+"""A feature store, opened for reading: pages and queries by id.
+
+Layout: `{root}/{dataset}-{8 hex}/record.json`, `pages/` and `queries/`, each with
+`manifest.parquet` and immutable `shard-*.safetensors`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic
+
+import torch
+from torch import Tensor
+
+from colintern import storage
+from colintern.errors import MissingStageError
+from colintern.features.manifest import PageRow, QueryRow, Row, read_manifest
+from colintern.features.shard_file import ShardFile
+from colintern.records import fingerprint
+
+RECORD = "record.json"
+PAGES = "pages"
+QUERIES = "queries"
+MANIFEST = "manifest.parquet"
+BAD_PAGES = "bad_pages.jsonl"
+
+
+def store_path(root: str, dataset_name: str, identity: Mapping[str, Any]) -> str:
+    """Where the store of a dataset stands, for all that its features depend on."""
+    return storage.join(root, f"{dataset_name}-{fingerprint(identity)[:8]}")
+
+
+class Items(Generic[Row]):
+    """The pages or the queries of a store."""
+
+    def __init__(self, folder: str, rows: Sequence[Row]) -> None:
+        self._folder = folder
+        self._rows = {row.id: row for row in rows}
+        self._shards: dict[str, ShardFile] = {}
+
+    @property
+    def ids(self) -> list[str]:
+        """All ids, sorted by code point."""
+        return list(self._rows)
+
+    def __contains__(self, item_id: str) -> bool:
+        return item_id in self._rows
+
+    def row(self, item_id: str) -> Row:
+        """The manifest row of one item."""
+        return self._rows[item_id]
+
+    def read(self, item_ids: Sequence[str]) -> tuple[Tensor, list[int]]:
+        """Features of several items, one after the other.
+
+        Returns:
+            token_TH in the stored dtype on the CPU, and the number of tokens of each item.
+        """
+        parts = [self._read_one(self._rows[item_id]) for item_id in item_ids]
+        return torch.cat(parts), [part.shape[0] for part in parts]
+
+    def _read_one(self, row: Row) -> Tensor:
+        shard = self._shards.get(row.shard)
+        if shard is None:
+            shard = self._shards[row.shard] = ShardFile(storage.join(self._folder, row.shard))
+        return shard.read(row.sha256)
+
+
+class FeatureStore:
+    """A finished store.
+
+    Raises:
+        MissingStageError: the store has no record, that is, encoding has not finished.
+    """
+
+    def __init__(self, path: str) -> None:
+        if not storage.exists(storage.join(path, RECORD)):
+            raise MissingStageError(
+                f"{path}: is not a finished feature store; run colintern encode"
+            )
+        self.path = path
+        pages, queries = storage.join(path, PAGES), storage.join(path, QUERIES)
+        self.pages = Items(pages, read_manifest(storage.join(pages, MANIFEST), PageRow))
+        self.queries = Items(queries, read_manifest(storage.join(queries, MANIFEST), QueryRow))

@@ -1,0 +1,53 @@
+"""Two channels: aligned lines for people, JSON lines for machines.
+
+`say("train", "step %d", 3)` writes `22:13:05  train     step 3` to standard error. JSON lines are
+collected and written whole, so that a reader never meets half a record.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from colintern import storage
+
+_logger = logging.getLogger("colintern")
+_warned: set[str] = set()
+
+
+def set_up(*, quiet: bool = False) -> None:
+    """Send our lines to standard error; `quiet` keeps only warnings."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
+    _logger.handlers[:] = [handler]
+    _logger.setLevel(logging.WARNING if quiet else logging.INFO)
+    _logger.propagate = False
+
+
+def say(part: str, message: str, *values: object) -> None:
+    """One line for people: the `part` of the work it is about, then `message % values`."""
+    _logger.info("%-9s " + message.replace("\n", " "), part, *values)
+
+
+def warn_once(part: str, message: str) -> None:
+    """A warning that is shown once a process, however often it is raised."""
+    if message not in _warned:
+        _warned.add(message)
+        _logger.warning("%-9s warning: %s", part, message)
+
+
+class JsonLines:
+    """Records for machines, kept in memory and written to `path` as a whole by `save`."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._lines: list[str] = []
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Append `record`; its values must be finite JSON."""
+        self._lines.append(json.dumps(record, allow_nan=False))
+
+    def save(self) -> None:
+        """Write all records so far to storage, atomically."""
+        storage.write_bytes(self._path, "".join(line + "\n" for line in self._lines).encode())

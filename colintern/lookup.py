@@ -1,0 +1,112 @@
+"""Asking a finished run: the best pages for a query, from any corpus."""
+
+from dataclasses import dataclass
+
+from colintern import storage
+from colintern.config import Config, DatasetConfig, parse_config
+from colintern.data.canonical import CanonicalDataset, iterate_pages
+from colintern.errors import DatasetError, MissingStageError
+from colintern.features.catalog import datasets
+from colintern.features.store import FeatureStore
+from colintern.model.backbone import FrozenBackbone, read_identity
+from colintern.model.heads import load_heads
+from colintern.run_folder import RunFolder, train_stage
+from colintern.runtime.cluster import cluster_of
+from colintern.runtime.encode import encode_stores
+from colintern.search import order, searcher
+from colintern.search.queries import EmbeddedQueries
+from colintern.search.shard import CorpusShard
+from colintern.search.shards import LocalShards
+from colintern.stages import store_target
+from colintern.status import read_run
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A page found for a query; ranks start at 1."""
+
+    rank: int
+    score: float
+    page_id: str
+    doc_id: str | None
+
+
+def search_run(run_path: str, query: str, depth: int, dataset: str | None) -> list[Hit]:
+    """The best `depth` pages for `query`, by the run's best round.
+
+    Args:
+        run_path: the run folder.
+        query: any text.
+        depth: how many pages.
+        dataset: a dataset of the run by its name, or the path of one that the run has never seen,
+            which is encoded on first use; None takes the first test set, or the training set.
+    """
+    config = parse_config(read_run(run_path)["config"], RunFolder(run_path).run_json)
+    heads, _ = load_heads(RunFolder(run_path).heads(best_round(run_path)))
+    store = _store(config, _dataset(config, dataset))
+    features = FrozenBackbone(config.backbone).encode_queries([query])[0].float()
+    queries = EmbeddedQueries(heads.embed_queries(features).detach(), (len(features),))
+    page_ids = store.pages.ids
+    shard = CorpusShard(store.pages, heads, page_ids, 0, len(page_ids))
+    keys = next(searcher.exact(LocalShards([shard]), queries, min(depth, len(page_ids))))[0]
+    found = zip(order.to_scores(keys).tolist(), order.to_ordinals(keys).tolist(), strict=True)
+    return [
+        Hit(rank, score, page_ids[ordinal], store.pages.row(page_ids[ordinal]).doc_id)
+        for rank, (score, ordinal) in enumerate(found, start=1)
+    ]
+
+
+def save_images(run_path: str, dataset: str | None, hits: list[Hit], folder: str) -> list[str]:
+    """Write the pictures of found pages into `folder`, named by rank; returns their paths."""
+    config = parse_config(read_run(run_path)["config"], RunFolder(run_path).run_json)
+    by_id = {hit.page_id: hit for hit in hits}
+    written = []
+    for file in CanonicalDataset(_dataset(config, dataset).path).corpus_files:
+        for _, page in iterate_pages(file):
+            if page.page_id in by_id:
+                suffix = "png" if page.image.startswith(b"\x89PNG") else "jpg"
+                path = storage.join(folder, f"{by_id[page.page_id].rank:03d}.{suffix}")
+                storage.write_bytes(path, page.image)
+                written.append(path)
+    return sorted(written)
+
+
+def best_round(run_path: str) -> int:
+    """The best round by `loop.json`, or the last trained one of an unfinished run.
+
+    Raises:
+        MissingStageError: no round is trained.
+    """
+    folder = RunFolder(run_path)
+    if storage.exists(folder.loop_json):
+        return int(storage.read_json(folder.loop_json)["best_round"])
+    number = 0
+    while folder.record(train_stage(number + 1)):
+        number += 1
+    if number == 0:
+        raise MissingStageError(f"{run_path}: no round is trained yet; run: colintern run")
+    return number
+
+
+def _dataset(config: Config, name: str | None) -> DatasetConfig:
+    known = {dataset.name: dataset for dataset in datasets(config.data)}
+    if name is None:
+        return config.data.eval[0] if config.data.eval else config.data.train
+    if name in known:
+        return known[name]
+    path = storage.absolute(name)
+    if not storage.exists(path):
+        raise DatasetError(
+            f"--dataset {name}: neither a dataset of this run ({', '.join(known)}) nor a folder"
+        )
+    return DatasetConfig.model_validate(path)
+
+
+def _store(config: Config, dataset: DatasetConfig) -> FeatureStore:
+    backbone = read_identity(config.backbone)
+    target = store_target(config, dataset, backbone)
+    if not target.is_finished():
+        with cluster_of(config) as cluster:
+            cluster.ensure()
+            encode_stores([target], backbone, config)
+    return FeatureStore(target.path)

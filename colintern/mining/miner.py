@@ -1,0 +1,215 @@
+"""Mining: search the training corpus with the heads of the last round, keep the near misses.
+
+This is the algorithm, over shards wherever they live; `runtime` gives it Ray actors.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from colintern.config import MiningConfig
+from colintern.data.canonical import Query
+from colintern.data.triples import Triple
+from colintern.data.views import View
+from colintern.mining.evidence import Evidence
+from colintern.mining.rules import Ranked, Selection, select_negatives
+from colintern.search import order, searcher
+from colintern.search.method import is_exact_best
+from colintern.search.queries import EmbeddedQueries
+from colintern.search.shards import Shards
+
+CERTIFIED_QUERIES = 200  # searched exactly as well, every round, to certify an approximate search
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The searched corpus beside its shards: image hash and number of tokens of every page."""
+
+    view: View
+    hashes: Sequence[str]
+    num_tokens: int
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """How a search was done, and the recall it was found to have (1.0 for exact)."""
+
+    search: str
+    candidates: int | None
+    recall: float
+    num_queries: int
+
+
+def mine(
+    corpus: Corpus,
+    shards: Shards,
+    queries: EmbeddedQueries,
+    settings: MiningConfig,
+    seed: int,
+    on_progress: Callable[[int], None],
+) -> tuple[list[Triple], dict[str, Any]]:
+    """Find the hard negatives of every query of the view.
+
+    Args:
+        corpus: the training pages.
+        shards: their embeddings.
+        queries: the embedded queries, in the order of `corpus.view.queries`.
+        settings: the rules.
+        seed: for the certificate's sample and `sampling: random`.
+        on_progress: told the number of queries done.
+
+    Returns:
+        The triples in query order, and `mining.json` without its settings and hashes.
+    """
+    certificate = certify(corpus, shards, queries, settings, seed)
+    excluded = _Excluded(corpus)
+    depth = min(len(corpus.view.page_ids), settings.range_max + excluded.most)
+    triples, evidence = [], Evidence(settings.num_negatives)
+    blocks = _searched(shards, queries, depth, certificate)
+    for (start, block), key_BK in zip(queries.blocks(searcher.QUERY_BLOCK), blocks, strict=True):
+        asked = corpus.view.queries[start : start + len(block)]
+        positive_BC = excluded.positive_ordinals(asked)
+        positive_keys = searcher.rescored(shards, block, positive_BC)
+        for query, ranked_keys, own_keys in zip(asked, key_BK, positive_keys, strict=True):
+            positives = _ranked(own_keys, corpus.view)
+            if not positives:  # its pages were refused by encoding: nothing to train on
+                continue
+            selection = select_negatives(
+                ranked := _ranked(ranked_keys, corpus.view),
+                positives=corpus.view.positives[query.query_id],
+                positive_hashes=excluded.hashes_of(query),
+                hashes=[excluded.hash_of(page.page_id) for page in ranked],
+                lowest_positive=min(page.score for page in positives),
+                settings=settings,
+                seed=f"{seed} {query.query_id}",
+            )
+            triples.append(_triple(query, positives, selection))
+            evidence.add(triples[-1], selection)
+        on_progress(start + len(block))
+    return triples, {
+        "search_used": certificate.search,
+        "recall": certificate.recall,
+        "recall_queries": certificate.num_queries,
+        "candidates": certificate.candidates,
+        **evidence.summary(),
+    }
+
+
+def certify(
+    corpus: Corpus, shards: Shards, queries: EmbeddedQueries, settings: MiningConfig, seed: int
+) -> Certificate:
+    """Choose the search, and measure an approximate one against the exact top `range_max`.
+
+    Below `min_recall` the candidates are doubled; when they reach the corpus, search is exact.
+    """
+    num_pages = len(corpus.view.page_ids)
+    if settings.search == "exact" or (
+        settings.search == "auto" and _exact_is_best(corpus, queries, settings)
+    ):
+        return Certificate("exact", None, 1.0, 0)
+    sample = _sample(queries, seed)
+    depth = min(settings.range_max, num_pages)
+    truth = torch.cat(list(searcher.exact(shards, sample, depth)))
+    candidates = max(settings.candidates, depth)
+    while candidates < num_pages:
+        found = torch.cat(list(searcher.pooled(shards, sample, depth, candidates)))
+        recall = searcher.recall(found, truth)
+        if recall >= settings.min_recall:
+            return Certificate("faiss", candidates, recall, len(sample))
+        candidates *= 2
+    return Certificate("exact", None, 1.0, len(sample))
+
+
+def _exact_is_best(corpus: Corpus, queries: EmbeddedQueries, settings: MiningConfig) -> bool:
+    return is_exact_best(
+        num_queries=len(queries),
+        query_tokens=sum(queries.lengths),
+        num_pages=len(corpus.view.page_ids),
+        page_tokens=corpus.num_tokens,
+        dim=queries.token_TE.shape[1],
+        candidates=settings.candidates,
+        certified_queries=CERTIFIED_QUERIES,
+    )
+
+
+def _sample(queries: EmbeddedQueries, seed: int) -> EmbeddedQueries:
+    """A seeded sample of the queries, in their order."""
+    size = min(CERTIFIED_QUERIES, len(queries))
+    chosen = sorted(random.Random(seed).sample(range(len(queries)), size))
+    parts = [queries.slice(place, place + 1) for place in chosen]
+    return EmbeddedQueries(
+        torch.cat([part.token_TE for part in parts]), tuple(part.lengths[0] for part in parts)
+    )
+
+
+def _searched(
+    shards: Shards, queries: EmbeddedQueries, depth: int, certificate: Certificate
+) -> Iterator[Tensor]:
+    if certificate.candidates is None:
+        return searcher.exact(shards, queries, depth)
+    return searcher.pooled(shards, queries, depth, max(certificate.candidates, depth))
+
+
+class _Excluded:
+    """The pages that may never be negatives of a query: its positives, and their copies."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self._view = corpus.view
+        self._ordinals = {page: place for place, page in enumerate(corpus.view.page_ids)}
+        self._hashes = corpus.hashes
+        copies = Counter(corpus.hashes)
+        self.most = max(
+            sum(copies[sha256] for sha256 in self.hashes_of(query)) for query in corpus.view.queries
+        )
+
+    def hash_of(self, page_id: str) -> str:
+        return self._hashes[self._ordinals[page_id]]
+
+    def hashes_of(self, query: Query) -> frozenset[str]:
+        return frozenset(
+            self.hash_of(page_id)
+            for page_id in self._view.positives[query.query_id]
+            if page_id in self._ordinals
+        )
+
+    def positive_ordinals(self, queries: Sequence[Query]) -> Tensor:
+        """The positives of each query that are in the corpus: ordinal_BC, filled up with -1."""
+        rows = [
+            torch.tensor(
+                sorted(
+                    self._ordinals[page_id]
+                    for page_id in self._view.positives[query.query_id]
+                    if page_id in self._ordinals
+                ),
+                dtype=torch.int64,
+            )
+            for query in queries
+        ]
+        return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
+
+
+def _ranked(key_K: Tensor, view: View) -> list[Ranked]:
+    """The pages in `key_K`, in its order."""
+    keys = key_K[key_K != order.NO_PAGE]
+    scores, ordinals = order.to_scores(keys).tolist(), order.to_ordinals(keys).tolist()
+    return [
+        Ranked(view.page_ids[ordinal], score, rank)
+        for rank, (ordinal, score) in enumerate(zip(ordinals, scores, strict=True), start=1)
+    ]
+
+
+def _triple(query: Query, positives: list[Ranked], selection: Selection) -> Triple:
+    return Triple(
+        query_id=query.query_id,
+        query=query.text,
+        pos=[page.page_id for page in positives],
+        negs=[page.page_id for page in selection.negatives],
+        pos_scores=[page.score for page in positives],
+        neg_scores=[page.score for page in selection.negatives],
+        neg_ranks=[page.rank for page in selection.negatives],
+    )

@@ -1,0 +1,94 @@
+"""The rules that turn one query's ranked pages into its hard negatives.
+
+Names follow sentence-transformers' `mine_hard_negatives`; the margin relative to the positive is
+the `perc-pos` rule of NV-Retriever (https://arxiv.org/abs/2407.15831), measured from the lowest
+positive. Margins compare exact scores.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from colintern.config import MiningConfig
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A page in a query's results; `rank` starts at 1 and counts the whole searched corpus."""
+
+    page_id: str
+    score: float
+    rank: int
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The hard negatives of one query, hardest first, and how many pages each rule refused."""
+
+    negatives: list[Ranked]
+    dropped: Counter[str]
+
+
+def select_negatives(
+    ranked: Sequence[Ranked],
+    *,
+    positives: frozenset[str],
+    positive_hashes: frozenset[str],
+    hashes: Sequence[str],
+    lowest_positive: float,
+    settings: MiningConfig,
+    seed: str,
+) -> Selection:
+    """Apply the rules to one query.
+
+    Args:
+        ranked: the best pages of the searched corpus, best first.
+        positives: all pages judged for this query or an equal query text.
+        positive_hashes: the image hashes of `positives`.
+        hashes: the image hash of each page of `ranked`.
+        lowest_positive: the lowest exact score of the query's positives.
+        settings: range, margins, limits, sampling, number.
+        seed: what `sampling: random` draws from.
+
+    Returns:
+        At most `num_negatives` pages; a short list is never filled up.
+    """
+    dropped: Counter[str] = Counter()
+    others = []
+    for page, sha256 in zip(ranked, hashes, strict=True):
+        if page.page_id in positives:
+            dropped["positive"] += 1
+        elif sha256 in positive_hashes:
+            dropped["same_page"] += 1
+        else:
+            others.append(page)
+    kept = []
+    for page in others[settings.range_min : settings.range_max]:
+        rule = _refused_by(page.score, lowest_positive, settings)
+        if rule is None:
+            kept.append(page)
+        else:
+            dropped[rule] += 1
+    return Selection(_sampled(kept, settings, seed), dropped)
+
+
+def _refused_by(score: float, low: float, settings: MiningConfig) -> str | None:
+    """The first rule that refuses a page with `score`, or None."""
+    absolute = settings.absolute_margin
+    if low > 0 and score > low * (1 - settings.relative_margin):
+        return "relative_margin"
+    if (low <= 0 or absolute is not None) and score > low - (absolute or 0.0):
+        return "absolute_margin"
+    if settings.max_score is not None and score > settings.max_score:
+        return "max_score"
+    if settings.min_score is not None and score < settings.min_score:
+        return "min_score"
+    return None
+
+
+def _sampled(kept: list[Ranked], settings: MiningConfig, seed: str) -> list[Ranked]:
+    if settings.sampling == "top" or len(kept) <= settings.num_negatives:
+        return kept[: settings.num_negatives]
+    drawn = random.Random(seed).sample(kept, settings.num_negatives)
+    return sorted(drawn, key=lambda page: page.rank)

@@ -1,0 +1,211 @@
+"""The frozen InternVL: page images and query texts to token features."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers import AutoConfig, AutoModel, InternVLConfig, InternVLModel
+
+from colintern.config import BackboneConfig
+from colintern.errors import BackboneError
+from colintern.model.checkpoint import checkpoint_hash, find_checkpoint
+from colintern.model.processor import Processor, TilePlanner
+from colintern.model.quiet import quiet_transformers
+
+DEFAULT_BATCH_TOKENS = 16_384
+
+
+@dataclass(frozen=True)
+class BackboneIdentity:
+    """What the features of a backbone depend on, read without loading its weights."""
+
+    checkpoint_sha256: str
+    width: int
+    tiles: TilePlanner
+
+    def tile_grid(self, width: int, height: int) -> tuple[int, int]:
+        """Rows and columns of the tiles of a page, by its size in pixels."""
+        return self.tiles.tile_grid(width, height)
+
+    def num_page_tokens(self, width: int, height: int) -> int:
+        """Feature tokens of a page, by its size in pixels."""
+        return self.tiles.num_page_tokens(width, height)
+
+
+def read_identity(config: BackboneConfig) -> BackboneIdentity:
+    """Hash a checkpoint's files and read its sizes.
+
+    Raises:
+        BackboneError: it cannot be found or is not an InternVL checkpoint.
+    """
+    folder = find_checkpoint(config)
+    model_config = _read_config(folder, config)
+    processor = Processor(folder, config, _tokens_per_tile(model_config))
+    return BackboneIdentity(
+        checkpoint_hash(folder), model_config.text_config.hidden_size, processor.tiles
+    )
+
+
+class FrozenBackbone:
+    """An InternVL model that computes features and never learns.
+
+    Args:
+        config: path, revision, dtype, layer, prompts, tiling.
+        device: where it runs; features come back to the CPU.
+
+    Raises:
+        BackboneError: the checkpoint cannot be found, is not InternVL, or lacks weights.
+    """
+
+    def __init__(self, config: BackboneConfig, device: str = "cpu") -> None:
+        folder = find_checkpoint(config)
+        model_config = _read_config(folder, config)
+        self._processor = Processor(folder, config, _tokens_per_tile(model_config))
+        if model_config.image_token_id != self._processor.context_id:
+            raise BackboneError(
+                f"backbone.path={config.path}: config.image_token_id is "
+                f"{model_config.image_token_id}, the tokenizer's is {self._processor.context_id}; "
+                "the files do not belong together"
+            )
+        self._layer = config.layer
+        self._device = torch.device(device)
+        self._model = _load_model(folder, config, device).to(self._device)
+        self.width: int = model_config.text_config.hidden_size
+        self.tiles = self._processor.tiles
+
+    def encode_pages(
+        self, images: Sequence[Image.Image], *, batch_tokens: int = DEFAULT_BATCH_TOKENS
+    ) -> list[Tensor]:
+        """Encode pages of any sizes; those with equally many tokens share a model batch.
+
+        Args:
+            images: RGB pictures.
+            batch_tokens: image tokens in one model batch; one page at least.
+
+        Returns:
+            For each page its image tokens [P, H] on the CPU, in the model's dtype: tiles in reading
+            order, raster inside a tile, the thumbnail last.
+        """
+        sizes = [self.tiles.num_page_tokens(*image.size) for image in images]
+
+        def encode(places: list[int]) -> list[Tensor]:
+            return self._page_features([images[place] for place in places], sizes[places[0]])
+
+        return _in_batches(sizes, batch_tokens, encode)
+
+    def encode_queries(
+        self, texts: Sequence[str], *, batch_tokens: int = DEFAULT_BATCH_TOKENS
+    ) -> list[Tensor]:
+        """Encode query texts; only those with equally many tokens share a model batch.
+
+        Returns:
+            For each query all its tokens [Q, H] on the CPU, in the model's dtype: prefix, text,
+            augmentation. With `layer: projector` they are the embeddings that enter the LLM.
+        """
+        tokens = [self._processor.query_tokens(text) for text in texts]
+
+        def encode(places: list[int]) -> list[Tensor]:
+            return self._query_features([tokens[place] for place in places])
+
+        return _in_batches([len(ids) for ids in tokens], batch_tokens, encode)
+
+    def _page_features(self, images: list[Image.Image], num_tokens: int) -> list[Tensor]:
+        pixels = self._processor.pixel_values(images).to(self._device, self._model.dtype)
+        if self._layer == "projector":
+            features = self._model.get_image_features(pixels, return_dict=True).pooler_output
+            return list(features.reshape(len(images), num_tokens, -1))
+        ids = torch.tensor([self._processor.page_tokens(num_tokens)] * len(images))
+        ids = ids.to(self._device)
+        hidden = self._hidden_state(input_ids=ids, pixel_values=pixels)
+        is_image = ids[0] == self._processor.context_id
+        return list(hidden[:, is_image])
+
+    def _query_features(self, token_ids: list[list[int]]) -> list[Tensor]:
+        ids = torch.tensor(token_ids).to(self._device)
+        if self._layer == "projector":
+            return list(self._model.get_input_embeddings()(ids))
+        return list(self._hidden_state(input_ids=ids))
+
+    def _hidden_state(self, **inputs: Tensor) -> Tensor:
+        """The chosen hidden state of the LLM, [items, tokens, H]; the last is after its norm."""
+        if self._layer == -1:
+            return self._model(**inputs, use_cache=False).last_hidden_state
+        outputs = self._model(**inputs, use_cache=False, output_hidden_states=True)
+        return outputs.hidden_states[self._layer]
+
+
+def _in_batches(
+    sizes: Sequence[int], batch_tokens: int, encode: Callable[[list[int]], list[Tensor]]
+) -> list[Tensor]:
+    """The features of all items in their order, encoded in batches of items of equal size."""
+    results: dict[int, Tensor] = {}
+    with torch.inference_mode():
+        for places in _equal_batches(sizes, batch_tokens):
+            features = [feature.cpu() for feature in encode(places)]
+            results.update(zip(places, features, strict=True))
+    return [results[place] for place in range(len(sizes))]
+
+
+def _equal_batches(sizes: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Places of items of equal size, about `batch_tokens` together, at least one."""
+    by_size: dict[int, list[int]] = {}
+    for place, size in enumerate(sizes):
+        by_size.setdefault(size, []).append(place)
+    for size in sorted(by_size):
+        step = max(1, batch_tokens // max(1, size))
+        for start in range(0, len(by_size[size]), step):
+            yield by_size[size][start : start + step]
+
+
+def _read_config(folder: Path, config: BackboneConfig) -> InternVLConfig:
+    try:
+        found = AutoConfig.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise BackboneError(
+            f"backbone.path={config.path}: no usable config.json ({reason})"
+        ) from error
+    if not isinstance(found, InternVLConfig):
+        raise BackboneError(
+            f"backbone.path={config.path}: is a {found.model_type} checkpoint; ColIntern needs "
+            "InternVL in transformers' own format (the -hf checkpoints)"
+        )
+    layers = found.text_config.num_hidden_layers
+    if config.layer != "projector" and not -layers - 1 <= config.layer <= layers:
+        raise BackboneError(
+            f"backbone.layer={config.layer}: the model has hidden states 0 to {layers} "
+            f"(or -1 to {-layers - 1})"
+        )
+    return found
+
+
+def _tokens_per_tile(config: InternVLConfig) -> int:
+    """Image tokens of a tile: its patches, after the pixel shuffle has put some into one."""
+    vision = config.vision_config
+    patches = [
+        size // patch for size, patch in zip(vision.image_size, vision.patch_size, strict=True)
+    ]
+    return int(patches[0] * patches[1] * config.downsample_ratio**2)
+
+
+def _load_model(folder: Path, config: BackboneConfig, device: str) -> InternVLModel:
+    dtype = torch.float32
+    if config.dtype == "bfloat16" or (config.dtype == "auto" and device.startswith("cuda")):
+        dtype = torch.bfloat16
+    with quiet_transformers():
+        model, info = AutoModel.from_pretrained(
+            folder, dtype=dtype, use_safetensors=True, output_loading_info=True
+        )
+    for problem in ("missing_keys", "mismatched_keys", "unexpected_keys"):
+        # A language head is no part of the model that computes features.
+        keys = sorted(str(key) for key in info[problem] if not str(key).startswith("lm_head"))
+        if keys:
+            raise BackboneError(
+                f"backbone.path={config.path}: {problem.replace('_', ' ')}: {keys[0]}"
+                f"{f' and {len(keys) - 1} more' if len(keys) > 1 else ''}; "
+                "the weights are not those of this InternVL"
+            )
+    return model.eval().requires_grad_(False)

@@ -1,0 +1,73 @@
+"""Where a backbone's files are: a folder, a built-in name, or a pinned revision on the Hub."""
+
+from pathlib import Path
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+from colintern import log, storage
+from colintern.config import BackboneConfig
+from colintern.errors import BackboneError
+from colintern.model.random_checkpoint import random_checkpoint
+
+RANDOM = "random"
+_HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
+
+
+def find_checkpoint(config: BackboneConfig) -> Path:
+    """The local folder with the backbone's files, fetched from the Hub if need be.
+
+    Raises:
+        BackboneError: there is no such folder, the Hub id has no pinned revision or cannot be
+            fetched, or the folder holds no safetensors weights.
+    """
+    if config.path == RANDOM:
+        log.warn_once(
+            "backbone",
+            "path=random is a tiny InternVL with random weights: it cannot read",
+        )
+        folder = random_checkpoint()
+    elif (local := Path(config.path).expanduser()).is_dir():
+        if config.revision is not None:
+            log.warn_once("backbone", "backbone.revision has no effect on a local folder")
+        folder = local
+    else:
+        folder = _from_hub(config)
+    if not list(folder.glob("*.safetensors")):
+        raise BackboneError(
+            f"backbone.path={config.path}: no *.safetensors weights in it; "
+            "convert the checkpoint with save_pretrained"
+        )
+    return folder
+
+
+def checkpoint_hash(folder: Path) -> str:
+    """A hash over weights, configuration, tokenizer and image processor files."""
+    files = sorted(
+        path for path in folder.iterdir() if path.suffix in (".safetensors", ".json", ".txt")
+    )
+    lines = [f"{path.name} {storage.sha256_of_file(str(path))}" for path in files]
+    return storage.sha256_of_bytes("\n".join(lines).encode())
+
+
+def _from_hub(config: BackboneConfig) -> Path:
+    if config.path.count("/") != 1 or config.path.startswith((".", "/", "~")):
+        raise BackboneError(
+            f"backbone.path={config.path}: no such folder; name a folder, 'random', "
+            "or a Hub id such as OpenGVLab/InternVL3-1B-hf"
+        )
+    if config.revision is None:
+        raise BackboneError(
+            f"backbone.path={config.path}: a Hub id needs backbone.revision (a commit), so that "
+            "features stay the same"
+        )
+    try:
+        return Path(
+            snapshot_download(config.path, revision=config.revision, allow_patterns=_HUB_FILES)
+        )
+    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise BackboneError(
+            f"backbone.path={config.path}: cannot be fetched from the Hub at revision "
+            f"{config.revision} ({reason}); check both, or give a local folder"
+        ) from error

@@ -1,0 +1,126 @@
+"""What is finished: one record a stage.
+
+A record is written last, when all outputs of its stage are on storage: it is the commit marker.
+It keeps the inputs that the stage was made from, so that a change that would make the stage
+different is shown field by field instead of being mixed into the run. (After the step records of
+the marin project's `execution/`.)
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from colintern import storage
+from colintern.errors import DriftError
+
+Inputs = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file that a stage wrote; `path` is relative to the folder that the record describes."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """The commit marker of a finished stage."""
+
+    fingerprint: str
+    started_at: str
+    finished_at: str
+    outputs: tuple[Output, ...]
+    inputs: Inputs
+
+    def sha256_of(self, path: str) -> str:
+        """The hash of one output, by its path relative to the folder."""
+        return next(output.sha256 for output in self.outputs if output.path == path)
+
+
+def fingerprint(inputs: Inputs) -> str:
+    """SHA-256 over the canonical JSON of `inputs`, as 64 hexadecimal digits."""
+    return hashlib.sha256(_canonical_json(inputs).encode()).hexdigest()
+
+
+def now() -> str:
+    """The time, UTC, ISO 8601, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def write_record(
+    path: str, folder: str, inputs: Inputs, output_paths: Sequence[str], started_at: str
+) -> Record:
+    """Record at `path` that a stage of `folder` is finished.
+
+    Args:
+        path: where the record is written.
+        folder: the folder that `output_paths` are relative to.
+        inputs: everything that the outputs depend on, JSON values by name.
+        output_paths: the files that the stage wrote, all there already.
+        started_at: when the stage began (`now()`).
+    """
+    outputs = tuple(_describe(folder, output_path) for output_path in output_paths)
+    record = Record(fingerprint(inputs), started_at, now(), outputs, inputs)
+    document = {
+        "fingerprint": record.fingerprint,
+        "started_at": record.started_at,
+        "finished_at": record.finished_at,
+        "outputs": [vars(output) for output in outputs],
+        "inputs": dict(inputs),
+    }
+    storage.write_json(path, document)
+    return record
+
+
+def read_record(path: str) -> Record | None:
+    """The record at `path`, or None when the stage is not finished."""
+    if not storage.exists(path):
+        return None
+    document = storage.read_json(path)
+    outputs = tuple(Output(**output) for output in document["outputs"])
+    return Record(
+        document["fingerprint"],
+        document["started_at"],
+        document["finished_at"],
+        outputs,
+        document.get("inputs", {}),
+    )
+
+
+def check_drift(stage: str, record: Record, inputs: Inputs) -> None:
+    """Make sure that `inputs` would give again what `record` says was made.
+
+    Raises:
+        DriftError: they would not; the message shows every differing field.
+    """
+    if record.fingerprint == fingerprint(inputs):
+        return
+    changes = [
+        f"{name}: {_brief(before)} -> {_brief(after)}"
+        for name in sorted({*record.inputs, *inputs})
+        if (before := _canonical_json(record.inputs.get(name)))
+        != (after := _canonical_json(inputs.get(name)))
+    ]
+    raise DriftError(
+        f"stage {stage} is recorded with other settings or inputs ({'; '.join(changes)}); "
+        "set them back, or take another run.name"
+    )
+
+
+def _describe(folder: str, path: str) -> Output:
+    full = storage.join(folder, path)
+    return Output(path, storage.size_of(full), storage.sha256_of_file(full))
+
+
+def _canonical_json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."

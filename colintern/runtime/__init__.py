@@ -1,0 +1,1 @@
+"""The only package that knows Ray: it gives the stages workers, retries and progress."""

@@ -1,0 +1,133 @@
+"""Joining a Ray cluster, or starting a local one, and keeping Ray's own log out of ours."""
+
+import contextlib
+import logging
+import os
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from colintern import log, storage
+from colintern.config import ClusterConfig, Config
+from colintern.errors import StorageError, UserError
+
+# Two OpenMP teams that wait by spinning slow each other down tenfold on a busy machine.
+_WORKER_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "RAY_TRAIN_V2_ENABLED": "1"}
+
+
+class ClusterError(UserError):
+    """The cluster cannot be joined, or its nodes do not share storage."""
+
+
+class Cluster:
+    """The Ray cluster of a run; joined or started when it is first needed.
+
+    `RAY_ADDRESS` set: that cluster. Not set: a local one of our own, never one that happens to run
+    on this machine.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._is_ours = False
+
+    def ensure(self) -> None:
+        """Connect, the first time."""
+        if ray.is_initialized():
+            return
+        began = time.monotonic()
+        os.environ.update(_WORKER_ENVIRONMENT)
+        address = os.environ.get("RAY_ADDRESS")
+        if address:
+            _join(address)
+        else:
+            _start_local(self._config)
+        self._is_ours = True
+        _quiet_ray()
+        where = f"cluster at {address}" if address else "local cluster"
+        log.say("ray", "%s ready in %.0f s", where, time.monotonic() - began)
+        _check_shared_storage([storage.absolute(self._config.run.root), self._config.features_root])
+
+    def close(self) -> None:
+        """Disconnect; a local cluster of ours ends."""
+        if self._is_ours:
+            ray.shutdown()
+            self._is_ours = False
+
+
+@contextlib.contextmanager
+def cluster_of(config: Config) -> Iterator[Cluster]:
+    """A cluster for the length of a `with` block."""
+    cluster = Cluster(config)
+    try:
+        yield cluster
+    finally:
+        cluster.close()
+
+
+def device_of(use_gpu: bool) -> str:
+    """The torch device of a worker."""
+    return "cuda" if use_gpu else "cpu"
+
+
+def _join(address: str) -> None:
+    try:
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={"env_vars": _WORKER_ENVIRONMENT},
+        )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ClusterError(
+            f"RAY_ADDRESS={address}: cannot join that cluster ({reason}); "
+            "unset it to start a local one"
+        ) from error
+
+
+def _start_local(config: Config) -> None:
+    """A cluster on this machine, large enough for the workers that the configuration asks for."""
+    ray.init(
+        address="local",
+        num_cpus=max(os.cpu_count() or 1, _cpus_wanted(config.cluster, config)),
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
+
+
+def _cpus_wanted(cluster: ClusterConfig, config: Config) -> int:
+    workers = max(cluster.encode_workers, cluster.mining_workers, config.training.num_workers)
+    return workers * cluster.cpus_per_worker
+
+
+def _quiet_ray() -> None:
+    """Ray's progress bars and advice would drown our lines; its warnings and errors stay."""
+    for name in ("ray", "ray.data", "ray.train", "ray.tune"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _check_shared_storage(roots: Sequence[str]) -> None:
+    """On several nodes, make sure that each of them reads what the driver writes."""
+    nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+    if len(nodes) < 2:
+        return
+    read = ray.remote(num_cpus=0)(storage.read_bytes)
+    for root in sorted(set(roots)):
+        path, token = storage.join(root, f"shared-{uuid.uuid4().hex}"), uuid.uuid4().hex.encode()
+        storage.write_bytes(path, token)
+        try:
+            for node in nodes:
+                strategy = NodeAffinitySchedulingStrategy(node, soft=False)
+                found = ray.get(read.options(scheduling_strategy=strategy).remote(path))
+                if found != token:
+                    raise StorageError(f"{path}: another file")
+        except (StorageError, ray.exceptions.RayTaskError) as error:
+            raise ClusterError(
+                f"{root}: not every node of the cluster reads what the driver writes there; "
+                "use shared storage for run.root and features.root"
+            ) from error
+        finally:
+            storage.delete(path)

@@ -1,0 +1,151 @@
+"""Encoding on Ray Data: one planned shard is one row of work; the actor writes the shard."""
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import ray
+from ray.data import ActorPoolStrategy, DataContext
+
+from colintern import lease, log, records
+from colintern.config import Config
+from colintern.data.canonical import CanonicalDataset
+from colintern.data.inventory import PageEntry, read_entries, row_groups
+from colintern.features.encoding import (
+    ShardWork,
+    StorePlan,
+    StoreTarget,
+    check_bad_fraction,
+    encode_shard,
+    finish_store,
+    plan_store,
+)
+from colintern.model.backbone import BackboneIdentity, FrozenBackbone
+from colintern.runtime.cluster import device_of
+
+_LOG_SECONDS = 2.0
+_SCALE_UP_SECONDS = 1_800  # a node with a GPU may take this long to come up
+_SHOWN_BAD_PAGES = 5
+
+
+def encode_stores(
+    targets: Sequence[StoreTarget], backbone: BackboneIdentity, config: Config
+) -> None:
+    """Bring the stores of several datasets up to date, with one pool of actors.
+
+    A store that another driver is making is waited for. Shards that an earlier start has written
+    are kept.
+    """
+    with contextlib.ExitStack() as stack:
+        for target in targets:
+            stack.enter_context(lease.held(target.path, wait=True, on_wait=_say_waiting))
+        started_at = records.now()
+        wanted = [target for target in targets if not target.is_finished()]
+        plans = [_plan(target, backbone, config) for target in wanted]
+        missing = [work for plan in plans for work in plan.missing()]
+        if missing:
+            _encode(missing, config)
+        for plan in plans:
+            bad = finish_store(plan, backbone, config.data.max_bad_fraction, started_at)
+            _say_finished(plan, bad)
+
+
+class _ShardEncoder:
+    """The actor: a backbone, loaded once, that turns rows of work into shards."""
+
+    def __init__(self, config: Config) -> None:
+        self._features = config.features
+        self._backbone = FrozenBackbone(config.backbone, device_of(config.cluster.use_gpu))
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        rows: dict[str, list[Any]] = {"folder": [], "items": [], "tokens": []}
+        for text in batch["work"]:
+            work = ShardWork.from_json(str(text))
+            items, tokens = encode_shard(
+                work, self._backbone, self._features.dtype, self._features.batch_tokens
+            )
+            rows["folder"].append(work.folder)
+            rows["items"].append(items)
+            rows["tokens"].append(tokens)
+        return rows
+
+
+def _plan(target: StoreTarget, backbone: BackboneIdentity, config: Config) -> StorePlan:
+    name = target.dataset.name
+    began = time.monotonic()
+    entries = _inventory(CanonicalDataset(target.dataset.path).corpus_files)
+    plan = plan_store(target, entries, backbone, config.features)
+    missing = len(plan.missing())
+    log.say(
+        "encode",
+        "%s: %s pages, %s queries, %d of %d shards to do (listed in %.0f s)",
+        name,
+        f"{len(entries):,}",
+        f"{len(plan.queries):,}",
+        missing,
+        len(plan.work),
+        time.monotonic() - began,
+    )
+    num_bad = sum(entry.bad is not None for entry in entries)
+    check_bad_fraction(name, num_bad, len(entries), config.data.max_bad_fraction)
+    return plan
+
+
+def _inventory(files: Sequence[str]) -> list[PageEntry]:
+    task = ray.remote(num_cpus=1)(read_entries)
+    found = ray.get([task.remote(file, group) for file, group in row_groups(files)])
+    return [entry for entries in found for entry in entries]
+
+
+def _encode(missing: Sequence[ShardWork], config: Config) -> None:
+    """Run the work through a pool of actors, and say how far it is."""
+    cluster = config.cluster
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.execution_options.verbose_progress = False
+    context.execution_no_progress_timeout_s = _SCALE_UP_SECONDS
+    workers = min(cluster.encode_workers, len(missing))
+    rows = ray.data.from_items(
+        [{"work": work.to_json()} for work in missing], override_num_blocks=len(missing)
+    ).map_batches(
+        _ShardEncoder,
+        fn_constructor_args=(config,),
+        batch_size=1,
+        compute=ActorPoolStrategy(size=workers),
+        num_cpus=cluster.cpus_per_worker,
+        num_gpus=1 if cluster.use_gpu else 0,
+    )
+    _say_progress(rows.iter_rows(), Counter(work.folder for work in missing))
+
+
+def _say_progress(rows: Iterator[dict[str, Any]], shards: Counter[str]) -> None:
+    began = last = time.monotonic()
+    items = tokens = done = 0
+    for row in rows:
+        done, items, tokens = done + 1, items + row["items"], tokens + row["tokens"]
+        if time.monotonic() - last > _LOG_SECONDS or done == shards.total():
+            last = time.monotonic()
+            log.say(
+                "encode",
+                "%4d / %d shards   %s items   %s tokens   %.0f items/s",
+                done,
+                shards.total(),
+                f"{items:,}",
+                f"{tokens:,}",
+                items / max(last - began, 1e-9),
+            )
+
+
+def _say_finished(plan: StorePlan, bad: dict[str, str]) -> None:
+    log.say("encode", "%s: features in %s", plan.target.dataset.name, plan.target.path)
+    for page_id, reason in list(bad.items())[:_SHOWN_BAD_PAGES]:
+        log.say("encode", "%s: page %s left out: %s", plan.target.dataset.name, page_id, reason)
+    if len(bad) > _SHOWN_BAD_PAGES:
+        more = len(bad) - _SHOWN_BAD_PAGES
+        log.say("encode", "and %d more, listed in bad_pages.jsonl of the store", more)
+
+
+def _say_waiting(holder: lease.Lease) -> None:
+    log.say("encode", "waiting for process %d on %s to finish this store", holder.pid, holder.host)

@@ -1,0 +1,59 @@
+"""News from workers to the driver: progress that is shown as it happens, whatever the node."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+
+News = Mapping[str, Any]
+_POLL_SECONDS = 0.5
+
+
+@ray.remote(num_cpus=0)
+class _Relay:
+    def __init__(self) -> None:
+        self._news: list[News] = []
+
+    def tell(self, news: News) -> None:
+        self._news.append(news)
+
+    def take(self) -> list[News]:
+        news, self._news = self._news, []
+        return news
+
+
+class Teller:
+    """The workers' end; small, and can be sent to them."""
+
+    def __init__(self, relay: Any) -> None:
+        self._relay = relay
+
+    def __call__(self, news: News) -> None:
+        """Send `news` and go on without waiting."""
+        self._relay.tell.remote(dict(news))
+
+
+@contextmanager
+def relayed(show: Callable[[News], None]) -> Iterator[Teller]:
+    """A `Teller` for workers; what they tell is shown on the driver until the block ends."""
+    relay: Any = _Relay.remote()
+    done = threading.Event()
+
+    def poll() -> None:
+        while True:
+            is_last = done.wait(_POLL_SECONDS)
+            for news in ray.get(relay.take.remote()):
+                show(news)
+            if is_last:
+                return
+
+    thread = threading.Thread(target=poll, daemon=True)
+    thread.start()
+    try:
+        yield Teller(relay)
+    finally:
+        done.set()
+        thread.join(timeout=5)
+        ray.kill(relay)

@@ -1,0 +1,174 @@
+"""Mining and evaluation on Ray: a corpus split over shard actors, and the actor that searches."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+import torch
+
+from colintern import storage
+from colintern.config import ClusterConfig, EvaluationConfig, MiningConfig
+from colintern.data.triples import write_triples
+from colintern.data.views import View
+from colintern.evaluation.evaluate import evaluate, write_evaluation
+from colintern.features.catalog import Catalog
+from colintern.features.store import FeatureStore
+from colintern.mining.miner import Corpus, mine
+from colintern.model.heads import heads_sha256, load_heads
+from colintern.runtime.cluster import device_of
+from colintern.runtime.relay import Teller
+from colintern.search.queries import embed_queries
+from colintern.search.shard import CorpusShard, shard_bounds
+
+
+@dataclass(frozen=True)
+class MineTask:
+    """One mining pass: with which heads, by which rules, and where its files go."""
+
+    catalog: Catalog
+    heads_folder: str
+    settings: MiningConfig
+    seed: int
+    triples_path: str
+    mining_path: str
+
+
+@dataclass(frozen=True)
+class EvaluateTask:
+    """One evaluation: of which round's heads, on which dataset, and where its files go."""
+
+    catalog: Catalog
+    dataset: str
+    heads_folder: str
+    settings: EvaluationConfig
+    round_number: int
+    seed: int
+    json_path: str
+    parquet_path: str
+
+
+class SearchPool:
+    """Shard actors and one searching actor, for as long as stages need them.
+
+    Args:
+        cluster: how many shards, and what each asks of Ray.
+    """
+
+    def __init__(self, cluster: ClusterConfig) -> None:
+        shard = _ShardActor.options(  # pyright: ignore[reportAttributeAccessIssue]
+            num_cpus=cluster.cpus_per_worker, num_gpus=1 if cluster.use_gpu else 0
+        )
+        self._shards = [
+            shard.remote(device_of(cluster.use_gpu), cluster.cpus_per_worker)
+            for _ in range(cluster.mining_workers)
+        ]
+        self._searcher: Any = _SearchActor.remote(self._shards)
+
+    def mine(self, task: MineTask, tell: Teller) -> dict[str, Any]:
+        """Mine, write the triples and `mining.json`; returns the latter's content."""
+        return ray.get(self._searcher.mine.remote(task, tell))
+
+    def evaluate(self, task: EvaluateTask, tell: Teller) -> dict[str, Any]:
+        """Evaluate, write results and metrics; returns the metrics' document."""
+        return ray.get(self._searcher.evaluate.remote(task, tell))
+
+    def close(self) -> None:
+        """End the actors and give their resources back."""
+        for actor in (*self._shards, self._searcher):
+            ray.kill(actor)
+
+
+class RayShards:
+    """Shards in actors; see `search.shards.Shards`."""
+
+    def __init__(self, actors: Sequence[Any]) -> None:
+        self._actors = actors
+
+    def start(self, method: str, *arguments: Any) -> Callable[[], list[Any]]:
+        """Call `method` of every shard at once; arguments travel once to each node."""
+        shared = [ray.put(argument) for argument in arguments]
+        answers = [actor.call.remote(method, *shared) for actor in self._actors]
+        return lambda: ray.get(answers)
+
+
+@ray.remote(max_restarts=0)
+class _ShardActor:
+    """One shard: its embeddings and its own FAISS index."""
+
+    def __init__(self, device: str, num_threads: int) -> None:
+        torch.set_num_threads(num_threads)
+        self._device = device
+        self._shard: CorpusShard | None = None
+
+    def load(
+        self, store_path: str, page_ids: Sequence[str], heads_folder: str, start: int, end: int
+    ) -> None:
+        self._shard = None  # the old one's memory first
+        heads, _ = load_heads(heads_folder)
+        store = FeatureStore(store_path)
+        self._shard = CorpusShard(store.pages, heads, page_ids, start, end, self._device)
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        return getattr(self._shard, method)(*arguments)
+
+
+@ray.remote(num_cpus=0, max_restarts=0)
+class _SearchActor:
+    """Sends queries to the shards in blocks, merges what they find, judges or applies rules."""
+
+    def __init__(self, shards: Sequence[Any]) -> None:
+        torch.set_num_threads(1)
+        self._shards = shards
+
+    def mine(self, task: MineTask, tell: Teller) -> dict[str, Any]:
+        view, store = task.catalog.train()
+        shards, queries = self._open(view, store, task.heads_folder)
+        rows = [store.pages.row(page_id) for page_id in view.page_ids]
+        corpus = Corpus(view, [row.sha256 for row in rows], sum(row.num_tokens for row in rows))
+        triples, found = mine(
+            corpus, shards, queries, task.settings, task.seed, _progress(tell, len(queries))
+        )
+        document = {
+            "settings": task.settings.model_dump(),
+            "heads_sha256": heads_sha256(task.heads_folder),
+            **found,
+        }
+        write_triples(task.triples_path, triples)
+        storage.write_json(task.mining_path, document)
+        return document
+
+    def evaluate(self, task: EvaluateTask, tell: Teller) -> dict[str, Any]:
+        view, store = task.catalog.evaluated(task.dataset)
+        shards, queries = self._open(view, store, task.heads_folder)
+        evaluation = evaluate(
+            view,
+            shards,
+            queries,
+            task.settings,
+            round_number=task.round_number,
+            seed=task.seed,
+            on_progress=_progress(tell, len(queries)),
+        )
+        write_evaluation(evaluation, task.json_path, task.parquet_path)
+        return evaluation.document
+
+    def _open(self, view: View, store: FeatureStore, heads_folder: str) -> tuple[RayShards, Any]:
+        """Load the corpus into the shard actors and embed the queries meanwhile."""
+        lengths = [store.pages.row(page_id).num_tokens for page_id in view.page_ids]
+        bounds = shard_bounds(lengths, len(self._shards))
+        used = self._shards[: len(bounds)]
+        page_ids = ray.put(view.page_ids)
+        loading = [
+            actor.load.remote(store.path, page_ids, heads_folder, start, end)
+            for actor, (start, end) in zip(used, bounds, strict=True)
+        ]
+        heads, _ = load_heads(heads_folder)
+        query_ids = [query.query_id for query in view.queries]
+        queries = embed_queries(heads, store.queries, query_ids)
+        ray.get(loading)
+        return RayShards(used), queries
+
+
+def _progress(tell: Teller, num_queries: int) -> Callable[[int], None]:
+    return lambda done: tell({"done": done, "queries": num_queries})

@@ -1,0 +1,96 @@
+"""Training on Ray Train: a group of workers runs the same round."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import ray.train
+import ray.train.torch
+import torch
+import torch.distributed as dist
+from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer
+
+from colintern import storage
+from colintern.config import ClusterConfig
+from colintern.errors import ColInternError
+from colintern.runtime.relay import News, Teller, relayed
+from colintern.training.loop import RoundTask, train_round
+from colintern.training.place import Place
+
+_MAX_FAILURES = 3  # lost machines; a round starts again from its first step
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What every worker gets."""
+
+    task: RoundTask
+    num_threads: int
+    tell: Teller
+
+
+def train(
+    task: RoundTask,
+    num_workers: int,
+    cluster: ClusterConfig,
+    scratch: str,
+    show: Callable[[News], None],
+) -> None:
+    """Train one round; its heads and log are on storage when this returns.
+
+    Args:
+        task: the round.
+        num_workers: processes; 0 trains in this one.
+        cluster: what each worker asks of Ray.
+        scratch: a folder that all nodes share, for Ray Train's own files.
+        show: told about the progress.
+
+    Raises:
+        ColInternError: what the round raised on purpose, such as a loss that is not finite.
+    """
+    with relayed(show) as tell:
+        trainer = TorchTrainer(
+            _worker,
+            train_loop_config={"job": _Job(task, cluster.cpus_per_worker, tell)},
+            scaling_config=ScalingConfig(
+                num_workers=num_workers,
+                use_gpu=cluster.use_gpu,
+                resources_per_worker={"CPU": cluster.cpus_per_worker},
+            ),
+            run_config=RunConfig(
+                name=f"round-{task.round_number}",
+                storage_path=scratch,
+                failure_config=FailureConfig(max_failures=_MAX_FAILURES),
+            ),
+        )
+        metrics = trainer.fit().metrics or {}
+    if "error" in metrics:
+        raise ColInternError(metrics["error"])
+
+
+def scratch_folder(run_path: str) -> str:
+    """Where Ray Train keeps its files: with a run on this machine, a temporary folder."""
+    if storage.is_local(run_path):
+        return tempfile.mkdtemp(prefix="colintern-ray-train-")
+    return storage.join(run_path, "ray-train")
+
+
+def _worker(config: dict[str, Any]) -> None:
+    job: _Job = config["job"]
+    torch.set_num_threads(job.num_threads)
+    context = ray.train.get_context()
+    place = Place(
+        rank=context.get_world_rank(),
+        world_size=context.get_world_size() if dist.is_initialized() else 1,
+        device=str(ray.train.torch.get_device()),
+    )
+    try:
+        train_round(job.task, place, job.tell)
+    except ColInternError as error:
+        # Every rank raises it in the same step. A report instead of an exception: Ray would take
+        # the exception for a lost machine and try again.
+        ray.train.report({"error": str(error)})
+    else:
+        ray.train.report({})

@@ -1,0 +1,1 @@
+"""MaxSim, the late-interaction score, and the losses over it."""

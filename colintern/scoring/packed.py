@@ -1,0 +1,220 @@
+"""MaxSim for search: ragged embeddings, no gradients, near the speed of the matrix product.
+
+Every product is of one fixed shape, a block of page tokens with a block of query tokens, so that
+a number never depends on what else is being scored: not on padding, batch, shard or order. What
+follows a product is a maximum, which has no rounding, and a sum over query tokens in float64, taken
+token by token in their order.
+
+A page is cut into segments of `_SEGMENT` tokens, the last one filled up with copies of the page's
+own last token, which cannot change its maximum. Segments of all pages stand one behind the other,
+so blocks are full whatever the pages' lengths. A block of pages stays in the cache while all query
+blocks of a wave pass over it.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+_SEGMENT = 32  # tokens; image tokens come in multiples of 64 or 256, which waste nothing
+# Tokens of a block of pages and of a block of queries. On CPU the two and their product fit into
+# an L2 cache of 512 KiB; a GPU wants more work a launch.
+_PAGE_BLOCK = {"cpu": 512, "cuda": 65_536}
+_QUERY_BLOCK = {"cpu": 128, "cuda": 1_024}
+_WAVE_TOKENS = 1_024  # query tokens that pass over the pages together
+_CHUNK_SEGMENTS = 8_192  # pages whose maxima are kept at one time: 32 MiB of them in a wave
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Some pages, all with equally many segments, one behind the other."""
+
+    first_segment: int
+    segments_per_page: int
+    places: Tensor
+
+
+@dataclass(frozen=True)
+class PackedPages:
+    """Page embeddings as segments.
+
+    Attributes:
+        token_SLE: segments of `_SEGMENT` tokens; at the end one block of zeros, so that a block
+            may begin at any segment.
+        first_segment: where each page's segments begin, by the place that the caller gave it.
+        num_segments: how many each page has.
+    """
+
+    token_SLE: Tensor
+    first_segment: Tensor
+    num_segments: Tensor
+
+    @staticmethod
+    def pack(token_TE: Tensor, lengths: Sequence[int]) -> "PackedPages":
+        """Pack pages that stand one behind the other in `token_TE` (float32).
+
+        Args:
+            token_TE: L2-normalised embeddings.
+            lengths: tokens of each page, at least 1.
+        """
+        length_D = torch.tensor(lengths, dtype=torch.int64)
+        count_D = (length_D + _SEGMENT - 1) // _SEGMENT
+        start_D = length_D.cumsum(0) - length_D
+        by_count = count_D.argsort(stable=True)
+        item, place_X = _ragged_range(count_D[by_count] * _SEGMENT)
+        page_X = by_count[item]
+        source_X = start_D[page_X] + torch.minimum(place_X, length_D[page_X] - 1)
+        segment_SLE = token_TE[source_X.to(token_TE.device)].unflatten(0, (-1, _SEGMENT))
+        return _packed(segment_SLE, count_D, by_count)
+
+    @property
+    def num_pages(self) -> int:
+        """Pages that are packed."""
+        return len(self.num_segments)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the embeddings."""
+        return self.token_SLE.nbytes
+
+    def take(self, page_N: Tensor) -> "PackedPages":
+        """Some of the pages, packed anew, in the given order."""
+        count_N = self.num_segments[page_N]
+        by_count = count_N.argsort(stable=True)
+        item, place_S = _ragged_range(count_N[by_count])
+        source_S = self.first_segment[page_N[by_count]][item] + place_S
+        return _packed(self.token_SLE[source_S.to(self.token_SLE.device)], count_N, by_count)
+
+    @cached_property
+    def chunks(self) -> list[_Chunk]:
+        """The pages by their number of segments, at most `_CHUNK_SEGMENTS` segments a chunk."""
+        chunks = []
+        for count in self.num_segments.unique().tolist():
+            places = (self.num_segments == count).nonzero()[:, 0]
+            for part in places.split(max(1, _CHUNK_SEGMENTS // count)):
+                chunks.append(_Chunk(int(self.first_segment[part[0]]), count, part))
+        return chunks
+
+
+@dataclass(frozen=True)
+class PackedQueries:
+    """Query embeddings, one query behind the other: token_TE, and each query's length."""
+
+    token_TE: Tensor
+    lengths: tuple[int, ...]
+
+    @staticmethod
+    def pack(token_TE: Tensor, lengths: Sequence[int]) -> "PackedQueries":
+        """Pack queries that stand one behind the other in `token_TE` (float32)."""
+        return PackedQueries(token_TE, tuple(lengths))
+
+    def waves(self, max_tokens: int) -> Iterator[tuple[slice, "PackedQueries"]]:
+        """Runs of whole queries of about `max_tokens` together, at least one query."""
+        first, token, tokens = 0, 0, 0
+        for place, length in enumerate((*self.lengths, max_tokens + 1)):
+            if tokens and tokens + length > max_tokens:
+                own = self.token_TE[token : token + tokens]
+                yield slice(first, place), PackedQueries(own, self.lengths[first:place])
+                first, token, tokens = place, token + tokens, 0
+            tokens += length
+
+
+def score_pages(queries: PackedQueries, pages: PackedPages) -> Tensor:
+    """Score every query against every page.
+
+    Returns:
+        score_BD, float32, on the device of the embeddings: the sum over the query's tokens of the
+        best page token's dot product, divided by the number of query tokens.
+    """
+    device = pages.token_SLE.device
+    score_BD = torch.empty(len(queries.lengths), pages.num_pages, device=device)
+    for rows, wave in queries.waves(_WAVE_TOKENS):
+        blocks = _query_blocks(wave.token_TE)
+        for chunk in pages.chunks:
+            best_DT = _best_tokens(blocks, pages.token_SLE, chunk)[:, : len(wave.token_TE)]
+            score_BD[rows, chunk.places.to(device)] = _mean_over_tokens(best_DT, wave.lengths)
+    return score_BD
+
+
+def score_pairs(
+    queries: PackedQueries, pages: PackedPages, query_N: Tensor, page_N: Tensor
+) -> Tensor:
+    """Score chosen pairs of a query and a page, with the same result as `score_pages`.
+
+    Args:
+        queries: the packed queries.
+        pages: the packed pages.
+        query_N: int64, the query of each pair, not decreasing.
+        page_N: int64, its page.
+
+    Returns:
+        score_N, float32.
+    """
+    parts = [pages.token_SLE.new_empty(0)]
+    num_pairs = torch.bincount(query_N, minlength=len(queries.lengths)).tolist()
+    own_pages = page_N.split(num_pairs)
+    for rows, query in queries.waves(max_tokens=1):  # one query a wave
+        if len(chosen := own_pages[rows.start]):
+            parts.append(score_pages(query, pages.take(chosen))[0])
+    return torch.cat(parts)
+
+
+def _packed(segment_SLE: Tensor, count_D: Tensor, by_count: Tensor) -> PackedPages:
+    """Pages whose segments stand in the order `by_count`."""
+    block = _PAGE_BLOCK[segment_SLE.device.type] // _SEGMENT
+    token_SLE = torch.nn.functional.pad(segment_SLE, (0, 0, 0, 0, 0, block))
+    ordered = count_D[by_count]
+    first_segment = torch.empty_like(count_D)
+    first_segment[by_count] = ordered.cumsum(0) - ordered
+    return PackedPages(token_SLE, first_segment, count_D)
+
+
+def _query_blocks(token_TE: Tensor) -> list[Tensor]:
+    """The query tokens as columns, in blocks of the fixed shape, zeros behind the last token."""
+    size = _QUERY_BLOCK[token_TE.device.type]
+    missing = -len(token_TE) % size
+    column_ET = torch.nn.functional.pad(token_TE, (0, 0, 0, missing)).T
+    return [block.contiguous() for block in column_ET.split(size, dim=1)]
+
+
+def _best_tokens(blocks: list[Tensor], token_SLE: Tensor, chunk: _Chunk) -> Tensor:
+    """The best similarity of every query token in every page of a chunk: best_DT."""
+    device = token_SLE.device.type
+    per_block, query_block = _PAGE_BLOCK[device] // _SEGMENT, _QUERY_BLOCK[device]
+    num_segments = len(chunk.places) * chunk.segments_per_page
+    padded = -(-num_segments // per_block) * per_block
+    best_XSK = token_SLE.new_empty(len(blocks), padded, query_block)
+    product = token_SLE.new_empty(_PAGE_BLOCK[device], query_block)
+    segments_of_product = product.view(per_block, _SEGMENT, query_block)
+    for first in range(0, padded, per_block):
+        start = chunk.first_segment + first
+        page_block = token_SLE[start : start + per_block].view(-1, token_SLE.shape[2])
+        for number, block in enumerate(blocks):
+            torch.mm(page_block, block, out=product)
+            best = best_XSK[number, first : first + per_block]
+            torch.amax(segments_of_product, dim=1, out=best)
+    of_pages = best_XSK[:, :num_segments].unflatten(1, (-1, chunk.segments_per_page)).amax(dim=2)
+    return of_pages.transpose(0, 1).flatten(1)
+
+
+def _mean_over_tokens(best_DT: Tensor, lengths: Sequence[int]) -> Tensor:
+    """score_BD: the mean over each query's tokens, added up in float64 token by token."""
+    device = best_DT.device
+    best_TD = best_DT.T.contiguous()
+    length_B = torch.tensor(lengths)
+    start_B = length_B.cumsum(0) - length_B
+    total_BD = torch.zeros(len(lengths), len(best_DT), dtype=torch.float64, device=device)
+    for place in range(max(lengths)):
+        active = (length_B > place).nonzero()[:, 0]
+        tokens = (start_B[active] + place).to(device)
+        total_BD[active.to(device)] += best_TD[tokens]
+    return (total_BD / length_B[:, None].to(device)).float()
+
+
+def _ragged_range(length_D: Tensor) -> tuple[Tensor, Tensor]:
+    """For items one behind the other: each element's item, and its place in the item."""
+    item = torch.repeat_interleave(torch.arange(len(length_D)), length_D)
+    start = length_D.cumsum(0) - length_D
+    return item, torch.arange(len(item)) - start[item]

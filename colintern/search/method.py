@@ -1,0 +1,33 @@
+"""Whether a corpus is worth an approximate search: a formula of sizes, never a measured time."""
+
+_WORTH_APPROXIMATING = 2e14  # multiply-adds; about an hour of one CPU core, a minute of a GPU
+_WORTH_RATIO = 4  # approximate must be this much cheaper, its certificate included
+
+
+def is_exact_best(
+    *,
+    num_queries: int,
+    query_tokens: int,
+    num_pages: int,
+    page_tokens: int,
+    dim: int,
+    candidates: int,
+    certified_queries: int,
+) -> bool:
+    """Whether `auto` means exact.
+
+    Args:
+        num_queries: how many queries search.
+        query_tokens: tokens of all queries.
+        num_pages: pages of the corpus.
+        page_tokens: tokens of all pages.
+        dim: embedding width.
+        candidates: pages that are scored again for each query.
+        certified_queries: how many queries are searched exactly to certify the rest.
+    """
+    exact_cost = query_tokens * page_tokens * dim
+    pooled_cost = num_queries * num_pages * dim
+    rescoring_cost = exact_cost * min(1.0, candidates / num_pages)
+    certificate_cost = exact_cost * min(1.0, certified_queries / num_queries)
+    cheap = exact_cost < _WORTH_APPROXIMATING
+    return cheap or exact_cost < _WORTH_RATIO * (pooled_cost + rescoring_cost + certificate_cost)

@@ -1,0 +1,46 @@
+"""The first stage: one pooled vector a page in a FAISS index."""
+
+import faiss
+import numpy as np
+import torch
+from torch import Tensor
+
+# More than asked for, so that a page at the end of a list is not lost to a rounding in FAISS.
+_SLACK = 8
+_GPU_LIMIT = 2_048  # FAISS on GPU returns no more neighbours
+
+
+class PooledIndex:
+    """A flat inner-product index over L2-normalised means of page embeddings.
+
+    FAISS chooses the pages; their pooled scores are then computed again in float64, so that they
+    do not depend on how FAISS blocks its products, and so not on the number of shards.
+    """
+
+    def __init__(self, page_DE: Tensor) -> None:
+        self._page_DE = page_DE
+        self._index = faiss.IndexFlatIP(page_DE.shape[1])
+        self._limit = page_DE.shape[0]
+        if faiss.get_num_gpus() > 0:
+            self._index = faiss.index_cpu_to_all_gpus(self._index)
+            self._limit = min(self._limit, _GPU_LIMIT)
+        self._index.add(np.ascontiguousarray(page_DE.numpy()))
+
+    def search(self, query_BE: Tensor, depth: int) -> tuple[Tensor, Tensor]:
+        """The nearest pages.
+
+        Returns:
+            score_BC float32 and the pages' places in the index, int64, with C >= `depth` unless
+            the index is smaller; in no particular order.
+        """
+        wanted = min(depth + _SLACK, self._limit)
+        _, place_BC = self._index.search(np.ascontiguousarray(query_BE.numpy()), wanted)
+        place = torch.from_numpy(place_BC)
+        page_BCE = self._page_DE[place].double()
+        return torch.einsum("be,bce->bc", query_BE.double(), page_BCE).float(), place
+
+
+def pool(token_TE: Tensor, lengths: list[int]) -> Tensor:
+    """The L2-normalised mean of each page's token embeddings, [D, E] float32."""
+    mean_DE = torch.segment_reduce(token_TE, "mean", lengths=torch.tensor(lengths), axis=0)
+    return torch.nn.functional.normalize(mean_DE, dim=1, eps=1e-12)

@@ -1,0 +1,114 @@
+"""One worker's part of a corpus: its page embeddings, and its own FAISS index."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from colintern.features.store import Items
+from colintern.model.heads import Heads
+from colintern.scoring.packed import PackedPages, PackedQueries, score_pages, score_pairs
+from colintern.search import order
+from colintern.search.pooled_index import PooledIndex, pool
+from colintern.search.queries import EmbeddedQueries
+
+_EMBED_TOKENS = 65_536  # features projected at one time
+_RESULT_BYTES = 128 * 2**20  # scores and keys of one query block against the whole shard
+
+
+class CorpusShard:
+    """Pages of a corpus, ready to be searched.
+
+    Args:
+        items: the pages of a feature store.
+        heads: the heads that embed them.
+        page_ids: the whole corpus, sorted.
+        start: the first ordinal of this shard.
+        end: the ordinal after its last.
+        device: where the products are computed; results come back to the CPU.
+    """
+
+    def __init__(
+        self,
+        items: Items,
+        heads: Heads,
+        page_ids: Sequence[str],
+        start: int,
+        end: int,
+        device: str = "cpu",
+    ) -> None:
+        self._start, self._end, self._device = start, end, device
+        token_TE, self._lengths = _embed_pages(items, heads, page_ids[start:end])
+        self._packed = PackedPages.pack(token_TE.to(device), self._lengths)
+        self._pooled_DE = pool(token_TE, self._lengths)
+        self._index: PooledIndex | None = None
+
+    @property
+    def num_tokens(self) -> int:
+        """Page tokens in this shard."""
+        return sum(self._lengths)
+
+    def exact_best(self, queries: EmbeddedQueries, depth: int) -> Tensor:
+        """The best pages of the shard by exact MaxSim: key_BK of `order`."""
+        ordinal_D = torch.arange(self._start, self._end)
+        block = max(1, _RESULT_BYTES // (12 * max(1, len(self._lengths))))
+        found = []
+        for _, part in queries.blocks(block):
+            score_BD = score_pages(self._pack(part), self._packed).cpu()
+            found.append(order.best(order.to_keys(score_BD, ordinal_D), depth))
+        return torch.cat(found)
+
+    def pooled_best(self, queries: EmbeddedQueries, depth: int) -> Tensor:
+        """The best pages of the shard by pooled vectors: key_BK of `order`."""
+        if self._index is None:
+            self._index = PooledIndex(self._pooled_DE)
+        score_BC, place_BC = self._index.search(queries.pooled(), depth)
+        return order.best(order.to_keys(score_BC, place_BC + self._start), depth)
+
+    def rescore(self, queries: EmbeddedQueries, ordinal_BC: Tensor) -> Tensor:
+        """Exact scores of chosen pages: key_BC, `NO_PAGE` for those of other shards (and -1)."""
+        is_mine = (ordinal_BC >= self._start) & (ordinal_BC < self._end)
+        query_N, column_N = is_mine.nonzero(as_tuple=True)
+        ordinal_N = ordinal_BC[query_N, column_N]
+        score_N = score_pairs(
+            self._pack(queries), self._packed, query_N, ordinal_N - self._start
+        ).cpu()
+        key_BC = torch.full_like(ordinal_BC, order.NO_PAGE)
+        key_BC[query_N, column_N] = order.to_keys(score_N, ordinal_N)
+        return key_BC
+
+    def _pack(self, queries: EmbeddedQueries) -> PackedQueries:
+        return PackedQueries.pack(queries.token_TE.to(self._device), queries.lengths)
+
+
+def shard_bounds(lengths: Sequence[int], num_shards: int) -> list[tuple[int, int]]:
+    """Cut a corpus of pages with `lengths` tokens into runs of about equal tokens, none empty."""
+    num_shards = max(1, min(num_shards, len(lengths)))
+    ends = torch.tensor(lengths, dtype=torch.int64).cumsum(0)
+    cuts = [0]
+    for number in range(1, num_shards):
+        cut = int(torch.searchsorted(ends, int(ends[-1]) * number // num_shards))
+        cuts.append(min(max(cut, cuts[-1] + 1), len(lengths) - num_shards + number))
+    return list(zip(cuts, [*cuts[1:], len(lengths)], strict=True))
+
+
+def _embed_pages(items: Items, heads: Heads, page_ids: Sequence[str]) -> tuple[Tensor, list[int]]:
+    lengths = [items.row(page_id).num_tokens for page_id in page_ids]
+    token_TE = torch.empty(sum(lengths), heads.dim)
+    filled, first = 0, 0
+    with torch.inference_mode():
+        while first < len(page_ids):
+            last = _end_of_batch(lengths, first)
+            token_TH, _ = items.read(page_ids[first:last])
+            token_TE[filled : filled + len(token_TH)] = heads.embed_pages(token_TH.float())
+            filled, first = filled + len(token_TH), last
+    return token_TE, lengths
+
+
+def _end_of_batch(lengths: Sequence[int], first: int) -> int:
+    """The end of the run from `first` that holds about `_EMBED_TOKENS`, at least one page."""
+    last, tokens = first + 1, lengths[first]
+    while last < len(lengths) and tokens + lengths[last] <= _EMBED_TOKENS:
+        tokens += lengths[last]
+        last += 1
+    return last

@@ -1,0 +1,88 @@
+"""What each stage is made from: the inputs that its record keeps and that may not change under it.
+
+Keys that only say how fast or where (`cluster.*`, worker counts), how long to go on (`loop.*`) or
+what else to measure (`evaluation.*`) are no inputs and may change at any time.
+"""
+
+from typing import Any
+
+from colintern.config import BackboneConfig, Config, DatasetConfig
+from colintern.data.canonical import CanonicalDataset
+from colintern.features.encoding import StoreTarget
+from colintern.features.store import store_path
+from colintern.model.backbone import BackboneIdentity
+
+_FREE_TRAINING_KEYS = {"num_workers", "checkpoint_every_steps", "init_heads", "epochs"}
+
+
+def store_target(
+    config: Config, dataset: DatasetConfig, backbone: BackboneIdentity
+) -> StoreTarget:
+    """The feature store of a dataset under this configuration."""
+    identity = {
+        "backbone_sha256": backbone.checkpoint_sha256,
+        **{f"backbone.{key}": value for key, value in _backbone_keys(config.backbone).items()},
+        "features.dtype": config.features.dtype,
+        "features.pca_dim": config.features.pca_dim,
+        "dataset_path": dataset.path,
+        "dataset_revision": dataset.revision,
+    }
+    return StoreTarget(
+        dataset=dataset,
+        path=store_path(config.features_root, dataset.name, identity),
+        identity=identity,
+        content_hash=CanonicalDataset(dataset.path).content_hash(),
+    )
+
+
+def heads_inputs(config: Config) -> dict[str, Any]:
+    """What the untrained heads depend on."""
+    return {
+        "run.seed": config.run.seed,
+        "training.init_heads": config.training.init_heads,
+        **{f"heads.{key}": value for key, value in config.heads.model_dump().items()},
+    }
+
+
+def train_inputs(
+    config: Config, round_number: int, *, features: str, first_heads: str, triples: str | None
+) -> dict[str, Any]:
+    """What a round's heads depend on; `features`, `first_heads`, `triples` are content hashes."""
+    training = config.training.model_dump()
+    keys = {key: value for key, value in training.items() if key not in _FREE_TRAINING_KEYS}
+    if round_number == 1:
+        del keys["negatives_per_query"]  # the first round has no mined negatives
+    return {
+        **_split_inputs(config),
+        **{f"training.{key}": value for key, value in keys.items()},
+        "training.epochs": config.training.epochs_of_round(round_number),
+        "first_heads_sha256": first_heads,
+        "train_features_sha256": features,
+        "triples_sha256": triples,
+    }
+
+
+def mine_inputs(config: Config, *, features: str, heads: str) -> dict[str, Any]:
+    """What mined triples depend on; `features` and `heads` are content hashes."""
+    return {
+        **_split_inputs(config),
+        **{f"mining.{key}": value for key, value in config.mining.model_dump().items()},
+        "heads_sha256": heads,
+        "train_features_sha256": features,
+    }
+
+
+def evaluate_inputs(config: Config, *, features: str, heads: str) -> dict[str, Any]:
+    """What an evaluation depends on; `features` and `heads` are content hashes."""
+    return {**_split_inputs(config), "heads_sha256": heads, "features_sha256": features}
+
+
+def _split_inputs(config: Config) -> dict[str, Any]:
+    """The seed, and the share of dev queries when they are taken from the training set."""
+    fraction = None if config.data.dev else config.data.dev_fraction
+    return {"run.seed": config.run.seed, "data.dev_fraction": fraction}
+
+
+def _backbone_keys(backbone: BackboneConfig) -> dict[str, Any]:
+    """The backbone's settings; its path is left out, its content hash says more."""
+    return backbone.model_dump(exclude={"path"})

@@ -1,0 +1,83 @@
+"""What a run has done so far, as lines for the terminal."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from colintern import storage
+from colintern.errors import StorageError
+from colintern.run_folder import (
+    REPORT_STAGE,
+    RunFolder,
+    encode_stage,
+    evaluate_stage,
+    mine_stage,
+    train_stage,
+)
+
+_COLUMNS = ("ndcg_at_5", "mrr_at_10", "recall_at_1", "recall_at_5", "recall_at_10")
+_TITLES = ("nDCG@5", "MRR@10", "Recall@1", "Recall@5", "Recall@10")
+
+
+def read_run(run_path: str) -> dict[str, Any]:
+    """The content of `run.json`.
+
+    Raises:
+        StorageError: `run_path` is no run folder.
+    """
+    path = RunFolder(run_path).run_json
+    if not storage.exists(path):
+        raise StorageError(f"{run_path}: is no run folder (it has no run.json)")
+    return storage.read_json(path)
+
+
+def status_lines(run_path: str) -> list[str]:
+    """Every stage of a run up to `loop.max_rounds`: done with its seconds, running, or missing."""
+    folder = RunFolder(run_path)
+    config = read_run(run_path)["config"]
+    is_held = any("lease-" in path for path in storage.list_files(run_path, ".json"))
+    lines, running_shown = [], False
+    for stage in _stages(config):
+        record = folder.record(stage)
+        if record is not None:
+            state = f"done       {record.finished_at[:19].replace('T', ' ')} UTC"
+        elif is_held and not running_shown:
+            state, running_shown = "running", True
+        else:
+            state = "missing"
+        lines.append(f"{stage:<40} {state}")
+    return lines
+
+
+def table_lines(run_path: str) -> list[str]:
+    """The metrics of all rounds on all datasets, with the 95 % interval of nDCG@5."""
+    folder = RunFolder(run_path)
+    config = read_run(run_path)["config"]
+    lines = [f"{'dataset':<16}{'round':<14}" + "".join(f"{title:>11}" for title in _TITLES)]
+    for dataset in _evaluated(config):
+        round_number = 0
+        while storage.exists(path := folder.evaluation(round_number, dataset)):
+            document = storage.read_json(path)
+            name = "0 untrained" if round_number == 0 else str(round_number)
+            values = "".join(f"{document['metrics'][key]:>11.3f}" for key in _COLUMNS)
+            low, high = document["ci"]["ndcg_at_5"]
+            interval = f"   nDCG@5 in [{low:.3f}, {high:.3f}]"
+            lines.append(f"{dataset:<16}{name:<14}{values}{interval}")
+            round_number += 1
+    return lines
+
+
+def _stages(config: dict[str, Any]) -> Sequence[str]:
+    data = config["data"]
+    names = [data["train"]["name"], *(["dev"] if data["dev"] else [])]
+    stages = [encode_stage(name) for name in (*names, *(entry["name"] for entry in data["eval"]))]
+    for number in range(config["loop"]["max_rounds"] + 1):
+        if number > 1 and config["training"]["negatives_per_query"]:
+            stages.append(mine_stage(number))
+        if number:
+            stages.append(train_stage(number))
+        stages += [evaluate_stage(number, name) for name in _evaluated(config)]
+    return [*stages, REPORT_STAGE]
+
+
+def _evaluated(config: dict[str, Any]) -> list[str]:
+    return ["dev", *(entry["name"] for entry in config["data"]["eval"])]

@@ -1,0 +1,207 @@
+"""Files on any fsspec file system: whole-file atomic writes, ranged reads, listings.
+
+Paths are strings, local (`runs/demo`) or URLs (`s3://bucket/runs/demo`); every function takes both.
+A reader never sees half a file: local writes go to a temporary name in the same folder, reach the
+disk and are renamed; object stores show an object only when its upload is complete.
+"""
+
+import hashlib
+import json
+import os
+import posixpath
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import fsspec
+from fsspec.core import url_to_fs
+
+from colintern.errors import StorageError
+
+_TEMPORARY_MARK = ".tmp-"
+
+
+def is_local(path: str) -> bool:
+    """Whether `path` is on this machine's file system."""
+    return "://" not in path or path.startswith("file://")
+
+
+def local_path(path: str) -> Path:
+    """`path` without its `file://`, as a `pathlib.Path`; only for local paths."""
+    assert is_local(path), path
+    return Path(path.removeprefix("file://"))
+
+
+def absolute(path: str) -> str:
+    """`path` made independent of the working folder (Ray workers have another one)."""
+    return str(local_path(path).expanduser().absolute()) if is_local(path) else path.rstrip("/")
+
+
+def join(root: str, *parts: str) -> str:
+    """Join `parts` under `root` with slashes."""
+    return posixpath.join(root, *parts)
+
+
+def exists(path: str) -> bool:
+    """Whether a file or folder stands at `path`."""
+    with _storage_errors(path):
+        file_system, inner = url_to_fs(path)
+        file_system.invalidate_cache()
+        return file_system.exists(inner)
+
+
+def read_bytes(path: str, start: int | None = None, end: int | None = None) -> bytes:
+    """The bytes of `path`, or only those from `start` up to `end`.
+
+    Raises:
+        StorageError: the file is missing or cannot be read.
+    """
+    with _storage_errors(path):
+        file_system, inner = url_to_fs(path)
+        return file_system.cat_file(inner, start=start, end=end)
+
+
+def read_json(path: str) -> Any:
+    """The JSON document at `path`."""
+    try:
+        return json.loads(read_bytes(path))
+    except ValueError as error:
+        raise StorageError(
+            f"{path}: is not JSON ({error}); remove it to have it made again"
+        ) from error
+
+
+def write_bytes(path: str, data: bytes) -> None:
+    """Write `data` to `path`, whole or not at all, replacing what was there."""
+    with _storage_errors(path):
+        if not is_local(path):
+            fsspec.filesystem(path.split("://")[0]).pipe_file(path, data)
+            return
+        with _written_beside(local_path(path), data) as temporary:
+            temporary.replace(local_path(path))
+
+
+def write_json(path: str, document: Any) -> None:
+    """Write `document` as indented JSON with keys in the given order; atomic."""
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    write_bytes(path, text.encode() + b"\n")
+
+
+def create_exclusively(path: str, data: bytes) -> bool:
+    """Write `data` to `path` only if nothing stands there; whether it was written.
+
+    Of several callers at one time exactly one gets True: locally by a hard link, which fails when
+    the name is taken; on S3 by `If-None-Match: *`.
+    """
+    with _storage_errors(path):
+        try:
+            if not is_local(path):
+                file_system = fsspec.filesystem(path.split("://")[0])
+                file_system.pipe_file(path, data, mode="create")
+                return True
+            with _written_beside(local_path(path), data) as temporary:
+                os.link(temporary, local_path(path))
+                return True
+        except FileExistsError:
+            return False
+
+
+def delete(path: str) -> None:
+    """Remove the file at `path`; one that is not there is no error."""
+    with _storage_errors(path):
+        file_system, inner = url_to_fs(path)
+        try:
+            file_system.rm_file(inner)
+        except FileNotFoundError:
+            return
+
+
+def list_files(folder: str, suffix: str = "") -> list[str]:
+    """The files right inside `folder` whose name ends in `suffix`, full paths in name order.
+
+    A folder that does not exist has no files. Names of unfinished writes are left out.
+    """
+    with _storage_errors(folder):
+        file_system, inner = url_to_fs(folder)
+        file_system.invalidate_cache()
+        try:
+            entries = file_system.ls(inner, detail=True)
+        except FileNotFoundError:
+            return []
+    names = (posixpath.basename(entry["name"]) for entry in entries if entry["type"] == "file")
+    return [
+        join(folder, name)
+        for name in sorted(names)
+        if name.endswith(suffix) and _TEMPORARY_MARK not in name
+    ]
+
+
+def list_folders(folder: str) -> list[str]:
+    """The names of the folders right inside `folder`, in order; none if it does not exist."""
+    with _storage_errors(folder):
+        file_system, inner = url_to_fs(folder)
+        file_system.invalidate_cache()
+        try:
+            entries = file_system.ls(inner, detail=True)
+        except FileNotFoundError:
+            return []
+    return sorted(
+        posixpath.basename(entry["name"].rstrip("/"))
+        for entry in entries
+        if entry["type"] == "directory"
+    )
+
+
+def size_of(path: str) -> int:
+    """The size of the file at `path`, in bytes."""
+    with _storage_errors(path):
+        file_system, inner = url_to_fs(path)
+        return int(file_system.size(inner))
+
+
+def sha256_of_bytes(data: bytes) -> str:
+    """SHA-256 of `data`, as 64 hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_of_file(path: str, chunk_bytes: int = 1 << 22) -> str:
+    """SHA-256 of the file at `path`, read in chunks."""
+    digest = hashlib.sha256()
+    with _storage_errors(path), fsspec.open(path, "rb") as file:
+        while chunk := file.read(chunk_bytes):  # pyright: ignore[reportAttributeAccessIssue]
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _written_beside(path: Path, data: bytes) -> Iterator[Path]:
+    """A finished temporary file with `data` in the folder of `path`; gone at the end."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}{_TEMPORARY_MARK}{uuid.uuid4().hex}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _storage_errors(path: str) -> Iterator[None]:
+    """Turn what file systems raise about `path` into one line that names it."""
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except FileNotFoundError as error:
+        raise StorageError(f"{path}: no such file or folder") from error
+    except PermissionError as error:
+        raise StorageError(
+            f"{path}: access denied; check its permissions or credentials"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{path}: cannot be read or written ({error})") from error

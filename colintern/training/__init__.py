@@ -1,0 +1,1 @@
+"""One round of head training over stored features: batches, step, loop, strategies."""

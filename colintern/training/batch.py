@@ -1,0 +1,95 @@
+"""One worker's share of a global batch, as tensors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from colintern.training.examples import Example, GlobalBatch, TrainingSet
+from colintern.training.place import Place
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The rows of one worker, ragged features one after the other.
+
+    Shapes: B the worker's rows, D the pages of the global batch, T tokens, H backbone width.
+
+    Attributes:
+        query_TH: query features; `query_lengths` has B entries.
+        page_TH: features of the rows' positive pages, then of all their negatives.
+        page_lengths: tokens of the B positive pages.
+        negative_lengths: for every row, the tokens of each of its negatives.
+        global_page_lengths: tokens of all D positive pages, which every worker knows.
+        positive_B: the column of each row's positive page among the D.
+        mask_BD: whether page d may be a negative of row b.
+    """
+
+    step: int
+    epoch: int
+    query_TH: Tensor
+    query_lengths: list[int]
+    page_TH: Tensor
+    page_lengths: list[int]
+    negative_lengths: list[list[int]]
+    global_page_lengths: list[int]
+    positive_B: Tensor
+    mask_BD: Tensor
+
+
+def share_of(size: int, place: Place) -> range:
+    """The rows of a global batch of `size` that this worker takes; shares differ by one at most."""
+    return range(place.rank * size // place.world_size, (place.rank + 1) * size // place.world_size)
+
+
+def build_batch(training_set: TrainingSet, batch: GlobalBatch, place: Place) -> Batch:
+    """Read the features of this worker's share."""
+    rows = share_of(len(batch.examples), place)
+    mine = batch.examples[rows.start : rows.stop]
+    store = training_set.store
+    query_TH, query_lengths = store.queries.read([example.query_id for example in mine])
+    negatives = [page_id for example in mine for page_id in example.negatives]
+    page_TH, lengths = store.pages.read([*(example.page_id for example in mine), *negatives])
+    pages = store.pages
+    return Batch(
+        step=batch.step,
+        epoch=batch.epoch,
+        query_TH=query_TH.to(place.device, torch.float32),
+        query_lengths=query_lengths,
+        page_TH=page_TH.to(place.device, torch.float32),
+        page_lengths=lengths[: len(mine)],
+        negative_lengths=[[pages.row(i).num_tokens for i in row.negatives] for row in mine],
+        global_page_lengths=[pages.row(row.page_id).num_tokens for row in batch.examples],
+        positive_B=torch.arange(rows.start, rows.stop, device=place.device),
+        mask_BD=_allowed(training_set, mine, batch.examples).to(place.device),
+    )
+
+
+def _allowed(
+    training_set: TrainingSet, rows: Sequence[Example], columns: Sequence[Example]
+) -> Tensor:
+    """mask_BD: false where the page answers the query, or is the same image as one that does."""
+    pages = training_set.store.pages
+    column_hashes = [pages.row(example.page_id).sha256 for example in columns]
+    allowed = torch.ones(len(rows), len(columns), dtype=torch.bool)
+    for place, example in enumerate(rows):
+        positives = training_set.view.positives[example.query_id]
+        answers = {pages.row(page_id).sha256 for page_id in positives if page_id in pages}
+        for column, sha256 in enumerate(column_hashes):
+            allowed[place, column] = sha256 not in answers
+    return allowed
+
+
+def pad_items(token_TE: Tensor, lengths: Sequence[int], width: int | None = None) -> Tensor:
+    """Ragged tokens to [items, longest (or `width`), E], zeros behind each item."""
+    padded = pad_sequence(list(token_TE.split(list(lengths))), batch_first=True)
+    missing = 0 if width is None else width - padded.shape[1]
+    return torch.nn.functional.pad(padded, (0, 0, 0, missing))
+
+
+def token_mask(lengths: Sequence[int], width: int, device: torch.device) -> Tensor:
+    """[items, width], true for an item's own tokens."""
+    ends = torch.tensor(lengths, device=device)
+    return torch.arange(width, device=device) < ends[:, None]

@@ -1,0 +1,121 @@
+"""One training step: embed, gather, score, loss, finite check, clip, update."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from colintern.config import TrainingConfig
+from colintern.errors import NonFiniteError
+from colintern.model.heads import Heads
+from colintern.scoring.losses import infonce_loss, pairwise_loss
+from colintern.scoring.maxsim import maxsim_candidates, maxsim_in_batch
+from colintern.training.batch import Batch, pad_items, token_mask
+from colintern.training.gather import gather_pages
+from colintern.training.place import Place
+from colintern.training.strategy import Strategy
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """The loss of the global batch, and the norm of its gradient before clipping."""
+
+    loss: Tensor
+    grad_norm: Tensor
+
+
+def train_step(
+    heads: Heads,
+    strategy: Strategy,
+    batch: Batch,
+    learning_rate: float,
+    training: TrainingConfig,
+    place: Place,
+) -> StepResult:
+    """Update the heads with one global batch, of which `batch` is this worker's share.
+
+    Raises:
+        NonFiniteError: loss or gradient is not finite on some worker; no worker has updated.
+    """
+    query_TE, page_TE = strategy.embed(batch.query_TH, batch.page_TH)
+    loss_B = row_losses(query_TE, page_TE, batch, training, place)
+    loss = loss_B.sum() / len(batch.global_page_lengths)
+    strategy.backward(loss * place.world_size)  # strategies average over workers
+
+    loss = _summed(loss.detach(), place)
+    grad_norm = torch.nn.utils.clip_grad_norm_(heads.parameters(), training.max_grad_norm)
+    _check_finite(loss, grad_norm, batch.step, place)
+    strategy.step(learning_rate)
+    return StepResult(loss, grad_norm)
+
+
+def row_losses(
+    query_TE: Tensor, page_TE: Tensor, batch: Batch, training: TrainingConfig, place: Place
+) -> Tensor:
+    """The losses of this worker's rows, loss_B, against all pages of the global batch."""
+    device = page_TE.device
+    own, negatives = page_TE.split([sum(batch.page_lengths), _num_negative_tokens(batch)])
+    width = max(batch.global_page_lengths)
+    page_DPE = gather_pages(
+        pad_items(own, batch.page_lengths, width), len(batch.global_page_lengths), place
+    )
+    query_BQE = pad_items(query_TE, batch.query_lengths)
+    query_mask_BQ = token_mask(batch.query_lengths, query_BQE.shape[1], device)
+    page_mask_DP = token_mask(batch.global_page_lengths, width, device)
+    score_BD = maxsim_in_batch(query_BQE, query_mask_BQ, page_DPE, page_mask_DP)
+
+    negative_score_BN, negative_mask_BN = None, None
+    if negatives.shape[0]:
+        negative_BNPE, token_mask_BNP = _pad_negatives(negatives, batch.negative_lengths)
+        negative_mask_BN = token_mask_BNP.any(dim=2)
+        negative_score_BN = maxsim_candidates(
+            query_BQE, query_mask_BQ, negative_BNPE, token_mask_BNP
+        )
+    loss = infonce_loss if training.loss == "infonce" else pairwise_loss
+    return loss(
+        score_BD,
+        batch.positive_B,
+        batch.mask_BD,
+        negative_score_BN,
+        negative_mask_BN,
+        temperature=training.temperature,
+    )
+
+
+def _num_negative_tokens(batch: Batch) -> int:
+    return sum(sum(lengths) for lengths in batch.negative_lengths)
+
+
+def _pad_negatives(token_TE: Tensor, lengths_BN: list[list[int]]) -> tuple[Tensor, Tensor]:
+    """Ragged negatives of ragged rows to page_BNPE and its token mask_BNP."""
+    num_negatives = max(len(lengths) for lengths in lengths_BN)
+    filled = [lengths + [0] * (num_negatives - len(lengths)) for lengths in lengths_BN]
+    flat = [length for lengths in filled for length in lengths]
+    page_XPE = pad_items(token_TE, flat)
+    mask_XP = token_mask(flat, page_XPE.shape[1], token_TE.device)
+    shape = (len(lengths_BN), num_negatives)
+    return page_XPE.unflatten(0, shape), mask_XP.unflatten(0, shape)
+
+
+def _summed(value: Tensor, place: Place) -> Tensor:
+    if place.world_size > 1:
+        dist.all_reduce(value)
+    return value
+
+
+def _check_finite(loss: Tensor, grad_norm: Tensor, step: int, place: Place) -> None:
+    """Stop every worker before the update when any of them saw something not finite."""
+    finite = torch.isfinite(loss) & torch.isfinite(grad_norm)
+    if place.world_size > 1:
+        flag = finite.to(torch.int32)
+        dist.all_reduce(flag, op=dist.ReduceOp.MIN)
+        finite = flag.bool()
+    if finite.is_cuda:
+        # Checked on the device, before the update that is queued behind it; no host sync a step.
+        torch._assert_async(finite, f"loss or gradient is not finite in step {step}")
+    elif not finite:
+        raise NonFiniteError(
+            f"step {step}: loss {loss.item()}, gradient norm {grad_norm.item()}; "
+            "the heads were not updated; lower training.learning_rate or training.max_grad_norm"
+        )

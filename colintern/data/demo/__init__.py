@@ -1,0 +1,10 @@
+"""The built-in demo corpus: pages rendered from text that every Python has, nothing downloaded.
+
+Notes, letters, invoices and reports come in families of look-alikes that share their body and
+differ in a name, a city, a date, a number: the near misses that hard negatives are about. Reference
+pages print the prose of the standard library's documentation.
+"""
+
+from colintern.data.demo.build import write_demo
+
+__all__ = ["write_demo"]

@@ -1,0 +1,110 @@
+"""Putting the demo corpus together and writing it as canonical dataset folders."""
+
+import platform
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import PIL
+
+from colintern.data.canonical import Judgement, Page, Query, write_dataset
+from colintern.data.demo.fields import family_fields
+from colintern.data.demo.layouts import FORMS, DemoPage, form_page, reference_page
+from colintern.data.demo.prose import Passage, passages
+from colintern.data.demo.queries import DemoQuery, PageIndex, write_queries
+from colintern.data.demo.render import render
+
+_FAMILY_SIZE = 10
+_VERSION = 1  # part of the seed: raise it when the corpus changes
+
+
+@dataclass(frozen=True)
+class DemoSize:
+    """How much a split holds; pages are square with `side` pixels."""
+
+    families: int
+    reference_pages: int
+    queries: int
+    side: int = 224
+
+
+_SIZES = {
+    ("demo", "train"): DemoSize(160, 400, 2_000),
+    ("demo", "dev"): DemoSize(30, 100, 500),
+    ("demo", "test"): DemoSize(80, 200, 2_000),
+    ("demo-small", "train"): DemoSize(16, 40, 240),
+    ("demo-small", "dev"): DemoSize(5, 10, 60),
+    ("demo-small", "test"): DemoSize(8, 20, 100),
+    ("demo-long", "train"): DemoSize(16, 40, 200, side=448),
+    ("demo-long", "dev"): DemoSize(4, 10, 50, side=448),
+    ("demo-long", "test"): DemoSize(8, 20, 200, side=448),
+}
+
+
+def write_demo(folder: str, variant: str, split: str) -> None:
+    """Write one split of a demo corpus as a canonical dataset folder.
+
+    The same on every machine with the same Python and Pillow.
+
+    Args:
+        folder: path or URL.
+        variant: `demo`; `demo-small`, a tenth of it; `demo-long`, pages of several tiles.
+        split: `train`, `dev` or `test`: other modules, families and field values each.
+    """
+    size = _SIZES[variant, split]
+    pages, queries = build_split(variant, split)
+    index = PageIndex(pages)
+    named = [(f"{split}-q{number:05d}", query) for number, query in enumerate(queries)]
+    write_dataset(
+        folder,
+        (Page(page.page_id, render(page.lines, size.side), page.family, page.text) for page in pages),
+        [Query(query_id, query.text, "en", query.kind) for query_id, query in named],
+        [
+            Judgement(query_id, page_id, 1)
+            for query_id, query in named
+            for page_id in index.bearing(query.asked)
+        ],
+        details={
+            "variant": variant,
+            "split": split,
+            "version": _VERSION,
+            "pages": len(pages),
+            "queries": len(named),
+            "query_kinds": dict(sorted(Counter(query.kind for query in queries).items())),
+            "python": platform.python_version(),
+            "pillow": PIL.__version__,
+        },
+    )
+
+
+def build_split(variant: str, split: str) -> tuple[list[DemoPage], list[DemoQuery]]:
+    """The pages, sorted by id, and the queries of a split, not yet drawn or judged."""
+    size = _SIZES[variant, split]
+    draw = random.Random(f"{_VERSION} {variant} {split}")
+    pages = [*_families(split, size, draw), *_reference_pages(split, size, draw)]
+    pages.sort(key=lambda page: page.page_id)
+    return pages, list(write_queries(pages, PageIndex(pages), size.queries, draw))
+
+
+def _families(split: str, size: DemoSize, draw: random.Random) -> Iterator[DemoPage]:
+    bodies = draw.sample(passages()[split], size.families)
+    for number, body in enumerate(bodies):
+        kind = draw.choice(sorted(FORMS))
+        family = f"{split}-{kind}-{number:03d}"
+        for member, fields in enumerate(family_fields(split, _FAMILY_SIZE, draw)):
+            yield form_page(f"{family}-{member}", family, kind, fields, body, size.side)
+
+
+def _reference_pages(split: str, size: DemoSize, draw: random.Random) -> Iterator[DemoPage]:
+    """Pages of neighbouring passages of one module, enough of them to fill the page."""
+    wanted_words = 45 * (size.side // 224) ** 2
+    found: list[list[Passage]] = []
+    for passage in passages()[split]:
+        is_full = found and sum(len(p.text.split()) for p in found[-1]) >= wanted_words
+        if not found or is_full or found[-1][0].module != passage.module:
+            found.append([])
+        found[-1].append(passage)
+    full = [page for page in found if sum(len(p.text.split()) for p in page) >= wanted_words // 2]
+    for number, page in enumerate(draw.sample(full, size.reference_pages)):
+        yield reference_page(f"{split}-reference-{number:03d}", page, size.side)

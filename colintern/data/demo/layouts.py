@@ -1,0 +1,100 @@
+"""What pages look like: memo, letter, invoice, report, and the reference page."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from colintern.data.demo.fields import Fields
+from colintern.data.demo.prose import Passage
+from colintern.data.demo.render import Line, num_rows, wrap
+
+_RULE = Line(rule=True)
+
+
+@dataclass(frozen=True)
+class DemoPage:
+    """A page before it is drawn.
+
+    Attributes:
+        page_id: unique in its split.
+        family: pages of one family share their body; reference pages stand alone.
+        kind: the word that the page bears as its heading; empty for reference pages.
+        fields: the values printed on it; None for reference pages.
+        body: the prose printed on it.
+    """
+
+    page_id: str
+    family: str
+    kind: str
+    fields: Fields | None
+    body: str
+    lines: tuple[Line, ...]
+
+    @property
+    def text(self) -> str:
+        """What can be read on the page, row by row."""
+        return "\n".join(f"{line.left} {line.right}".strip() for line in self.lines).strip()
+
+
+def form_page(
+    page_id: str, family: str, kind: str, fields: Fields, passage: Passage, side: int
+) -> DemoPage:
+    """A page of one of the `FORMS`, its body cut to what fits."""
+    head, foot = FORMS[kind](fields)
+    body = _fitting(passage.text, side, len(head) + len(foot))
+    lines = (*head, *(Line(text) for text in body), *foot)
+    return DemoPage(page_id, family, kind, fields, " ".join(body), lines)
+
+
+def reference_page(page_id: str, passages: Sequence[Passage], side: int) -> DemoPage:
+    """A page of documentation: what is documented, a rule, prose."""
+    subject = passages[0].subject.split("#")[0].rsplit(".", 1)[-1]
+    head = (Line(subject[:24], "reference"), _RULE)
+    body = _fitting(" ".join(passage.text for passage in passages), side, len(head))
+    lines = (*head, *(Line(text) for text in body))
+    return DemoPage(page_id, page_id, "", None, " ".join(body), lines)
+
+
+def _memo(fields: Fields) -> tuple[Sequence[Line], Sequence[Line]]:
+    head = [Line("MEMO", fields.date), _RULE, Line(f"To: {fields.name}"), Line()]
+    return head, [Line(), Line(f"Room {fields.number}", fields.city)]
+
+
+def _letter(fields: Fields) -> tuple[Sequence[Line], Sequence[Line]]:
+    head = [Line("LETTER", fields.city), Line("", fields.date), Line(), Line("Dear reader,")]
+    return head, [Line(), Line("Yours,"), Line(fields.name), Line(f"Ref. {fields.number}")]
+
+
+def _invoice(fields: Fields) -> tuple[Sequence[Line], Sequence[Line]]:
+    head = [
+        Line("INVOICE", fields.number),
+        Line(fields.name, fields.city),
+        _RULE,
+        Line(f"1 {fields.item}", f"{int(fields.number) % 97 + 3}.00"),
+        _RULE,
+        Line("Due", fields.date),
+        Line(),
+    ]
+    return head, []
+
+
+def _report(fields: Fields) -> tuple[Sequence[Line], Sequence[Line]]:
+    head = [Line("REPORT", f"no. {fields.number}"), Line(f"Tested: {fields.item}"), _RULE]
+    return head, [_RULE, Line(fields.name, fields.date), Line(fields.city)]
+
+
+FORMS: dict[str, Callable[[Fields], tuple[Sequence[Line], Sequence[Line]]]] = {
+    "memo": _memo,
+    "letter": _letter,
+    "invoice": _invoice,
+    "report": _report,
+}
+PRINTED_FIELDS = {
+    "memo": ("name", "city", "date", "number"),
+    "letter": ("name", "city", "date", "number"),
+    "invoice": ("name", "city", "date", "number", "item"),
+    "report": ("name", "city", "date", "number", "item"),
+}
+
+
+def _fitting(text: str, side: int, rows_taken: int) -> list[str]:
+    return wrap(text, side)[: num_rows(side) - rows_taken]

@@ -5,21 +5,21 @@ import sys
 from collections.abc import Callable
 from typing import Annotated, NoReturn
 
-import click
 import typer
 
 from colintern import log, pipeline, status
-from colintern.config import Config, load_config
+from colintern.config import load_config
 from colintern.errors import ColInternError, UserError
 from colintern.evaluation.report import write_report
 from colintern.lookup import save_images, search_run
-from colintern.run_folder import encode_stage, evaluate_stage, mine_stage, train_stage
+from colintern.run_folder import evaluate_stage, mine_stage, train_stage
 
 INTERRUPTED = 130
+# Typer carries its own copy of click and does not export the base class of all usage errors.
+_UsageError: type[typer.BadParameter] = typer.BadParameter.__base__  # pyright: ignore
 
 app = typer.Typer(
     add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Train ColPali-style visual document retrievers: frozen InternVL, heads that learn.",
 )
@@ -124,20 +124,22 @@ def search(
 def main() -> NoReturn:
     """Run the command line; the only place where errors are caught and printed."""
     log.set_up()
+    # A process started in the background would ignore Ctrl-C's signal.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        app(standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        _leave(error.format_message(), 2)
-    except click.UsageError as error:
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+    except _UsageError as error:
         _leave(f"error: {error.format_message()} (see colintern --help)", 2)
     except UserError as error:
         _leave(f"error: {_one_line(error)}", error.exit_code)
     except ColInternError as error:
         _leave(f"failed: {_one_line(error)}", error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    if code == INTERRUPTED:  # typer turns Ctrl-C into this return value
         _leave("interrupted; the same command goes on from the last finished stage", INTERRUPTED)
-    sys.exit(0)
+    sys.exit(code or 0)
 
 
 def _chosen(

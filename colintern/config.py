@@ -101,7 +101,8 @@ class DataConfig(Section):
                 f"two datasets are called '{twice[0]}'; name one {{name: ..., path: ...}}"
             )
         # Pydantic's frozen models are completed here, before anyone has seen this one.
-        self.__dict__.update(train=train, dev=dev, eval=tests)
+        for field, value in (("train", train), ("dev", dev), ("eval", tests)):
+            object.__setattr__(self, field, value)
         return self
 
 

@@ -386,9 +386,7 @@ class Session:
         records.check_drift(stage, record, inputs)
         return True
 
-    def _do(
-        self, stage: str, inputs: Inputs, outputs: list[str], work: Callable[[], None]
-    ) -> None:
+    def _do(self, stage: str, inputs: Inputs, outputs: list[str], work: Callable[[], None]) -> None:
         self._cluster.ensure()
         started_at = records.now()
         work()

@@ -15,9 +15,7 @@ from colintern.model.backbone import BackboneIdentity
 _FREE_TRAINING_KEYS = {"num_workers", "checkpoint_every_steps", "init_heads", "epochs"}
 
 
-def store_target(
-    config: Config, dataset: DatasetConfig, backbone: BackboneIdentity
-) -> StoreTarget:
+def store_target(config: Config, dataset: DatasetConfig, backbone: BackboneIdentity) -> StoreTarget:
     """The feature store of a dataset under this configuration."""
     identity = {
         "backbone_sha256": backbone.checkpoint_sha256,

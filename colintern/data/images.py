@@ -34,7 +34,7 @@ def read_size(data: bytes) -> ImageSize:
     """
     image = _open(data)
     width, height = image.size
-    if image.getexif().get(_ORIENTATION_TAG) in _SIDEWAYS:
+    if _orientation(image) in _SIDEWAYS:
         width, height = height, width
     return ImageSize(width, height)
 
@@ -50,8 +50,9 @@ def decode(data: bytes) -> Image.Image:
     """
     image = _open(data)
     try:
+        orientation = _orientation(image)
         image.load()
-        return _to_rgb(ImageOps.exif_transpose(image))
+        return _to_rgb(image if orientation == 1 else ImageOps.exif_transpose(image))
     except (OSError, ValueError, SyntaxError) as error:
         raise BadImageError(f"damaged image ({error})") from error
 
@@ -72,6 +73,13 @@ def _open(data: bytes) -> Image.Image:
             f"too large ({image.width} x {image.height} pixels; the limit is {MAX_PIXELS:,})"
         )
     return image
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, from what stands before the pixels; 1 is upright."""
+    if image.format == "PNG" and "exif" not in image.info:
+        return 1  # Pillow would decode the whole picture to look behind its pixels
+    return image.getexif().get(_ORIENTATION_TAG, 1)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

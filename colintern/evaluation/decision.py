@@ -32,7 +32,7 @@ def decide(
 
     A round is flat when the interval of its gain over the round before does not lie above 0, or
     the gain is below `min_gain`. The loop stops after `patience` flat rounds in a row, or at
-    `max_rounds`.
+    `max_rounds`. Round 1 is never counted: it has not seen a mined negative yet.
 
     Args:
         dev_values: nDCG@5 of every dev query, for round 0 (untrained), 1, 2, ...
@@ -49,7 +49,7 @@ def decide(
             dev_values[number], dev_values[number - 1], confidence=loop.confidence, seed=seed
         )
         is_flat = gain.low <= 0 or gain.mean < loop.min_gain
-        flat_in_a_row = flat_in_a_row + 1 if is_flat else 0
+        flat_in_a_row = flat_in_a_row + 1 if is_flat and number > 1 else 0
         decision, reason = _decision(number, gain, is_flat, flat_in_a_row, loop)
         decisions.append(
             RoundDecision(

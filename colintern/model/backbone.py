@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 from torch import Tensor
-from transformers import AutoConfig, AutoModel, InternVLConfig, InternVLModel
+from transformers import AutoConfig, AutoModel, InternVLConfig
 
 from colintern.config import BackboneConfig
 from colintern.errors import BackboneError
@@ -72,7 +74,7 @@ class FrozenBackbone:
             )
         self._layer = config.layer
         self._device = torch.device(device)
-        self._model = _load_model(folder, config, device).to(self._device)
+        self._model: Any = _load_model(folder, config, device).to(self._device)
         self.width: int = model_config.text_config.hidden_size
         self.tiles = self._processor.tiles
 
@@ -160,7 +162,8 @@ def _equal_batches(sizes: Sequence[int], batch_tokens: int) -> Iterator[list[int
             yield by_size[size][start : start + step]
 
 
-def _read_config(folder: Path, config: BackboneConfig) -> InternVLConfig:
+def _read_config(folder: Path, config: BackboneConfig) -> Any:
+    """The checkpoint's `InternVLConfig`; its parts are typed as dictionaries, so it is Any."""
     try:
         found = AutoConfig.from_pretrained(folder)
     except (OSError, ValueError) as error:
@@ -173,7 +176,8 @@ def _read_config(folder: Path, config: BackboneConfig) -> InternVLConfig:
             f"backbone.path={config.path}: is a {found.model_type} checkpoint; ColIntern needs "
             "InternVL in transformers' own format (the -hf checkpoints)"
         )
-    layers = found.text_config.num_hidden_layers
+    text_config: Any = found.text_config
+    layers = text_config.num_hidden_layers
     if config.layer != "projector" and not -layers - 1 <= config.layer <= layers:
         raise BackboneError(
             f"backbone.layer={config.layer}: the model has hidden states 0 to {layers} "
@@ -182,7 +186,7 @@ def _read_config(folder: Path, config: BackboneConfig) -> InternVLConfig:
     return found
 
 
-def _tokens_per_tile(config: InternVLConfig) -> int:
+def _tokens_per_tile(config: Any) -> int:
     """Image tokens of a tile: its patches, after the pixel shuffle has put some into one."""
     vision = config.vision_config
     patches = [
@@ -191,17 +195,28 @@ def _tokens_per_tile(config: InternVLConfig) -> int:
     return int(patches[0] * patches[1] * config.downsample_ratio**2)
 
 
-def _load_model(folder: Path, config: BackboneConfig, device: str) -> InternVLModel:
+def _load_model(folder: Path, config: BackboneConfig, device: str) -> Any:
     dtype = torch.float32
     if config.dtype == "bfloat16" or (config.dtype == "auto" and device.startswith("cuda")):
         dtype = torch.bfloat16
     with quiet_transformers():
-        model, info = AutoModel.from_pretrained(
-            folder, dtype=dtype, use_safetensors=True, output_loading_info=True
-        )
+        try:
+            model, info = AutoModel.from_pretrained(
+                folder,
+                dtype=dtype,
+                use_safetensors=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # listed, and refused below by name
+            )
+        except (OSError, RuntimeError, SafetensorError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise BackboneError(
+                f"backbone.path={config.path}: weights cannot be loaded ({reason})"
+            ) from error
     for problem in ("missing_keys", "mismatched_keys", "unexpected_keys"):
         # A language head is no part of the model that computes features.
-        keys = sorted(str(key) for key in info[problem] if not str(key).startswith("lm_head"))
+        names = (key if isinstance(key, str) else key[0] for key in info[problem])
+        keys = sorted(name for name in names if not name.startswith("lm_head"))
         if keys:
             raise BackboneError(
                 f"backbone.path={config.path}: {problem.replace('_', ' ')}: {keys[0]}"

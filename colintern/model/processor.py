@@ -8,6 +8,7 @@ torchvision backend differs by up to 0.02 in pixel values.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -97,7 +98,8 @@ class Processor:
 
     def pixel_values(self, images: Sequence[Image.Image]) -> Tensor:
         """The tiles of all pages one behind the other: [tiles, 3, height, width] float32."""
-        inputs = self._images(
+        process: Any = self._images  # its signature leaves its own options out
+        inputs = process(
             images=list(images),
             crop_to_patches=True,
             min_patches=1,

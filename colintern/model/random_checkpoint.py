@@ -71,7 +71,7 @@ def write_random_checkpoint(folder: Path, seed: int = 0) -> None:
             num_key_value_heads=2,
             tie_word_embeddings=True,
         ),
-        image_token_id=tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>"),
+        image_token_id=tokenizer.get_vocab()["<IMG_CONTEXT>"],
         image_seq_length=64,
         downsample_ratio=0.5,
     )

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 
 import ray
+from ray.exceptions import RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from colintern import log, storage
@@ -90,6 +91,7 @@ def _join(address: str) -> None:
 
 def _start_local(config: Config) -> None:
     """A cluster on this machine, large enough for the workers that the configuration asks for."""
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else C++ advice on standard error
     ray.init(
         address="local",
         num_cpus=max(os.cpu_count() or 1, _cpus_wanted(config.cluster, config)),
@@ -104,9 +106,11 @@ def _cpus_wanted(cluster: ClusterConfig, config: Config) -> int:
 
 
 def _quiet_ray() -> None:
-    """Ray's progress bars and advice would drown our lines; its warnings and errors stay."""
-    for name in ("ray", "ray.data", "ray.train", "ray.tune"):
+    """Ray's progress bars and advice would drown our lines; its errors stay."""
+    for name in ("ray", "ray.train", "ray.tune"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # Its warnings are about its own settings: that bars are off, that actors have arguments.
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
 def _check_shared_storage(roots: Sequence[str]) -> None:
@@ -124,7 +128,7 @@ def _check_shared_storage(roots: Sequence[str]) -> None:
                 found = ray.get(read.options(scheduling_strategy=strategy).remote(path))
                 if found != token:
                     raise StorageError(f"{path}: another file")
-        except (StorageError, ray.exceptions.RayTaskError) as error:
+        except (StorageError, RayTaskError) as error:
             raise ClusterError(
                 f"{root}: not every node of the cluster reads what the driver writes there; "
                 "use shared storage for run.root and features.root"

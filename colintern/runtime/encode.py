@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import ray
@@ -120,7 +120,7 @@ def _encode(missing: Sequence[ShardWork], config: Config) -> None:
     _say_progress(rows.iter_rows(), Counter(work.folder for work in missing))
 
 
-def _say_progress(rows: Iterator[dict[str, Any]], shards: Counter[str]) -> None:
+def _say_progress(rows: Iterable[dict[str, Any]], shards: Counter[str]) -> None:
     began = last = time.monotonic()
     items = tokens = done = 0
     for row in rows:

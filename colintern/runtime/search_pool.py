@@ -59,7 +59,7 @@ class SearchPool:
         shard = _ShardActor.options(  # pyright: ignore[reportAttributeAccessIssue]
             num_cpus=cluster.cpus_per_worker, num_gpus=1 if cluster.use_gpu else 0
         )
-        self._shards = [
+        self._shards: list[Any] = [
             shard.remote(device_of(cluster.use_gpu), cluster.cpus_per_worker)
             for _ in range(cluster.mining_workers)
         ]

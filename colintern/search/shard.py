@@ -87,7 +87,8 @@ def shard_bounds(lengths: Sequence[int], num_shards: int) -> list[tuple[int, int
     ends = torch.tensor(lengths, dtype=torch.int64).cumsum(0)
     cuts = [0]
     for number in range(1, num_shards):
-        cut = int(torch.searchsorted(ends, int(ends[-1]) * number // num_shards))
+        share = int(ends[-1]) * number // num_shards
+        cut = int(torch.searchsorted(ends, share, right=True))
         cuts.append(min(max(cut, cuts[-1] + 1), len(lengths) - num_shards + number))
     return list(zip(cuts, [*cuts[1:], len(lengths)], strict=True))
 

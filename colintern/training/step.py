@@ -113,7 +113,9 @@ def _check_finite(loss: Tensor, grad_norm: Tensor, step: int, place: Place) -> N
         finite = flag.bool()
     if finite.is_cuda:
         # Checked on the device, before the update that is queued behind it; no host sync a step.
-        torch._assert_async(finite, f"loss or gradient is not finite in step {step}")
+        torch._assert_async(  # pyright: ignore[reportPrivateImportUsage]
+            finite, f"loss or gradient is not finite in step {step}"
+        )
     elif not finite:
         raise NonFiniteError(
             f"step {step}: loss {loss.item()}, gradient norm {grad_norm.item()}; "

@@ -58,7 +58,10 @@ def write_demo(folder: str, variant: str, split: str) -> None:
     named = [(f"{split}-q{number:05d}", query) for number, query in enumerate(queries)]
     write_dataset(
         folder,
-        (Page(page.page_id, render(page.lines, size.side), page.family, page.text) for page in pages),
+        (
+            Page(page.page_id, render(page.lines, size.side), page.family, page.text)
+            for page in pages
+        ),
         [Query(query_id, query.text, "en", query.kind) for query_id, query in named],
         [
             Judgement(query_id, page_id, 1)

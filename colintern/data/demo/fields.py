@@ -1,29 +1,33 @@
 """The values that tell look-alike pages apart; train, dev and test share none of them."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-_FIRST_NAMES = """Alice Bruno Clara Dmitri Elena Felix Greta Hassan Irene Jonas Keiko Lorenzo Marta
-Nadia Oscar Paula Quentin Rosa Stefan Tamara Ulrich Vera Walter Ximena Yusuf Zoe Arthur Bianca Cedric
-Diana Edgar Fatima Gustav Helga Ivan Jasmin Klaus Leila Magnus Nora Otto Priya Ramon Sofia Tobias
-Ursula Viktor Wanda Xaver Yvonne Zdenek Agnes Boris Carmen Daniel Esther Franco Gloria Hector Ingrid
-Jakob Karla Ludwig Miriam Nikolai Olga Pedro Ruth Samuel Teresa""".split()
-_LAST_NAMES = """Abbott Becker Castillo Dupont Eriksen Fischer Garcia Hoffman Ibrahim Jansen Kowalski
-Larsen Moreau Nakamura Olsen Petrov Quinn Rossi Schmidt Tanaka Ulmer Vasquez Weber Xavier Yamada
-Zimmer Aldridge Baptiste Carver Delgado Engel Fontaine Gruber Haas Iversen Jimenez Kessler Lindgren
-Marchetti Novak Ortega Pereira Quist Rasmus Silva Thorne Underhill Vogel Winkler Yilmaz Zanetti
-Archer Bauer Corrigan Dvorak Ebert Falk Galloway Hartley Ingram Joyce Kramer Lombard Mercer Nolan
-Osborne Pryce Rinaldi Stein Tully""".split()
-_CITIES = """Lisbon Hamburg Krakow Seville Bergen Toulouse Verona Dresden Malmo Porto Genoa Leipzig
-Ghent Tampere Zagreb Valencia Bristol Antwerp Bologna Cordoba Dublin Essen Florence Granada Helsinki
-Innsbruck Jena Kiel Ljubljana Madrid Naples Oslo Prague Rotterdam Salzburg Turin Utrecht Vienna Warsaw
-York Zurich Aarhus Bilbao Cologne Debrecen Exeter Freiburg Geneva Heidelberg Izmir Kaunas Lyon Munich
-Nantes Odense Palermo Riga Split Trieste Uppsala Vilnius Wroclaw Basel Cardiff Delft Graz""".split()
-_ITEMS = """lantern kettle ladder carpet mirror bicycle hammer cushion teapot drawer basket blanket
-candle compass curtain desk easel faucet gloves hinge inkwell jacket keyboard lamp mattress napkin
-oven pillow quilt rake saddle toaster umbrella vase wallet axe bench chisel dresser engine flute goblet
-hose iron jug kayak lock mallet nozzle oar pulley radiator scissors tripod urn valve wagon anvil
-barrel crate dynamo funnel gasket helmet joystick knapsack loom magnet""".split()
+_FIRST_NAMES = """Alice Bruno Clara Dmitri Elena Felix Greta Hassan Irene Jonas Keiko Lorenzo
+Marta Nadia Oscar Paula Quentin Rosa Stefan Tamara Ulrich Vera Walter Ximena Yusuf Zoe
+Arthur Bianca Cedric Diana Edgar Fatima Gustav Helga Ivan Jasmin Klaus Leila Magnus Nora
+Otto Priya Ramon Sofia Tobias Ursula Viktor Wanda Xaver Yvonne Zdenek Agnes Boris Carmen
+Daniel Esther Franco Gloria Hector Ingrid Jakob Karla Ludwig Miriam Nikolai Olga Pedro Ruth
+Samuel Teresa""".split()
+_LAST_NAMES = """Abbott Becker Castillo Dupont Eriksen Fischer Garcia Hoffman Ibrahim Jansen
+Kowalski Larsen Moreau Nakamura Olsen Petrov Quinn Rossi Schmidt Tanaka Ulmer Vasquez Weber
+Xavier Yamada Zimmer Aldridge Baptiste Carver Delgado Engel Fontaine Gruber Haas Iversen
+Jimenez Kessler Lindgren Marchetti Novak Ortega Pereira Quist Rasmus Silva Thorne Underhill
+Vogel Winkler Yilmaz Zanetti Archer Bauer Corrigan Dvorak Ebert Falk Galloway Hartley Ingram
+Joyce Kramer Lombard Mercer Nolan Osborne Pryce Rinaldi Stein Tully""".split()
+_CITIES = """Lisbon Hamburg Krakow Seville Bergen Toulouse Verona Dresden Malmo Porto Genoa
+Leipzig Ghent Tampere Zagreb Valencia Bristol Antwerp Bologna Cordoba Dublin Essen Florence
+Granada Helsinki Innsbruck Jena Kiel Ljubljana Madrid Naples Oslo Prague Rotterdam Salzburg
+Turin Utrecht Vienna Warsaw York Zurich Aarhus Bilbao Cologne Debrecen Exeter Freiburg
+Geneva Heidelberg Izmir Kaunas Lyon Munich Nantes Odense Palermo Riga Split Trieste Uppsala
+Vilnius Wroclaw Basel Cardiff Delft Graz""".split()
+_ITEMS = """lantern kettle ladder carpet mirror bicycle hammer cushion teapot drawer basket
+blanket candle compass curtain desk easel faucet gloves hinge inkwell jacket keyboard lamp
+mattress napkin oven pillow quilt rake saddle toaster umbrella vase wallet axe bench chisel
+dresser engine flute goblet hose iron jug kayak lock mallet nozzle oar pulley radiator
+scissors tripod urn valve wagon anvil barrel crate dynamo funnel gasket helmet joystick
+knapsack loom magnet""".split()
 _MONTHS = """January February March April May June July August September October November
 December""".split()
 
@@ -86,6 +90,6 @@ def _number(split: str, draw: random.Random) -> str:
     return f"{draw.randint(100, 999)}{draw.choice(_RESIDUES[split])}"
 
 
-def _pool(values: list[str], split: str) -> list[str]:
+def _pool(values: Sequence[str], split: str) -> Sequence[str]:
     start, end = _SHARES[split]
     return values[int(start * len(values)) : int(end * len(values))]

@@ -16,7 +16,15 @@ from pathlib import Path
 SPLITS = ("train", "dev", "test")
 _SHARED_WORDS = 6  # passages with so many words in a row in common are the same text
 _MIN_WORDS = 8
-_LEFT_OUT = ("test", "idlelib", "lib2to3", "turtledemo", "site-packages", "ensurepip", "__pycache__")
+_LEFT_OUT = (
+    "test",
+    "idlelib",
+    "lib2to3",
+    "turtledemo",
+    "site-packages",
+    "ensurepip",
+    "__pycache__",
+)
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 _PLAIN_SENTENCE = re.compile(r"[A-Z][A-Za-z0-9,;:'() -]+[.]")
 
@@ -86,7 +94,9 @@ def _plain_prose(docstring: str) -> Iterator[str]:
     for paragraph in docstring.split("\n\n"):
         text = " ".join(paragraph.split())
         sentences = [
-            sentence for sentence in _SENTENCE_END.split(text) if _PLAIN_SENTENCE.fullmatch(sentence)
+            sentence
+            for sentence in _SENTENCE_END.split(text)
+            if _PLAIN_SENTENCE.fullmatch(sentence)
         ]
         prose = " ".join(sentences)
         if len(prose.split()) >= _MIN_WORDS:

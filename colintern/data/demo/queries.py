@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from colintern.data.demo.layouts import PRINTED_FIELDS, DemoPage
 
 _STOP_WORDS = frozenset(
-    """a about above after all also an and any are as at be because been before being both but by can
-    cannot could do does each either else for from further had has have if in into is it its just
-    like made make may more most must no not of on once one only or other over should so some such
-    than that the their them then there these they this those through thus to under until up use
-    used uses using very was were what when where whether which while will with would you your""".split()
+    """a about above after all also an and any are as at be because been before being both but
+    by can cannot could do does each either else for from further had has have if in into is
+    it its just like made make may more most must no not of on once one only or other over
+    should so some such than that the their them then there these they this those through
+    thus to under until up use used uses using very was were what when where whether which
+    while will with would you your""".split()
 )
 _WORD = re.compile(r"[a-z0-9]+")
 _FIELD_PHRASES = {

@@ -15,7 +15,7 @@ _BASELINE = 11  # inside a grid row: room for descenders below
 
 @dataclass(frozen=True)
 class Line:
-    """One grid row: text on the left, maybe more at the right edge, maybe a rule through the row."""
+    """One grid row: text at the left edge, text at the right edge, a rule through the row."""
 
     left: str = ""
     right: str = ""

@@ -1,0 +1,96 @@
+"""The report's drawings, as SVG text: the same numbers give the same bytes."""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+# Distinct for colour-blind readers (Okabe and Ito), and on white and on dark grey alike.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_INK = "#7a7f87"
+_SETTINGS: Any = {"svg.hashsalt": "colintern", "svg.fonttype": "none", "font.family": "sans-serif"}
+Point = tuple[float, float, float]  # value, and the ends of its interval
+
+
+def rounds_chart(series: Mapping[str, Sequence[Point]], metric: str) -> str:
+    """A metric by round, one line a dataset, with its intervals."""
+    figure, axes = _figure()
+    for (name, points), colour in zip(series.items(), _cycle(len(series)), strict=True):
+        rounds = range(len(points))
+        axes.fill_between(
+            rounds,
+            [low for _, low, _ in points],
+            [high for _, _, high in points],
+            color=colour,
+            alpha=0.15,
+            linewidth=0,
+        )
+        axes.plot(rounds, [value for value, _, _ in points], "o-", color=colour, label=name)
+    longest = max((len(points) for points in series.values()), default=1)
+    axes.set_xticks(range(longest), ["untrained", *map(str, range(1, longest))])
+    axes.set_xlabel("round")
+    axes.set_ylabel(metric)
+    axes.set_ylim(bottom=0)
+    _legend(axes)
+    return _svg(figure)
+
+
+def loss_chart(losses: Mapping[str, Sequence[float]]) -> str:
+    """Training loss by step, one line a round, smoothed over a twentieth of its steps."""
+    figure, axes = _figure()
+    for (name, values), colour in zip(losses.items(), _cycle(len(losses)), strict=True):
+        axes.plot(range(1, len(values) + 1), values, color=colour, alpha=0.25, linewidth=0.8)
+        axes.plot(range(1, len(values) + 1), _smoothed(values), color=colour, label=name)
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss")
+    _legend(axes)
+    return _svg(figure)
+
+
+def _figure() -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(6.4, 3.2), layout="constrained")
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(_INK)
+    axes.tick_params(colors=_INK)
+    axes.xaxis.label.set_color(_INK)
+    axes.yaxis.label.set_color(_INK)
+    axes.grid(axis="y", color=_INK, alpha=0.2, linewidth=0.6)
+    return figure, axes
+
+
+def _legend(axes: Axes) -> None:
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, labelcolor=_INK)
+
+
+def _cycle(number: int) -> list[str]:
+    return [_COLOURS[place % len(_COLOURS)] for place in range(number)]
+
+
+def _smoothed(values: Sequence[float]) -> list[float]:
+    width = max(1, len(values) // 20)
+    smooth = []
+    for place in range(len(values)):
+        near = values[max(0, place - width) : place + width + 1]
+        smooth.append(sum(near) / len(near))
+    return smooth
+
+
+def _svg(figure: Figure) -> str:
+    buffer = io.StringIO()
+    with mpl.rc_context(_SETTINGS):
+        figure.patch.set_alpha(0)
+        for axes in figure.axes:
+            axes.patch.set_alpha(0)
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
+    drawing = buffer.getvalue()[buffer.getvalue().index("<svg") :]
+    # Width and height come from the page; namespaces of metadata point to the outside.
+    drawing = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", drawing, count=1)
+    drawing = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", drawing, count=1)
+    return re.sub(r"<metadata>.*?</metadata>", "", drawing, flags=re.DOTALL)

@@ -1,0 +1,31 @@
+"""Fixtures that more than one folder of tests uses."""
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import pytest
+import torch
+
+from tests.helpers import CorpusFolder, make_corpus, make_store
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def corpus(tmp_path) -> CorpusFolder:
+    """A small canonical dataset folder with its feature store, both made of random numbers."""
+    folder = make_corpus(tmp_path / "pages", num_pages=40, num_queries=60)
+    return make_store(folder, tmp_path / "store")
+
+
+@pytest.fixture(scope="session")
+def ray_cluster():
+    """One local Ray for all tests of a session."""
+    ray = pytest.importorskip("ray")
+    import logging
+
+    ray.init(address="local", num_cpus=4, log_to_driver=False, logging_level=logging.ERROR)
+    yield
+    ray.shutdown()

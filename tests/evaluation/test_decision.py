@@ -1,0 +1,47 @@
+"""The stop rule of the loop."""
+
+import numpy as np
+import pytest
+
+from colintern.config import LoopConfig
+from colintern.evaluation.decision import decide, loop_document
+
+DRAW = np.random.default_rng(0)
+BASE = DRAW.random(200) * 0.5
+
+
+def _rounds(*gains: float) -> list[np.ndarray]:
+    values = [BASE]
+    for gain in gains:
+        values.append(values[-1] + gain + DRAW.normal(0, 0.01, 200))
+    return values
+
+
+@pytest.mark.parametrize(
+    ("gains", "settings", "decisions"),
+    [
+        ((0.2, 0.1), {"max_rounds": 5}, ["continue", "continue"]),
+        ((0.2, 0.1), {"max_rounds": 2}, ["continue", "stop"]),
+        ((0.2, -0.1), {"max_rounds": 5}, ["continue", "stop"]),
+        ((0.2, 0.05), {"max_rounds": 5, "min_gain": 0.06}, ["continue", "stop"]),
+        ((0.2, -0.1, -0.1), {"max_rounds": 5, "patience": 2}, ["continue", "continue", "stop"]),
+        ((0.2, -0.1, 0.1, -0.1), {"max_rounds": 9, "patience": 2}, ["continue"] * 4),
+        ((-0.1, 0.1), {"max_rounds": 5}, ["continue", "continue"]),
+    ],
+)
+def test_decisions(gains, settings, decisions):
+    """A loop that stops at noise, never stops, or stops before it has mined at all."""
+    found = decide(_rounds(*gains), LoopConfig(**settings), seed=0)
+    assert [entry.decision for entry in found] == decisions
+    assert [entry.gain for entry in found] == pytest.approx(gains, abs=0.01)
+    assert all(entry.ci[0] < entry.gain < entry.ci[1] for entry in found)
+
+
+def test_the_best_round_is_the_best_on_dev_and_the_earlier_of_equals():
+    """The last round exported although an earlier one was better."""
+    values = [BASE, BASE + 0.2, BASE + 0.3, BASE + 0.3, BASE + 0.1]
+    found = decide(values, LoopConfig(max_rounds=9, patience=9), seed=0)
+    document = loop_document(found)
+    assert document["best_round"] == 2
+    assert document["metric"] == "ndcg_at_5"
+    assert list(document["rounds"][0]) == ["round", "dev", "gain", "ci", "decision", "reason"]

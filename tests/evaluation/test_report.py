@@ -1,0 +1,96 @@
+"""The report: self-contained, escaped, and there for half a run too."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from colintern.data.canonical import Judgement, Page, Query, write_dataset
+from colintern.data.triples import Triple, write_triples
+from colintern.evaluation.report import write_report
+from tests.helpers import CorpusFolder, png
+
+EVIL = "<script>alert('x')</script>"
+NAMES = "ndcg_at_5 ndcg_at_10 recall_at_1 recall_at_5 recall_at_10 mrr_at_10".split()
+
+
+@pytest.fixture
+def run(tmp_path) -> Path:
+    """The files of a run with one trained round and mined triples, with hostile texts."""
+    pages = [Page(f"{EVIL}{number}", png(number)) for number in range(3)]
+    data = str(tmp_path / "data")
+    write_dataset(data, pages, [Query("q", EVIL)], [Judgement("q", pages[0].page_id, 1)])
+    config = CorpusFolder(data).config.model_dump(mode="json")
+    folder = tmp_path / "run"
+    _write(folder / "run.json", {"config": config, "versions": {"python": "3"}, "commit": None})
+    for number in (0, 1):
+        document = {
+            "dataset": "dev",
+            "round": number,
+            "num_queries": 1,
+            "num_pages": 3,
+            "search": "exact",
+            "metrics": {name: 0.5 for name in NAMES},
+            "ci": {name: [0.4, 0.6] for name in NAMES},
+        }
+        _write(folder / f"round-{number}/eval/dev.json", document)
+    (folder / "round-1/train_log.jsonl").write_text(
+        "".join(json.dumps({"step": n, "loss": 1 / n}) + "\n" for n in range(1, 9))
+    )
+    ids = [page.page_id for page in pages]
+    triple = Triple("q", EVIL, ids[:1], ids[1:], [0.5], [0.4, 0.3], [2, 3])
+    write_triples(str(folder / "round-2/triples.jsonl"), [triple])
+    mining = {
+        "search_used": "exact",
+        "recall": 1.0,
+        "candidates": None,
+        "underfilled": 1,
+        "without_negatives": 0,
+        "dropped": {"positive": 1, "same_page": 0},
+    }
+    _write(folder / "round-2/mining.json", mining)
+    return folder
+
+
+def _write(path: Path, document: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document))
+
+
+def test_nothing_from_data_becomes_markup(run):
+    """A query or page id that runs as a script in the reader's browser."""
+    html = Path(write_report(str(run))).read_text()
+    assert "&lt;script&gt;alert" in html
+    assert "<script" not in html
+    assert html.count("data:image/png;base64,") == 3
+
+
+def test_nothing_is_fetched(run):
+    """A report that is empty without network, or tells a server that it was read."""
+    html = Path(write_report(str(run))).read_text()
+    fetched = re.findall(r'(?:src|href|url)\s*[=(]\s*["\']?([^"\')\s>]+)', html)
+    outside = [link for link in fetched if not link.startswith(("data:image/", "#"))]
+    assert fetched
+    assert outside == []
+    assert "@import" not in html
+
+
+def test_half_a_run_and_lost_pictures(run):
+    """No report because a stage or a dataset is missing."""
+    full = Path(write_report(str(run))).read_text()
+    assert "<h2>Mining</h2>" in full
+    for path in (run.parent / "data" / "corpus").iterdir():
+        path.unlink()
+    assert "picture not readable" in Path(write_report(str(run))).read_text()
+    for name in ("round-2/mining.json", "round-1/eval/dev.json", "round-0/eval/dev.json"):
+        (run / name).unlink()
+    bare = Path(write_report(str(run))).read_text()
+    assert "No round is trained" in bare
+    assert "<h2>Mining</h2>" not in bare
+
+
+def test_the_same_run_gives_the_same_report(run):
+    """Random ids or times of day in the drawings."""
+    first = Path(write_report(str(run))).read_bytes()
+    assert Path(write_report(str(run))).read_bytes() == first

@@ -1,0 +1,110 @@
+"""Small corpora and feature stores made in the test itself."""
+
+import io
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from colintern import records
+from colintern.config import Config, parse_config
+from colintern.data.canonical import (
+    CanonicalDataset,
+    Judgement,
+    Page,
+    Query,
+    iterate_pages,
+    write_dataset,
+)
+from colintern.features.catalog import Catalog
+from colintern.features.manifest import PageRow, QueryRow, write_manifest
+from colintern.features.shard_file import write_shard
+from colintern.storage import sha256_of_bytes
+
+WIDTH = 24  # H of the made-up features
+
+
+@dataclass(frozen=True)
+class CorpusFolder:
+    """A canonical dataset folder, and the store of its features if it has one."""
+
+    path: str
+    store: str = ""
+
+    @property
+    def config(self) -> Config:
+        """A configuration that trains, develops and tests on this one folder."""
+        entry = {"path": self.path}
+        return parse_config(
+            {
+                "data": {
+                    "train": {**entry, "name": "train"},
+                    "dev": entry,
+                    "eval": [{**entry, "name": "test"}],
+                }
+            },
+            "test",
+        )
+
+    @property
+    def catalog(self) -> Catalog:
+        """The same folder and store in every role."""
+        stores = dict.fromkeys(("train", "dev", "test"), self.store)
+        return Catalog(self.config.data, 0, stores)
+
+
+def png(seed: int, width: int = 32, height: int = 32) -> bytes:
+    """A noisy picture; the same seed gives the same bytes."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def make_corpus(folder: Path, num_pages: int, num_queries: int) -> CorpusFolder:
+    """Query i asks for page i modulo the pages; pages 0 and 1 are the same image."""
+    pages = [
+        Page(f"p{number:03d}", png(max(number, 1)), doc_id=f"d{number // 4}")
+        for number in range(num_pages)
+    ]
+    queries = [
+        Query(f"q{number:03d}", f"question {number} of many", "en", None)
+        for number in range(num_queries)
+    ]
+    judgements = [
+        Judgement(query.query_id, pages[number % num_pages].page_id, 1)
+        for number, query in enumerate(queries)
+    ]
+    write_dataset(str(folder), pages, queries, judgements)
+    return CorpusFolder(str(folder))
+
+
+def make_store(corpus: CorpusFolder, folder: Path) -> CorpusFolder:
+    """Features that heads can learn from: a query's tokens are its page's, turned and noisy."""
+    dataset = CanonicalDataset(corpus.path)
+    draw = torch.Generator().manual_seed(0)
+    turn = torch.randn(WIDTH, WIDTH, generator=draw) / WIDTH**0.5
+    pages: dict[str, torch.Tensor] = {}
+    page_rows, query_rows, queries = [], [], {}
+    for _, page in iterate_pages(dataset.corpus_files[0]):
+        sha256 = sha256_of_bytes(page.image)
+        tokens = 5 + int(page.page_id[1:]) % 4
+        pages.setdefault(sha256, torch.randn(tokens, WIDTH, generator=draw).bfloat16())
+        row = (page.page_id, sha256, "shard-0.safetensors", len(pages[sha256]))
+        page_rows.append(PageRow(*row, page.doc_id, 32, 32, 1, 1))
+    hashes = {row.id: row.sha256 for row in page_rows}
+    judgements = dataset.judgements()
+    for query in dataset.queries():
+        own = pages[hashes[next(iter(judgements[query.query_id]))]].float()
+        noisy = own[:4] @ turn + 0.3 * torch.randn(4, WIDTH, generator=draw)
+        sha256 = sha256_of_bytes(query.text.encode())
+        queries[sha256] = noisy.bfloat16()
+        query_rows.append(QueryRow(query.query_id, sha256, "shard-0.safetensors", 4))
+    write_shard(str(folder / "pages" / "shard-0.safetensors"), pages, {})
+    write_shard(str(folder / "queries" / "shard-0.safetensors"), queries, {})
+    write_manifest(str(folder / "pages" / "manifest.parquet"), page_rows, PageRow)
+    write_manifest(str(folder / "queries" / "manifest.parquet"), query_rows, QueryRow)
+    records.write_record(str(folder / "record.json"), str(folder), {}, [], records.now())
+    return replace(corpus, store=str(folder))

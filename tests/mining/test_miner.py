@@ -1,0 +1,98 @@
+"""Mining as a whole, over local shards."""
+
+import pytest
+
+from colintern.config import HeadsConfig, MiningConfig
+from colintern.data.canonical import (
+    CanonicalDataset,
+    Judgement,
+    Query,
+    iterate_pages,
+    write_dataset,
+)
+from colintern.data.views import whole_view
+from colintern.features.store import FeatureStore
+from colintern.mining.miner import Corpus, certify, mine
+from colintern.model.heads import init_heads
+from colintern.search.queries import embed_queries
+from colintern.search.shard import CorpusShard, shard_bounds
+from colintern.search.shards import LocalShards
+from tests.helpers import WIDTH
+
+
+@pytest.fixture
+def world(corpus):
+    store = FeatureStore(corpus.store)
+    heads = init_heads(HeadsConfig(dim=16), WIDTH, seed=3)
+    view = whole_view("train", CanonicalDataset(corpus.path), store.pages.ids)
+    rows = [store.pages.row(page_id) for page_id in view.page_ids]
+    whole = Corpus(view, [row.sha256 for row in rows], sum(row.num_tokens for row in rows))
+    queries = embed_queries(heads, store.queries, [query.query_id for query in view.queries])
+
+    def shards(number: int) -> LocalShards:
+        bounds = shard_bounds([row.num_tokens for row in rows], number)
+        return LocalShards(
+            [CorpusShard(store.pages, heads, view.page_ids, start, end) for start, end in bounds]
+        )
+
+    return whole, shards, queries
+
+
+def _mine(world, number: int, **settings):
+    corpus, shards, queries = world
+    rules = MiningConfig(**{"range_max": 6, "num_negatives": 4, **settings})
+    return mine(corpus, shards(number), queries, rules, 0, lambda _: None)
+
+
+@pytest.mark.parametrize("search", ["exact", "faiss"])
+def test_triples_do_not_depend_on_the_number_of_workers(world, search):
+    """Negatives that change with the number of shard actors."""
+    triples, summary = _mine(world, 1, search=search, min_recall=0.0, candidates=8)
+    assert len(triples) == 60
+    assert sum(len(triple.negs) for triple in triples) > 60
+    assert summary["search_used"] == search
+    for number in (2, 5):
+        assert _mine(world, number, search=search, min_recall=0.0, candidates=8) == (
+            triples,
+            summary,
+        )
+
+
+def test_no_positive_and_no_copy_among_the_negatives(world):
+    """p000 and p001 are one image; neither may be a negative for a question about the other."""
+    triples, summary = _mine(world, 2, search="exact", relative_margin=0.0)
+    for triple in triples:
+        assert not set(triple.pos) & set(triple.negs)
+        if triple.pos == ["p000"]:
+            assert "p001" not in triple.negs
+    assert summary["dropped"]["same_page"] > 0
+    assert summary["underfilled"] + summary["without_negatives"] <= 60
+
+
+def test_an_uncertain_search_is_widened_to_exact(world):
+    """A recall below `min_recall` that is only reported (property 5)."""
+    corpus, shards, queries = world
+    rules = MiningConfig(search="faiss", range_max=6, candidates=6, min_recall=1.0)
+    certificate = certify(corpus, shards(2), queries, rules, 0)
+    assert certificate.recall == 1.0
+    assert certificate.candidates is None or certificate.candidates > 6
+    low = MiningConfig(search="faiss", range_max=6, candidates=6, min_recall=0.0)
+    assert certify(corpus, shards(2), queries, low, 0).candidates == 6
+    assert 0.0 < certify(corpus, shards(2), queries, low, 0).recall < 1.0
+
+
+def test_equal_query_texts_share_their_positives(tmp_path, corpus):
+    """The page of an equal question comes back as a negative (property 3)."""
+    dataset = CanonicalDataset(corpus.path)
+    pages = [page for _, page in iterate_pages(dataset.corpus_files[0])]
+    queries = [Query("a", "Same Question "), Query("b", "same question")]
+    write_dataset(
+        str(tmp_path / "twice"),
+        pages,
+        queries,
+        [Judgement("a", "p002", 1), Judgement("b", "p003", 1)],
+    )
+    view = whole_view(
+        "train", CanonicalDataset(str(tmp_path / "twice")), [p.page_id for p in pages]
+    )
+    assert view.positives["a"] == view.positives["b"] == {"p002", "p003"}

@@ -1,0 +1,87 @@
+"""Search scores must not depend on anything but the query and the page."""
+
+import pytest
+import torch
+
+from colintern.scoring.packed import PackedPages, PackedQueries, score_pages, score_pairs
+
+
+def _unit(tokens: int, seed: int) -> torch.Tensor:
+    draw = torch.Generator().manual_seed(seed)
+    return torch.nn.functional.normalize(torch.randn(tokens, 128, generator=draw), dim=1)
+
+
+PAGE_LENGTHS = [1, 64, 300, 31, 32, 33, 1, 700, 64, 5, 129, 64, 90]
+QUERY_LENGTHS = [1, 20, 13, 7, 200, 31, 1, 18]
+PAGES = [_unit(length, seed) for seed, length in enumerate(PAGE_LENGTHS)]
+QUERIES = [_unit(length, 100 + seed) for seed, length in enumerate(QUERY_LENGTHS)]
+
+
+def _pages(places: list[int]) -> PackedPages:
+    return PackedPages.pack(
+        torch.cat([PAGES[place] for place in places]), [PAGE_LENGTHS[place] for place in places]
+    )
+
+
+def _queries(places: list[int]) -> PackedQueries:
+    return PackedQueries.pack(
+        torch.cat([QUERIES[place] for place in places]), [QUERY_LENGTHS[place] for place in places]
+    )
+
+
+ALL_PAGES, ALL_QUERIES = list(range(len(PAGES))), list(range(len(QUERIES)))
+
+
+@pytest.fixture(scope="module")
+def flat() -> torch.Tensor:
+    return score_pages(_queries(ALL_QUERIES), _pages(ALL_PAGES))
+
+
+def test_scores_are_maxsim(flat):
+    """A wrong mask, block or sum: compared with the definition, token by token, in float64."""
+    for row, query in enumerate(QUERIES):
+        for column, page in enumerate(PAGES):
+            best = (query.double() @ page.double().T).amax(dim=1)
+            assert flat[row, column].item() == pytest.approx(best.mean().item(), abs=1e-6)
+
+
+@pytest.mark.parametrize("num_threads", [1, 2])
+def test_scores_do_not_depend_on_shards_or_order(flat, num_threads):
+    """A score that changes in its last bit with the shard or the order of pages (property 1)."""
+    torch.set_num_threads(num_threads)
+    try:
+        for places in ([3, 0, 7, 7, 12], [12], [7], list(reversed(ALL_PAGES)), ALL_PAGES[5:]):
+            found = score_pages(_queries(ALL_QUERIES), _pages(places))
+            assert torch.equal(found, flat[:, places])
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_scores_do_not_depend_on_other_queries(flat):
+    """A score that changes with the queries that share its block."""
+    for places in ([4], [0], [6, 4, 2], list(reversed(ALL_QUERIES))):
+        found = score_pages(_queries(places), _pages(ALL_PAGES))
+        assert torch.equal(found, flat[places])
+
+
+def test_pairs_equal_the_full_search(flat):
+    """Rescoring that disagrees with exact search, so that a merge changes the order."""
+    query, page = torch.tensor([0, 0, 2, 4, 4, 4, 7]), torch.tensor([12, 0, 7, 3, 7, 7, 1])
+    found = score_pairs(_queries(ALL_QUERIES), _pages(ALL_PAGES), query, page)
+    assert torch.equal(found, flat[query, page])
+    nothing = torch.empty(0, dtype=torch.int64)
+    assert score_pairs(_queries([0]), _pages([0]), nothing, nothing).shape == (0,)
+
+
+def test_many_pages_cross_blocks_and_chunks():
+    """A page at the border of a block or chunk that loses tokens: each one's own copy wins."""
+    lengths = [40] * 9_000
+    token_TE = torch.nn.functional.normalize(
+        torch.randn(sum(lengths), 128, generator=torch.Generator().manual_seed(1)), dim=1
+    )
+    pages = PackedPages.pack(token_TE, lengths)
+    asked = [0, 255, 256, 4_095, 4_096, 8_191, 8_192, 8_999]
+    own = torch.cat([token_TE[place * 40 : place * 40 + 40] for place in asked])
+    score = score_pages(PackedQueries.pack(own, [40] * len(asked)), pages)
+    assert score.argmax(dim=1).tolist() == asked
+    assert torch.allclose(score.amax(dim=1), torch.ones(len(asked)), atol=1e-5)

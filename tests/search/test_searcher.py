@@ -1,0 +1,78 @@
+"""Sharded search equals flat search, exact and by pooled candidates."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+
+from colintern.config import HeadsConfig
+from colintern.features.store import FeatureStore
+from colintern.model.heads import init_heads
+from colintern.search import order, searcher
+from colintern.search.queries import embed_queries
+from colintern.search.shard import CorpusShard, shard_bounds
+from colintern.search.shards import LocalShards
+from tests.helpers import WIDTH
+
+
+@pytest.fixture
+def world(corpus):
+    store = FeatureStore(corpus.store)
+    heads = init_heads(HeadsConfig(dim=16), WIDTH, seed=3)
+    queries = embed_queries(heads, store.queries, store.queries.ids)
+    page_ids = store.pages.ids
+
+    def shards(number: int) -> LocalShards:
+        lengths = [store.pages.row(page_id).num_tokens for page_id in page_ids]
+        return LocalShards(
+            [
+                CorpusShard(store.pages, heads, page_ids, start, end)
+                for start, end in shard_bounds(lengths, number)
+            ]
+        )
+
+    return shards, queries, page_ids
+
+
+@pytest.mark.parametrize("number", [2, 3, 7, 40])
+def test_sharded_equals_flat(world, number):
+    """Ids, scores or order that depend on the number of shards (property 6)."""
+    shards, queries, page_ids = world
+    flat = torch.cat(list(searcher.exact(shards(1), queries, 15)))
+    assert torch.equal(torch.cat(list(searcher.exact(shards(number), queries, 15))), flat)
+    pooled = torch.cat(list(searcher.pooled(shards(1), queries, 5, 10)))
+    assert torch.equal(torch.cat(list(searcher.pooled(shards(number), queries, 5, 10))), pooled)
+    assert len(page_ids) == 40
+
+
+def test_the_same_image_under_two_ids_scores_the_same(world):
+    """Pages p000 and p001 are one image: equal scores, the smaller id first."""
+    shards, queries, _ = world
+    keys = torch.cat(list(searcher.exact(shards(3), queries, 40)))
+    for row in keys:
+        ordinals = order.to_ordinals(row).tolist()
+        first, second = ordinals.index(0), ordinals.index(1)
+        assert second == first + 1
+        assert order.to_scores(row)[first] == order.to_scores(row)[second]
+
+
+def test_all_candidates_give_the_exact_search(world):
+    """Pooled search whose rescoring differs from exact scores."""
+    shards, queries, page_ids = world
+    exact = torch.cat(list(searcher.exact(shards(2), queries, 20)))
+    found = torch.cat(list(searcher.pooled(shards(3), queries, 20, len(page_ids))))
+    assert torch.equal(found, exact)
+    assert searcher.recall(found, exact) == 1.0
+    fewer = torch.cat(list(searcher.pooled(shards(2), queries, 20, 20)))
+    assert searcher.recall(fewer, exact) < 1.0
+
+
+def test_bounds_cover_the_corpus_evenly():
+    """A page lost between shards, an empty shard, or all the work in one of them."""
+    for lengths, number in (([5] * 10, 3), ([1, 1, 100, 1], 2), ([7], 4), ([9, 1, 1, 1], 4)):
+        bounds = shard_bounds(lengths, number)
+        assert bounds[0][0] == 0
+        assert bounds[-1][1] == len(lengths)
+        assert all(end == start for (_, end), (start, _) in pairwise(bounds))
+        assert all(start < end for start, end in bounds)
+    assert [end - start for start, end in shard_bounds([5] * 12, 3)] == [4, 4, 4]

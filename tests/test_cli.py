@@ -1,0 +1,123 @@
+"""The command line as a user meets it: one line, the right exit code, no traceback."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from colintern import cli
+from tests.helpers import make_corpus
+
+CONFIG = """
+run: {{name: r, root: {root}/runs}}
+data: {{train: {root}/train, eval: [{root}/test]}}
+"""
+
+
+@pytest.fixture
+def config(tmp_path) -> str:
+    make_corpus(tmp_path / "train", num_pages=20, num_queries=40)
+    make_corpus(tmp_path / "test", num_pages=4, num_queries=4)
+    path = tmp_path / "c.yaml"
+    path.write_text(CONFIG.format(root=tmp_path))
+    return str(path)
+
+
+def _main(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
+    monkeypatch.setattr(sys, "argv", ["colintern", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    captured = capsys.readouterr()
+    return int(caught.value.code or 0), captured.out, captured.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "--config", "{c}", "training.learning_rat=1"], "training.learning_rate"),
+        (["run", "--config", "{c}", "training.epochs=many"], "training.epochs"),
+        (["run", "--config", "{c}.gone"], "no such configuration file"),
+        (["run", "--config", "{c}", "data.train=/no/such/folder"], "/no/such/folder"),
+        (["run", "--config", "{c}", "data.eval=[/no/such/set]"], "/no/such/set"),
+        (["run", "--config", "{c}", "backbone.path=/no/model"], "backbone.path=/no/model"),
+        (["run", "--config", "{c}", "backbone.path=a/b"], "backbone.revision"),
+        (["run", "--config", "{c}", "training.init_heads=/no/heads"], "/no/heads"),
+        (["train", "--config", "{c}"], "colintern encode"),
+        (["mine", "--config", "{c}", "--round", "2"], "colintern encode"),
+        (["run"], "--config"),
+        (["run", "--config", "{c}", "--rounds", "3"], "--rounds"),
+        (["status", "{c}.run"], "no run folder"),
+        (["search", "{c}.run", "query"], "no run folder"),
+        (["report", "{c}.run"], "no run folder"),
+    ],
+)
+def test_mistakes_get_one_line_and_exit_code_2(monkeypatch, capsys, config, arguments, words):
+    """A traceback, or an hour of work, before the user hears of a typing error."""
+    filled = [argument.format(c=config) for argument in arguments]
+    code, _, err = _main(monkeypatch, capsys, *filled)
+    errors = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert code == 2
+    assert len(errors) == 1
+    assert words in errors[0]
+    assert "Traceback" not in err
+
+
+def test_a_corpus_without_judgements_is_refused(monkeypatch, capsys, config, tmp_path):
+    """A training set that nothing can be learned from, found after encoding it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "train" / "qrels" / "part-00000.parquet"
+    table = pq.read_table(path)
+    column = table.schema.get_field_index("score")
+    zeros = pa.array([0] * table.num_rows, pa.int32())
+    pq.write_table(table.set_column(column, "score", zeros), path)
+    code, _, err = _main(monkeypatch, capsys, "run", "--config", config)
+    assert code == 2
+    assert "no page is judged relevant" in err
+
+
+def test_the_commands_and_their_options_are_the_documented_ones():
+    """An option that other people's scripts use is renamed."""
+    import typer.main
+
+    group = typer.main.get_command(cli.app)
+    found = {
+        name: sorted(option for parameter in command.params for option in parameter.opts)
+        for name, command in group.commands.items()  # pyright: ignore
+    }
+    assert found == {
+        "run": ["--config", "overrides"],
+        "encode": ["--config", "overrides"],
+        "train": ["--config", "--round", "overrides"],
+        "mine": ["--config", "--round", "overrides"],
+        "evaluate": ["--config", "--round", "overrides"],
+        "status": ["run_path"],
+        "report": ["run_path"],
+        "search": ["--dataset", "--save", "-k", "query", "run_path"],
+    }
+
+
+def test_ctrl_c_is_one_line_and_exit_code_130(config):
+    """A traceback of a hundred lines on Ctrl-C, or a lease that is left behind."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "colintern.cli", "run", "--config", config],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    runs = Path(config).parent / "runs" / "r"
+    deadline = time.monotonic() + 60
+    while not (runs / "run.json").exists():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=90)
+    assert process.returncode == 130
+    assert err.splitlines()[-1].startswith("interrupted")
+    assert "Traceback" not in err
+    assert not list(runs.glob("lease-*"))

@@ -1,0 +1,258 @@
+"""The whole loop on a real local Ray: killed anywhere, started again, the same bytes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from colintern import pipeline
+from colintern.config import Config, parse_config
+from colintern.data.canonical import CanonicalDataset, Judgement, Page, iterate_pages, write_dataset
+from colintern.errors import DriftError, LeaseHeldError, MissingStageError, TooManyBadPagesError
+from colintern.run_folder import RunFolder
+from tests.helpers import make_corpus
+
+pytestmark = pytest.mark.ray
+
+COMPARED = (
+    "round-1/heads/heads.safetensors",
+    "round-2/heads/heads.safetensors",
+    "round-2/triples.jsonl",
+    "round-2/mining.json",
+    "round-2/eval/dev.json",
+    "round-2/eval/test.json",
+    "round-2/eval/test.run.parquet",
+    "loop.json",
+)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing in the product catches it."""
+
+
+def _config(root: Path, **sections) -> Config:
+    train, test = str(root / "train"), str(root / "test")
+    document = {
+        "run": {"name": "run", "root": str(root / "runs")},
+        "data": {"train": train, "eval": [test], "dev_fraction": 0.3},
+        "features": {"shard_bytes": 300_000},
+        "training": {"epochs": 2, "global_batch": 8, "num_workers": 0, "negatives_per_query": 2},
+        "mining": {"relative_margin": 0.0, "num_negatives": 4},
+        "loop": {"max_rounds": 2, "patience": 5},
+        "cluster": {"encode_workers": 1, "mining_workers": 2},
+    }
+    for section, values in sections.items():
+        document[section] = {**document.get(section, {}), **values}
+    return parse_config(document, "test")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, ray_cluster) -> Path:
+    """A root with datasets and one undisturbed run."""
+    root = tmp_path_factory.mktemp("finished")
+    make_corpus(root / "train", num_pages=40, num_queries=60)
+    make_corpus(root / "test", num_pages=12, num_queries=15)
+    pipeline.run(_config(root))
+    return root
+
+
+def test_the_run_folder_is_complete(finished):
+    """A file that other people's scripts rely on is missing or has other keys."""
+    run = finished / "runs" / "run"
+    for name in ("run.json", "round-0/eval/test.json", "round-1/train_log.jsonl", *COMPARED):
+        assert (run / name).is_file(), name
+    assert (run / "report.html").is_file()
+    config = json.loads((run / "run.json").read_text())["config"]
+    assert config["data"]["train"]["path"] == str(finished / "train")
+    info = json.loads((run / "round-1/heads/colintern.json").read_text())
+    assert info["format"] == 1
+    assert set(info["stores"]) == {"train", "test"}
+    document = json.loads((run / "round-2/eval/test.json").read_text())
+    assert document["num_queries"] == 15
+    assert document["num_pages"] == 12
+    assert document["metrics"].keys() == document["ci"].keys()
+    triple = json.loads((run / "round-2/triples.jsonl").read_text().splitlines()[0])
+    assert list(triple) == [
+        "query_id",
+        "query",
+        "pos",
+        "negs",
+        "pos_scores",
+        "neg_scores",
+        "neg_ranks",
+    ]
+    loop = json.loads((run / "loop.json").read_text())
+    assert [entry["round"] for entry in loop["rounds"]] == [1, 2]
+    stages = {path.stem for path in (run / "records").iterdir()}
+    assert stages == {
+        "encode-train",
+        "encode-test",
+        "round-0-evaluate-dev",
+        "round-0-evaluate-test",
+        "round-1-train",
+        "round-1-evaluate-dev",
+        "round-1-evaluate-test",
+        "round-2-mine",
+        "round-2-train",
+        "round-2-evaluate-dev",
+        "round-2-evaluate-test",
+        "report",
+    }
+
+
+def test_test_sets_and_dev_pages_never_steer_training(finished):
+    """A test page or a page judged for dev among the mined pages (property 11)."""
+    run = finished / "runs" / "run"
+    triples = [
+        json.loads(line) for line in (run / "round-2/triples.jsonl").read_text().splitlines()
+    ]
+    judgements = CanonicalDataset(str(finished / "train")).judgements()
+    trained = {triple["query_id"] for triple in triples}
+    dev_pages = {
+        page for query, pages in judgements.items() if query not in trained for page in pages
+    }
+    mined = {page for triple in triples for page in (*triple["pos"], *triple["negs"])}
+    assert trained
+    assert dev_pages
+    assert not mined & dev_pages
+
+
+def test_a_second_run_repeats_nothing(finished, monkeypatch):
+    """A finished stage done again, or Ray started for nothing."""
+    run = finished / "runs" / "run"
+    before = {path: path.stat().st_mtime_ns for path in (run / "records").iterdir()}
+
+    def never(*_):
+        raise AssertionError("Ray is not needed")
+
+    monkeypatch.setattr("colintern.runtime.cluster.Cluster.ensure", never)
+    pipeline.run(_config(finished))
+    assert {path: path.stat().st_mtime_ns for path in (run / "records").iterdir()} == before
+
+
+def test_killed_before_every_record_and_started_again(finished, tmp_path, monkeypatch):
+    """Work lost or mixed up by a kill between a stage's work and its record (property 8).
+
+    The run is killed at the end of every stage, before its record is written, and inside encoding
+    and inside mining; each time it is started again with the same configuration. In the end it has
+    the same bytes as the undisturbed run on the same worker count.
+    """
+    for part in ("train", "test"):
+        (tmp_path / part).symlink_to(finished / part)
+    config = _config(
+        finished, run={"name": "killed"}, features={"root": str(tmp_path / "features")}
+    )
+    killed: set[str] = set()
+    write_record = RunFolder.write_record
+
+    def write_or_die(self, stage, *arguments):
+        if stage not in killed:
+            killed.add(stage)
+            raise Killed
+        return write_record(self, stage, *arguments)
+
+    monkeypatch.setattr(RunFolder, "write_record", write_or_die)
+    _die_once(monkeypatch, killed, "colintern.runtime.encode.finish_store", "inside encode")
+    _die_once(monkeypatch, killed, "colintern.pipeline.decide", "inside the decision")
+    starts = 0
+    while True:
+        starts += 1
+        try:
+            pipeline.run(config)
+            break
+        except Killed:
+            assert starts < 20
+    assert len(killed) >= 12
+    assert starts == len(killed) + 1
+    for name in COMPARED:
+        disturbed = (finished / "runs" / "killed" / name).read_bytes()
+        assert disturbed == (finished / "runs" / "run" / name).read_bytes(), name
+
+
+def _die_once(monkeypatch, killed: set[str], target: str, name: str) -> None:
+    module, function = target.rsplit(".", 1)
+    import importlib
+
+    real = getattr(importlib.import_module(module), function)
+
+    def die_first(*arguments, **named):
+        if name not in killed:
+            killed.add(name)
+            raise Killed
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(target, die_first)
+
+
+def test_a_change_of_a_recorded_stage_is_refused(finished):
+    """A new learning rate mixed into a run that was trained with another one."""
+    with pytest.raises(DriftError, match=r"round-1-train.*learning_rate: 0.002 -> 0.1"):
+        pipeline.run(_config(finished, training={"learning_rate": 0.1}))
+    with pytest.raises(DriftError, match=r"round-2-mine.*mining.range_max: 50 -> 7"):
+        pipeline.run(_config(finished, mining={"range_max": 7}))
+    with pytest.raises(DriftError, match="max_tiles"):
+        pipeline.run(
+            _config(finished, backbone={"max_tiles": 3}, features={"shard_bytes": 1_000_000})
+        )
+
+
+def test_going_on_with_other_machines_and_more_rounds_is_allowed(finished):
+    """A run that cannot be continued because of a key that changes nothing."""
+    config = _config(
+        finished,
+        cluster={"mining_workers": 1},
+        loop={"max_rounds": 3},
+        evaluation={"cutoffs": [1, 5, 10, 20]},
+    )
+    pipeline.run(config)
+    run = finished / "runs" / "run"
+    assert (run / "round-3" / "heads" / "heads.safetensors").is_file()
+    loop = json.loads((run / "loop.json").read_text())
+    assert [entry["round"] for entry in loop["rounds"]] == [1, 2, 3]
+
+
+def test_a_second_driver_is_refused(finished):
+    """Two drivers on one run."""
+    refused = pytest.raises(LeaseHeldError, match="another driver")
+    with pipeline.open_session(_config(finished)), refused:
+        pipeline.run(_config(finished))
+
+
+def test_a_stage_needs_its_predecessor(finished):
+    """A stage that runs on nothing instead of naming the command that comes first."""
+    config = _config(finished, run={"name": "stepwise"})
+    with pipeline.open_session(config) as session:
+        with pytest.raises(MissingStageError, match="colintern encode"):
+            session.train(1)
+        session.encode()
+        with pytest.raises(MissingStageError, match="colintern train --round 1"):
+            session.mine(2)
+        with pytest.raises(MissingStageError, match="colintern mine --round 2"):
+            session.train(2)
+
+
+def test_a_bad_page_costs_only_that_page(finished, tmp_path):
+    """A truncated picture that stops a run, or that vanishes without a word (property 10)."""
+    dataset = CanonicalDataset(str(finished / "train"))
+    pages = [page for _, page in iterate_pages(dataset.corpus_files[0])]
+    pages[7] = Page(pages[7].page_id, pages[7].image[:600], pages[7].doc_id)
+    pages[8] = Page(pages[8].page_id, b"not a picture", pages[8].doc_id)
+    queries = dataset.queries()
+    judged = [
+        Judgement(query, page, score)
+        for query, found in dataset.judgements().items()
+        for page, score in found.items()
+    ]
+    write_dataset(str(tmp_path / "train"), pages, queries, judged)
+    make_corpus(tmp_path / "test", num_pages=4, num_queries=4)
+    with pipeline.open_session(_config(tmp_path, data={"max_bad_fraction": 0.1})) as session:
+        session.encode()
+    store = next((tmp_path / "runs" / "features").glob("train-*"))
+    bad = [json.loads(line) for line in (store / "bad_pages.jsonl").read_text().splitlines()]
+    assert [entry["page_id"] for entry in bad] == ["p007", "p008"]
+    assert "damaged" in bad[0]["reason"]
+    assert "not an image" in bad[1]["reason"]
+    strict = _config(tmp_path, run={"name": "strict"}, features={"root": str(tmp_path / "other")})
+    refused = pytest.raises(TooManyBadPagesError, match=r"data\.max_bad_fraction")
+    with refused, pipeline.open_session(strict) as session:
+        session.encode()

@@ -1,0 +1,53 @@
+"""Whole or not at all."""
+
+import threading
+
+import pytest
+
+from colintern import storage
+from colintern.errors import StorageError
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path, monkeypatch):
+    """Half a file after a crash, or temporary files that are taken for shards."""
+    path = str(tmp_path / "a" / "file.json")
+    storage.write_json(path, {"old": True})
+
+    def fail(_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(StorageError, match="disk full"):
+        storage.write_json(path, {"new": True})
+    assert storage.read_json(path) == {"old": True}
+    assert storage.list_files(str(tmp_path / "a")) == [path]
+
+
+def test_of_many_creators_one_wins(tmp_path):
+    """Two drivers that both believe to hold the lease."""
+    path = str(tmp_path / "lease")
+    won = []
+
+    def create(number):
+        if storage.create_exclusively(path, str(number).encode()):
+            won.append(number)
+
+    threads = [threading.Thread(target=create, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    assert storage.read_bytes(path) == str(won[0]).encode()
+
+
+def test_ranges_listings_and_missing_files(tmp_path):
+    """A range off by one; an error that does not name the file."""
+    path = str(tmp_path / "x.bin")
+    storage.write_bytes(path, b"0123456789")
+    assert storage.read_bytes(path, 2, 5) == b"234"
+    assert storage.list_files(str(tmp_path), ".bin") == [path]
+    assert storage.list_files(str(tmp_path / "nowhere")) == []
+    assert storage.sha256_of_file(path) == storage.sha256_of_bytes(b"0123456789")
+    with pytest.raises(StorageError, match=r"gone\.json"):
+        storage.read_json(str(tmp_path / "gone.json"))

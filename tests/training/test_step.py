@@ -1,0 +1,135 @@
+"""The global batch is the truth: one step on 1, 2 or 4 workers is the same step (property 2)."""
+
+import socket
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+from colintern.config import HeadsConfig, TrainingConfig
+from colintern.errors import NonFiniteError
+from colintern.features.catalog import Catalog
+from colintern.model.heads import init_heads
+from colintern.training.batch import build_batch, share_of
+from colintern.training.examples import TrainingSet
+from colintern.training.place import Place
+from colintern.training.step import train_step
+from colintern.training.strategy import make_strategy
+from tests.helpers import WIDTH
+
+
+def _training_set(catalog: Catalog) -> TrainingSet:
+    """Mined negatives for most queries: 0 to 3 of them, so that rows are ragged."""
+    view, store = catalog.train()
+    mined = {
+        query.query_id: [f"p{(number * 7 + k) % 38 + 2:03d}" for k in range(number % 4)]
+        for number, query in enumerate(view.queries)
+    }
+    return TrainingSet(view, store, mined)
+
+
+def _one_step(catalog: Catalog, training: TrainingConfig, place: Place):
+    training_set = _training_set(catalog)
+    batch = next(training_set.batches(training.global_batch, 1, 2, seed="0"))
+    heads = init_heads(HeadsConfig(dim=16), WIDTH, seed=1)
+    strategy = make_strategy(heads, training, place)
+    gradients = {}
+    for name, parameter in heads.named_parameters():
+        parameter.register_post_accumulate_grad_hook(
+            lambda p, name=name: gradients.__setitem__(name, None)
+        )
+    result = train_step(
+        heads,
+        _KeepGradients(strategy, heads, gradients),
+        build_batch(training_set, batch, place),
+        1e-3,
+        training,
+        place,
+    )
+    return result.loss.item(), gradients
+
+
+class _KeepGradients:
+    """A strategy that keeps the gradients before they are cleared."""
+
+    def __init__(self, strategy, heads, kept):
+        self.embed, self.backward = strategy.embed, strategy.backward
+        self._strategy, self._heads, self._kept = strategy, heads, kept
+
+    def step(self, learning_rate):
+        for name, parameter in self._heads.named_parameters():
+            self._kept[name] = parameter.grad.clone()
+        self._strategy.step(learning_rate)
+
+
+def _worker(rank, world_size, port, catalog, training, folder):
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=world_size
+    )
+    found = _one_step(catalog, training, Place(rank, world_size))
+    torch.save(found, f"{folder}/rank-{rank}.pt")
+    dist.destroy_process_group()
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.mark.parametrize("loss", ["infonce", "pairwise"])
+@pytest.mark.parametrize("world_size", [2, 4])
+def test_workers_share_out_one_step(corpus, tmp_path, world_size, loss):
+    """Gradients lost in the gather or multiplied by the world size; pages cut to the shortest."""
+    # 13 rows: shares of unequal size. No clipping: it would hide a wrong scale.
+    training = TrainingConfig(global_batch=13, loss=loss, max_grad_norm=1e9)
+    expected_loss, expected = _one_step(corpus.catalog, training, Place())
+    arguments = (world_size, _free_port(), corpus.catalog, training, str(tmp_path))
+    mp.spawn(_worker, arguments, nprocs=world_size)
+    assert expected
+    for rank in range(world_size):
+        found_loss, found = torch.load(tmp_path / f"rank-{rank}.pt")
+        assert found_loss == pytest.approx(expected_loss, rel=1e-6)
+        for name, gradient in expected.items():
+            assert gradient.abs().max() > 0
+            difference = (found[name] - gradient).abs().max()
+            assert difference <= 1e-5 * gradient.abs().max()
+
+
+def test_shares_are_whole_and_fair():
+    """A row that no worker takes, or that two take."""
+    for size, workers in ((13, 4), (4, 4), (32, 3)):
+        shares = [share_of(size, Place(rank, workers)) for rank in range(workers)]
+        assert [row for share in shares for row in share] == list(range(size))
+        assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_positives_and_copies_are_masked_in_the_batch(corpus):
+    """A page that answers the query pushed away as its in-batch negative (property 3)."""
+    training_set = _training_set(corpus.catalog)
+    batch = next(training_set.batches(60, 1, 0, seed="0"))
+    built = build_batch(training_set, batch, Place())
+    pages = training_set.store.pages
+    for row, example in enumerate(batch.examples):
+        for column, other in enumerate(batch.examples):
+            same = pages.row(example.page_id).sha256 == pages.row(other.page_id).sha256
+            assert built.mask_BD[row, column].item() == (not same)
+    by_page = {example.page_id: row for row, example in enumerate(batch.examples)}
+    assert not built.mask_BD[by_page["p000"], by_page["p001"]]  # one image, two ids
+
+
+def test_a_loss_that_is_not_finite_leaves_the_heads_alone(corpus):
+    """A NaN that is averaged into the heads before anybody looks."""
+    training_set = _training_set(corpus.catalog)
+    batch = build_batch(training_set, next(training_set.batches(8, 1, 2, seed="0")), Place())
+    batch.page_TH[3, 0] = float("nan")
+    heads = init_heads(HeadsConfig(dim=16), WIDTH, seed=1)
+    before = {name: value.clone() for name, value in heads.state_dict().items()}
+    training = TrainingConfig(global_batch=8)
+    strategy = make_strategy(heads, training, Place())
+    with pytest.raises(NonFiniteError, match="step 1"):
+        train_step(heads, strategy, batch, 1e-3, training, Place())
+    for name, value in heads.state_dict().items():
+        assert torch.equal(value, before[name])

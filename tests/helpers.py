@@ -1,6 +1,7 @@
 """Small corpora and feature stores made in the test itself."""
 
 import io
+import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -53,6 +54,13 @@ class CorpusFolder:
         """The same folder and store in every role."""
         stores = dict.fromkeys(("train", "dev", "test"), self.store)
         return Catalog(self.config.data, 0, stores)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 def png(seed: int, width: int = 32, height: int = 32) -> bytes:

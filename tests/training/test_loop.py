@@ -5,15 +5,22 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
 
-from colintern.config import HeadsConfig, TrainingConfig
+from colintern.config import EvaluationConfig, HeadsConfig, TrainingConfig
 from colintern.data.triples import Triple, write_triples
-from colintern.model.heads import BackboneInfo, HeadsInfo, init_heads, save_heads
+from colintern.evaluation.evaluate import evaluate
+from colintern.model.heads import BackboneInfo, HeadsInfo, init_heads, load_heads, save_heads
+from colintern.search.queries import embed_queries
+from colintern.search.shard import CorpusShard
+from colintern.search.shards import LocalShards
 from colintern.training.examples import TrainingSet
 from colintern.training.loop import RoundTask, train_round
 from colintern.training.place import Place
 from colintern.training.schedule import learning_rate
-from tests.helpers import WIDTH
+from tests.helpers import WIDTH, free_port
 
 GOLDEN = Path(__file__).parent / "golden_losses.txt"
 INFO = HeadsInfo(
@@ -30,20 +37,27 @@ INFO = HeadsInfo(
 )
 
 
-def _train(corpus, folder: Path, round_number: int = 1, triples: str | None = None) -> list[dict]:
+def _task(
+    corpus, folder: Path, round_number: int = 1, triples: str | None = None, **training
+) -> RoundTask:
     first = str(folder / "first")
     save_heads(init_heads(HeadsConfig(dim=16), WIDTH, seed=0), first, INFO)
-    task = RoundTask(
+    settings = {"epochs": (5,), "global_batch": 12, "learning_rate": 5e-3, **training}
+    return RoundTask(
         round_number=round_number,
         seed=0,
         catalog=corpus.catalog,
-        training=TrainingConfig(epochs=(5,), global_batch=12, learning_rate=5e-3),
+        training=TrainingConfig(**settings),
         first_heads=first,
         triples=triples,
         info=INFO,
         heads_folder=str(folder / "heads"),
         log_path=str(folder / "train_log.jsonl"),
     )
+
+
+def _train(corpus, folder: Path, round_number: int = 1, triples: str | None = None) -> list[dict]:
+    task = _task(corpus, folder, round_number, triples)
     news: list = []
     train_round(task, Place(), news.append)
     assert news[-1]["step"] == news[-1]["steps"]
@@ -65,6 +79,45 @@ def test_a_round_repeats_itself_byte_for_byte(corpus, tmp_path):
     first, second = (tmp_path / name / "heads" / "heads.safetensors" for name in ("one", "two"))
     assert first.read_bytes() == second.read_bytes()
     assert first.read_bytes() != (tmp_path / "one/first/heads.safetensors").read_bytes()
+
+
+def _ranked(rank: int, task: RoundTask, port: int) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    train_round(task, Place(rank, 2), lambda _: None)
+    dist.destroy_process_group()
+
+
+def test_two_workers_train_as_one(corpus, tmp_path):
+    """A drift between worker counts that one step does not show (property 2)."""
+    alone = _train(corpus, tmp_path / "one")
+    (tmp_path / "two").mkdir()
+    task = _task(corpus, tmp_path / "two")
+    mp.spawn(_ranked, (task, free_port()), nprocs=2)
+    lines = (tmp_path / "two" / "train_log.jsonl").read_text().splitlines()
+    shared = [json.loads(line)["loss"] for line in lines]
+    assert len(shared) == len(alone) == 25
+    assert shared[:20] == pytest.approx([line["loss"] for line in alone[:20]], rel=1e-4)
+    scores = [_dev_ndcg(corpus, tmp_path / name / "heads") for name in ("one", "two")]
+    assert scores[0] > 0.2
+    assert abs(scores[0] - scores[1]) <= 0.01
+
+
+def _dev_ndcg(corpus, heads_folder: Path) -> float:
+    view, store = corpus.catalog.evaluated("dev")
+    heads, _ = load_heads(str(heads_folder))
+    queries = embed_queries(heads, store.queries, [query.query_id for query in view.queries])
+    shard = CorpusShard(store.pages, heads, view.page_ids, 0, len(view.page_ids))
+    found = evaluate(
+        view,
+        LocalShards([shard]),
+        queries,
+        EvaluationConfig(),
+        round_number=1,
+        seed=0,
+        on_progress=lambda _: None,
+    )
+    return found.document["metrics"]["ndcg_at_5"]
 
 
 def test_mined_negatives_change_what_is_learned(corpus, tmp_path):

@@ -1,7 +1,5 @@
 """The global batch is the truth: one step on 1, 2 or 4 workers is the same step (property 2)."""
 
-import socket
-
 import pytest
 import torch
 import torch.distributed as dist
@@ -16,7 +14,7 @@ from colintern.training.examples import TrainingSet
 from colintern.training.place import Place
 from colintern.training.step import train_step
 from colintern.training.strategy import make_strategy
-from tests.helpers import WIDTH
+from tests.helpers import WIDTH, free_port
 
 
 def _training_set(catalog: Catalog) -> TrainingSet:
@@ -73,12 +71,6 @@ def _worker(rank, world_size, port, catalog, training, folder):
     dist.destroy_process_group()
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
 @pytest.mark.parametrize("loss", ["infonce", "pairwise"])
 @pytest.mark.parametrize("world_size", [2, 4])
 def test_workers_share_out_one_step(corpus, tmp_path, world_size, loss):
@@ -86,7 +78,7 @@ def test_workers_share_out_one_step(corpus, tmp_path, world_size, loss):
     # 13 rows: shares of unequal size. No clipping: it would hide a wrong scale.
     training = TrainingConfig(global_batch=13, loss=loss, max_grad_norm=1e9)
     expected_loss, expected = _one_step(corpus.catalog, training, Place())
-    arguments = (world_size, _free_port(), corpus.catalog, training, str(tmp_path))
+    arguments = (world_size, free_port(), corpus.catalog, training, str(tmp_path))
     mp.spawn(_worker, arguments, nprocs=world_size)
     assert expected
     for rank in range(world_size):

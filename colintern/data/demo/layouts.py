@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from colintern.data.demo.fields import Fields
 from colintern.data.demo.prose import Passage
-from colintern.data.demo.render import Line, num_rows, wrap
+from colintern.data.demo.render import MARGIN, Line, num_rows, text_width, wrap
 
 _RULE = Line(rule=True)
 
@@ -48,7 +48,10 @@ def form_page(
 def reference_page(page_id: str, passages: Sequence[Passage], side: int) -> DemoPage:
     """A page of documentation: what is documented, a rule, prose."""
     subject = passages[0].subject.split("#")[0].rsplit(".", 1)[-1]
-    head = (Line(subject[:24], "reference"), _RULE)
+    head = (
+        Line(_shortened(subject, side - text_width("reference") - 4 * MARGIN), "reference"),
+        _RULE,
+    )
     body = _fitting(" ".join(passage.text for passage in passages), side, len(head))
     lines = (*head, *(Line(text) for text in body))
     return DemoPage(page_id, page_id, "", None, " ".join(body), lines)
@@ -94,6 +97,12 @@ PRINTED_FIELDS = {
     "invoice": ("name", "city", "date", "number", "item"),
     "report": ("name", "city", "date", "number", "item"),
 }
+
+
+def _shortened(text: str, room: float) -> str:
+    while text_width(text) > room:
+        text = text[:-1]
+    return text
 
 
 def _fitting(text: str, side: int, rows_taken: int) -> list[str]:

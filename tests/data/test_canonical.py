@@ -1,0 +1,125 @@
+"""Reading datasets: the columns of others, and mistakes that name file and column."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from colintern.data.canonical import (
+    CanonicalDataset,
+    iterate_pages,
+    read_images,
+)
+from colintern.data.inventory import read_entries, row_groups
+from colintern.data.text import normalised
+from colintern.data.views import split_views, whole_view
+from colintern.errors import DatasetError
+from tests.helpers import make_corpus, png
+
+
+@pytest.fixture
+def folder(tmp_path):
+    make_corpus(tmp_path / "set", num_pages=150, num_queries=200)
+    return tmp_path / "set"
+
+
+def test_pages_are_read_back_wherever_they_stand(folder):
+    """A page read from another row, or a row group read once for every page of it."""
+    dataset = CanonicalDataset(str(folder))
+    found = [pair for file in dataset.corpus_files for pair in iterate_pages(file)]
+    assert [page.page_id for _, page in found] == [f"p{n:03d}" for n in range(150)]
+    chosen = [found[place] for place in (140, 3, 70, 4)]
+    assert len({location.row_group for location, _ in chosen}) > 1
+    assert read_images([location for location, _ in chosen]) == [page.image for _, page in chosen]
+    entries = [
+        e for file, group in row_groups(dataset.corpus_files) for e in read_entries(file, group)
+    ]
+    assert [entry.page_id for entry in entries] == [page.page_id for _, page in found]
+    assert entries[0].sha256 == entries[1].sha256 != entries[2].sha256
+    assert (entries[0].size.width, entries[0].size.height) == (32, 32)
+
+
+def test_ids_of_any_type_and_scores_of_any_type(folder):
+    """BEIR files with integer ids or float scores that match nothing."""
+    pq.write_table(
+        pa.table({"query-id": [7, 7, 8], "corpus-id": [1, 2, 1], "score": [1.0, 0.0, 2.0]}),
+        folder / "qrels" / "part-00000.parquet",
+    )
+    pq.write_table(
+        pa.table({"query-id": [8, 7], "query": ["b", None]}),
+        folder / "queries" / "part-00000.parquet",
+    )
+    dataset = CanonicalDataset(str(folder))
+    assert dataset.judgements() == {"7": {"1": 1}, "8": {"1": 2}}
+    assert [query.query_id for query in dataset.queries()] == ["8"]  # a null text is no query
+
+
+@pytest.mark.parametrize(
+    ("part", "column"), [("corpus", "image"), ("queries", "query"), ("qrels", "score")]
+)
+def test_a_missing_column_names_file_and_column(folder, part, column):
+    """A KeyError from deep inside."""
+    path = folder / part / "part-00000.parquet"
+    pq.write_table(pq.read_table(path).drop_columns([column]), path)
+    dataset = CanonicalDataset(str(folder))
+
+    def read_all():
+        list(iterate_pages(dataset.corpus_files[0]))
+        dataset.queries()
+        dataset.judgements()
+
+    with pytest.raises(DatasetError, match=rf"{part}/part-00000.parquet: lacks .* '{column}'"):
+        read_all()
+
+
+def test_missing_parts_and_files_that_are_not_parquet(folder):
+    """An empty folder taken for an empty dataset."""
+    (folder / "qrels" / "part-00000.parquet").write_bytes(b"not parquet")
+    with pytest.raises(DatasetError, match="not a readable parquet file"):
+        CanonicalDataset(str(folder)).judgements()
+    (folder / "qrels" / "part-00000.parquet").unlink()
+    with pytest.raises(DatasetError, match="qrels: no parquet files"):
+        CanonicalDataset(str(folder))
+
+
+def test_the_content_hash_sees_a_changed_page(folder, tmp_path):
+    """A store that is taken for up to date although the corpus has changed."""
+    before = CanonicalDataset(str(folder)).content_hash()
+    make_corpus(tmp_path / "twin", num_pages=150, num_queries=200)
+    assert CanonicalDataset(str(tmp_path / "twin")).content_hash() == before
+    path = folder / "corpus" / "part-00000.parquet"
+    rows = pq.read_table(path).to_pylist()
+    rows[5]["image"]["bytes"] = png(999, 40, 40)
+    pq.write_table(pa.Table.from_pylist(rows, pq.read_schema(path)), path)
+    assert CanonicalDataset(str(folder)).content_hash() != before
+
+
+def test_a_dev_split_shares_no_page_with_training(folder):
+    """A page judged for dev that is trained on or mined (property 11)."""
+    dataset = CanonicalDataset(str(folder))
+    page_ids = dataset.page_ids()
+    train, dev = split_views("train", dataset, page_ids, 0.2, seed=0)
+    dev_pages = {page for pages in dev.judgements.values() for page in pages}
+    assert not dev_pages & set(train.page_ids)
+    assert not dev_pages & {page for pages in train.judgements.values() for page in pages}
+    assert dev.page_ids == tuple(page_ids)
+    assert 20 < len(dev.queries) < 60
+    assert {q.query_id for q in train.queries}.isdisjoint(q.query_id for q in dev.queries)
+    assert split_views("train", dataset, page_ids, 0.2, seed=0) == (train, dev)
+    assert split_views("train", dataset, page_ids, 0.2, seed=1)[1] != dev
+    with pytest.raises(DatasetError, match=r"data\.dev_fraction"):
+        split_views("train", dataset, page_ids, 1e-9, seed=0)
+
+
+def test_pairs_leave_out_pages_without_features(folder):
+    """A training pair whose page was refused by encoding."""
+    dataset = CanonicalDataset(str(folder))
+    view = whole_view("train", dataset, [page for page in dataset.page_ids() if page != "p005"])
+    pairs = view.pairs()
+    assert len(pairs) == 198
+    assert all(page != "p005" for _, page in pairs)
+
+
+def test_equal_texts_are_equal():
+    """Two spellings of one letter, or a blank, that make two questions of one."""
+    assert normalised(" Cafe\u0301 ") == normalised("CAFÉ")
+    assert normalised("a b") != normalised("ab")

@@ -1,0 +1,150 @@
+"""The store: planned from the corpus, resumed, grown, read back (property 8)."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from colintern import records
+from colintern.config import BackboneConfig, Config, FeaturesConfig, parse_config
+from colintern.data.canonical import CanonicalDataset
+from colintern.data.inventory import read_entries, row_groups
+from colintern.errors import MissingStageError
+from colintern.features.encoding import ShardWork, encode_shard, finish_store, plan_store
+from colintern.features.plan import Item, plan_shards
+from colintern.features.shard_file import ShardFile, write_shard
+from colintern.features.store import FeatureStore
+from colintern.model.backbone import FrozenBackbone, read_identity
+from colintern.stages import store_target
+from tests.helpers import make_corpus
+
+FEATURES = FeaturesConfig(shard_bytes=200_000)
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return FrozenBackbone(BackboneConfig(path="random"))
+
+
+def _config(root: Path) -> Config:
+    return parse_config(
+        {"data": {"train": str(root / "set")}, "run": {"root": str(root / "runs")}}, "test"
+    )
+
+
+def _plan(root: Path):
+    config = _config(root)
+    identity = read_identity(config.backbone)
+    target = store_target(config, config.data.train, identity)
+    files = CanonicalDataset(target.dataset.path).corpus_files
+    entries = [entry for file, group in row_groups(files) for entry in read_entries(file, group)]
+    return plan_store(target, entries, identity, FEATURES), identity
+
+
+def _encode(root: Path, backbone, number: int | None = None) -> list[str]:
+    """Encode the missing shards, or some of them; returns what was encoded."""
+    plan, identity = _plan(root)
+    missing = plan.missing()[:number]
+    for work in missing:
+        encode_shard(ShardWork.from_json(work.to_json()), backbone, "bfloat16", 2_000)
+    if number is None:
+        finish_store(plan, identity, 0.0, records.now())
+    return [work.shard.file for work in missing]
+
+
+def test_a_killed_encoding_goes_on_and_ends_with_the_same_bytes(tmp_path, backbone):
+    """Shards encoded twice, or planned otherwise because some are there already."""
+    for name in ("whole", "killed"):
+        make_corpus(tmp_path / name / "set", num_pages=30, num_queries=20)
+    everything = _encode(tmp_path / "whole", backbone)
+    first = _encode(tmp_path / "killed", backbone, 2)
+    rest = _encode(tmp_path / "killed", backbone)
+    assert len(everything) > 3
+    assert first + rest == everything
+    stores = [
+        next((tmp_path / name / "runs" / "features").iterdir()) for name in ("whole", "killed")
+    ]
+    shards = sorted(path.relative_to(stores[0]) for path in stores[0].rglob("*.safetensors"))
+    assert len(shards) == len(everything)
+    for shard in shards:
+        assert (stores[0] / shard).read_bytes() == (stores[1] / shard).read_bytes()
+
+
+def test_features_are_those_of_the_page(tmp_path, backbone):
+    """Features filed under another page, or one copy for each of two equal images."""
+    make_corpus(tmp_path / "set", num_pages=12, num_queries=5)
+    _encode(tmp_path, backbone)
+    store = FeatureStore(str(next((tmp_path / "runs" / "features").iterdir())))
+    plan, _ = _plan(tmp_path)
+    entry = plan.entries[7]
+    from colintern.data.canonical import read_images
+    from colintern.data.images import decode
+
+    picture = decode(read_images([entry.location])[0])
+    expected = backbone.encode_pages([picture])[0].bfloat16()
+    found, lengths = store.pages.read([entry.page_id])
+    assert lengths == [store.pages.row(entry.page_id).num_tokens] == [64]
+    torch.testing.assert_close(found.float(), expected.float(), atol=0.02, rtol=0.02)
+    assert store.pages.row("p000").sha256 == store.pages.row("p001").sha256
+    assert torch.equal(store.pages.read(["p000"])[0], store.pages.read(["p001"])[0])
+    num_stored = sum(
+        len(ShardFile(str(p)).num_tokens()) for p in Path(store.path).glob("pages/*.s*")
+    )
+    assert num_stored == 11
+    expected = backbone.encode_queries(["question 3 of many"])[0]
+    found, _ = store.queries.read(["q003"])
+    torch.testing.assert_close(found.float(), expected, atol=0.02, rtol=0.02)
+
+
+def test_added_pages_get_new_shards(tmp_path, backbone):
+    """A corpus that has grown encoded again from the start."""
+    make_corpus(tmp_path / "set", num_pages=20, num_queries=5)
+    first = _encode(tmp_path, backbone)
+    make_corpus(tmp_path / "set", num_pages=26, num_queries=8)
+    second = _encode(tmp_path, backbone)
+    assert second
+    assert not set(first) & set(second)
+    store = FeatureStore(str(next((tmp_path / "runs" / "features").iterdir())))
+    assert len(store.pages.ids) == 26
+    assert store.pages.row("p010").shard in first
+    assert store.pages.row("p025").shard in second
+    assert store.pages.read(["p025", "p003"])[1] == [64, 64]
+
+
+def test_an_unfinished_store_is_not_read(tmp_path):
+    """Half a corpus searched as if it were all."""
+    with pytest.raises(MissingStageError, match="colintern encode"):
+        FeatureStore(str(tmp_path))
+
+
+def test_shards_hold_every_item_once():
+    """An item in two shards or in none; a shard that is far too large; a plan out of order."""
+    items = [Item(f"{number:02d}", size) for number, size in enumerate([5, 5, 5, 30, 5, 2, 2, 9])]
+    shards = plan_shards([*items, items[0]], 10)
+    assert [shard.items for shard in shards] == [
+        ("00", "01"),
+        ("02",),
+        ("03",),
+        ("04", "05", "06"),
+        ("07",),
+    ]
+    assert len({shard.file for shard in shards}) == len(shards)
+    assert plan_shards([], 10) == []
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_a_shard_is_read_back_exactly(tmp_path, dtype):
+    """Bytes of a neighbour; a dtype that numpy does not know; remote reads off by one."""
+    draw = np.random.default_rng(0)
+    features = {
+        f"item{number}": torch.from_numpy(draw.normal(size=(number + 1, 6))).to(dtype)
+        for number in range(5)
+    }
+    for path in (str(tmp_path / "a.safetensors"), "memory://store/a.safetensors"):
+        write_shard(path, features, {"broken": "why"})
+        shard = ShardFile(path)
+        assert shard.bad == {"broken": "why"}
+        assert shard.num_tokens() == {f"item{number}": number + 1 for number in range(5)}
+        for name, tensor in features.items():
+            assert torch.equal(shard.read(name), tensor)

@@ -1,0 +1,55 @@
+"""Ray Train around the round: the same heads as without it."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from colintern.config import ClusterConfig
+from colintern.errors import ColInternError
+from colintern.model.heads import load_heads
+from colintern.runtime.train import train
+from colintern.training.loop import train_round
+from colintern.training.place import Place
+from tests.training.test_loop import _task
+
+pytestmark = pytest.mark.ray
+
+
+def test_two_ray_workers_train_as_one_process(corpus, tmp_path, ray_cluster):
+    """Workers that each train their own heads; progress that never reaches the driver."""
+    alone = _task(corpus, tmp_path / "alone")
+    train_round(alone, Place(), lambda _: None)
+    shared, news = _task(corpus, tmp_path / "shared"), []
+    train(shared, 2, ClusterConfig(), str(tmp_path / "ray"), news.append)
+    expected, found = (load_heads(task.heads_folder)[0] for task in (alone, shared))
+    for name, weight in expected.state_dict().items():
+        torch.testing.assert_close(found.state_dict()[name], weight, atol=1e-3, rtol=1e-3)
+    assert news[-1]["step"] == news[-1]["steps"] == 25
+
+
+def test_a_round_that_fails_says_why(corpus, tmp_path, ray_cluster):
+    """An error on purpose taken for a lost machine and tried again, or lost."""
+    task = replace(_task(corpus, tmp_path), first_heads=str(tmp_path / "gone"))
+    with pytest.raises(ColInternError, match="gone"):
+        train(task, 0, ClusterConfig(), str(tmp_path / "ray"), lambda _: None)
+
+
+@pytest.mark.slow
+def test_deepspeed_trains_the_same_heads(corpus, tmp_path, ray_cluster, monkeypatch):
+    """Gradients scaled, clipped or averaged otherwise than under DDP."""
+    pytest.importorskip("deepspeed")
+    # A low rate: what is compared is the maths, not how fast rounding grows.
+    plain = _task(corpus, tmp_path / "ddp", learning_rate=5e-4)
+    train_round(plain, Place(), lambda _: None)
+    zero = _task(corpus, tmp_path / "deepspeed", strategy="deepspeed", learning_rate=5e-4)
+    train(zero, 2, ClusterConfig(), str(tmp_path / "ray"), lambda _: None)
+    logs = [
+        [json.loads(line)["loss"] for line in (tmp_path / name / "train_log.jsonl").open()]
+        for name in ("ddp", "deepspeed")
+    ]
+    assert logs[1][:20] == pytest.approx(logs[0][:20], rel=1e-4)
+    expected, found = (load_heads(task.heads_folder)[0] for task in (plain, zero))
+    for name, weight in expected.state_dict().items():
+        torch.testing.assert_close(found.state_dict()[name], weight, atol=1e-3, rtol=1e-3)

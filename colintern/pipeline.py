@@ -28,7 +28,6 @@ from colintern.model.heads import (
     INFO,
     WEIGHTS,
     BackboneInfo,
-    Heads,
     HeadsInfo,
     heads_sha256,
     init_heads,
@@ -48,7 +47,7 @@ from colintern.runtime.cluster import Cluster, cluster_of
 from colintern.runtime.encode import encode_stores
 from colintern.runtime.relay import News, relayed
 from colintern.runtime.search_pool import EvaluateTask, MineTask, SearchPool
-from colintern.runtime.train import scratch_folder, train
+from colintern.runtime.train import train
 from colintern.stages import (
     evaluate_inputs,
     heads_inputs,
@@ -169,7 +168,7 @@ class Session:
                 task,
                 self._config.training.num_workers,
                 self._config.cluster,
-                scratch_folder(self.folder.path),
+                self.folder.path,
                 lambda news: _say_step(round_number, news),
             )
 
@@ -369,8 +368,9 @@ class Session:
         return records.fingerprint({output.path: output.sha256 for output in record.outputs})
 
     def _heads_hash(self, round_number: int) -> str:
-        if round_number == 0:
-            return storage.sha256_of_bytes(str(heads_inputs(self._config)).encode())
+        if round_number == 0:  # made from the configuration, before any stage
+            given = self._config.training.init_heads
+            return heads_sha256(given) if given else records.fingerprint(heads_inputs(self._config))
         self.require(train_stage(round_number), f"train --round {round_number}")
         return heads_sha256(self.folder.heads(round_number))
 
@@ -411,14 +411,11 @@ class Session:
     # Heads
 
     def _write_untrained_heads(self) -> None:
-        folder = self.folder.heads(0)
-        if not storage.exists(storage.join(folder, INFO)):
-            save_heads(self._untrained_heads(), folder, self._heads_info)
-
-    def _untrained_heads(self) -> Heads:
         if self._config.training.init_heads:
-            return load_heads(self._config.training.init_heads)[0]
-        return init_heads(self._config.heads, self._backbone.width, self._config.run.seed)
+            heads, _ = load_heads(self._config.training.init_heads)
+        else:
+            heads = init_heads(self._config.heads, self._backbone.width, self._config.run.seed)
+        save_heads(heads, self.folder.heads(0), self._heads_info)
 
     def _head_files(self, round_number: int) -> list[str]:
         return [storage.join(self.folder.heads(round_number), name) for name in (WEIGHTS, INFO)]
@@ -464,9 +461,9 @@ def _resolved(dataset: DatasetConfig, config: Config) -> DatasetConfig:
     if not dataset.is_demo:
         return dataset.model_copy(update={"path": storage.absolute(dataset.path)})
     assert dataset.split is not None
-    root = storage.absolute(config.run.root)
-    folder = storage.join(root, "datasets", f"{dataset.path}-{dataset.split}")
-    with lease.held(f"{folder}.making", wait=True):
+    root = storage.join(storage.absolute(config.run.root), "datasets")
+    folder = storage.join(root, f"{dataset.path}-{dataset.split}")
+    with lease.held(root, wait=True):
         if not storage.exists(storage.join(folder, "dataset.json")):
             log.say("data", "writing the built-in corpus %s %s", dataset.path, dataset.split)
             write_demo(folder, dataset.path, dataset.split)

@@ -3,6 +3,8 @@
 import contextlib
 import logging
 import os
+import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -13,7 +15,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from colintern import log, storage
 from colintern.config import ClusterConfig, Config
-from colintern.errors import StorageError, UserError
+from colintern.errors import ColInternError, StorageError, UserError
 
 # Two OpenMP teams that wait by spinning slow each other down tenfold on a busy machine.
 _WORKER_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "RAY_TRAIN_V2_ENABLED": "1"}
@@ -33,6 +35,7 @@ class Cluster:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._is_ours = False
+        self._temporary: str | None = None
 
     def ensure(self) -> None:
         """Connect, the first time."""
@@ -44,18 +47,25 @@ class Cluster:
         if address:
             _join(address)
         else:
-            _start_local(self._config)
+            # Sockets in it must have short names, so it cannot be in the run folder.
+            self._temporary = tempfile.mkdtemp(prefix="colintern-ray-")
+            _start_local(self._config, self._temporary)
         self._is_ours = True
         _quiet_ray()
         where = f"cluster at {address}" if address else "local cluster"
         log.say("ray", "%s ready in %.0f s", where, time.monotonic() - began)
         _check_shared_storage([storage.absolute(self._config.run.root), self._config.features_root])
 
-    def close(self) -> None:
-        """Disconnect; a local cluster of ours ends."""
+    def close(self, *, keep_logs: bool = False) -> None:
+        """Disconnect; a local cluster of ours ends, and its logs go unless they are wanted."""
         if self._is_ours:
             ray.shutdown()
             self._is_ours = False
+        if self._temporary and keep_logs:
+            log.say("ray", "its logs are in %s", self._temporary)
+        elif self._temporary:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+        self._temporary = None
 
 
 @contextlib.contextmanager
@@ -64,6 +74,11 @@ def cluster_of(config: Config) -> Iterator[Cluster]:
     cluster = Cluster(config)
     try:
         yield cluster
+    except (ColInternError, KeyboardInterrupt):
+        raise
+    except Exception:
+        cluster.close(keep_logs=True)
+        raise
     finally:
         cluster.close()
 
@@ -89,7 +104,7 @@ def _join(address: str) -> None:
         ) from error
 
 
-def _start_local(config: Config) -> None:
+def _start_local(config: Config, temporary: str) -> None:
     """A cluster on this machine, large enough for the workers that the configuration asks for."""
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else C++ advice on standard error
     ray.init(
@@ -97,6 +112,7 @@ def _start_local(config: Config) -> None:
         num_cpus=max(os.cpu_count() or 1, _cpus_wanted(config.cluster, config)),
         log_to_driver=False,
         logging_level=logging.ERROR,
+        _temp_dir=temporary,
     )
 
 

@@ -1,7 +1,8 @@
 """Training on Ray Train: a group of workers runs the same round."""
 
-import tempfile
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +36,7 @@ def train(
     task: RoundTask,
     num_workers: int,
     cluster: ClusterConfig,
-    scratch: str,
+    run_path: str,
     show: Callable[[News], None],
 ) -> None:
     """Train one round; its heads and log are on storage when this returns.
@@ -44,13 +45,13 @@ def train(
         task: the round.
         num_workers: processes; 0 trains in this one.
         cluster: what each worker asks of Ray.
-        scratch: a folder that all nodes share, for Ray Train's own files.
+        run_path: the run folder, for Ray Train's own files where nodes must share them.
         show: told about the progress.
 
     Raises:
         ColInternError: what the round raised on purpose, such as a loss that is not finite.
     """
-    with relayed(show) as tell:
+    with relayed(show) as tell, _scratch(run_path) as scratch:
         trainer = TorchTrainer(
             _worker,
             train_loop_config={"job": _Job(task, cluster.cpus_per_worker, tell)},
@@ -70,11 +71,15 @@ def train(
         raise ColInternError(metrics["error"])
 
 
-def scratch_folder(run_path: str) -> str:
-    """Where Ray Train keeps its files: with a run on this machine, a temporary folder."""
-    if storage.is_local(run_path):
-        return tempfile.mkdtemp(prefix="colintern-ray-train-")
-    return storage.join(run_path, "ray-train")
+@contextmanager
+def _scratch(run_path: str) -> Iterator[str]:
+    """Where Ray Train keeps its files: in the run folder, which all nodes share."""
+    folder = storage.join(run_path, "ray-train")
+    try:
+        yield folder
+    finally:
+        if storage.is_local(folder):
+            shutil.rmtree(storage.local_path(folder), ignore_errors=True)
 
 
 def _worker(config: dict[str, Any]) -> None:

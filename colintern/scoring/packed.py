@@ -21,7 +21,7 @@ from torch import Tensor
 _SEGMENT = 32  # tokens; image tokens come in multiples of 64 or 256, which waste nothing
 # Tokens of a block of pages and of a block of queries. On CPU the two and their product fit into
 # an L2 cache of 512 KiB; a GPU wants more work a launch.
-_PAGE_BLOCK = {"cpu": 512, "cuda": 65_536}
+_PAGE_BLOCK = {"cpu": 1_024, "cuda": 65_536}
 _QUERY_BLOCK = {"cpu": 128, "cuda": 1_024}
 _WAVE_TOKENS = 1_024  # query tokens that pass over the pages together
 _CHUNK_SEGMENTS = 8_192  # pages whose maxima are kept at one time: 32 MiB of them in a wave

@@ -19,7 +19,7 @@ from colintern.training.schedule import learning_rate
 from colintern.training.step import StepResult, train_step
 from colintern.training.strategy import make_strategy
 
-_LOG_SECONDS = 2.0  # between lines for people; the JSON log has every step
+_LOG_SECONDS = 5.0  # between lines for people; the JSON log has every step
 _BATCHES_AHEAD = 2
 T = TypeVar("T")
 

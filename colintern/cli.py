@@ -8,11 +8,13 @@ from typing import Annotated, NoReturn
 import typer
 
 from colintern import log, pipeline, status
+from colintern.compare import compare_lines
 from colintern.config import load_config
 from colintern.errors import ColInternError, UserError
 from colintern.evaluation.report import write_report
 from colintern.lookup import save_images, search_run
 from colintern.run_folder import evaluate_stage, mine_stage, train_stage
+from colintern.session import Session
 
 INTERRUPTED = 130
 # Typer carries its own copy of click and does not export the base class of all usage errors.
@@ -98,6 +100,16 @@ def report(run_path: Run) -> None:
 
 
 @app.command()
+def compare(
+    run_path: Run,
+    other_path: Annotated[str, typer.Argument(metavar="OTHER", help="The run to compare with.")],
+) -> None:
+    """Compare the last rounds of two runs, with paired intervals of the difference."""
+    for line in compare_lines(run_path, other_path):
+        typer.echo(line)
+
+
+@app.command()
 def search(
     run_path: Run,
     query: Annotated[str, typer.Argument(help="What to look for.")],
@@ -143,7 +155,7 @@ def main() -> NoReturn:
 
 
 def _chosen(
-    number: int | None, session: pipeline.Session, stage_of: Callable[[int], str], first: int
+    number: int | None, session: Session, stage_of: Callable[[int], str], first: int
 ) -> int:
     """The round asked for, or the first that is not recorded.
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from colintern import records
-from colintern.config import Config, parse_config
+from colintern.config import Config, HeadsConfig, parse_config
 from colintern.data.canonical import (
     CanonicalDataset,
     Judgement,
@@ -22,6 +22,7 @@ from colintern.data.canonical import (
 from colintern.features.catalog import Catalog
 from colintern.features.manifest import PageRow, QueryRow, write_manifest
 from colintern.features.shard_file import write_shard
+from colintern.model.heads import Heads, init_heads
 from colintern.storage import sha256_of_bytes
 
 WIDTH = 24  # H of the made-up features
@@ -93,7 +94,6 @@ def make_store(corpus: CorpusFolder, folder: Path) -> CorpusFolder:
     """Features that heads can learn from: a query's tokens are its page's, turned and noisy."""
     dataset = CanonicalDataset(corpus.path)
     draw = torch.Generator().manual_seed(0)
-    turn = torch.randn(WIDTH, WIDTH, generator=draw) / WIDTH**0.5
     pages: dict[str, torch.Tensor] = {}
     page_rows, query_rows, queries = [], [], {}
     for _, page in iterate_pages(dataset.corpus_files[0]):
@@ -106,7 +106,7 @@ def make_store(corpus: CorpusFolder, folder: Path) -> CorpusFolder:
     judgements = dataset.judgements()
     for query in dataset.queries():
         own = pages[hashes[next(iter(judgements[query.query_id]))]].float()
-        noisy = own[:4] @ turn + 0.3 * torch.randn(4, WIDTH, generator=draw)
+        noisy = own[:4] @ _turn() + 0.3 * torch.randn(4, WIDTH, generator=draw)
         sha256 = sha256_of_bytes(query.text.encode())
         queries[sha256] = noisy.bfloat16()
         query_rows.append(QueryRow(query.query_id, sha256, "shard-0.safetensors", 4))
@@ -116,3 +116,17 @@ def make_store(corpus: CorpusFolder, folder: Path) -> CorpusFolder:
     write_manifest(str(folder / "queries" / "manifest.parquet"), query_rows, QueryRow)
     records.write_record(str(folder / "record.json"), str(folder), {}, [], records.now())
     return replace(corpus, store=str(folder))
+
+
+def knowing_heads(dim: int) -> Heads:
+    """Heads that undo the turn between the queries and pages of `make_store`, as if trained."""
+    heads = init_heads(HeadsConfig(dim=dim), WIDTH, seed=3)
+    with torch.no_grad():
+        heads.query.weight.copy_(heads.page.weight @ _turn())
+    return heads
+
+
+def _turn() -> torch.Tensor:
+    """An orthogonal matrix [H, H]."""
+    noise = torch.randn(WIDTH, WIDTH, generator=torch.Generator().manual_seed(1))
+    return torch.linalg.qr(noise).Q

@@ -98,6 +98,7 @@ def test_the_commands_and_their_options_are_the_documented_ones():
         "evaluate": ["--config", "--round", "overrides"],
         "status": ["run_path"],
         "report": ["run_path"],
+        "compare": ["other_path", "run_path"],
         "search": ["--dataset", "--save", "-k", "query", "run_path"],
     }
 

@@ -1,6 +1,7 @@
 """The job script on a real Ray head, through `ray job submit`."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -21,8 +22,8 @@ def head(tmp_path):
     """A Ray head of its own, with token authentication; its environment and job address."""
     environment = {
         **os.environ,
-        "HOME": str(tmp_path),  # the token is written there
         "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
     }
     environment.pop("RAY_ADDRESS", None)
     port = free_port()
@@ -43,21 +44,21 @@ def head(tmp_path):
             command, env=environment, stdout=log, stderr=log, start_new_session=True
         )
         try:
-            _wait_until_up(process, tmp_path / ".ray" / "auth_token", port)
+            _wait_until_up(process, tmp_path / "head.log", port)
             yield environment, address
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=60)
 
 
-def _wait_until_up(process: subprocess.Popen, token: Path, port: int) -> None:
+def _wait_until_up(process: subprocess.Popen, log: Path, port: int) -> None:
     deadline = time.monotonic() + 120
     while True:
-        assert process.poll() is None
-        assert time.monotonic() < deadline
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
         with socket.socket() as caller:
             caller.settimeout(0.2)
-            if token.exists() and caller.connect_ex(("127.0.0.1", port)) == 0:
+            if caller.connect_ex(("127.0.0.1", port)) == 0:
                 return
 
 

@@ -153,7 +153,7 @@ def test_killed_before_every_record_and_started_again(finished, tmp_path, monkey
 
     monkeypatch.setattr(RunFolder, "write_record", write_or_die)
     _die_once(monkeypatch, killed, "colintern.runtime.encode.finish_store", "inside encode")
-    _die_once(monkeypatch, killed, "colintern.pipeline.decide", "inside the decision")
+    _die_once(monkeypatch, killed, "colintern.session.decide", "inside the decision")
     starts = 0
     while True:
         starts += 1

@@ -10,7 +10,9 @@ from colintern.config import BackboneConfig
 from colintern.errors import BackboneError
 from colintern.model.random_checkpoint import random_checkpoint
 
+READER = "reader"
 RANDOM = "random"
+_READER_FOLDER = Path(__file__).parent / "reader"
 _HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
 
 
@@ -21,7 +23,9 @@ def find_checkpoint(config: BackboneConfig) -> Path:
         BackboneError: there is no such folder, the Hub id has no pinned revision or cannot be
             fetched, or the folder holds no safetensors weights.
     """
-    if config.path == RANDOM:
+    if config.path == READER:
+        folder = _READER_FOLDER
+    elif config.path == RANDOM:
         log.warn_once(
             "backbone",
             "path=random is a tiny InternVL with random weights: it cannot read",
@@ -53,7 +57,7 @@ def checkpoint_hash(folder: Path) -> str:
 def _from_hub(config: BackboneConfig) -> Path:
     if config.path.count("/") != 1 or config.path.startswith((".", "/", "~")):
         raise BackboneError(
-            f"backbone.path={config.path}: no such folder; name a folder, 'random', "
+            f"backbone.path={config.path}: no such folder; name a folder, 'reader', "
             "or a Hub id such as OpenGVLab/InternVL3-1B-hf"
         )
     if config.revision is None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from colintern.config import HeadsConfig, MiningConfig
+from colintern.config import MiningConfig
 from colintern.data.canonical import (
     CanonicalDataset,
     Judgement,
@@ -13,17 +13,16 @@ from colintern.data.canonical import (
 from colintern.data.views import whole_view
 from colintern.features.store import FeatureStore
 from colintern.mining.miner import Corpus, certify, mine
-from colintern.model.heads import init_heads
 from colintern.search.queries import embed_queries
 from colintern.search.shard import CorpusShard, shard_bounds
 from colintern.search.shards import LocalShards
-from tests.helpers import WIDTH
+from tests.helpers import knowing_heads
 
 
 @pytest.fixture
 def world(corpus):
     store = FeatureStore(corpus.store)
-    heads = init_heads(HeadsConfig(dim=16), WIDTH, seed=3)
+    heads = knowing_heads(dim=16)
     view = whole_view("train", CanonicalDataset(corpus.path), store.pages.ids)
     rows = [store.pages.row(page_id) for page_id in view.page_ids]
     whole = Corpus(view, [row.sha256 for row in rows], sum(row.num_tokens for row in rows))

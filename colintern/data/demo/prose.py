@@ -46,7 +46,7 @@ def passages() -> dict[str, list[Passage]]:
     owner: dict[tuple[str, ...], str] = {}
     for split in SPLITS:
         for module, path in by_split[split]:
-            for passage in _passages_of(module, path):
+            for passage in passages_of(module, path):
                 runs = word_runs(passage.text)
                 if all(owner.get(run, passage.subject) == passage.subject for run in runs):
                     owner.update(dict.fromkeys(runs, passage.subject))
@@ -79,7 +79,8 @@ def _modules() -> list[tuple[str, Path]]:
     return sorted(modules)
 
 
-def _passages_of(module: str, path: Path) -> Iterator[Passage]:
+def passages_of(module: str, path: Path) -> Iterator[Passage]:
+    """The plain prose of a source file's docstrings."""
     tree = ast.parse(path.read_text(encoding="utf-8", errors="replace"))
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     for node in ast.walk(tree):

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 TEXT_PIXELS = 13
 GRID = 14  # the patch size of the backbones that read these pages
 MARGIN = 6
-_BASELINE = 11  # inside a grid row: room for descenders below
+BASELINE = 11  # inside a grid row: room for descenders below
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ def render(lines: Sequence[Line], side: int) -> bytes:
         top = row * GRID
         if line.rule:
             canvas.line((MARGIN, top + GRID // 2, side - MARGIN, top + GRID // 2), fill=110)
-        at = top + _BASELINE
-        canvas.text((MARGIN, at), line.left, font=_font(), fill=0, anchor="ls")
-        canvas.text((side - MARGIN, at), line.right, font=_font(), fill=0, anchor="rs")
+        at = top + BASELINE
+        canvas.text((MARGIN, at), line.left, font=page_font(), fill=0, anchor="ls")
+        canvas.text((side - MARGIN, at), line.right, font=page_font(), fill=0, anchor="rs")
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()
@@ -61,11 +61,12 @@ def num_rows(side: int) -> int:
 @lru_cache(maxsize=100_000)
 def text_width(text: str) -> float:
     """Pixels; remembered, because measuring is slower than drawing."""
-    return _font().getlength(text)
+    return page_font().getlength(text)
 
 
 @lru_cache(maxsize=1)
-def _font() -> ImageFont.FreeTypeFont:
+def page_font() -> ImageFont.FreeTypeFont:
+    """Pillow's own scalable font: the same on every machine."""
     font = ImageFont.load_default(size=TEXT_PIXELS)
     assert isinstance(font, ImageFont.FreeTypeFont), "Pillow without FreeType"
     return font

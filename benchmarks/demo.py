@@ -1,0 +1,226 @@
+"""Do mined negatives make the demo better? Against the same number of steps without them.
+
+`python benchmarks/demo.py --seeds 3` prints nDCG@5 on the test set for every seed: untrained,
+round 1, round 2 with mined negatives, round 2 without (the same steps), and round 2 without in
+equal time (more epochs); then the mean differences with paired 95 % bootstrap intervals over the
+pooled queries. In one process, without Ray: the library's own stages on the demo's own data.
+"""
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from colintern import log, pipeline, records, storage
+from colintern.config import Config, load_config
+from colintern.data.canonical import CanonicalDataset
+from colintern.data.inventory import read_entries, row_groups
+from colintern.data.triples import write_triples
+from colintern.evaluation.evaluate import evaluate
+from colintern.evaluation.metrics import per_query_metrics, ranking_of
+from colintern.evaluation.significance import paired_interval
+from colintern.features.catalog import Catalog, datasets
+from colintern.features.encoding import encode_shard, finish_store, plan_store
+from colintern.mining.miner import Corpus, mine
+from colintern.model.backbone import FrozenBackbone, read_identity
+from colintern.model.heads import (
+    BackboneInfo,
+    Heads,
+    HeadsInfo,
+    init_heads,
+    load_heads,
+    save_heads,
+)
+from colintern.search.queries import embed_queries
+from colintern.search.shard import CorpusShard
+from colintern.search.shards import LocalShards
+from colintern.stages import store_target
+from colintern.training.loop import RoundTask, train_round
+from colintern.training.place import Place
+
+Values = NDArray[np.float64]
+METRIC = "ndcg_at_5"
+
+
+def encoded(config: Config) -> tuple[Config, Catalog, HeadsInfo]:
+    """The demo's data and features, made here if they are not there yet."""
+    config = pipeline.with_datasets(config)
+    identity = read_identity(config.backbone)
+    stores = {}
+    for dataset in datasets(config.data):
+        target = store_target(config, dataset, identity)
+        stores[dataset.name] = target.path
+        if target.is_finished():
+            continue
+        files = CanonicalDataset(dataset.path).corpus_files
+        entries = [entry for place in row_groups(files) for entry in read_entries(*place)]
+        plan = plan_store(target, entries, identity, config.features)
+        backbone = FrozenBackbone(config.backbone)
+        for work in plan.missing():
+            encode_shard(work, backbone, config.features.dtype, config.features.batch_tokens)
+        finish_store(plan, identity, config.data.max_bad_fraction, records.now())
+    info = HeadsInfo(
+        backbone=BackboneInfo(
+            path=config.backbone.path,
+            revision=config.backbone.revision,
+            layer=config.backbone.layer,
+        ),
+        features_width=identity.width,
+        dim=config.heads.dim,
+        kind=config.heads.kind,
+        shared=config.heads.shared,
+        page_prompt=config.backbone.page_prompt,
+        query_prefix=config.backbone.query_prefix,
+        query_augmentation_tokens=config.backbone.query_augmentation_tokens,
+        max_tiles=config.backbone.max_tiles,
+        stores=stores,
+    )
+    return config, Catalog(config.data, config.run.seed, stores), info
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One seed at work in a folder."""
+
+    config: Config
+    catalog: Catalog
+    info: HeadsInfo
+    seed: int
+    folder: str
+
+    def untrained(self) -> str:
+        """Fresh heads; returns their folder."""
+        path = storage.join(self.folder, "round-0")
+        heads = init_heads(self.config.heads, self.info.features_width, self.seed)
+        save_heads(heads, path, self.info)
+        return path
+
+    def trained(
+        self, round_number: int, first: str, name: str, triples: str | None, epochs: int
+    ) -> tuple[str, float]:
+        """Train a round; returns the folder of its heads, and the seconds."""
+        path = storage.join(self.folder, name)
+        task = RoundTask(
+            round_number=round_number,
+            seed=self.seed,
+            catalog=self.catalog,
+            training=self.config.training.model_copy(update={"epochs": (epochs,)}),
+            first_heads=first,
+            triples=triples,
+            info=self.info,
+            heads_folder=path,
+            log_path=storage.join(path, "log.jsonl"),
+        )
+        began = time.monotonic()
+        train_round(task, Place(), lambda _: None)
+        return path, time.monotonic() - began
+
+    def mined(self, heads_folder: str) -> tuple[str, float]:
+        """Mine with a round's heads; returns the path of the triples, and the seconds."""
+        began = time.monotonic()
+        view, store = self.catalog.train()
+        heads, _ = load_heads(heads_folder)
+        rows = [store.pages.row(page_id) for page_id in view.page_ids]
+        corpus = Corpus(view, [row.sha256 for row in rows], sum(row.num_tokens for row in rows))
+        shard = CorpusShard(store.pages, heads, view.page_ids, 0, len(view.page_ids))
+        queries = embed_queries(heads, store.queries, [query.query_id for query in view.queries])
+        triples, _ = mine(
+            corpus, LocalShards([shard]), queries, self.config.mining, self.seed, lambda _: None
+        )
+        path = storage.join(self.folder, "triples.jsonl")
+        write_triples(path, triples)
+        return path, time.monotonic() - began
+
+    def measured(self, heads_folder: str, dataset: str) -> tuple[Values, dict[str, Values]]:
+        """nDCG@5 of every query of a dataset; by kind of query too."""
+        view, store = self.catalog.evaluated(dataset)
+        heads: Heads = load_heads(heads_folder)[0]
+        shard = CorpusShard(store.pages, heads, view.page_ids, 0, len(view.page_ids))
+        queries = embed_queries(heads, store.queries, [query.query_id for query in view.queries])
+        evaluation = evaluate(
+            view,
+            LocalShards([shard]),
+            queries,
+            self.config.evaluation,
+            round_number=0,
+            seed=self.seed,
+            on_progress=lambda _: None,
+        )
+        found = per_query_metrics(ranking_of(evaluation.results), view.judgements)
+        values = np.asarray(found.values[METRIC])
+        source = {query.query_id: query.source or "" for query in view.queries}
+        kinds = np.array([source[query_id] for query_id in found.query_ids])
+        return values, {str(kind): values[kinds == kind] for kind in sorted(set(kinds))}
+
+
+def compare(bench: Bench, dataset: str) -> dict[str, tuple[Values, dict[str, Values]]]:
+    """All rows of the table for one seed."""
+    first_epochs, second_epochs = (bench.config.training.epochs_of_round(n) for n in (1, 2))
+    zero = bench.untrained()
+    one, _ = bench.trained(1, zero, "round-1", None, first_epochs)
+    triples, mining_seconds = bench.mined(one)
+    two, seconds = bench.trained(2, one, "round-2", triples, second_epochs)
+    control, control_seconds = bench.trained(2, one, "control", None, second_epochs)
+    longer = round(second_epochs * (mining_seconds + seconds) / control_seconds)
+    equal_time, _ = bench.trained(2, one, "equal-time", None, longer)
+    folders = {
+        "untrained": zero,
+        "round 1": one,
+        "round 2, mined": two,
+        "round 2, control": control,
+        f"round 2, equal time ({longer} epochs)": equal_time,
+    }
+    return {name: bench.measured(folder, dataset) for name, folder in folders.items()}
+
+
+def main() -> None:
+    """Run the seeds and print the table."""
+    parser = argparse.ArgumentParser(description="Mined negatives against none, over seeds.")
+    parser.add_argument("--config", default="configs/demo.yaml")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--folder", default="runs/bench-demo")
+    parser.add_argument("overrides", nargs="*")
+    arguments = parser.parse_args()
+    log.set_up()
+    torch.set_num_threads(2)
+    config, catalog, info = encoded(load_config(arguments.config, arguments.overrides))
+    dataset = config.data.eval[0].name
+    rows: list[dict[str, tuple[Values, dict[str, Values]]]] = []
+    for seed in range(arguments.seeds):
+        folder = str(Path(arguments.folder).absolute() / f"seed-{seed}")
+        began = time.monotonic()
+        rows.append(compare(Bench(config, catalog, info, seed, folder), dataset))
+        log.say("bench", "seed %d took %.0f s", seed, time.monotonic() - began)
+        _print_seed(seed, rows[-1])
+    _print_pooled(rows)
+
+
+def _print_seed(seed: int, row: dict[str, tuple[Values, dict[str, Values]]]) -> None:
+    for name, (values, kinds) in row.items():
+        parts = "  ".join(f"{kind} {part.mean():.3f}" for kind, part in kinds.items())
+        print(f"seed {seed}  {name:<36} {values.mean():.4f}   {parts}")
+
+
+def _print_pooled(rows: list[dict[str, tuple[Values, dict[str, Values]]]]) -> None:
+    """Columns are named by their place: the last one's epochs may differ between seeds."""
+    columns = [[values for values, _ in row.values()] for row in rows]
+    names = list(rows[0])
+    print()
+    for place, name in enumerate(names):
+        means = [float(column[place].mean()) for column in columns]
+        print(f"{name:<36} mean {np.mean(means):.4f}   std over seeds {np.std(means):.4f}")
+    mined = np.concatenate([column[2] for column in columns])
+    for place in (1, 3, 4):
+        other = np.concatenate([column[place] for column in columns])
+        gain = paired_interval(mined, other)
+        print(
+            f"mined minus {names[place]:<36} {gain.mean:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]"
+        )
+
+
+if __name__ == "__main__":
+    main()

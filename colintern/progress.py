@@ -1,0 +1,61 @@
+"""The lines that tell a person how a run goes on."""
+
+from typing import Any
+
+from colintern import log
+from colintern.evaluation.decision import METRIC
+from colintern.runtime.relay import News
+
+
+def say_step(round_number: int, news: News) -> None:
+    """A step of head training."""
+    log.say(
+        "train",
+        "round %d  step %5d / %d   loss %7.4f   grad %7.3f   lr %.1e   %6.0f pairs/s",
+        round_number,
+        news["step"],
+        news["steps"],
+        news["loss"],
+        news["grad_norm"],
+        news["lr"],
+        news["pairs_per_second"],
+    )
+
+
+def say_queries(part: str, round_number: int, dataset: str, news: News) -> None:
+    """How many queries a pass has searched; about four times a pass."""
+    done, total = news["done"], news["queries"]
+    if done == total or done * 4 // total != (done - 1) * 4 // total:
+        log.say(part, "round %d  %s: %d / %d queries", round_number, dataset, done, total)
+
+
+def say_metrics(document: dict[str, Any]) -> None:
+    """The metrics of a round on one dataset."""
+    low, high = document["ci"][METRIC]
+    log.say(
+        "evaluate",
+        "round %d  %s: nDCG@5 %.3f [%.3f, %.3f]   MRR@10 %.3f   Recall@1 %.3f   Recall@10 %.3f",
+        document["round"],
+        document["dataset"],
+        document["metrics"][METRIC],
+        low,
+        high,
+        document["metrics"]["mrr_at_10"],
+        document["metrics"]["recall_at_1"],
+        document["metrics"]["recall_at_10"],
+    )
+
+
+def say_mined(round_number: int, document: dict[str, Any]) -> None:
+    """What a mining pass found and left out."""
+    dropped = ", ".join(f"{rule} {count:,}" for rule, count in document["dropped"].items() if count)
+    log.say(
+        "mine",
+        "round %d  %s search, recall %.3f; dropped: %s; under-filled %d, without negatives %d",
+        round_number,
+        document["search_used"],
+        document["recall"],
+        dropped or "none",
+        document["underfilled"],
+        document["without_negatives"],
+    )

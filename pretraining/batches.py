@@ -1,0 +1,97 @@
+"""Batches by their number: the same number gives the same tiles, in whichever process."""
+
+import random
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from transformers import PreTrainedTokenizerFast
+
+from pretraining.objectives import Batch
+from pretraining.text import Source
+from pretraining.tiles import Tile, TilePrinter
+
+MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]  # ImageNet's, as InternVL's processor has
+STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+_SPANS_PER_TILE = 2
+_MAX_QUERY_TOKENS = 24
+
+
+class Batches(Dataset):
+    """`batches[number]` is a `Batch`.
+
+    Args:
+        source: what the tiles say.
+        tokenizer: of the model.
+        query_prefix: token ids before every query.
+        size: tiles in a batch.
+        seed: another one gives other tiles.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        tokenizer: PreTrainedTokenizerFast,
+        query_prefix: list[int],
+        size: int,
+        seed: str,
+    ) -> None:
+        self._source = source
+        self._tokenizer = tokenizer
+        self._query_prefix = query_prefix
+        self._size = size
+        self._seed = seed
+        self._printer: TilePrinter | None = None  # made in the process that prints
+
+    def __getitem__(self, number: int) -> Batch:
+        """Print a batch."""
+        self._printer = self._printer or TilePrinter(self._tokenizer)
+        draw = random.Random(f"{self._seed} {number}")
+        tiles = [self._printer.print(self._source, draw) for _ in range(self._size)]
+        spans = [
+            (place, _span(tile, draw))
+            for place, tile in enumerate(tiles)
+            for _ in range(_SPANS_PER_TILE)
+        ]
+        query_BQ, mask_BQ = self._queries([span for _, span in spans])
+        return Batch(
+            pixels_N3TT=normalised(np.stack([tile.pixels for tile in tiles])),
+            characters_NGS=torch.from_numpy(np.stack([t.characters for t in tiles])).long(),
+            tokens_NCK=torch.from_numpy(np.stack([tile.tokens for tile in tiles])).long(),
+            query_BQ=query_BQ,
+            query_mask_BQ=mask_BQ,
+            tile_B=torch.tensor([place for place, _ in spans]),
+        )
+
+    def _queries(self, spans: list[str]) -> tuple[Tensor, Tensor]:
+        texts = self._tokenizer(spans, add_special_tokens=False, split_special_tokens=True)
+        rows = [ids[:_MAX_QUERY_TOKENS] for ids in texts["input_ids"]]
+        before = len(self._query_prefix)
+        query_BQ = torch.zeros(len(rows), before + max(map(len, rows)), dtype=torch.long)
+        mask_BQ = torch.zeros_like(query_BQ, dtype=torch.bool)
+        query_BQ[:, :before] = torch.tensor(self._query_prefix)
+        for row, ids in enumerate(rows):
+            query_BQ[row, before : before + len(ids)] = torch.tensor(ids)
+            mask_BQ[row, before : before + len(ids)] = True
+        return query_BQ, mask_BQ
+
+
+def normalised(tiles_NTT: np.ndarray) -> Tensor:
+    """Grey tiles as the image processor hands them to the model: [N, 3, TILE, TILE] float32."""
+    grey = torch.from_numpy(tiles_NTT).float()[:, None] / 255
+    return (grey - MEAN) / STD
+
+
+def _span(tile: Tile, draw: random.Random) -> str:
+    """A few words that stand next to each other, or from several rows; lower-cased by half."""
+    rows = tile.rows or (("blank",),)
+    wanted = draw.randint(2, 6)
+    if draw.random() < 0.5:
+        row = draw.choice(rows)
+        start = draw.randrange(len(row))
+        words = row[start : start + wanted]
+    else:
+        words = [draw.choice(draw.choice(rows)) for _ in range(wanted)]
+    text = " ".join(words)
+    return text.lower() if draw.random() < 0.5 else text

@@ -1,0 +1,134 @@
+"""The model before it has learned anything: sizes, positions, a patch layer that sees strokes."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import InternVLConfig, InternVLModel, InternVLVisionConfig, Qwen2Config
+
+from pretraining.recipe import PATCH, PATCH_GRID, TILE, TOKENS_PER_TILE, Recipe
+
+_WHITENING_FLOOR = 1e-3  # of the largest variance: directions below it are noise
+
+
+def fresh_model(recipe: Recipe, num_tokens: int, image_token_id: int) -> InternVLModel:
+    """A random InternVL with sine-cosine positions; transformers begins with zeros."""
+    config = InternVLConfig(
+        vision_config=InternVLVisionConfig(
+            hidden_size=recipe.vision_width,
+            intermediate_size=recipe.vision_feed_forward,
+            num_hidden_layers=recipe.vision_layers,
+            num_attention_heads=4,
+            attention_bias=True,
+            image_size=[TILE, TILE],
+            patch_size=[PATCH, PATCH],
+            layer_scale_init_value=0.5,
+        ),
+        text_config=Qwen2Config(
+            vocab_size=num_tokens,
+            hidden_size=recipe.text_width,
+            intermediate_size=recipe.text_feed_forward,
+            num_hidden_layers=recipe.text_layers,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            tie_word_embeddings=True,
+        ),
+        image_token_id=image_token_id,
+        image_seq_length=TOKENS_PER_TILE,
+        downsample_ratio=0.5,
+    )
+    model = InternVLModel(config)
+    embeddings = model.vision_tower.embeddings
+    with torch.no_grad():
+        embeddings.position_embeddings[0, 1:] = _sine_cosine(recipe.vision_width)
+    return model
+
+
+def whiten_patches(model: InternVLModel, pixels_N3TT: Tensor) -> None:
+    """Let the patch convolution start as the whitening PCA of patches of text.
+
+    Letters are told apart by directions of little variance, which a random projection buries.
+
+    Args:
+        model: changed in place.
+        pixels_N3TT: normalised tiles.
+    """
+    patches = nn.functional.unfold(pixels_N3TT, PATCH, stride=PATCH)
+    patches = patches.transpose(1, 2).flatten(0, 1).double()
+    mean = patches.mean(0)
+    covariance = torch.cov(patches.T)
+    variances, directions = torch.linalg.eigh(covariance)
+    layer = model.vision_tower.embeddings.patch_embeddings.projection
+    width = layer.weight.shape[0]
+    variances, directions = variances.flip(0)[:width], directions.flip(1)[:, :width]
+    scales = variances.clamp_min(_WHITENING_FLOOR * variances[0]).rsqrt()
+    weight = (directions * scales).T
+    with torch.no_grad():
+        layer.weight.copy_(weight.reshape(layer.weight.shape))
+        layer.bias.copy_(-weight @ mean)
+
+
+def _sine_cosine(width: int) -> Tensor:
+    """Positions of the patches, [patches, width]: half the numbers for rows, half for columns."""
+    rates = 10_000.0 ** (-torch.arange(width // 4) / (width // 4))
+    angles = torch.arange(PATCH_GRID)[:, None] * rates * (math.pi / 2)
+    waves = torch.cat([angles.sin(), angles.cos()], dim=1)
+    rows = waves[:, None, :].expand(PATCH_GRID, PATCH_GRID, -1)
+    columns = waves[None, :, :].expand(PATCH_GRID, PATCH_GRID, -1)
+    return torch.cat([rows, columns], dim=2).flatten(0, 1)
+
+
+class Readers(nn.Module):
+    """The model and the small layers that only pretraining needs; those are thrown away after it.
+
+    Args:
+        recipe: the widths.
+        model: the InternVL.
+        num_characters: classes of a character slot.
+        slots: character slots of a patch.
+    """
+
+    def __init__(
+        self, recipe: Recipe, model: InternVLModel, num_characters: int, slots: int
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.characters = nn.Linear(recipe.vision_width, slots * num_characters)
+        self.page_match = nn.Linear(recipe.text_width, 128, bias=False)
+        self.query_match = nn.Linear(recipe.text_width, 128, bias=False)
+        self._slots = slots
+
+    def see(self, pixels_N3TT: Tensor, prompt: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Read tiles.
+
+        Returns:
+            Character logits [N, G, S, classes], and the LLM's states at the cells [N, C, H].
+        """
+        model: Any = self.model  # its signature leaves its own options out
+        seen = model.get_image_features(pixels_N3TT, return_dict=True)
+        patches = seen.last_hidden_state[:, 1:]
+        logits = self.characters(patches).unflatten(-1, (self._slots, -1))
+        ids = torch.tensor([prompt] * len(pixels_N3TT))
+        embedded = self.model.get_input_embeddings()(ids)
+        is_cell = ids[0] == self.model.config.image_token_id
+        inputs = torch.cat(
+            [
+                embedded[:, : int(is_cell.int().argmax())],
+                seen.pooler_output,
+                embedded[:, int(is_cell.nonzero()[-1]) + 1 :],
+            ],
+            dim=1,
+        )
+        states = self.model.language_model(inputs_embeds=inputs, use_cache=False)
+        return logits, states.last_hidden_state[:, is_cell]
+
+    def read(self, ids_NQ: Tensor) -> Tensor:
+        """The LLM's states at the tokens of texts, [N, Q, H]."""
+        return self.model.language_model(input_ids=ids_NQ, use_cache=False).last_hidden_state
+
+    def name(self, states: Tensor) -> Tensor:
+        """Logits over the vocabulary, through the tied embedding."""
+        model: Any = self.model
+        return states @ model.get_input_embeddings().weight.T

@@ -1,0 +1,232 @@
+"""Pretraining from the first step to the checkpoint folder; killed and restarted, it goes on."""
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch.utils.data import DataLoader, Sampler
+from transformers import PreTrainedTokenizerFast
+from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
+
+from colintern.config import BackboneConfig
+from colintern.log import say
+from colintern.model.quiet import quiet_transformers
+from pretraining.batches import MEAN, STD, Batches
+from pretraining.model import Readers, fresh_model, whiten_patches
+from pretraining.objectives import Batch, losses, reading
+from pretraining.optimizers import Muon, split_parameters
+from pretraining.recipe import TILE, TOKENS_PER_TILE, Recipe
+from pretraining.text import Source, sources, tokenizer_texts
+from pretraining.tiles import CHARACTERS, PATCH_SLOTS
+from pretraining.tokens import train_tokenizer
+
+_LOG_EVERY, _MEASURE_EVERY, _SAVE_EVERY = 25, 250, 250  # steps
+_WHITENING_TILES = 200
+_HELD_OUT_TILES = 96
+_MAX_GRAD_NORM = 1.0
+
+
+def pretrain(recipe: Recipe, folder: Path) -> dict[str, float]:
+    """Make the checkpoint in `folder/checkpoint`.
+
+    Returns:
+        How well held-out tiles are read at the end; also in `folder/reading.json`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    trained, held_out = _sources(folder)
+    tokenizer = _tokenizer(recipe, trained, folder)
+    prompts = _Prompts(tokenizer)
+    batches = Batches(trained, tokenizer, prompts.query, recipe.batch, f"{recipe.seed} train")
+    test = Batches(held_out, tokenizer, prompts.query, _HELD_OUT_TILES, f"{recipe.seed} test")[0]
+
+    torch.manual_seed(recipe.seed)
+    model = fresh_model(recipe, len(tokenizer), prompts.context_id)
+    count = -(-_WHITENING_TILES // recipe.batch)
+    whiten_patches(model, torch.cat([batches[-1 - n].pixels_N3TT for n in range(count)]))
+    readers = Readers(recipe, model, len(CHARACTERS) + 1, PATCH_SLOTS)
+    matrices, rest = split_parameters(readers)
+    optimizers = [
+        Muon(matrices, recipe.muon_learning_rate),
+        torch.optim.AdamW(rest, recipe.adam_learning_rate, betas=(0.9, 0.98), weight_decay=0.0),
+    ]
+    first = _resume(folder, readers, optimizers)
+    say("reader", "%s parameters, from step %d", f"{_num_parameters(model):,}", first)
+
+    began, since = time.monotonic(), first
+    for step, batch in enumerate(_stream(batches, first, recipe.steps), start=first):
+        total, parts = losses(
+            readers,
+            batch,
+            prompts.page,
+            recipe,
+            retrieval=step >= recipe.retrieval_from * recipe.steps,
+        )
+        total.backward()
+        norm = torch.nn.utils.clip_grad_norm_(readers.parameters(), _MAX_GRAD_NORM)
+        for optimizer, peak in zip(
+            optimizers, (recipe.muon_learning_rate, recipe.adam_learning_rate), strict=True
+        ):
+            optimizer.param_groups[0]["lr"] = peak * recipe.rate(step)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+        done = step + 1
+        if done % _LOG_EVERY == 0:
+            rate = (done - since) * recipe.batch / (time.monotonic() - began)
+            shown = "   ".join(f"{name} {value:.3f}" for name, value in parts.items())
+            say("reader", "step %5d / %d   %s   %.1f tiles/s", done, recipe.steps, shown, rate)
+            _log(
+                folder, {"step": done, "grad_norm": float(norm), "tiles_per_second": rate, **parts}
+            )
+        if done % _MEASURE_EVERY == 0 or done == recipe.steps:
+            measured = _measure(readers, test, prompts.page)
+            say("reader", "held out: %s", "   ".join(f"{k} {v:.3f}" for k, v in measured.items()))
+            _log(folder, {"step": done, "held_out": measured})
+        if done % _SAVE_EVERY == 0 or done == recipe.steps:
+            _save_state(folder, readers, optimizers, done)
+            write_checkpoint(folder / "checkpoint", readers, tokenizer)
+
+    measured = _measure(readers, test, prompts.page)
+    (folder / "reading.json").write_text(json.dumps({**measured, "recipe": asdict(recipe)}))
+    return measured
+
+
+def write_checkpoint(folder: Path, readers: Readers, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Configuration, weights in bfloat16, tokenizer, image processor: as transformers has them."""
+    with quiet_transformers():
+        weights = {name: value.bfloat16() for name, value in readers.model.state_dict().items()}
+        readers.model.save_pretrained(folder, state_dict=weights)
+    tokenizer.save_pretrained(folder)
+    GotOcr2ImageProcessorPil(
+        size={"height": TILE, "width": TILE},
+        image_mean=MEAN.flatten().tolist(),
+        image_std=STD.flatten().tolist(),
+        crop_to_patches=True,
+    ).save_pretrained(folder)
+
+
+class _Prompts:
+    """The token ids around pages and queries, with ColIntern's default prompts."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
+        def plain(text: str) -> list[int]:
+            return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+        def special(token: str) -> int:
+            return tokenizer.get_vocab()[token]
+
+        default = BackboneConfig()
+        self.context_id = special("<IMG_CONTEXT>")
+        self.page = [
+            special("<img>"),
+            *[self.context_id] * TOKENS_PER_TILE,
+            special("</img>"),
+        ]
+        before = plain(default.page_prompt)
+        self.page = [*before, *self.page]
+        self.query = plain(default.query_prefix)
+
+
+class _From(Sampler[int]):
+    """The batch numbers that are left."""
+
+    def __init__(self, first: int, last: int) -> None:
+        self._numbers = range(first, last)
+
+    def __iter__(self) -> Any:
+        return iter(self._numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+
+def _stream(batches: Batches, first: int, last: int) -> Any:
+    """The batches from `first` on, printed ahead in a process of their own."""
+    return DataLoader(
+        batches,
+        batch_size=None,
+        sampler=_From(first, last),
+        num_workers=1,
+        prefetch_factor=8,
+        multiprocessing_context="spawn",
+    )
+
+
+def _sources(folder: Path) -> tuple[Source, Source]:
+    """What is printed, gathered once: parsing all the packages takes minutes."""
+    path = folder / "sources.json"
+    if not path.exists():
+        say("reader", "gathering the documentation of the installed packages")
+        path.write_text(json.dumps([asdict(source) for source in sources()]))
+    trained, held_out = (
+        Source(tuple(found["texts"]), tuple(found["words"]))
+        for found in json.loads(path.read_text())
+    )
+    say("reader", "%s passages, %s held out", f"{len(trained.texts):,}", len(held_out.texts))
+    return trained, held_out
+
+
+def _tokenizer(recipe: Recipe, source: Source, folder: Path) -> PreTrainedTokenizerFast:
+    path = folder / "tokenizer"
+    if not path.exists():
+        fresh = train_tokenizer(tokenizer_texts(source, recipe.seed), recipe.vocabulary)
+        fresh.save_pretrained(path)
+    return PreTrainedTokenizerFast.from_pretrained(path)
+
+
+def _log(folder: Path, record: dict[str, Any]) -> None:
+    with (folder / "log.jsonl").open("a") as file:
+        file.write(json.dumps(record) + "\n")
+
+
+def _measure(readers: Readers, test: Batch, prompt: list[int]) -> dict[str, float]:
+    readers.eval()
+    measured = reading(readers, test, prompt)
+    readers.train()
+    return measured
+
+
+def _num_parameters(model: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _save_state(
+    folder: Path, readers: Readers, optimizers: list[torch.optim.Optimizer], done: int
+) -> None:
+    """Weights and optimiser states; nothing is pickled."""
+    tensors = {f"model/{name}": value for name, value in readers.state_dict().items()}
+    for number, optimizer in enumerate(optimizers):
+        for place, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer/{number}/{place}/{key}": value for key, value in state.items()}
+    fresh = folder / "state.fresh"
+    save_file(
+        {name: value.contiguous() for name, value in tensors.items()}, fresh, {"done": str(done)}
+    )
+    fresh.rename(folder / "state.safetensors")
+
+
+def _resume(folder: Path, readers: Readers, optimizers: list[torch.optim.Optimizer]) -> int:
+    """Load the last state, if any; the number of steps it has done."""
+    path = folder / "state.safetensors"
+    if not path.exists():
+        return 0
+    tensors = load_file(path)
+    with safe_open(path, "pt") as file:
+        done = int(file.metadata()["done"])
+    readers.load_state_dict(
+        {name[6:]: value for name, value in tensors.items() if name.startswith("model/")}
+    )
+    for number, optimizer in enumerate(optimizers):
+        document = optimizer.state_dict()
+        states: dict[int, dict[str, Any]] = {}
+        for name, value in tensors.items():
+            if name.startswith(f"optimizer/{number}/"):
+                _, _, place, key = name.split("/")
+                states.setdefault(int(place), {})[key] = value
+        optimizer.load_state_dict({**document, "state": states})
+    return done

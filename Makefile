@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help setup demo test test-slow check bench clean
+.PHONY: help setup demo demo-control reader test test-slow check bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | \
@@ -24,6 +24,13 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## the whole loop on a local Ray, then runs/demo/report.html
 	$(BIN)/colintern run --config configs/demo.yaml
 
+demo-control: demo ## the demo without mined negatives, and what they were worth
+	$(BIN)/colintern run --config configs/demo-control.yaml
+	$(BIN)/colintern compare runs/demo runs/demo-control
+
+reader: $(READY) ## make the built-in backbone again, in runs/reader (about an hour)
+	$(BIN)/python -m pretraining --out runs/reader
+
 test: $(READY) ## the tests
 	$(BIN)/python -m pytest -m "not slow"
 
@@ -39,6 +46,8 @@ check: $(READY) ## lint, format, types, layers and the tests: what CI runs
 
 bench: $(READY) ## the benchmarks, each prints a table
 	$(BIN)/python benchmarks/maxsim.py
+	$(BIN)/python benchmarks/bm25.py
+	$(BIN)/python benchmarks/demo.py
 
 clean: ## remove the results of demo runs
 	rm -rf runs

@@ -109,7 +109,7 @@ class DataConfig(Section):
 class BackboneConfig(Section):
     """The frozen InternVL and how pages and queries are put before it."""
 
-    path: str = "random"
+    path: str = "reader"
     revision: str | None = None
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     layer: int | Literal["projector"] = -1

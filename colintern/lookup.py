@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 
+import torch
+
 from colintern import storage
 from colintern.config import Config, DatasetConfig, parse_config
 from colintern.data.canonical import CanonicalDataset, iterate_pages
 from colintern.errors import DatasetError, MissingStageError
 from colintern.features.catalog import datasets
+from colintern.features.encoding import STORED_DTYPES
 from colintern.features.store import FeatureStore
 from colintern.model.backbone import FrozenBackbone, read_identity
-from colintern.model.heads import load_heads
+from colintern.model.heads import Heads, load_heads
 from colintern.run_folder import RunFolder, train_stage
 from colintern.runtime.cluster import cluster_of
 from colintern.runtime.encode import encode_stores
@@ -44,8 +47,7 @@ def search_run(run_path: str, query: str, depth: int, dataset: str | None) -> li
     config = parse_config(read_run(run_path)["config"], RunFolder(run_path).run_json)
     heads, _ = load_heads(RunFolder(run_path).heads(best_round(run_path)))
     store = _store(config, _dataset(config, dataset))
-    features = FrozenBackbone(config.backbone).encode_queries([query])[0].float()
-    queries = EmbeddedQueries(heads.embed_queries(features).detach(), (len(features),))
+    queries = _embedded(heads, query, config)
     page_ids = store.pages.ids
     shard = CorpusShard(store.pages, heads, page_ids, 0, len(page_ids))
     keys = next(searcher.exact(LocalShards([shard]), queries, min(depth, len(page_ids))))[0]
@@ -86,6 +88,14 @@ def best_round(run_path: str) -> int:
     if number == 0:
         raise MissingStageError(f"{run_path}: no round is trained yet; run: colintern run")
     return number
+
+
+def _embedded(heads: Heads, query: str, config: Config) -> EmbeddedQueries:
+    """The query as one from a store would be: its features rounded to what stores keep."""
+    features = FrozenBackbone(config.backbone).encode_queries([query])[0]
+    with torch.no_grad():
+        stored = features.to(STORED_DTYPES[config.features.dtype]).clone()
+        return EmbeddedQueries(heads.embed_queries(stored.float()), (len(stored),))
 
 
 def _dataset(config: Config, name: str | None) -> DatasetConfig:

@@ -15,6 +15,7 @@ from tests.helpers import make_corpus
 CONFIG = """
 run: {{name: r, root: {root}/runs}}
 data: {{train: {root}/train, eval: [{root}/test]}}
+backbone: {{path: random}}
 """
 
 

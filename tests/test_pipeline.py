@@ -6,10 +6,21 @@ from pathlib import Path
 import pytest
 
 from colintern import pipeline
+from colintern.compare import compare_lines
 from colintern.config import Config, parse_config
 from colintern.data.canonical import CanonicalDataset, Judgement, Page, iterate_pages, write_dataset
-from colintern.errors import DriftError, LeaseHeldError, MissingStageError, TooManyBadPagesError
+from colintern.errors import (
+    DatasetError,
+    DriftError,
+    LeaseHeldError,
+    MissingStageError,
+    StorageError,
+    TooManyBadPagesError,
+)
+from colintern.evaluation.evaluate import read_results
+from colintern.lookup import best_round, save_images, search_run
 from colintern.run_folder import RunFolder
+from colintern.status import status_lines, table_lines
 from tests.helpers import make_corpus
 
 pytestmark = pytest.mark.ray
@@ -34,6 +45,7 @@ def _config(root: Path, **sections) -> Config:
     train, test = str(root / "train"), str(root / "test")
     document = {
         "run": {"name": "run", "root": str(root / "runs")},
+        "backbone": {"path": "random"},
         "data": {"train": train, "eval": [test], "dev_fraction": 0.3},
         "features": {"shard_bytes": 300_000},
         "training": {"epochs": 2, "global_batch": 8, "num_workers": 0, "negatives_per_query": 2},
@@ -117,6 +129,49 @@ def test_test_sets_and_dev_pages_never_steer_training(finished):
     assert not mined & dev_pages
 
 
+def test_a_search_finds_what_the_evaluation_found(finished, tmp_path):
+    """Heads, prompts or pages that differ between evaluating a query and asking it."""
+    run = str(finished / "runs" / "run")
+    query = CanonicalDataset(str(finished / "test")).queries()[3]
+    results = read_results(RunFolder(run).results(best_round(run), "test")).to_pylist()
+    wanted = [(row["page_id"], row["rank"]) for row in results if row["query_id"] == query.query_id]
+    hits = search_run(run, query.text, 5, "test")
+    assert [(hit.page_id, hit.rank) for hit in hits] == wanted[:5]
+    (picture,) = save_images(run, "test", hits[:1], str(tmp_path / "found"))
+    shown = {page.page_id: page.image for _, page in _pages(finished / "test")}
+    assert Path(picture).read_bytes() == shown[hits[0].page_id]
+
+
+def test_a_search_in_a_corpus_that_was_never_trained_on(finished, tmp_path):
+    """A run that can only be asked about its own pages."""
+    make_corpus(tmp_path / "unseen", num_pages=7, num_queries=1)
+    hits = search_run(str(finished / "runs" / "run"), "question", 10, str(tmp_path / "unseen"))
+    assert sorted(hit.page_id for hit in hits) == [f"p{number:03d}" for number in range(7)]
+    with pytest.raises(DatasetError, match="neither a dataset of this run"):
+        search_run(str(finished / "runs" / "run"), "question", 1, "/no/such/folder")
+
+
+def test_status_and_table_show_every_stage_and_round(finished):
+    """A stage that is done and called missing, or a round without its line."""
+    run = str(finished / "runs" / "run")
+    lines = status_lines(run)
+    assert len(lines) == 12
+    assert all(" done " in line for line in lines)
+    assert [line.split()[:2] for line in table_lines(run)[1:]] == [
+        [dataset, number] for dataset in ("dev", "test") for number in "012"
+    ]
+
+
+def test_a_run_compared_with_itself_differs_by_nothing(finished, tmp_path):
+    """Queries that are paired wrongly."""
+    run = str(finished / "runs" / "run")
+    lines = compare_lines(run, run)
+    assert [line.split()[0] for line in lines] == ["dataset", "dev", "test"]
+    assert all("+0.0000   +0.0000 to +0.0000" in line for line in lines[1:])
+    with pytest.raises(StorageError, match="no run folder"):
+        compare_lines(run, str(tmp_path))
+
+
 def test_a_second_run_repeats_nothing(finished, monkeypatch):
     """A finished stage done again, or Ray started for nothing."""
     run = finished / "runs" / "run"
@@ -167,6 +222,10 @@ def test_killed_before_every_record_and_started_again(finished, tmp_path, monkey
     for name in COMPARED:
         disturbed = (finished / "runs" / "killed" / name).read_bytes()
         assert disturbed == (finished / "runs" / "run" / name).read_bytes(), name
+
+
+def _pages(folder: Path):
+    return iterate_pages(CanonicalDataset(str(folder)).corpus_files[0])
 
 
 def _die_once(monkeypatch, killed: set[str], target: str, name: str) -> None:

@@ -29,7 +29,7 @@ from colintern.features.shard_file import ShardFile, write_shard
 from colintern.features.store import BAD_PAGES, MANIFEST, PAGES, QUERIES, RECORD
 from colintern.model.backbone import BackboneIdentity, FrozenBackbone
 
-_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+STORED_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 _BYTES_PER_NUMBER = 2
 _QUERY_TOKENS = 32  # a guess; it only decides how many queries share a shard
 
@@ -193,7 +193,7 @@ def encode_shard(
                 bad[work.shard.items[place]] = str(error)
         encoded = backbone.encode_pages(list(pictures.values()), batch_tokens=batch_tokens)
         features.update(zip(pictures, encoded, strict=True))
-    features = {name: tensor.to(_DTYPES[dtype]) for name, tensor in features.items()}
+    features = {name: tensor.to(STORED_DTYPES[dtype]) for name, tensor in features.items()}
     write_shard(work.path, features, bad)
     return len(features), sum(tensor.shape[0] for tensor in features.values())
 

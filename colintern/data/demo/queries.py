@@ -25,7 +25,7 @@ _FIELD_PHRASES = {
     "city": ("from {}", "in {}", "in the city of {}"),
     "date": ("of {}", "dated {}", "on {}"),
     "number": ("number {}", "with number {}", "no {}"),
-    "item": ("about a {}", "with a {}", "mentioning a {}"),
+    "item": ("about the {}", "with item {}", "mentioning {}"),
 }
 _OPENINGS = ("the {} {}", "find the {} {}", "which {} is {}", "{} {}", "i need the {} {}")
 _PROSE_FRAMES = (
@@ -35,7 +35,10 @@ _PROSE_FRAMES = (
     "what is said on {} when {} {}",
 )
 # How many fields queries name, with weights: single fields are the hard, ambiguous ones.
-_NUM_FIELDS = ((1, 4), (2, 4), (3, 2))
+_NUM_FIELDS = ((1, 4), (2, 5), (3, 1))
+# Which fields they name: a number tells a page from all others at once, so it is seldom named.
+_FIELD_WEIGHTS = {"name": 4, "date": 4, "city": 3, "item": 3, "number": 1}
+_PARTIAL = 0.3  # of the names and dates
 _KINDS = {1: "one-field", 2: "two-fields", 3: "three-fields"}
 
 
@@ -99,16 +102,35 @@ def _field_query(page: DemoPage, draw: random.Random) -> DemoQuery:
     assert page.fields is not None
     counts, weights = zip(*_NUM_FIELDS, strict=True)
     count = draw.choices(counts, weights)[0]
-    named = draw.sample(PRINTED_FIELDS[page.kind], count)
+    named = _chosen_fields(PRINTED_FIELDS[page.kind], count, draw)
+    values = [_remembered(field, page.fields.value(field), draw) for field in named]
     phrases = [
-        draw.choice(_FIELD_PHRASES[field]).format(page.fields.value(field)) for field in named
+        draw.choice(_FIELD_PHRASES[field]).format(value)
+        for field, value in zip(named, values, strict=True)
     ]
-    asked = [page.kind, *(page.fields.value(field) for field in named)]
+    asked = [page.kind, *values]
     text = draw.choice(_OPENINGS).format(page.kind, " ".join(phrases))
     if draw.random() < 0.25 and (topic := _content_words(page)):
         word = draw.choice(topic)
         return DemoQuery(f"{text}, something on {word}", (*asked, word), "field-and-prose")
     return DemoQuery(text, tuple(asked), _KINDS[count])
+
+
+def _remembered(field: str, value: str, draw: random.Random) -> str:
+    """A value, or the part of it that one remembers: the family name, month and year."""
+    if field in ("name", "date") and draw.random() < _PARTIAL:
+        return value.split(maxsplit=1)[1]
+    return value
+
+
+def _chosen_fields(fields: Sequence[str], count: int, draw: random.Random) -> list[str]:
+    """`count` different fields, by their weights."""
+    left = list(fields)
+    named = []
+    for _ in range(count):
+        named.append(draw.choices(left, [_FIELD_WEIGHTS[field] for field in left])[0])
+        left.remove(named[-1])
+    return named
 
 
 def _prose_query(page: DemoPage, draw: random.Random) -> DemoQuery | None:

@@ -29,7 +29,7 @@ def main() -> None:
         ranking, judgements = {}, {}
         for number, query in enumerate(queries):
             scores = scorer.scores(words(query.text))
-            best = np.lexsort((ids, -scores))[:DEPTH]
+            best = np.lexsort((np.array(ids), -scores))[:DEPTH]
             name = f"q{number:05d}"
             ranking[name] = [ids[place] for place in best]
             judgements[name] = dict.fromkeys(index.bearing(query.asked), 1)

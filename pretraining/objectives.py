@@ -1,6 +1,6 @@
 """The losses, all at once: the printer knows what stands where.
 
-Shape letters as in `tiles`, and B queries, Q query tokens, V vocabulary.
+Shape letters as in `tiles`, and B queries, Q query tokens, F cells that hold tokens, V vocabulary.
 """
 
 from dataclasses import dataclass
@@ -43,9 +43,10 @@ def losses(
     """The weighted sum, and each part of it."""
     logits_NGSL, state_NCH = readers.see(batch.pixels_N3TT, prompt)
     text_BQH = readers.read(batch.query_BQ)
+    is_full_NC = (batch.tokens_NCK != NO_TOKEN).any(-1)  # the others have nothing to name
     parts = {
         "characters": character_loss(logits_NGSL, batch.characters_NGS),
-        "cells": cell_loss(readers.name(state_NCH), batch.tokens_NCK),
+        "cells": cell_loss(readers.name(state_NCH[is_full_NC]), batch.tokens_NCK[is_full_NC]),
         "text": functional.cross_entropy(
             readers.name(text_BQH[batch.query_mask_BQ]), batch.query_BQ[batch.query_mask_BQ]
         ),
@@ -73,13 +74,11 @@ def character_loss(logits_NGSL: Tensor, characters_NGS: Tensor) -> Tensor:
     return (each * weight).sum() / weight.sum()
 
 
-def cell_loss(logits_NCV: Tensor, tokens_NCK: Tensor) -> Tensor:
-    """Cross-entropy against all tokens of a cell alike, over the cells that hold any."""
-    is_token_NCK = tokens_NCK != NO_TOKEN
-    logs_NCK = functional.log_softmax(logits_NCV, dim=-1).gather(-1, tokens_NCK.clamp_min(0))
-    number_NC = is_token_NCK.sum(-1)
-    loss_NC = -(logs_NCK * is_token_NCK).sum(-1) / number_NC.clamp_min(1)
-    return loss_NC.sum() / (number_NC > 0).sum()
+def cell_loss(logits_FV: Tensor, tokens_FK: Tensor) -> Tensor:
+    """Cross-entropy against all tokens of a cell alike; every cell holds at least one."""
+    is_token_FK = tokens_FK != NO_TOKEN
+    logs_FK = functional.log_softmax(logits_FV, dim=-1).gather(-1, tokens_FK.clamp_min(0))
+    return -((logs_FK * is_token_FK).sum(-1) / is_token_FK.sum(-1)).mean()
 
 
 def match(readers: Readers, text_BQH: Tensor, mask_BQ: Tensor, state_NCH: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ class Recipe:
     linear down to `last_fraction` of the peak.
     """
 
-    steps: int = 3_000
+    steps: int = 5_000
     batch: int = 16
     seed: int = 0
     vocabulary: int = 4_096
@@ -36,7 +36,7 @@ class Recipe:
     character_weight: float = 0.5
     cell_weight: float = 1.0
     text_weight: float = 0.3
-    retrieval_weight: float = 0.3
+    retrieval_weight: float = 0.5
     retrieval_from: float = 0.3  # of the steps: matching means nothing before letters are read
     retrieval_scale: float = 20.0
 

@@ -62,6 +62,15 @@ def _wait_until_up(process: subprocess.Popen, log: Path, port: int) -> None:
                 return
 
 
+def _submitted(command: list, environment: dict[str, str]) -> subprocess.CompletedProcess:
+    """The finished job; a head that has just come up refuses jobs until its agent has, too."""
+    deadline = time.monotonic() + 120
+    while True:
+        job = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
+        if "No available agent" not in job.stderr or time.monotonic() > deadline:
+            return job
+
+
 @pytest.mark.ray
 def test_ray_job_submit_runs_the_loop_to_the_end(head, tmp_path):
     """A driver that needs an installed entry point, the shell's folder, or no authentication."""
@@ -81,7 +90,7 @@ def test_ray_job_submit_runs_the_loop_to_the_end(head, tmp_path):
         "configs/tiny.yaml",
         f"run.root={tmp_path}/runs",
     ]
-    job = subprocess.run(submit, env=environment, capture_output=True, text=True, timeout=500)
+    job = _submitted(submit, environment)
     assert job.returncode == 0, job.stdout + job.stderr
     assert "succeeded" in job.stdout
     run = tmp_path / "runs" / "tiny"

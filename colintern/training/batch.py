@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from colintern.training.examples import Example, GlobalBatch, TrainingSet
 from colintern.training.place import Place
@@ -83,10 +82,14 @@ def _allowed(
 
 
 def pad_items(token_TE: Tensor, lengths: Sequence[int], width: int | None = None) -> Tensor:
-    """Ragged tokens to [items, longest (or `width`), E], zeros behind each item."""
-    padded = pad_sequence(list(token_TE.split(list(lengths))), batch_first=True)
-    missing = 0 if width is None else width - padded.shape[1]
-    return torch.nn.functional.pad(padded, (0, 0, 0, missing))
+    """Ragged tokens to [items, longest (or `width`), E], zeros behind each item.
+
+    In one assignment: item by item, as `pad_sequence` does it, the backward pass would copy the
+    whole gradient once for every item.
+    """
+    width = max(lengths, default=0) if width is None else width
+    padded = token_TE.new_zeros(len(lengths), width, token_TE.shape[-1])
+    return padded.index_put((token_mask(lengths, width, token_TE.device),), token_TE)
 
 
 def token_mask(lengths: Sequence[int], width: int, device: torch.device) -> Tensor:

@@ -93,7 +93,8 @@ def test_families_look_alike_and_queries_are_varied(built):
 
 def test_nothing_is_cut_off(built):
     """Text that runs over the edge of the page or into the text at the right."""
-    for pages, _ in built.values():
+    whole = [build_split("demo", split) for split in SPLITS]
+    for pages, _ in [*built.values(), *whole]:
         for page in pages:
             assert len(page.lines) <= num_rows(224)
             for line in page.lines:

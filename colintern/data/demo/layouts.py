@@ -82,7 +82,7 @@ def _invoice(fields: Fields) -> tuple[Sequence[Line], Sequence[Line]]:
 
 def _report(fields: Fields) -> tuple[Sequence[Line], Sequence[Line]]:
     head = [Line("REPORT", f"no. {fields.number}"), Line(f"Tested: {fields.item}"), _RULE]
-    return head, [_RULE, Line(fields.name, fields.date), Line(fields.city)]
+    return head, [_RULE, Line(fields.name, fields.city), Line(fields.date)]
 
 
 FORMS: dict[str, Callable[[Fields], tuple[Sequence[Line], Sequence[Line]]]] = {

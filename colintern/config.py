@@ -49,11 +49,11 @@ class RunConfig(Section):
 
 
 class DatasetConfig(Section):
-    """One dataset: a canonical folder (path or URL), or a built-in one by its name."""
+    """One dataset: a folder of parquet files (path, URL or Hub id), or a built-in one by name."""
 
     path: str
     name: str = ""
-    format: Literal["canonical"] = "canonical"
+    format: Literal["auto", "canonical", "beir", "rows"] = "auto"
     split: Literal["train", "dev", "test"] | None = None
     revision: str | None = None
     language: str | None = None
@@ -65,7 +65,7 @@ class DatasetConfig(Section):
             return value
         entry = {"path": value} if isinstance(value, str) else dict(value)
         if not entry.get("name") and isinstance(entry.get("path"), str):
-            entry["name"] = entry["path"].rstrip("/").rsplit("/", 1)[-1]
+            entry["name"] = entry["path"].split("@")[0].rstrip("/").rsplit("/", 1)[-1]
         return entry
 
     @field_validator("name")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from colintern import storage
+from colintern import pipeline, storage
 from colintern.config import Config, DatasetConfig, parse_config
 from colintern.data.canonical import CanonicalDataset, iterate_pages
 from colintern.errors import DatasetError, MissingStageError
@@ -109,7 +109,7 @@ def _dataset(config: Config, name: str | None) -> DatasetConfig:
         raise DatasetError(
             f"--dataset {name}: neither a dataset of this run ({', '.join(known)}) nor a folder"
         )
-    return DatasetConfig.model_validate(path)
+    return pipeline.resolved(DatasetConfig.model_validate(path), config)
 
 
 def _store(config: Config, dataset: DatasetConfig) -> FeatureStore:

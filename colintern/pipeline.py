@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from colintern import lease, log, storage
 from colintern.config import Config, DatasetConfig
 from colintern.data.canonical import CanonicalDataset
-from colintern.data.demo import write_demo
+from colintern.data.demo import DEMO_VERSION, write_demo
+from colintern.data.resolve import canonical_folder
 from colintern.features.catalog import datasets
 from colintern.model.backbone import read_identity
 from colintern.model.heads import load_heads
@@ -47,7 +48,7 @@ def open_session(config: Config) -> Iterator[Session]:
     backbone = read_identity(config.backbone)
     config = with_datasets(config)
     for dataset in datasets(config.data):
-        CanonicalDataset(dataset.path).judgements()
+        CanonicalDataset(dataset.path).check()
     if config.training.init_heads:
         load_heads(config.training.init_heads)
     with (
@@ -61,26 +62,30 @@ def open_session(config: Config) -> Iterator[Session]:
 
 
 def with_datasets(config: Config) -> Config:
-    """The configuration with every dataset's path made absolute, and the demo written."""
+    """The configuration with every dataset's canonical folder, made first where it must be."""
     data = config.data
-    resolved = data.model_copy(
+    complete = data.model_copy(
         update={
-            "train": _resolved(data.train, config),
-            "dev": data.dev and _resolved(data.dev, config),
-            "eval": tuple(_resolved(dataset, config) for dataset in data.eval),
+            "train": resolved(data.train, config),
+            "dev": data.dev and resolved(data.dev, config),
+            "eval": tuple(resolved(dataset, config) for dataset in data.eval),
         }
     )
-    return config.model_copy(update={"data": resolved})
+    return config.model_copy(update={"data": complete})
 
 
-def _resolved(dataset: DatasetConfig, config: Config) -> DatasetConfig:
-    if not dataset.is_demo:
-        return dataset.model_copy(update={"path": storage.absolute(dataset.path)})
-    assert dataset.split is not None
+def resolved(dataset: DatasetConfig, config: Config) -> DatasetConfig:
+    """A dataset with the canonical folder that it is read from, made first where it must be."""
     root = storage.join(storage.absolute(config.run.root), "datasets")
-    folder = storage.join(root, f"{dataset.path}-{dataset.split}")
     with lease.held(root, wait=True):
-        if not storage.exists(storage.join(folder, "dataset.json")):
-            log.say("data", "writing the built-in corpus %s %s", dataset.path, dataset.split)
-            write_demo(folder, dataset.path, dataset.split)
+        folder = _demo_folder(dataset, root) if dataset.is_demo else canonical_folder(dataset, root)
     return dataset.model_copy(update={"path": folder})
+
+
+def _demo_folder(dataset: DatasetConfig, root: str) -> str:
+    assert dataset.split is not None
+    folder = storage.join(root, f"{dataset.path}-{dataset.split}-v{DEMO_VERSION}")
+    if not storage.exists(storage.join(folder, "dataset.json")):
+        log.say("data", "writing the built-in corpus %s %s", dataset.path, dataset.split)
+        write_demo(folder, dataset.path, dataset.split)
+    return folder

@@ -138,6 +138,27 @@ def list_files(folder: str, suffix: str = "") -> list[str]:
     ]
 
 
+def find_files(folder: str, suffix: str = "") -> list[str]:
+    """The files in `folder` and in all folders inside it, full paths in name order.
+
+    One listing on an object store. A folder that does not exist has no files.
+    """
+    with _storage_errors(folder):
+        file_system, inner = url_to_fs(folder)
+        file_system.invalidate_cache()
+        try:
+            found = file_system.find(inner)
+        except FileNotFoundError:
+            return []
+    prefix = inner.rstrip("/") + "/"
+    names = (name.removeprefix(prefix) for name in found if name.startswith(prefix))
+    return [
+        join(folder, name)
+        for name in sorted(names)
+        if name.endswith(suffix) and _TEMPORARY_MARK not in name
+    ]
+
+
 def list_folders(folder: str) -> list[str]:
     """The names of the folders right inside `folder`, in order; none if it does not exist."""
     with _storage_errors(folder):

@@ -11,14 +11,9 @@ from PIL import Image
 
 from colintern import records
 from colintern.config import Config, HeadsConfig, parse_config
-from colintern.data.canonical import (
-    CanonicalDataset,
-    Judgement,
-    Page,
-    Query,
-    iterate_pages,
-    write_dataset,
-)
+from colintern.data.canonical import CanonicalDataset, iterate_pages
+from colintern.data.entities import Judgement, Page, Query
+from colintern.data.writing import write_dataset
 from colintern.features.catalog import Catalog
 from colintern.features.manifest import PageRow, QueryRow, write_manifest
 from colintern.features.shard_file import write_shard

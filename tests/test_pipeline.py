@@ -8,7 +8,9 @@ import pytest
 from colintern import pipeline
 from colintern.compare import compare_lines
 from colintern.config import Config, parse_config
-from colintern.data.canonical import CanonicalDataset, Judgement, Page, iterate_pages, write_dataset
+from colintern.data.canonical import CanonicalDataset, iterate_pages
+from colintern.data.entities import Judgement, Page
+from colintern.data.writing import write_dataset
 from colintern.errors import (
     DatasetError,
     DriftError,

@@ -1,54 +1,23 @@
 """The canonical dataset folder: `corpus/`, `queries/` and `qrels/`, each of parquet files.
 
-This is the layout of the ViDoRe v2 benchmark (configs `corpus`, `queries`, `qrels`). Ids are
-strings inside ColIntern whatever their type in the files; a page is relevant to a query when its
-score is at least 1. Images stay bytes until the moment they are encoded.
+This is the layout of the ViDoRe v2 benchmark (configs `corpus`, `queries`, `qrels`); v3, with its
+underscores, is read alike. Ids are strings inside ColIntern whatever their type in the files; a
+page is relevant to a query when its score is at least 1. Images stay bytes until the moment they
+are encoded. Other layouts are brought into this one by `data.resolve`.
 """
 
-import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-from fsspec.core import url_to_fs
-
 from colintern import storage
+from colintern.data.entities import Page, Query
+from colintern.data.parquet import image_bytes, named_rows, open_parquet, spellings, stream_rows
+from colintern.data.text import query_problem
 from colintern.errors import DatasetError
 
-_PAGES_PER_FILE = 2_000
-_PAGES_PER_ROW_GROUP = 64  # a page is then read without reading thousands of others
-_IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-
-
-@dataclass(frozen=True)
-class Page:
-    """One page image (encoded, as PNG or JPEG) of the corpus."""
-
-    page_id: str
-    image: bytes
-    doc_id: str | None = None
-    text: str | None = None
-
-
-@dataclass(frozen=True)
-class Query:
-    """One text query."""
-
-    query_id: str
-    text: str
-    language: str | None = None
-    source: str | None = None
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """How relevant one page is to one query; 0 is not relevant."""
-
-    query_id: str
-    page_id: str
-    score: int
+PARTS = ("corpus", "queries", "qrels")
+_PAGE_COLUMNS = ("corpus-id", "image", "doc-id")
 
 
 @dataclass(frozen=True)
@@ -69,9 +38,9 @@ class CanonicalDataset:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.corpus_files = self._files("corpus")
-        self.query_files = self._files("queries")
-        self.qrels_files = self._files("qrels")
+        self.corpus_files, self.query_files, self.qrels_files = (
+            self._files(part) for part in PARTS
+        )
 
     def _files(self, part: str) -> list[str]:
         folder = storage.join(self.path, part)
@@ -98,14 +67,17 @@ class CanonicalDataset:
         return storage.sha256_of_bytes("\n".join(footers).encode())
 
     def queries(self) -> list[Query]:
-        """All queries with a text, sorted by id."""
-        table = _read_parts(self.query_files, ["query-id", "query"], ["language", "source"])
-        queries = [
-            Query(str(row["query-id"]), row["query"], row.get("language"), row.get("source"))
-            for row in table
-            if row["query"]
-        ]
-        return sorted(queries, key=lambda query: query.query_id)
+        """All queries that can be asked, sorted by id."""
+        found = (query for query in self._all_queries() if query_problem(query.text) is None)
+        return sorted(found, key=lambda query: query.query_id)
+
+    def refused_queries(self) -> dict[str, str]:
+        """Query id to the reason why it cannot be asked; a query without a text is one."""
+        return {
+            query.query_id: problem
+            for query in self._all_queries()
+            if (problem := query_problem(query.text))
+        }
 
     def judgements(self) -> dict[str, dict[str, int]]:
         """Query id to page id to score, for scores of at least 1.
@@ -114,8 +86,8 @@ class CanonicalDataset:
             DatasetError: no page is judged relevant to any query.
         """
         relevant: dict[str, dict[str, int]] = {}
-        for row in _read_parts(self.qrels_files, ["query-id", "corpus-id", "score"], []):
-            if row["score"] >= 1:
+        for row in stream_rows(self.qrels_files, ["query-id", "corpus-id", "score"]):
+            if row["score"] is not None and row["score"] >= 1:
                 pages = relevant.setdefault(str(row["query-id"]), {})
                 pages[str(row["corpus-id"])] = int(row["score"])
         if not relevant:
@@ -127,8 +99,41 @@ class CanonicalDataset:
 
     def page_ids(self) -> list[str]:
         """All page ids, sorted; no image is read."""
-        rows = _read_parts(self.corpus_files, ["corpus-id"], [])
-        return sorted({str(row["corpus-id"]) for row in rows})
+        return sorted(
+            {str(row["corpus-id"]) for row in stream_rows(self.corpus_files, ["corpus-id"])}
+        )
+
+    def check(self) -> None:
+        """Make sure that ids mean one thing each, without reading an image.
+
+        Raises:
+            DatasetError: a judgement names a query or page that is not there, one query id has two
+                texts, or nothing is judged relevant; the message names file and column.
+        """
+        texts: dict[str, str] = {}
+        for query in self._all_queries():
+            if texts.setdefault(query.query_id, query.text) != query.text:
+                raise DatasetError(
+                    f"{self.path}/queries: 'query-id' {query.query_id} stands twice, with two texts"
+                )
+        pages = set(self.page_ids())
+        for file in self.qrels_files:
+            for row in stream_rows([file], ["query-id", "corpus-id"]):
+                for column, known, part in (
+                    ("query-id", texts, "queries"),
+                    ("corpus-id", pages, "corpus"),
+                ):
+                    if str(row[column]) not in known:
+                        raise DatasetError(
+                            f"{file}: '{column}' {row[column]} is not in {self.path}/{part}"
+                        )
+        self.judgements()
+
+    def _all_queries(self) -> Iterator[Query]:
+        for row in stream_rows(self.query_files, ["query-id", "query"], ["language", "source"]):
+            yield Query(
+                str(row["query-id"]), row["query"] or "", row.get("language"), row.get("source")
+            )
 
 
 def iterate_pages(
@@ -136,10 +141,11 @@ def iterate_pages(
 ) -> Iterator[tuple[PageLocation, Page]]:
     """Every page of one corpus file, or of some of its row groups, with its location."""
     with open_parquet(file, ["corpus-id", "image"]) as parquet:
-        columns = _present(parquet, ["corpus-id", "image"], ["doc-id"])
+        spelled = spellings(parquet.schema_arrow)
+        columns = [name for name in _PAGE_COLUMNS if name in spelled]
         for group in range(parquet.num_row_groups) if row_groups is None else row_groups:
-            rows = parquet.read_row_group(group, columns=columns).to_pylist()
-            for index, row in enumerate(rows):
+            table = parquet.read_row_group(group, columns=[spelled[name] for name in columns])
+            for index, row in enumerate(named_rows(table, columns, spelled)):
                 yield PageLocation(file, group, index), _page_from(row)
 
 
@@ -153,136 +159,14 @@ def read_images(locations: Sequence[PageLocation]) -> list[bytes]:
         with open_parquet(file, ["image"]) as parquet:
             column = parquet.read_row_group(group, columns=["image"]).column("image")
         for position in positions:
-            images[position] = column[locations[position].row].as_py()["bytes"] or b""
+            images[position] = image_bytes(column[locations[position].row].as_py())
     return images
 
 
-def open_parquet(file: str, required: Sequence[str]) -> pq.ParquetFile:
-    """Open a parquet file on any storage and check its columns.
-
-    Raises:
-        DatasetError: it is not parquet, or lacks a required column.
-    """
-    try:
-        parquet = pq.ParquetFile(file) if storage.is_local(file) else _open_remote(file)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DatasetError(f"{file}: is not a readable parquet file ({error})") from error
-    names = parquet.schema_arrow.names
-    for column in required:
-        if column not in names:
-            raise DatasetError(
-                f"{file}: lacks the column '{column}' (it has: {', '.join(names)}); "
-                "see README, 'Your own data', for the layout"
-            )
-    return parquet
-
-
-def write_dataset(
-    folder: str,
-    pages: Iterable[Page],
-    queries: Sequence[Query],
-    judgements: Sequence[Judgement],
-    details: dict[str, Any] | None = None,
-) -> None:
-    """Write a canonical dataset folder; `details`, if given, last, as `dataset.json`.
-
-    Pages are written in the order given, `_PAGES_PER_FILE` to a file: give them sorted by id, so
-    that neighbours in the shard plan are neighbours on storage.
-    """
-    for number, chunk in enumerate(_chunks(pages, _PAGES_PER_FILE)):
-        path = storage.join(folder, "corpus", f"part-{number:05d}.parquet")
-        storage.write_bytes(path, _parquet_bytes(_corpus_table(chunk)))
-    storage.write_bytes(
-        storage.join(folder, "queries", "part-00000.parquet"), _parquet_bytes(_query_table(queries))
-    )
-    storage.write_bytes(
-        storage.join(folder, "qrels", "part-00000.parquet"),
-        _parquet_bytes(_qrels_table(judgements)),
-    )
-    if details is not None:
-        storage.write_json(storage.join(folder, "dataset.json"), details)
-
-
-def _corpus_table(pages: Sequence[Page]) -> pa.Table:
-    images = [{"bytes": page.image, "path": None} for page in pages]
-    return pa.table(
-        {
-            "corpus-id": pa.array([page.page_id for page in pages], pa.string()),
-            "image": pa.array(images, _IMAGE_TYPE),
-            "doc-id": pa.array([page.doc_id for page in pages], pa.string()),
-            "text": pa.array([page.text for page in pages], pa.string()),
-        }
-    )
-
-
-def _query_table(queries: Sequence[Query]) -> pa.Table:
-    return pa.table(
-        {
-            "query-id": pa.array([query.query_id for query in queries], pa.string()),
-            "query": pa.array([query.text for query in queries], pa.string()),
-            "language": pa.array([query.language for query in queries], pa.string()),
-            "source": pa.array([query.source for query in queries], pa.string()),
-        }
-    )
-
-
-def _qrels_table(judgements: Sequence[Judgement]) -> pa.Table:
-    return pa.table(
-        {
-            "query-id": pa.array([judgement.query_id for judgement in judgements], pa.string()),
-            "corpus-id": pa.array([judgement.page_id for judgement in judgements], pa.string()),
-            "score": pa.array([judgement.score for judgement in judgements], pa.int32()),
-        }
-    )
-
-
-def _parquet_bytes(table: pa.Table) -> bytes:
-    buffer = io.BytesIO()
-    # Images are compressed already; a second compression costs time and saves nothing.
-    compression = "none" if "image" in table.column_names else "zstd"
-    pq.write_table(table, buffer, row_group_size=_PAGES_PER_ROW_GROUP, compression=compression)
-    return buffer.getvalue()
-
-
-def _read_parts(
-    files: Sequence[str], required: Sequence[str], optional: Sequence[str]
-) -> Iterator[dict[str, Any]]:
-    for file in files:
-        with open_parquet(file, required) as parquet:
-            columns = _present(parquet, required, optional)
-            for batch in parquet.iter_batches(columns=columns):
-                yield from batch.to_pylist()
-
-
-def _present(
-    parquet: pq.ParquetFile, required: Sequence[str], optional: Sequence[str]
-) -> list[str]:
-    """The columns to read: all required ones and those optional ones that are there."""
-    names = set(parquet.schema_arrow.names)
-    return [*required, *(column for column in optional if column in names)]
-
-
 def _page_from(row: dict[str, Any]) -> Page:
-    image = row["image"] or {}
     doc_id = row.get("doc-id")
     return Page(
         page_id=str(row["corpus-id"]),
-        image=image.get("bytes") or b"",
+        image=image_bytes(row["image"]),
         doc_id=None if doc_id is None else str(doc_id),
     )
-
-
-def _open_remote(file: str) -> pq.ParquetFile:
-    file_system, inner = url_to_fs(file)
-    return pq.ParquetFile(file_system.open(inner, "rb"))
-
-
-def _chunks(items: Iterable[Page], size: int) -> Iterator[list[Page]]:
-    chunk: list[Page] = []
-    for item in items:
-        chunk.append(item)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from colintern import storage
-from colintern.data.canonical import PageLocation, iterate_pages, open_parquet
+from colintern.data.canonical import PageLocation, iterate_pages
 from colintern.data.images import BadImageError, ImageSize, read_size
+from colintern.data.parquet import open_parquet
 
 
 @dataclass(frozen=True)

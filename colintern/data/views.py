@@ -8,7 +8,8 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from colintern.data.canonical import CanonicalDataset, Query
+from colintern.data.canonical import CanonicalDataset
+from colintern.data.entities import Query
 from colintern.data.text import normalised
 from colintern.errors import DatasetError
 

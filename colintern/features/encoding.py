@@ -14,7 +14,8 @@ from torch import Tensor
 
 from colintern import records, storage
 from colintern.config import DatasetConfig, FeaturesConfig
-from colintern.data.canonical import CanonicalDataset, PageLocation, Query, read_images
+from colintern.data.canonical import CanonicalDataset, PageLocation, read_images
+from colintern.data.entities import Query
 from colintern.data.images import BadImageError, decode
 from colintern.data.inventory import PageEntry
 from colintern.errors import TooManyBadPagesError

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from colintern.config import MiningConfig
-from colintern.data.canonical import Query
+from colintern.data.entities import Query
 from colintern.data.triples import Triple
 from colintern.data.views import View
 from colintern.mining.evidence import Evidence

@@ -4,11 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from colintern.data.canonical import (
-    CanonicalDataset,
-    iterate_pages,
-    read_images,
-)
+from colintern.data.canonical import CanonicalDataset, iterate_pages, read_images
 from colintern.data.inventory import read_entries, row_groups
 from colintern.data.text import normalised
 from colintern.data.views import split_views, whole_view

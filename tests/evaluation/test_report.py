@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from colintern.data.canonical import Judgement, Page, Query, write_dataset
+from colintern.data.entities import Judgement, Page, Query
 from colintern.data.triples import Triple, write_triples
+from colintern.data.writing import write_dataset
 from colintern.evaluation.report import write_report
 from tests.helpers import CorpusFolder, png
 

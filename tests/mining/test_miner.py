@@ -3,14 +3,10 @@
 import pytest
 
 from colintern.config import MiningConfig
-from colintern.data.canonical import (
-    CanonicalDataset,
-    Judgement,
-    Query,
-    iterate_pages,
-    write_dataset,
-)
+from colintern.data.canonical import CanonicalDataset, iterate_pages
+from colintern.data.entities import Judgement, Query
 from colintern.data.views import whole_view
+from colintern.data.writing import write_dataset
 from colintern.features.store import FeatureStore
 from colintern.mining.miner import Corpus, certify, mine
 from colintern.search.queries import embed_queries

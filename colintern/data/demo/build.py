@@ -8,15 +8,16 @@ from dataclasses import dataclass
 
 import PIL
 
-from colintern.data.canonical import Judgement, Page, Query, write_dataset
 from colintern.data.demo.fields import family_fields
 from colintern.data.demo.layouts import FORMS, DemoPage, form_page, reference_page
 from colintern.data.demo.prose import Passage, passages
 from colintern.data.demo.queries import DemoQuery, PageIndex, write_queries
 from colintern.data.demo.render import render
+from colintern.data.entities import Judgement, Page, Query
+from colintern.data.writing import write_dataset
 
 _FAMILY_SIZE = 10
-_VERSION = 3  # part of the seed: raise it when the corpus changes
+DEMO_VERSION = 3  # part of the seed and of the folders' names: raise it when the corpus changes
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def write_demo(folder: str, variant: str, split: str) -> None:
         details={
             "variant": variant,
             "split": split,
-            "version": _VERSION,
+            "version": DEMO_VERSION,
             "pages": len(pages),
             "queries": len(named),
             "query_kinds": dict(sorted(Counter(query.kind for query in queries).items())),
@@ -84,7 +85,7 @@ def write_demo(folder: str, variant: str, split: str) -> None:
 def build_split(variant: str, split: str) -> tuple[list[DemoPage], list[DemoQuery]]:
     """The pages, sorted by id, and the queries of a split, not yet drawn or judged."""
     size = _SIZES[variant, split]
-    draw = random.Random(f"{_VERSION} {variant} {split}")
+    draw = random.Random(f"{DEMO_VERSION} {variant} {split}")
     pages = [*_families(split, size, draw), *_reference_pages(split, size, draw)]
     pages.sort(key=lambda page: page.page_id)
     return pages, list(write_queries(pages, PageIndex(pages), size.queries, draw))

@@ -1,0 +1,41 @@
+"""The three things a dataset is made of."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page image (encoded, as PNG or JPEG) of the corpus.
+
+    Attributes:
+        page_id: unique in its dataset.
+        image: the bytes as they were found; never empty for a page that can be used.
+        doc_id: the document that it is a page of.
+        text: what can be read on it, where that is known; nothing is trained on it.
+        number: its place in the document, from 1.
+    """
+
+    page_id: str
+    image: bytes
+    doc_id: str | None = None
+    text: str | None = None
+    number: int | None = None
+
+
+@dataclass(frozen=True)
+class Query:
+    """One text query."""
+
+    query_id: str
+    text: str
+    language: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How relevant one page is to one query; 0 is not relevant."""
+
+    query_id: str
+    page_id: str
+    score: int

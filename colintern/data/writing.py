@@ -1,0 +1,114 @@
+"""Writing canonical dataset folders, page by page, with little in memory."""
+
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from colintern import storage
+from colintern.data.entities import Judgement, Page, Query
+
+_PAGES_PER_FILE = 2_000
+_BYTES_PER_FILE = 256 * 2**20
+_PAGES_PER_ROW_GROUP = 64  # a page is then read without reading thousands of others
+IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+
+class CorpusWriter:
+    """Writes pages to numbered files under `corpus/`; a file is written when it is full.
+
+    Give pages sorted by id: neighbours in the shard plan are then neighbours on storage.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.num_pages = 0
+        self._folder = folder
+        self._waiting: list[Page] = []
+        self._waiting_bytes = 0
+        self._num_files = 0
+
+    def add(self, page: Page) -> None:
+        """Add one page."""
+        self._waiting.append(page)
+        self._waiting_bytes += len(page.image)
+        self.num_pages += 1
+        if len(self._waiting) == _PAGES_PER_FILE or self._waiting_bytes >= _BYTES_PER_FILE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits; also once at the end, so that a corpus has at least one file."""
+        if self._waiting or not self._num_files:
+            path = storage.join(self._folder, "corpus", f"part-{self._num_files:05d}.parquet")
+            storage.write_bytes(path, parquet_bytes(corpus_table(self._waiting)))
+            self._num_files += 1
+            self._waiting, self._waiting_bytes = [], 0
+
+
+def write_dataset(
+    folder: str,
+    pages: Iterable[Page],
+    queries: Sequence[Query],
+    judgements: Sequence[Judgement],
+    details: dict[str, Any] | None = None,
+) -> None:
+    """Write a canonical dataset folder; `details`, if given, last, as `dataset.json`."""
+    writer = CorpusWriter(folder)
+    for page in pages:
+        writer.add(page)
+    writer.flush()
+    write_questions(folder, queries, judgements)
+    if details is not None:
+        storage.write_json(storage.join(folder, "dataset.json"), details)
+
+
+def write_questions(folder: str, queries: Sequence[Query], judgements: Sequence[Judgement]) -> None:
+    """Write `queries/` and `qrels/` of a canonical dataset folder."""
+    for part, table in (("queries", _query_table(queries)), ("qrels", _qrels_table(judgements))):
+        path = storage.join(folder, part, "part-00000.parquet")
+        storage.write_bytes(path, parquet_bytes(table))
+
+
+def corpus_table(pages: Sequence[Page]) -> pa.Table:
+    """Pages as a table with the columns of `corpus/`."""
+    images = [{"bytes": page.image, "path": None} for page in pages]
+    return pa.table(
+        {
+            "corpus-id": pa.array([page.page_id for page in pages], pa.string()),
+            "image": pa.array(images, IMAGE_TYPE),
+            "doc-id": pa.array([page.doc_id for page in pages], pa.string()),
+            "page": pa.array([page.number for page in pages], pa.int32()),
+            "text": pa.array([page.text for page in pages], pa.string()),
+        }
+    )
+
+
+def parquet_bytes(table: pa.Table) -> bytes:
+    """A parquet file of `table`."""
+    buffer = io.BytesIO()
+    # Images are compressed already; a second compression costs time and saves nothing.
+    compression = "none" if "image" in table.column_names else "zstd"
+    pq.write_table(table, buffer, row_group_size=_PAGES_PER_ROW_GROUP, compression=compression)
+    return buffer.getvalue()
+
+
+def _query_table(queries: Sequence[Query]) -> pa.Table:
+    return pa.table(
+        {
+            "query-id": pa.array([query.query_id for query in queries], pa.string()),
+            "query": pa.array([query.text for query in queries], pa.string()),
+            "language": pa.array([query.language for query in queries], pa.string()),
+            "source": pa.array([query.source for query in queries], pa.string()),
+        }
+    )
+
+
+def _qrels_table(judgements: Sequence[Judgement]) -> pa.Table:
+    return pa.table(
+        {
+            "query-id": pa.array([judgement.query_id for judgement in judgements], pa.string()),
+            "corpus-id": pa.array([judgement.page_id for judgement in judgements], pa.string()),
+            "score": pa.array([judgement.score for judgement in judgements], pa.int32()),
+        }
+    )

@@ -1,20 +1,24 @@
-"""The command line. The one place where errors become a line and an exit code."""
+"""The command line. The one place where errors become a line and an exit code.
 
+Commands import what they run themselves: torch and Ray take seconds, which neither `--help` nor
+the processes of `ingest`, which import this module again, should wait for.
+"""
+
+import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from colintern import log, pipeline, status
-from colintern.compare import compare_lines
+from colintern import log, status
 from colintern.config import load_config
 from colintern.errors import ColInternError, UserError
-from colintern.evaluation.report import write_report
-from colintern.lookup import save_images, search_run
 from colintern.run_folder import evaluate_stage, mine_stage, train_stage
-from colintern.session import Session
+
+if TYPE_CHECKING:
+    from colintern.session import Session
 
 INTERRUPTED = 130
 # Typer carries its own copy of click and does not export the base class of all usage errors.
@@ -39,6 +43,8 @@ Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, path or U
 @app.command()
 def run(config: ConfigOption, overrides: Overrides = None) -> None:
     """Run the whole loop; stages already recorded are skipped."""
+    from colintern import pipeline
+
     folder = pipeline.run(load_config(config, overrides or []))
     for line in status.table_lines(folder.path):
         typer.echo(line)
@@ -47,6 +53,8 @@ def run(config: ConfigOption, overrides: Overrides = None) -> None:
 @app.command()
 def encode(config: ConfigOption, overrides: Overrides = None) -> None:
     """Compute the frozen features of every dataset."""
+    from colintern import pipeline
+
     with pipeline.open_session(load_config(config, overrides or [])) as session:
         session.encode()
 
@@ -58,6 +66,8 @@ def train(
     round_number: RoundOption = None,
 ) -> None:
     """Train the heads of one round."""
+    from colintern import pipeline
+
     with pipeline.open_session(load_config(config, overrides or [])) as session:
         number = _chosen(round_number, session, train_stage, 1)
         session.train(number)
@@ -68,6 +78,8 @@ def mine(
     config: ConfigOption, overrides: Overrides = None, round_number: RoundOption = None
 ) -> None:
     """Mine the hard negatives that a round (2 or later) trains on."""
+    from colintern import pipeline
+
     with pipeline.open_session(load_config(config, overrides or [])) as session:
         session.mine(_chosen(round_number, session, mine_stage, 2))
 
@@ -77,12 +89,50 @@ def evaluate(
     config: ConfigOption, overrides: Overrides = None, round_number: RoundOption = None
 ) -> None:
     """Measure a round on dev and on every test set."""
+    from colintern import pipeline
+
     with pipeline.open_session(load_config(config, overrides or [])) as session:
 
         def stage_of(number: int) -> str:
             return evaluate_stage(number, "dev")
 
         session.evaluate(_chosen(round_number, session, stage_of, 0))
+
+
+@app.command("ingest")
+def ingest_sources(
+    sources: Annotated[
+        list[str],
+        typer.Argument(metavar="SOURCE...", help="PDFs, pictures, folders of them, or a dataset."),
+    ],
+    out: Annotated[str, typer.Option("--out", metavar="DATASET", help="The folder to make.")],
+    queries: Annotated[
+        str | None,
+        typer.Option("--queries", help="CSV or JSONL: query, and file and page, or id."),
+    ] = None,
+    dpi: Annotated[int, typer.Option("--dpi", min=18, max=1_200, help="Of PDF pages.")] = 144,
+    max_pixels: Annotated[
+        int, typer.Option("--max-pixels", min=10_000, help="A larger page is drawn smaller.")
+    ] = 20_000_000,
+    num_processes: Annotated[
+        int | None, typer.Option("--processes", min=1, help="Renderers; default: one a core.")
+    ] = None,
+    max_bad_fraction: Annotated[
+        float,
+        typer.Option("--max-bad-fraction", min=0.0, max=1.0, help="Fail above this share."),
+    ] = 1.0,
+) -> None:
+    """Make a dataset folder of PDFs and pictures, or of a dataset in another layout."""
+    from colintern.data.ingest import IngestSettings, RenderSettings, ingest
+
+    settings = IngestSettings(
+        RenderSettings(dpi, max_pixels),
+        queries,
+        num_processes or os.cpu_count() or 1,
+        max_bad_fraction,
+    )
+    for line in ingest(sources, out, settings).lines():
+        typer.echo(line)
 
 
 @app.command("status")
@@ -95,6 +145,8 @@ def show_status(run_path: Run) -> None:
 @app.command()
 def report(run_path: Run) -> None:
     """Write RUN/report.html again."""
+    from colintern.evaluation.report import write_report
+
     status.read_run(run_path)
     typer.echo(write_report(run_path))
 
@@ -105,6 +157,8 @@ def compare(
     other_path: Annotated[str, typer.Argument(metavar="OTHER", help="The run to compare with.")],
 ) -> None:
     """Compare the last rounds of two runs, with paired intervals of the difference."""
+    from colintern.compare import compare_lines
+
     for line in compare_lines(run_path, other_path):
         typer.echo(line)
 
@@ -123,6 +177,8 @@ def search(
     ] = None,
 ) -> None:
     """Find the best pages for a query."""
+    from colintern.lookup import save_images, search_run
+
     hits = search_run(run_path, query, depth, dataset)
     typer.echo(f"{'rank':>4}  {'score':>7}  page")
     for hit in hits:
@@ -155,7 +211,7 @@ def main() -> NoReturn:
 
 
 def _chosen(
-    number: int | None, session: Session, stage_of: Callable[[int], str], first: int
+    number: int | None, session: "Session", stage_of: Callable[[int], str], first: int
 ) -> int:
     """The round asked for, or the first that is not recorded.
 

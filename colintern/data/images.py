@@ -1,14 +1,16 @@
 """From the bytes of a page image to an RGB picture, or to the reason why not."""
 
 import io
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-MAX_PIXELS = (
-    100_000_000  # a page of 100 megapixels is A4 at 1,100 dpi: more is a mistake or an attack
-)
+# A page of 100 megapixels is A4 at 1,100 dpi: more is a mistake or an attack.
+MAX_PIXELS = 100_000_000
+MIN_SIDE = 4  # pixels: nothing can be read on a page that is narrower
 
 _ORIENTATION_TAG = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
@@ -30,7 +32,7 @@ def read_size(data: bytes) -> ImageSize:
     """The size of an image from its header alone; nothing is decoded.
 
     Raises:
-        BadImageError: empty, not an image, or larger than `MAX_PIXELS`.
+        BadImageError: empty, not an image, larger than `MAX_PIXELS`, or too narrow.
     """
     image = _open(data)
     width, height = image.size
@@ -46,33 +48,59 @@ def decode(data: bytes) -> Image.Image:
     to white or black.
 
     Raises:
-        BadImageError: empty, truncated, not an image, or larger than `MAX_PIXELS`.
+        BadImageError: empty, truncated, not an image, larger than `MAX_PIXELS`, or too narrow.
+    """
+    return next(decode_frames(data))
+
+
+def decode_frames(data: bytes) -> Iterator[Image.Image]:
+    """The pictures of an image one by one, each as `decode` gives it; TIFF may hold several.
+
+    Raises:
+        BadImageError: as `decode`; frames before the damaged one have been given by then.
     """
     image = _open(data)
-    try:
-        orientation = _orientation(image)
-        image.load()
-        return _to_rgb(image if orientation == 1 else ImageOps.exif_transpose(image))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise BadImageError(f"damaged image ({error})") from error
+    for number in range(num_frames(image)):
+        try:
+            image.seek(number)
+            _check_size(image)
+            orientation = _orientation(image)
+            image.load()
+            picture = _to_rgb(image if orientation == 1 else ImageOps.exif_transpose(image))
+        except (OSError, ValueError, SyntaxError) as error:
+            raise BadImageError(f"damaged image ({error})") from error
+        yield picture
+
+
+def num_frames(image: Image.Image) -> int:
+    """The pages in an image file; an animation's first picture is all of it that is a page."""
+    return getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
 
 
 def _open(data: bytes) -> Image.Image:
     if not data:
         raise BadImageError("empty image")
     try:
-        image = Image.open(io.BytesIO(data))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # ours is the limit
+            image = Image.open(io.BytesIO(data))
     except UnidentifiedImageError as error:
         raise BadImageError("not an image of a known format") from error
     except Image.DecompressionBombError as error:
-        raise BadImageError(f"too large ({error})") from error
+        raise BadImageError(f"too large (more than {MAX_PIXELS:,} pixels)") from error
     except (OSError, ValueError, SyntaxError) as error:
         raise BadImageError(f"damaged image ({error})") from error
+    _check_size(image)
+    return image
+
+
+def _check_size(image: Image.Image) -> None:
     if image.width * image.height > MAX_PIXELS:
         raise BadImageError(
-            f"too large ({image.width} x {image.height} pixels; the limit is {MAX_PIXELS:,})"
+            f"too large ({image.width:,} x {image.height:,} pixels; the limit is {MAX_PIXELS:,})"
         )
-    return image
+    if min(image.size) < MIN_SIDE:
+        raise BadImageError(f"too narrow ({image.width:,} x {image.height:,} pixels)")
 
 
 def _orientation(image: Image.Image) -> int:

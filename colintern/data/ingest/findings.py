@@ -1,0 +1,66 @@
+"""What ingest tells about its work: the pages that were refused, and the summary."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+_SHOWN_REFUSALS = 20
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A page, file or query that is not in the dataset; `page` counts from 1 where it is known."""
+
+    name: str
+    page: int | None
+    reason: str
+
+    def line(self) -> str:
+        """For a person."""
+        return f"{self.name}{f', page {self.page}' if self.page else ''}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of the sources; `dataset.json` in the dataset folder.
+
+    Attributes:
+        pages: written.
+        documents: files with at least one page written.
+        refused: what was left out, with the reason.
+        duplicates: groups of page ids that show the same image to the byte; all are written.
+        queries: written; those with equal texts count once.
+        judgements: written.
+        settings: that decided what the pages look like.
+    """
+
+    pages: int
+    documents: int
+    refused: Sequence[Refusal]
+    duplicates: Sequence[Sequence[str]]
+    queries: int
+    judgements: int
+    settings: dict[str, Any]
+
+    @property
+    def bad_fraction(self) -> float:
+        """Refused pages and files, of all that were looked at."""
+        num_refused = sum(not refusal.name.startswith("query ") for refusal in self.refused)
+        return num_refused / max(1, num_refused + self.pages)
+
+    def lines(self) -> list[str]:
+        """The summary for a person; the first refusals, the rest is in `dataset.json`."""
+        lines = [
+            f"{self.pages:,} pages of {self.documents:,} files   {self.queries:,} queries   "
+            f"{self.judgements:,} judgements",
+            f"{len(self.refused):,} refused   {len(self.duplicates):,} groups of equal pages",
+        ]
+        lines += [f"  {refusal.line()}" for refusal in self.refused[:_SHOWN_REFUSALS]]
+        if len(self.refused) > _SHOWN_REFUSALS:
+            more = len(self.refused) - _SHOWN_REFUSALS
+            lines.append(f"  and {more:,} more, listed in dataset.json")
+        return lines
+
+    def document(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"made_by": "colintern ingest", **asdict(self)}

@@ -1,0 +1,225 @@
+"""Ingest from the first look at the sources to the finished dataset folder."""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+from colintern import lease, log, storage
+from colintern.config import DatasetConfig
+from colintern.data.entities import Page
+from colintern.data.images import BadImageError
+from colintern.data.importing import import_dataset
+from colintern.data.ingest.findings import Refusal, Report
+from colintern.data.ingest.parts import (
+    PageEntry,
+    Part,
+    plan_parts,
+    read_part,
+    rendered,
+    save_part,
+    single_pages,
+    write_part,
+)
+from colintern.data.ingest.pool import CrashedError, in_processes
+from colintern.data.ingest.questions import read_questions
+from colintern.data.ingest.rendering import RenderSettings, count_pages
+from colintern.data.ingest.sources import SourceFile, find_sources, kind_of
+from colintern.data.layouts import find_layout
+from colintern.data.resolve import source_url
+from colintern.data.writing import write_questions
+from colintern.errors import DatasetError, TooManyBadPagesError
+
+_BEGUN = "ingest.json"  # says that the folder is ours, from the first moment on
+_DONE = "dataset.json"
+_LOG_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class IngestSettings:
+    """How to ingest.
+
+    Attributes:
+        render: what pages look like.
+        queries: a queries file; None writes a dataset to search in, without questions.
+        num_processes: that render; one PDFium each.
+        max_bad_fraction: stop with an error when a larger share is refused.
+    """
+
+    render: RenderSettings = field(default_factory=RenderSettings)
+    queries: str | None = None
+    num_processes: int = field(default_factory=lambda: os.cpu_count() or 1)
+    max_bad_fraction: float = 1.0
+
+
+def ingest(sources: Sequence[str], out: str, settings: IngestSettings) -> Report:
+    """Make the canonical dataset folder `out` of PDFs, pictures, or one dataset of another layout.
+
+    Killed and started again, it goes on: parts of the corpus that are written are kept.
+
+    Args:
+        sources: files and folders, local or URLs.
+        out: a new folder, or one of an earlier ingest; nothing is written elsewhere.
+        settings: how.
+
+    Returns:
+        The report, which also stands in `out`.
+
+    Raises:
+        DatasetError: a source is missing, `out` holds something else, or the queries file is bad.
+        TooManyBadPagesError: more than `max_bad_fraction` was refused, or no page was written.
+    """
+    out = storage.absolute(out)
+    _check_out(out, sources)
+    with lease.held(out, wait=False):
+        storage.write_json(storage.join(out, _BEGUN), {"sources": list(sources)})
+        if len(sources) == 1 and _is_dataset(sources[0]):
+            report = _from_dataset(sources[0], out, settings)
+        else:
+            report = _from_files(sources, out, settings)
+        storage.write_json(storage.join(out, _DONE), report.document())
+    _check_bad_fraction(report, settings.max_bad_fraction)
+    return report
+
+
+def _from_files(sources: Sequence[str], out: str, settings: IngestSettings) -> Report:
+    files, refused = find_sources(sources)
+    counted, damaged = _counted(files, settings.num_processes)
+    refused += damaged
+    corpus = storage.join(out, "corpus")
+    parts = plan_parts(counted, corpus, settings.render)
+    _write(parts, corpus, settings.num_processes)
+
+    pages: list[PageEntry] = []
+    for part in parts:
+        entries, without = read_part(part.path)
+        pages += entries
+        refused += without
+    queries, judgements = [], []
+    if settings.queries:
+        queries, judgements, unusable = read_questions(settings.queries, pages)
+        refused += unusable
+    write_questions(out, queries, judgements)
+    return Report(
+        pages=len(pages),
+        documents=len({page.doc_id for page in pages}),
+        refused=sorted(refused, key=lambda refusal: (refusal.name, refusal.page or 0)),
+        duplicates=_duplicates(pages),
+        queries=len(queries),
+        judgements=len(judgements),
+        settings=asdict(settings.render),
+    )
+
+
+def _from_dataset(source: str, out: str, settings: IngestSettings) -> Report:
+    if settings.queries:
+        raise DatasetError(f"{source}: is a dataset with queries of its own; leave out --queries")
+    layout = find_layout(source_url(DatasetConfig.model_validate(source)), None)
+    counts = import_dataset(layout, out, None)
+    return Report(
+        pages=counts["pages"],
+        documents=counts["pages"],
+        refused=[],
+        duplicates=[],
+        queries=counts["queries"],
+        judgements=counts["judgements"],
+        settings={"layout": layout.kind},
+    )
+
+
+def _is_dataset(source: str) -> bool:
+    """Whether there are parquet files and nothing to draw."""
+    files = storage.find_files(storage.absolute(source))
+    return any(file.endswith(".parquet") for file in files) and not any(map(kind_of, files))
+
+
+def _counted(
+    files: Sequence[SourceFile], num_processes: int
+) -> tuple[list[tuple[SourceFile, int]], list[Refusal]]:
+    """Every file with its number of pages, by name; PDFs are opened in other processes."""
+    counts = {file: 1 for file in files if file.kind == "picture"}
+    refused = []
+    pdfs = [file for file in files if file.kind == "pdf"]
+    for file, found in in_processes(_count, pdfs, num_processes):
+        if isinstance(found, int):
+            counts[file] = found
+        else:
+            reason = "it crashes the renderer" if isinstance(found, CrashedError) else found
+            refused.append(Refusal(file.name, None, reason))
+    return [(file, counts[file]) for file in files if file in counts], refused
+
+
+def _count(file: SourceFile) -> int | str:
+    try:
+        return count_pages(file)
+    except BadImageError as error:
+        return str(error)
+
+
+def _write(parts: Sequence[Part], corpus: str, num_processes: int) -> None:
+    """Write the parts that are missing, and remove those of sources as they were before."""
+    there = set(storage.list_files(corpus, ".parquet"))
+    missing = [part for part in parts if part.path not in there]
+    total = sum(part.num_pages for part in missing)
+    kept = sum(part.num_pages for part in parts) - total
+    if kept:
+        log.say("ingest", "%s pages are there already", f"{kept:,}")
+    began = last = time.monotonic()
+    done = 0
+    for part, found in in_processes(write_part, missing, num_processes):
+        if isinstance(found, CrashedError):
+            save_part(part, _page_by_page(part))
+        done += part.num_pages
+        if time.monotonic() - last > _LOG_SECONDS or done == total:
+            last = time.monotonic()
+            rate = done / max(last - began, 1e-9)
+            log.say("ingest", "%s / %s pages   %.1f pages/s", f"{done:,}", f"{total:,}", rate)
+    for path in there - {part.path for part in parts}:
+        storage.delete(path)
+
+
+def _page_by_page(part: Part) -> list[Page | Refusal]:
+    """The pages of a part of which one crashes the renderer: each in a process of its own."""
+    found: list[Page | Refusal] = []
+    for single in single_pages(part):
+        for _, result in in_processes(_rendered, [single], 1):
+            if isinstance(result, CrashedError):
+                piece = single.pieces[0]
+                number = piece.last if piece.file.kind == "pdf" else None
+                found.append(Refusal(piece.file.name, number, "it crashes the renderer"))
+            else:
+                found += result
+    return found
+
+
+def _rendered(part: Part) -> list[Page | Refusal]:
+    return list(rendered(part))
+
+
+def _duplicates(pages: Sequence[PageEntry]) -> list[list[str]]:
+    """Groups of at least two pages with one image."""
+    groups: dict[str, list[str]] = {}
+    for page in pages:
+        groups.setdefault(page.sha256, []).append(page.page_id)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _check_out(out: str, sources: Sequence[str]) -> None:
+    """Make sure that `out` is new or ours, and apart from the sources."""
+    for source in (storage.absolute(source) for source in sources):
+        if f"{out}/".startswith(f"{source}/") or f"{source}/".startswith(f"{out}/"):
+            raise DatasetError(f"--out {out}: must stand apart from the source {source}")
+    is_ours = storage.exists(storage.join(out, _BEGUN))
+    if not is_ours and (storage.list_files(out) or storage.list_folders(out)):
+        raise DatasetError(f"--out {out}: is not empty and no dataset of an earlier ingest")
+
+
+def _check_bad_fraction(report: Report, limit: float) -> None:
+    if report.pages == 0:
+        reason = report.refused[0].line() if report.refused else "the sources are empty"
+        raise TooManyBadPagesError(f"no page could be written; the first reason: {reason}")
+    if report.bad_fraction > limit:
+        raise TooManyBadPagesError(
+            f"{report.bad_fraction:.1%} of the pages were refused, more than "
+            f"--max-bad-fraction={limit} allows; dataset.json lists them with their reasons"
+        )

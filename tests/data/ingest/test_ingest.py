@@ -1,0 +1,326 @@
+"""From files of every kind to a dataset: nothing is lost silently, one bad page costs that page."""
+
+import io
+import json
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from colintern.data.canonical import CanonicalDataset, iterate_pages
+from colintern.data.images import decode
+from colintern.data.ingest import IngestSettings, RenderSettings, ingest
+from colintern.data.ingest import run as ingest_run
+from colintern.errors import DatasetError, TooManyBadPagesError
+from tests.helpers import make_corpus, png
+
+
+def _noise(seed: int, width: int = 60, height: int = 80) -> Image.Image:
+    return Image.open(io.BytesIO(png(seed, width, height)))
+
+
+def _blocks(seed: int) -> Image.Image:
+    """A picture that survives a PDF's compression."""
+    return _noise(seed, 6, 8).resize((60, 80), Image.Resampling.NEAREST)
+
+
+def _pdf(path: Path, *seeds: int) -> None:
+    first, *others = [_blocks(seed) for seed in seeds]
+    first.save(path, "PDF", save_all=True, append_images=others, resolution=72)
+
+
+def _locked_pdf() -> bytes:
+    """A PDF whose password nobody knows."""
+    return (
+        b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
+        b"2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\n"
+        b"3 0 obj<</Filter/Standard/V 1/R 2/P -4/O<" + b"41" * 32 + b">/U<" + b"42" * 32 + b">>>"
+        b"endobj\ntrailer<</Root 1 0 R/Encrypt 3 0 R/ID[<0011><0011>]/Size 4>>\n%%EOF\n"
+    )
+
+
+def _png_of_zeros(width: int, height: int, *, only_header: bool = False) -> bytes:
+    """A one-bit PNG, made without a picture in memory."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        crc = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + crc
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0))
+    if only_header:
+        return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b"")
+    packer = zlib.compressobj(1)
+    row = bytes(1 + (width + 7) // 8)
+    body = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+def _ingest(*sources: Path, out: Path, **keys):
+    return ingest([str(path) for path in sources], str(out), IngestSettings(**keys))
+
+
+def _pages(out: Path) -> dict:
+    files = CanonicalDataset(str(out)).corpus_files
+    return {page.page_id: page for file in files for _, page in iterate_pages(file)}
+
+
+def test_pdfs_and_pictures_become_pages(tmp_path):
+    """A page without its document, a frame of a TIFF that is lost, a PDF drawn at another size."""
+    source = tmp_path / "in"
+    (source / "sub folder").mkdir(parents=True)
+    _pdf(source / "sub folder" / "größe 1.pdf", 1, 2, 3)
+    (source / "a.png").write_bytes(png(4))
+    frames = [_noise(seed) for seed in (5, 6)]
+    frames[0].save(source / "b.tiff", save_all=True, append_images=frames[1:])
+    _noise(7).save(source / "c.webp", lossless=True)
+    (source / "notes.txt").write_text("not a page")
+    report = _ingest(source, out=tmp_path / "out", render=RenderSettings(dpi=144))
+    pages = _pages(tmp_path / "out")
+    assert list(pages) == [
+        "a.png",
+        "b.tiff#0001",
+        "b.tiff#0002",
+        "c.webp",
+        "sub folder/größe 1.pdf#0001",
+        "sub folder/größe 1.pdf#0002",
+        "sub folder/größe 1.pdf#0003",
+    ]
+    assert (report.pages, report.documents, report.refused) == (7, 4, [])
+    assert pages["a.png"].image == png(4)  # untouched
+    assert {page.doc_id for page in pages.values()} == {
+        "a.png",
+        "b.tiff",
+        "c.webp",
+        "sub folder/größe 1.pdf",
+    }
+    drawn = decode(pages["sub folder/größe 1.pdf#0002"].image)
+    assert drawn.size == (120, 160)  # 60 x 80 points at twice 72 dpi
+    shown = np.asarray(drawn.resize((60, 80), Image.Resampling.BOX), dtype=float)
+    right, wrong = (np.asarray(_blocks(seed), dtype=float) for seed in (2, 3))
+    assert np.abs(shown - right).mean() < 0.5 * np.abs(shown - wrong).mean()
+    assert np.array_equal(np.asarray(decode(pages["b.tiff#0002"].image)), np.asarray(frames[1]))
+
+
+def test_pictures_of_every_mode(tmp_path):
+    """A page that is all white, all black, on its side, or black on black."""
+    source = tmp_path / "in"
+    source.mkdir()
+    ramp = np.linspace(0, 65_535, 40 * 30, dtype=np.uint16).reshape(40, 30)
+    Image.fromarray(ramp).save(source / "16 bits.png")
+    Image.fromarray((ramp / 65_535).astype(np.float32)).save(source / "float.tif")
+    _noise(1).convert("CMYK").save(source / "cmyk.jpg", quality=95)
+    _noise(2).convert("L").save(source / "grey.png")
+    _noise(3).convert("P").save(source / "palette.png")
+    clear = Image.new("RGBA", (30, 40), (0, 0, 0, 0))
+    clear.paste((0, 0, 0, 255), (5, 5, 10, 10))
+    clear.save(source / "clear.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    _noise(4).save(source / "turned.jpg", exif=exif)
+    report = _ingest(source, out=tmp_path / "out")
+    assert (report.pages, report.refused) == (7, [])
+    pictures = {name: decode(page.image) for name, page in _pages(tmp_path / "out").items()}
+    for name in ("16 bits.png", "float.tif"):
+        low, high = pictures[name].convert("L").getextrema()
+        assert (low, high) == (0, 255), name
+    assert pictures["clear.png"].getpixel((0, 0)) == (255, 255, 255)
+    assert pictures["clear.png"].getpixel((7, 7)) == (0, 0, 0)
+    assert pictures["turned.jpg"].size == (80, 60)
+    assert {picture.mode for picture in pictures.values()} == {"RGB"}
+
+
+def test_every_bad_file_has_a_reason_and_the_rest_goes_on(tmp_path):
+    """One damaged file among thousands that stops an ingest, or that vanishes without a word."""
+    source = tmp_path / "in"
+    source.mkdir()
+    _pdf(source / "good.pdf", 1, 2)
+    (source / "empty.pdf").touch()
+    (source / "empty.png").touch()
+    (source / "locked.pdf").write_bytes(_locked_pdf())
+    (source / "damaged.pdf").write_bytes(b"%PDF-1.7 and then nothing")
+    (source / "half.png").write_bytes(png(3, 60, 60)[:4_000])
+    (source / "claims.png").write_bytes(_png_of_zeros(100_000, 100_000, only_header=True))
+    (source / "huge.png").write_bytes(_png_of_zeros(30_000, 30_000))
+    (source / "text.png").write_text("this is no picture")
+    (source / "line.png").write_bytes(_png_of_zeros(1, 10_000))
+    Image.new("RGB", (50, 50), "white").save(source / "blank.png")
+    (tmp_path / "secret.png").write_bytes(png(9))
+    (source / "link.png").symlink_to(tmp_path / "secret.png")
+    report = _ingest(source, out=tmp_path / "out")
+    reasons = {refusal.name: refusal.reason for refusal in report.refused}
+    wanted = {
+        "blank.png": "blank",
+        "claims.png": "too large",
+        "damaged.pdf": "damaged",
+        "empty.pdf": "empty",
+        "empty.png": "empty",
+        "half.png": "damaged",
+        "huge.png": "too large (more than 100,000,000 pixels",
+        "line.png": "too narrow",
+        "link.png": "leads out of the folder",
+        "locked.pdf": "encrypted",
+        "text.png": "not an image",
+    }
+    assert list(reasons) == sorted(wanted)
+    for name, words in wanted.items():
+        assert words in reasons[name], (name, reasons[name])
+    assert list(_pages(tmp_path / "out")) == ["good.pdf#0001", "good.pdf#0002"]
+    document = json.loads((tmp_path / "out" / "dataset.json").read_text())
+    assert len(document["refused"]) == len(wanted)
+    assert document["pages"] == 2
+    with pytest.raises(TooManyBadPagesError, match=r"84\.6%.*--max-bad-fraction=0\.5"):
+        _ingest(source, out=tmp_path / "out", max_bad_fraction=0.5)
+    (source / "good.pdf").unlink()
+    with pytest.raises(TooManyBadPagesError, match="no page could be written"):
+        _ingest(source, out=tmp_path / "out")
+
+
+def test_equal_pages_are_told(tmp_path):
+    """The same page in two files, which nobody notices until a search shows it twice."""
+    for name in ("a.png", "b.png"):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(png(1))
+    (tmp_path / "in" / "c.png").write_bytes(png(2))
+    report = _ingest(tmp_path / "in", out=tmp_path / "out")
+    assert report.pages == 3
+    assert report.duplicates == [["a.png", "b.png"]]
+
+
+QUERIES = [
+    {"query": "what is one", "file": "doc.pdf", "page": 1},
+    {"query": " WHAT is one ", "file": "doc.pdf", "page": 2},
+    {"query": "where is <img> or <IMG_CONTEXT>", "id": "doc.pdf#0002"},
+    {"query": "", "file": "doc.pdf", "page": 1},
+    {"query": "x" * 100_000, "file": "doc.pdf", "page": 1},
+    {"query": "lost", "file": "doc.pdf", "page": 9},
+    {"query": "picture", "file": "p.png"},
+]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_questions_find_their_pages(tmp_path, kind):
+    """A question on another page, or dropped without a word."""
+    (tmp_path / "in").mkdir()
+    _pdf(tmp_path / "in" / "doc.pdf", 1, 2)
+    (tmp_path / "in" / "p.png").write_bytes(png(3))
+    path = tmp_path / f"q.{kind}"
+    if kind == "jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in QUERIES))
+    else:
+        lines = [
+            ",".join(f'"{row.get(name, "")}"' for name in ("query", "file", "page", "id"))
+            for row in QUERIES
+        ]
+        path.write_text("query,file,page,id\n" + "\n".join(lines))
+    report = _ingest(tmp_path / "in", out=tmp_path / "out", queries=str(path))
+    dataset = CanonicalDataset(str(tmp_path / "out"))
+    dataset.check()
+    texts = {query.query_id: query.text for query in dataset.queries()}
+    assert {texts[name]: set(pages) for name, pages in dataset.judgements().items()} == {
+        "what is one": {"doc.pdf#0001", "doc.pdf#0002"},
+        "where is <img> or <IMG_CONTEXT>": {"doc.pdf#0002"},
+        "picture": {"p.png"},
+    }
+    reasons = [(refusal.name.split(" of ")[0], refusal.reason) for refusal in report.refused]
+    assert [name for name, _ in reasons] == ["query 4", "query 5", "query 6"]
+    for words, (_, reason) in zip(("empty", "100,000 characters", "page 9"), reasons, strict=True):
+        assert words in reason
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("q.csv", "question,page\nx,1", "needs query"),
+        ("q.jsonl", "{not json", "line 1: is not JSON"),
+        ("q.txt", "x", "ends in .csv or .jsonl"),
+    ],
+)
+def test_a_bad_queries_file_is_one_line(tmp_path, name, text, words):
+    """A KeyError after an hour of rendering."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "p.png").write_bytes(png(3))
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DatasetError, match=words):
+        _ingest(tmp_path / "in", out=tmp_path / "out", queries=str(tmp_path / name))
+
+
+def test_a_killed_ingest_goes_on_and_a_changed_source_is_read_again(tmp_path, monkeypatch):
+    """Pages rendered twice after a kill, or pages of a file as it was before."""
+    monkeypatch.setattr("colintern.data.ingest.parts._PAGES_PER_PART", 4)
+    source = tmp_path / "in"
+    source.mkdir()
+    for number in range(10):
+        (source / f"{number}.png").write_bytes(png(number + 1))
+    written = []
+
+    def dies_after_two(function, work, num_processes):
+        if function is not ingest_run.write_part:
+            return
+        for part in work:
+            if len(written) == 2:
+                raise KeyboardInterrupt
+            written.append(part.path)
+            yield part, function(part)
+
+    monkeypatch.setattr(ingest_run, "in_processes", dies_after_two)
+    with pytest.raises(KeyboardInterrupt):
+        _ingest(source, out=tmp_path / "out")
+    assert not (tmp_path / "out" / "dataset.json").exists()
+    times = {path: os.stat(path).st_mtime_ns for path in written}
+    monkeypatch.undo()
+    monkeypatch.setattr("colintern.data.ingest.parts._PAGES_PER_PART", 4)
+    _ingest(source, out=tmp_path / "out")
+    assert {path: os.stat(path).st_mtime_ns for path in written} == times
+    assert len(_pages(tmp_path / "out")) == 10
+    (source / "0.png").write_bytes(png(99, 40, 40))
+    _ingest(source, out=tmp_path / "out")
+    assert _pages(tmp_path / "out")["0.png"].image == png(99, 40, 40)
+    assert len(list((tmp_path / "out" / "corpus").iterdir())) == 3
+
+
+def _crash_on(path):
+    if "crash" in path:
+        os._exit(1)
+    return path
+
+
+def test_a_page_that_crashes_its_process_costs_that_page(tmp_path):
+    """A whole ingest lost to one page that PDFium dies on."""
+    from colintern.data.ingest.pool import CrashedError, in_processes
+
+    found = dict(in_processes(_crash_on, ["a", "crash", "b", "c"], 2))
+    assert isinstance(found.pop("crash"), CrashedError)
+    assert found == {"a": "a", "b": "b", "c": "c"}
+
+
+def test_what_is_not_ours_is_not_touched(tmp_path):
+    """A folder overwritten because of a typing mistake."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "..%2f..%2fevil.png").write_bytes(png(1))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("mine")
+    with pytest.raises(DatasetError, match="not empty"):
+        _ingest(tmp_path / "in", out=tmp_path / "out")
+    with pytest.raises(DatasetError, match="apart from the source"):
+        _ingest(tmp_path / "in", out=tmp_path / "in" / "out")
+    before = {path for path in tmp_path.rglob("*") if "fresh" not in path.parts}
+    _ingest(tmp_path / "in", out=tmp_path / "fresh")
+    assert {path for path in tmp_path.rglob("*") if "fresh" not in path.parts} == before
+    with pytest.raises(DatasetError, match="no such file or folder"):
+        _ingest(tmp_path / "gone", out=tmp_path / "other")
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(DatasetError, match="no PDF and no picture"):
+        _ingest(tmp_path / "nothing", out=tmp_path / "other")
+
+
+def test_a_dataset_of_another_layout_is_a_source(tmp_path):
+    """A benchmark set that cannot be brought into one's own folder."""
+    make_corpus(tmp_path / "set", num_pages=5, num_queries=6)
+    report = _ingest(tmp_path / "set", out=tmp_path / "out")
+    assert (report.pages, report.queries, report.judgements) == (5, 6, 6)
+    assert _pages(tmp_path / "out").keys() == _pages(tmp_path / "set").keys()
+    CanonicalDataset(str(tmp_path / "out")).check()

@@ -85,6 +85,8 @@ class Session:
             encode_stores(unfinished, self._backbone, self._config)
         for target in missing:
             self._record_encoding(target, started_at)
+        if missing:
+            self._say_pages_seen_in_training()
 
     def train(self, round_number: int) -> None:
         """Train a round's heads from those of the round before."""
@@ -341,6 +343,13 @@ class Session:
         names = [f"{part}/{MANIFEST}" for part in (PAGES, QUERIES)]
         path = self.folder.file("records", f"{encode_stage(target.dataset.name)}.json")
         records.write_record(path, target.path, target.inputs, [*names, RECORD], started_at)
+
+    def _say_pages_seen_in_training(self) -> None:
+        """A test page that was trained on makes its test set too easy: the user should know."""
+        for name in evaluated_names(self._config.data):
+            if name in self._targets and (seen := self._catalog.pages_seen_in_training(name)):
+                shown = ", ".join(seen[:3])
+                log.say("data", "%s: %d pages are training pages too: %s", name, len(seen), shown)
 
     def _search_pool(self) -> SearchPool:
         if self._pool is None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from fsspec.core import url_to_fs
 
 from colintern.errors import StorageError
@@ -219,10 +220,17 @@ def _storage_errors(path: str) -> Iterator[None]:
     except FileExistsError:
         raise
     except FileNotFoundError as error:
-        raise StorageError(f"{path}: no such file or folder") from error
+        what = "file or folder" if is_local(path) else "file, folder or bucket"
+        raise StorageError(f"{path}: no such {what}") from error
     except PermissionError as error:
         raise StorageError(
             f"{path}: access denied; check its permissions or credentials"
         ) from error
-    except (OSError, ValueError) as error:
-        raise StorageError(f"{path}: cannot be read or written ({error})") from error
+    except NoCredentialsError as error:
+        raise StorageError(
+            f"{path}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or "
+            "AWS_PROFILE, or run where a role gives them"
+        ) from error
+    except (OSError, ValueError, BotoCoreError, ClientError) as error:
+        reason = " ".join(str(error).split())
+        raise StorageError(f"{path}: cannot be read or written ({reason})") from error

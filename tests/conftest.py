@@ -21,8 +21,25 @@ def corpus(tmp_path) -> CorpusFolder:
 
 
 @pytest.fixture(scope="session")
-def ray_cluster():
-    """One local Ray for all tests of a session."""
+def s3_server():
+    """An S3 server of our own; its address and credentials are in the environment."""
+    from tests.s3_server import S3Server
+
+    server = S3Server()
+    os.environ.update(server.environment)
+    with server.running():
+        yield server
+
+
+@pytest.fixture
+def bucket(s3_server) -> str:
+    """The URL of an empty bucket."""
+    return s3_server.new_bucket()
+
+
+@pytest.fixture(scope="session")
+def ray_cluster(s3_server):
+    """One local Ray for all tests of a session; its workers know the S3 server."""
     ray = pytest.importorskip("ray")
     import logging
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from colintern.config import DataConfig, DatasetConfig
 from colintern.data.canonical import CanonicalDataset
-from colintern.data.views import View, split_views, whole_view
+from colintern.data.splits import PageKey, split_views
+from colintern.data.views import View, whole_view
 from colintern.features.store import FeatureStore
 
 DEV = "dev"
@@ -44,9 +45,16 @@ class Catalog:
 
     def _split(self, store: FeatureStore) -> tuple[View, View]:
         dataset = CanonicalDataset(self.data.train.path)
-        return split_views(
-            self.data.train.name, dataset, store.pages.ids, self.data.dev_fraction, self.seed
-        )
+        rows = [store.pages.row(page_id) for page_id in store.pages.ids]
+        pages = [PageKey(row.id, row.sha256, row.doc_id) for row in rows]
+        return split_views(self.data.train.name, dataset, pages, self.data.dev_fraction, self.seed)
+
+    def pages_seen_in_training(self, name: str) -> list[str]:
+        """The pages of a dataset of its own whose very image is a training page too, sorted."""
+        train, store = self.train()
+        seen = {store.pages.row(page_id).sha256 for page_id in train.page_ids}
+        view, other = self.evaluated(name)
+        return [page_id for page_id in view.page_ids if other.pages.row(page_id).sha256 in seen]
 
 
 def datasets(data: DataConfig) -> list[DatasetConfig]:

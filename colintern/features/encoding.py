@@ -18,7 +18,7 @@ from colintern.data.canonical import CanonicalDataset, PageLocation, read_images
 from colintern.data.entities import Query
 from colintern.data.images import BadImageError, decode
 from colintern.data.inventory import PageEntry
-from colintern.errors import TooManyBadPagesError
+from colintern.errors import DatasetError, TooManyBadPagesError
 from colintern.features.manifest import (
     PageRow,
     QueryRow,
@@ -27,7 +27,7 @@ from colintern.features.manifest import (
 )
 from colintern.features.plan import Item, PlannedShard, plan_shards
 from colintern.features.shard_file import ShardFile, write_shard
-from colintern.features.store import BAD_PAGES, MANIFEST, PAGES, QUERIES, RECORD
+from colintern.features.store import BAD_PAGES, BAD_QUERIES, MANIFEST, PAGES, QUERIES, RECORD
 from colintern.model.backbone import BackboneIdentity, FrozenBackbone
 
 STORED_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -102,6 +102,7 @@ class StorePlan:
     target: StoreTarget
     entries: Sequence[PageEntry]
     queries: Sequence[Query]
+    refused_queries: Mapping[str, str]
     work: Sequence[ShardWork]
     old_shards: Mapping[str, str]
 
@@ -129,8 +130,9 @@ def plan_store(
         backbone: how many tokens a page of some size has.
         features: `shard_bytes`.
     """
-    entries = sorted(entries, key=lambda entry: entry.page_id)
-    queries = CanonicalDataset(target.dataset.path).queries()
+    entries = _one_an_id(entries, target.dataset.name)
+    dataset = CanonicalDataset(target.dataset.path)
+    queries = dataset.queries()
     old_pages = _old_shards(storage.join(target.path, PAGES), PageRow)
     old_queries = _old_shards(storage.join(target.path, QUERIES), QueryRow)
     token_bytes = backbone.width * _BYTES_PER_NUMBER
@@ -167,7 +169,12 @@ def plan_store(
         for shard in plan_shards(query_items, features.shard_bytes, len(set(old_queries.values())))
     ]
     return StorePlan(
-        target, entries, queries, [*page_work, *query_work], {**old_pages, **old_queries}
+        target,
+        entries,
+        queries,
+        dataset.refused_queries(),
+        [*page_work, *query_work],
+        {**old_pages, **old_queries},
     )
 
 
@@ -246,16 +253,38 @@ def finish_store(
     )
     write_manifest(storage.join(target.path, page_manifest), page_rows, PageRow)
     write_manifest(storage.join(target.path, query_manifest), query_rows, QueryRow)
-    lines = (json.dumps({"page_id": page, "reason": why}) + "\n" for page, why in bad.items())
-    storage.write_bytes(storage.join(target.path, BAD_PAGES), "".join(lines).encode())
+    _write_reasons(storage.join(target.path, BAD_PAGES), "page_id", bad)
+    _write_reasons(storage.join(target.path, BAD_QUERIES), "query_id", plan.refused_queries)
     records.write_record(
         storage.join(target.path, RECORD),
         target.path,
         target.inputs,
-        [page_manifest, query_manifest, BAD_PAGES],
+        [page_manifest, query_manifest, BAD_PAGES, BAD_QUERIES],
         started_at,
     )
     return bad
+
+
+def _write_reasons(path: str, key: str, reasons: Mapping[str, str]) -> None:
+    lines = (json.dumps({key: name, "reason": why}) + "\n" for name, why in reasons.items())
+    storage.write_bytes(path, "".join(lines).encode())
+
+
+def _one_an_id(entries: Sequence[PageEntry], name: str) -> list[PageEntry]:
+    """The entries sorted by page id, each id once.
+
+    Raises:
+        DatasetError: an id stands for two images.
+    """
+    found: dict[str, PageEntry] = {}
+    for entry in entries:
+        other = found.setdefault(entry.page_id, entry)
+        if other.sha256 != entry.sha256:
+            raise DatasetError(
+                f"dataset {name}: 'corpus-id' {entry.page_id} stands for two images, in "
+                f"{other.location.file} and {entry.location.file}"
+            )
+    return [found[page_id] for page_id in sorted(found)]
 
 
 def _model_batches(keys: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:

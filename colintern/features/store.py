@@ -21,6 +21,7 @@ PAGES = "pages"
 QUERIES = "queries"
 MANIFEST = "manifest.parquet"
 BAD_PAGES = "bad_pages.jsonl"
+BAD_QUERIES = "bad_queries.jsonl"
 
 
 def store_path(root: str, dataset_name: str, identity: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import ray
@@ -22,12 +22,13 @@ from colintern.features.encoding import (
     finish_store,
     plan_store,
 )
+from colintern.features.store import BAD_PAGES, BAD_QUERIES
 from colintern.model.backbone import BackboneIdentity, FrozenBackbone
 from colintern.runtime.cluster import device_of
 
 _LOG_SECONDS = 2.0
 _SCALE_UP_SECONDS = 1_800  # a node with a GPU may take this long to come up
-_SHOWN_BAD_PAGES = 5
+_SHOWN_BAD = 5
 
 
 def encode_stores(
@@ -139,12 +140,17 @@ def _say_progress(rows: Iterable[dict[str, Any]], shards: Counter[str]) -> None:
 
 
 def _say_finished(plan: StorePlan, bad: dict[str, str]) -> None:
-    log.say("encode", "%s: features in %s", plan.target.dataset.name, plan.target.path)
-    for page_id, reason in list(bad.items())[:_SHOWN_BAD_PAGES]:
-        log.say("encode", "%s: page %s left out: %s", plan.target.dataset.name, page_id, reason)
-    if len(bad) > _SHOWN_BAD_PAGES:
-        more = len(bad) - _SHOWN_BAD_PAGES
-        log.say("encode", "and %d more, listed in bad_pages.jsonl of the store", more)
+    name = plan.target.dataset.name
+    log.say("encode", "%s: features in %s", name, plan.target.path)
+    _say_left_out(f"{name}: page", bad, BAD_PAGES)
+    _say_left_out(f"{name}: query", plan.refused_queries, BAD_QUERIES)
+
+
+def _say_left_out(what: str, reasons: Mapping[str, str], file: str) -> None:
+    for item, reason in list(reasons.items())[:_SHOWN_BAD]:
+        log.say("encode", "%s %s left out: %s", what, item, reason)
+    if len(reasons) > _SHOWN_BAD:
+        log.say("encode", "and %d more, listed in %s of the store", len(reasons) - _SHOWN_BAD, file)
 
 
 def _say_waiting(holder: lease.Lease) -> None:

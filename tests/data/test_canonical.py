@@ -7,7 +7,7 @@ import pytest
 from colintern.data.canonical import CanonicalDataset, iterate_pages, read_images
 from colintern.data.inventory import read_entries, row_groups
 from colintern.data.text import normalised
-from colintern.data.views import split_views, whole_view
+from colintern.data.views import whole_view
 from colintern.errors import DatasetError
 from tests.helpers import make_corpus, png
 
@@ -87,23 +87,6 @@ def test_the_content_hash_sees_a_changed_page(folder, tmp_path):
     rows[5]["image"]["bytes"] = png(999, 40, 40)
     pq.write_table(pa.Table.from_pylist(rows, pq.read_schema(path)), path)
     assert CanonicalDataset(str(folder)).content_hash() != before
-
-
-def test_a_dev_split_shares_no_page_with_training(folder):
-    """A page judged for dev that is trained on or mined (property 11)."""
-    dataset = CanonicalDataset(str(folder))
-    page_ids = dataset.page_ids()
-    train, dev = split_views("train", dataset, page_ids, 0.2, seed=0)
-    dev_pages = {page for pages in dev.judgements.values() for page in pages}
-    assert not dev_pages & set(train.page_ids)
-    assert not dev_pages & {page for pages in train.judgements.values() for page in pages}
-    assert dev.page_ids == tuple(page_ids)
-    assert 20 < len(dev.queries) < 60
-    assert {q.query_id for q in train.queries}.isdisjoint(q.query_id for q in dev.queries)
-    assert split_views("train", dataset, page_ids, 0.2, seed=0) == (train, dev)
-    assert split_views("train", dataset, page_ids, 0.2, seed=1)[1] != dev
-    with pytest.raises(DatasetError, match=r"data\.dev_fraction"):
-        split_views("train", dataset, page_ids, 1e-9, seed=0)
 
 
 def test_pairs_leave_out_pages_without_features(folder):

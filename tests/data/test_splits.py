@@ -1,0 +1,83 @@
+"""A dev set shares nothing with training: no page, no document, no image, no question."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from colintern.data.canonical import CanonicalDataset
+from colintern.data.entities import Judgement, Query
+from colintern.data.splits import PageKey, split_views
+from colintern.data.text import normalised
+from colintern.data.writing import write_dataset
+from colintern.errors import DatasetError
+
+
+def _dataset(folder: Path, judged: list[tuple[str, str]]) -> CanonicalDataset:
+    """Query texts and the pages that answer them; the pages themselves are not needed."""
+    write_dataset(
+        str(folder),
+        [],
+        [Query(f"q{number}", text) for number, (text, _) in enumerate(judged)],
+        [Judgement(f"q{number}", page, 1) for number, (_, page) in enumerate(judged)],
+    )
+    return CanonicalDataset(str(folder))
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_nothing_straddles(tmp_path_factory, data):
+    """Pages of one document, or one image under two ids, on both sides."""
+    numbers = st.integers(0, 30)
+    pages = [
+        PageKey(f"p{n:02d}", f"image {data.draw(numbers)}", data.draw(st.sampled_from("abcdefgh")))
+        for n in range(40)
+    ]
+    judged = [
+        (f"text {data.draw(numbers)}", f"p{data.draw(st.integers(0, 39)):02d}") for _ in range(60)
+    ]
+    dataset = _dataset(tmp_path_factory.mktemp("set"), judged)
+    try:
+        train, dev = split_views("train", dataset, pages, 0.3, seed=0)
+    except DatasetError:
+        return  # everything hangs together: nothing can be dealt
+    keys = {page.page_id: page for page in pages}
+    dev_pages = {page for found in dev.judgements.values() for page in found}
+    assert dev_pages
+    assert dev.page_ids == tuple(sorted(keys))
+    for tie in ("page_id", "sha256", "doc_id"):
+        in_training = {getattr(keys[page], tie) for page in train.page_ids}
+        assert not in_training & {getattr(keys[page], tie) for page in dev_pages}
+    trained, asked = ({normalised(q.text) for q in view.queries} for view in (train, dev))
+    assert not trained & asked
+    assert {page for _, page in train.pairs()} <= set(train.page_ids)
+
+
+def test_dev_gets_its_share_whole_documents_at_a_time(tmp_path):
+    """A dev set of one query, of half the queries, or another one at every start."""
+    pages = [PageKey(f"p{n:03d}", f"image {n}", f"d{n // 4}") for n in range(200)]
+    dataset = _dataset(tmp_path, [(f"text {n}", f"p{n % 200:03d}") for n in range(600)])
+    train, dev = split_views("train", dataset, pages, 0.1, seed=0)
+    assert 60 <= len(dev.queries) <= 90
+    assert len(train.queries) == 600 - len(dev.queries)
+    assert split_views("train", dataset, pages, 0.1, seed=0) == (train, dev)
+    assert split_views("train", dataset, pages, 0.1, seed=1)[1] != dev
+
+
+def test_one_great_group_stays_in_training(tmp_path):
+    """A question that is asked of half the corpus and drags it all into dev."""
+    pages = [PageKey(f"p{n:03d}", f"image {n}", None) for n in range(100)]
+    judged = [("what is the title", f"p{n:03d}") for n in range(50)]
+    judged += [(f"text {n}", f"p{n:03d}") for n in range(100)]
+    train, dev = split_views("train", _dataset(tmp_path, judged), pages, 0.1, seed=0)
+    assert "what is the title" in {query.text for query in train.queries}
+    assert 10 <= len(dev.queries) <= 16
+
+
+def test_a_split_that_leaves_nothing_is_a_mistake(tmp_path):
+    """A run without a dev set, whose rounds are judged by nothing."""
+    pages = [PageKey(f"p{n}", f"image {n}", "one document") for n in range(9)]
+    dataset = _dataset(tmp_path, [(f"text {n}", f"p{n}") for n in range(9)])
+    with pytest.raises(DatasetError, match=r"data\.dev_fraction=0.1 leaves no dev.*1 groups"):
+        split_views("train", dataset, pages, 0.1, seed=0)

@@ -1,0 +1,78 @@
+"""An S3 server on this machine, moto's, that can be told to fail some of the requests."""
+
+import contextlib
+import itertools
+import threading
+import uuid
+from collections.abc import Iterator
+
+import boto3
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
+
+from tests.helpers import free_port
+
+_BROKEN = ("500 Internal Server Error", "InternalError")
+_DENIED = ("403 Forbidden", "AccessDenied")
+
+
+class S3Server:
+    """moto behind a door that now and then answers 500 instead.
+
+    Attributes:
+        environment: what makes fsspec, boto and their children talk to it.
+        failed: requests that were refused on purpose.
+    """
+
+    def __init__(self) -> None:
+        self._port = free_port()
+        self._app = DomainDispatcherApplication(create_backend_app)
+        self._fail_every, self._answer_with = 0, _BROKEN
+        self._count = itertools.count(1)
+        self.failed = 0
+        self.environment = {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._port}",
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Serve from a thread."""
+        server = make_server("127.0.0.1", self._port, self._answer, threaded=True)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
+
+    def new_bucket(self) -> str:
+        """Make a bucket; returns its URL."""
+        name = f"bucket-{uuid.uuid4().hex[:12]}"
+        boto3.client("s3", endpoint_url=self.environment["AWS_ENDPOINT_URL"]).create_bucket(
+            Bucket=name
+        )
+        return f"s3://{name}"
+
+    @contextlib.contextmanager
+    def failing(self, every: int, *, denied: bool = False) -> Iterator[None]:
+        """Answer every so-many-th request with 500, or 403, for the length of the block."""
+        self._fail_every, self.failed = every, 0
+        self._answer_with = _DENIED if denied else _BROKEN
+        try:
+            yield
+        finally:
+            self._fail_every = 0
+
+    def _answer(self, environ, start_response):
+        if self._fail_every and next(self._count) % self._fail_every == 0:
+            self.failed += 1
+            # The body is read first: a client that is still sending would see a broken connection.
+            environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            status, code = self._answer_with
+            start_response(status, [("Content-Type", "application/xml")])
+            return [f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode()]
+        return self._app(environ, start_response)

@@ -1,0 +1,145 @@
+"""Datasets, stores, runs and leases on S3: a server of our own, which also fails now and then."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from colintern import lease, pipeline, storage
+from colintern.config import parse_config
+from colintern.data.canonical import CanonicalDataset, iterate_pages
+from colintern.data.ingest import IngestSettings, ingest
+from colintern.errors import LeaseHeldError, StorageError
+from colintern.lookup import search_run
+from tests.helpers import make_corpus, png
+
+
+def _upload(folder: Path, url: str) -> None:
+    for path in sorted(folder.rglob("*.parquet")):
+        storage.write_bytes(f"{url}/{path.relative_to(folder).as_posix()}", path.read_bytes())
+
+
+def test_files_on_s3(bucket):
+    """A file system call that only works on disks."""
+    path = f"{bucket}/a/b.bin"
+    assert not storage.exists(path)
+    storage.write_bytes(path, b"0123456789")
+    assert storage.read_bytes(path) == b"0123456789"
+    assert storage.read_bytes(path, 2, 5) == b"234"
+    assert storage.size_of(path) == 10
+    storage.write_bytes(path, b"new")
+    assert storage.read_bytes(path) == b"new"
+    assert storage.list_files(f"{bucket}/a") == [path]
+    assert storage.list_folders(bucket) == ["a"]
+    assert storage.find_files(bucket, ".bin") == [path]
+    assert storage.sha256_of_file(path) == storage.sha256_of_bytes(b"new")
+    storage.delete(path)
+    storage.delete(path)
+    assert not storage.exists(path)
+    assert storage.list_files(f"{bucket}/a") == storage.find_files(f"{bucket}/a") == []
+
+
+def test_of_several_writers_one_creates(bucket):
+    """Two drivers that both believe to hold the lease."""
+    path, made = f"{bucket}/only", []
+
+    def create(number: int) -> None:
+        made.append(storage.create_exclusively(path, str(number).encode()))
+
+    threads = [threading.Thread(target=create, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(made) == [False] * 5 + [True]
+
+
+def test_a_lease_on_s3_keeps_a_second_driver_out(bucket):
+    """A lease that needs a local disk."""
+    refused = pytest.raises(LeaseHeldError)
+    with lease.held(f"{bucket}/run", wait=False), refused, lease.held(f"{bucket}/run", wait=False):
+        pass
+    with lease.held(f"{bucket}/run", wait=False):
+        pass
+
+
+def test_errors_name_the_path_and_the_remedy(bucket, s3_server):
+    """A traceback from inside of botocore."""
+    missing = "s3://no-such-bucket-here/x"
+    with pytest.raises(StorageError, match=f"{missing}: no such file, folder or bucket"):
+        storage.read_bytes(missing)
+    with pytest.raises(StorageError, match=f"{missing}: no such file, folder or bucket"):
+        storage.write_bytes(missing, b"data")
+    denied = s3_server.failing(every=1, denied=True)
+    refused = pytest.raises(StorageError, match=f"{bucket}/x: access denied; check")
+    with denied, refused:
+        storage.write_bytes(f"{bucket}/x", b"data")
+
+
+def test_failing_requests_are_tried_again(bucket, s3_server):
+    """One hiccup of the store that loses a write, or writes it twice under two names."""
+    with s3_server.failing(every=3):
+        for number in range(12):
+            storage.write_bytes(f"{bucket}/n/{number:02d}", str(number).encode())
+        assert storage.create_exclusively(f"{bucket}/n/only", b"1")
+        names = storage.list_files(f"{bucket}/n")
+        found = [storage.read_bytes(name) for name in names[:12]]
+    assert s3_server.failed > 8
+    assert found == [str(number).encode() for number in range(12)]
+    assert names[12:] == [f"{bucket}/n/only"]
+
+
+def test_a_store_that_always_fails_is_an_error_in_the_end(bucket, s3_server, monkeypatch):
+    """A run that hangs for ever on a store that is down."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    path = f"{bucket}/x"
+    with s3_server.failing(every=1), pytest.raises(StorageError, match=path):
+        storage.write_bytes(path, b"data")
+    assert not storage.exists(path)
+
+
+def test_ingest_from_s3_to_s3(bucket):
+    """Sources or datasets that must be local."""
+    for number in range(3):
+        storage.write_bytes(f"{bucket}/in/sub/{number}.png", png(number))
+    report = ingest([f"{bucket}/in"], f"{bucket}/out", IngestSettings(num_processes=1))
+    assert (report.pages, report.refused) == (3, [])
+    dataset = CanonicalDataset(f"{bucket}/out")
+    pages = [page for file in dataset.corpus_files for _, page in iterate_pages(file)]
+    assert [(page.page_id, page.image) for page in pages] == [
+        (f"sub/{number}.png", png(number)) for number in range(3)
+    ]
+
+
+@pytest.mark.ray
+def test_the_whole_loop_on_s3(bucket, s3_server, ray_cluster, tmp_path):
+    """A stage that works on disks only, while the store fails every fiftieth request."""
+    make_corpus(tmp_path / "train", num_pages=16, num_queries=24)
+    make_corpus(tmp_path / "test", num_pages=4, num_queries=4)
+    for part in ("train", "test"):
+        _upload(tmp_path / part, f"{bucket}/{part}")
+    document = {
+        "run": {"name": "run", "root": f"{bucket}/runs"},
+        "backbone": {"path": "random"},
+        "data": {"train": f"{bucket}/train", "eval": [f"{bucket}/test"], "dev_fraction": 0.3},
+        "training": {"global_batch": 8, "num_workers": 0, "negatives_per_query": 2},
+        "mining": {"relative_margin": 0.0},
+        "loop": {"max_rounds": 2, "patience": 5},
+    }
+    config = parse_config(document, "test")
+    with s3_server.failing(every=50):
+        pipeline.run(config)
+    assert s3_server.failed > 3
+    run = f"{bucket}/runs/run"
+    for name in ("round-2/heads/heads.safetensors", "round-2/triples.jsonl", "report.html"):
+        assert storage.size_of(f"{run}/{name}") > 0
+    local = {
+        **document,
+        "run": {"name": "run", "root": str(tmp_path / "runs")},
+        "data": {"train": str(tmp_path / "train"), "eval": [str(tmp_path / "test")]}
+        | {"dev_fraction": 0.3},
+    }
+    pipeline.run(parse_config(local, "test"))
+    for name in ("round-2/heads/heads.safetensors", "round-2/triples.jsonl", "loop.json"):
+        assert storage.read_bytes(f"{run}/{name}") == (tmp_path / "runs/run" / name).read_bytes()
+    assert [hit.rank for hit in search_run(run, "question 1 of many", 3, "test")] == [1, 2, 3]

@@ -3,7 +3,7 @@
 import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
@@ -15,44 +15,45 @@ class CrashedError(Exception):
     """The process that did this work has died."""
 
 
-def in_processes(
-    function: Callable[[Work], Result], work: Sequence[Work], num_processes: int
-) -> Iterator[tuple[Work, Result | CrashedError]]:
-    """`function` of every item, as they are finished.
+class Processes:
+    """Up to `num_processes` workers, started when they are first needed."""
 
-    When a process dies, what was not finished is done again, one item in a process at a time, so
-    that the item that kills it is known.
+    def __init__(self, num_processes: int) -> None:
+        self._num_processes = num_processes
+        self._pool = _pool(num_processes)
 
-    Yields:
-        The item and its result, or `CrashedError` for one that killed its process.
-    """
-    left = dict.fromkeys(range(len(work)))
-    try:
-        for place, result in _all(function, work, num_processes):
-            del left[place]
-            yield work[place], result
-    except BrokenProcessPool:
-        for place in left:
-            yield work[place], _alone(function, work[place])
+    def __enter__(self) -> "Processes":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def each(
+        self, function: Callable[[Work], Result], work: Sequence[Work]
+    ) -> Iterator[tuple[Work, Result | CrashedError]]:
+        """`function` of every item, as they are finished.
+
+        When a process dies, what was not finished is done again, one item in a process at a time,
+        so that the item that kills it is known.
+
+        Yields:
+            The item and its result, or `CrashedError` for one that killed its process.
+        """
+        places = {self._pool.submit(function, item): place for place, item in enumerate(work)}
+        left = dict.fromkeys(places.values())
+        try:
+            for future in as_completed(places):
+                result = future.result()
+                del left[places[future]]
+                yield work[places[future]], result
+        except BrokenProcessPool:
+            self._pool = _pool(self._num_processes)
+            for place in left:
+                yield work[place], alone(function, work[place])
 
 
-def _all(
-    function: Callable[[Work], Result], work: Sequence[Work], num_processes: int
-) -> Iterator[tuple[int, Result]]:
-    if not work:
-        return
-    pool = _pool(min(num_processes, len(work)))
-    try:
-        places: dict[Future[Result], int] = {
-            pool.submit(function, item): place for place, item in enumerate(work)
-        }
-        for future in as_completed(places):
-            yield places[future], future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _alone(function: Callable[[Work], Result], item: Work) -> Result | CrashedError:
+def alone(function: Callable[[Work], Result], item: Work) -> Result | CrashedError:
+    """`function` of one item in a process of its own."""
     with _pool(1) as pool:
         try:
             return pool.submit(function, item).result()

@@ -21,7 +21,7 @@ from colintern.data.ingest.parts import (
     single_pages,
     write_part,
 )
-from colintern.data.ingest.pool import CrashedError, in_processes
+from colintern.data.ingest.pool import CrashedError, Processes, alone
 from colintern.data.ingest.questions import read_questions
 from colintern.data.ingest.rendering import RenderSettings, count_pages
 from colintern.data.ingest.sources import SourceFile, find_sources, kind_of
@@ -84,11 +84,12 @@ def ingest(sources: Sequence[str], out: str, settings: IngestSettings) -> Report
 
 def _from_files(sources: Sequence[str], out: str, settings: IngestSettings) -> Report:
     files, refused = find_sources(sources)
-    counted, damaged = _counted(files, settings.num_processes)
-    refused += damaged
     corpus = storage.join(out, "corpus")
-    parts = plan_parts(counted, corpus, settings.render)
-    _write(parts, corpus, settings.num_processes)
+    with Processes(settings.num_processes) as processes:
+        counted, damaged = _counted(files, processes)
+        refused += damaged
+        parts = plan_parts(counted, corpus, settings.render)
+        _write(parts, corpus, processes)
 
     pages: list[PageEntry] = []
     for part in parts:
@@ -134,13 +135,13 @@ def _is_dataset(source: str) -> bool:
 
 
 def _counted(
-    files: Sequence[SourceFile], num_processes: int
+    files: Sequence[SourceFile], processes: Processes
 ) -> tuple[list[tuple[SourceFile, int]], list[Refusal]]:
     """Every file with its number of pages, by name; PDFs are opened in other processes."""
     counts = {file: 1 for file in files if file.kind == "picture"}
     refused = []
     pdfs = [file for file in files if file.kind == "pdf"]
-    for file, found in in_processes(_count, pdfs, num_processes):
+    for file, found in processes.each(_count, pdfs):
         if isinstance(found, int):
             counts[file] = found
         else:
@@ -156,7 +157,7 @@ def _count(file: SourceFile) -> int | str:
         return str(error)
 
 
-def _write(parts: Sequence[Part], corpus: str, num_processes: int) -> None:
+def _write(parts: Sequence[Part], corpus: str, processes: Processes) -> None:
     """Write the parts that are missing, and remove those of sources as they were before."""
     there = set(storage.list_files(corpus, ".parquet"))
     missing = [part for part in parts if part.path not in there]
@@ -166,7 +167,7 @@ def _write(parts: Sequence[Part], corpus: str, num_processes: int) -> None:
         log.say("ingest", "%s pages are there already", f"{kept:,}")
     began = last = time.monotonic()
     done = 0
-    for part, found in in_processes(write_part, missing, num_processes):
+    for part, found in processes.each(write_part, missing):
         if isinstance(found, CrashedError):
             save_part(part, _page_by_page(part))
         done += part.num_pages
@@ -182,13 +183,13 @@ def _page_by_page(part: Part) -> list[Page | Refusal]:
     """The pages of a part of which one crashes the renderer: each in a process of its own."""
     found: list[Page | Refusal] = []
     for single in single_pages(part):
-        for _, result in in_processes(_rendered, [single], 1):
-            if isinstance(result, CrashedError):
-                piece = single.pieces[0]
-                number = piece.last if piece.file.kind == "pdf" else None
-                found.append(Refusal(piece.file.name, number, "it crashes the renderer"))
-            else:
-                found += result
+        result = alone(_rendered, single)
+        if isinstance(result, CrashedError):
+            piece = single.pieces[0]
+            number = piece.last if piece.file.kind == "pdf" else None
+            found.append(Refusal(piece.file.name, number, "it crashes the renderer"))
+        else:
+            found += result
     return found
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from colintern.data.canonical import CanonicalDataset, iterate_pages
 from colintern.data.images import decode
 from colintern.data.ingest import IngestSettings, RenderSettings, ingest
-from colintern.data.ingest import run as ingest_run
+from colintern.data.ingest.pool import CrashedError, Processes
 from colintern.errors import DatasetError, TooManyBadPagesError
 from tests.helpers import make_corpus, png
 
@@ -257,22 +257,19 @@ def test_a_killed_ingest_goes_on_and_a_changed_source_is_read_again(tmp_path, mo
         (source / f"{number}.png").write_bytes(png(number + 1))
     written = []
 
-    def dies_after_two(function, work, num_processes):
-        if function is not ingest_run.write_part:
-            return
+    def dies_after_two(self, function, work):
         for part in work:
-            if len(written) == 2:
+            if len(written) == 2:  # no PDF is among the sources: all work is parts
                 raise KeyboardInterrupt
             written.append(part.path)
             yield part, function(part)
 
-    monkeypatch.setattr(ingest_run, "in_processes", dies_after_two)
-    with pytest.raises(KeyboardInterrupt):
-        _ingest(source, out=tmp_path / "out")
+    with monkeypatch.context() as patch:
+        patch.setattr(Processes, "each", dies_after_two)
+        with pytest.raises(KeyboardInterrupt):
+            _ingest(source, out=tmp_path / "out")
     assert not (tmp_path / "out" / "dataset.json").exists()
     times = {path: os.stat(path).st_mtime_ns for path in written}
-    monkeypatch.undo()
-    monkeypatch.setattr("colintern.data.ingest.parts._PAGES_PER_PART", 4)
     _ingest(source, out=tmp_path / "out")
     assert {path: os.stat(path).st_mtime_ns for path in written} == times
     assert len(_pages(tmp_path / "out")) == 10
@@ -290,11 +287,12 @@ def _crash_on(path):
 
 def test_a_page_that_crashes_its_process_costs_that_page(tmp_path):
     """A whole ingest lost to one page that PDFium dies on."""
-    from colintern.data.ingest.pool import CrashedError, in_processes
-
-    found = dict(in_processes(_crash_on, ["a", "crash", "b", "c"], 2))
+    with Processes(2) as processes:
+        found = dict(processes.each(_crash_on, ["a", "crash", "b", "c"]))
+        again = dict(processes.each(_crash_on, ["d"]))
     assert isinstance(found.pop("crash"), CrashedError)
     assert found == {"a": "a", "b": "b", "c": "c"}
+    assert again == {"d": "d"}
 
 
 def test_what_is_not_ours_is_not_touched(tmp_path):

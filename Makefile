@@ -46,6 +46,7 @@ check: $(READY) ## lint, format, types, layers and the tests: what CI runs
 
 bench: $(READY) ## the benchmarks, each prints a table
 	$(BIN)/python benchmarks/maxsim.py
+	$(BIN)/python benchmarks/data.py
 	$(BIN)/python benchmarks/bm25.py
 	$(BIN)/python benchmarks/demo.py
 

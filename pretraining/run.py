@@ -40,7 +40,7 @@ def pretrain(recipe: Recipe, folder: Path) -> dict[str, float]:
     folder.mkdir(parents=True, exist_ok=True)
     trained, held_out = _sources(folder)
     tokenizer = _tokenizer(recipe, trained, folder)
-    prompts = _Prompts(tokenizer)
+    prompts = Prompts(tokenizer)
     batches = Batches(trained, tokenizer, prompts.query, recipe.batch, f"{recipe.seed} train")
     test = Batches(held_out, tokenizer, prompts.query, _HELD_OUT_TILES, f"{recipe.seed} test")[0]
 
@@ -110,7 +110,7 @@ def write_checkpoint(folder: Path, readers: Readers, tokenizer: PreTrainedTokeni
     ).save_pretrained(folder)
 
 
-class _Prompts:
+class Prompts:
     """The token ids around pages and queries, with ColIntern's default prompts."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:

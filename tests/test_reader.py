@@ -1,0 +1,66 @@
+"""The built-in backbone: it loads as any InternVL, it reads, and hard negatives pay off on it."""
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import AutoModel, AutoTokenizer
+
+from colintern import pipeline
+from colintern.config import BackboneConfig, load_config
+from colintern.model.backbone import FrozenBackbone
+from colintern.model.checkpoint import find_checkpoint
+from pretraining.batches import Batches
+from pretraining.model import Readers
+from pretraining.objectives import reading
+from pretraining.recipe import Recipe
+from pretraining.run import Prompts
+from pretraining.text import Source
+from pretraining.tiles import CHARACTERS, PATCH_SLOTS
+
+ROOT = Path(__file__).parent.parent
+CONFIG = BackboneConfig()  # its default is the reader
+HELD_OUT = Source(
+    (
+        "The garden behind the old house was full of apples, and every morning the children of "
+        "the village came to gather them before school. Nobody had planted the trees.",
+        "Before you send the letter, write the name of the street and the number of the house on "
+        "the front, and your own address on the back. Letters without a stamp are returned.",
+        "A good map shows rivers, hills, roads and bridges. It also shows how far it is from one "
+        "town to the next, so that a traveller knows when to start and where to rest.",
+    ),
+    ("apple", "bridge", "village"),
+)
+
+
+def test_it_loads_as_any_internvl_does():
+    """A checkpoint that needs code of ours, or that is too large to ship."""
+    folder = find_checkpoint(CONFIG)
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 6_000_000
+    assert type(AutoModel.from_pretrained(folder)).__name__ == "InternVLModel"
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    assert tokenizer.decode(tokenizer("The Lamp", add_special_tokens=False)["input_ids"])
+    assert (folder / "preprocessor_config.json").is_file()
+
+
+def test_it_takes_several_tiles_and_a_thumbnail():
+    """A backbone for small pages only."""
+    backbone = FrozenBackbone(CONFIG)
+    (page,) = backbone.encode_pages([Image.new("RGB", (448, 448), "white")])
+    assert page.shape == (5 * 64, backbone.width)
+
+
+def test_it_reads():
+    """A checkpoint of another tokenizer, of random weights, or of an unfinished pretraining."""
+    torch.manual_seed(0)
+    folder = find_checkpoint(CONFIG)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    prompts = Prompts(tokenizer)
+    tiles = Batches(HELD_OUT, tokenizer, prompts.query, 16, "held out")[0]
+    model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
+    readers = Readers(Recipe(), model, len(CHARACTERS) + 1, PATCH_SLOTS)
+    assert reading(readers, tiles, prompts.page)["cells"] > 0.5

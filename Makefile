@@ -42,7 +42,7 @@ check: $(READY) ## lint, format, types, layers and the tests: what CI runs
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
-	$(MAKE) test
+	$(MAKE) --no-print-directory test
 
 bench: $(READY) ## the benchmarks, each prints a table
 	$(BIN)/python benchmarks/maxsim.py

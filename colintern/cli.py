@@ -7,7 +7,7 @@ the processes of `ingest`, which import this module again, should wait for.
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -15,7 +15,7 @@ import typer
 from colintern import log, status
 from colintern.config import load_config
 from colintern.errors import ColInternError, UserError
-from colintern.run_folder import evaluate_stage, mine_stage, train_stage
+from colintern.run_folder import mine_stage, train_stage
 
 if TYPE_CHECKING:
     from colintern.session import Session
@@ -69,7 +69,7 @@ def train(
     from colintern import pipeline
 
     with pipeline.open_session(load_config(config, overrides or [])) as session:
-        number = _chosen(round_number, session, train_stage, 1)
+        number = _chosen(round_number, session, lambda number: [train_stage(number)], 1)
         session.train(number)
 
 
@@ -81,7 +81,7 @@ def mine(
     from colintern import pipeline
 
     with pipeline.open_session(load_config(config, overrides or [])) as session:
-        session.mine(_chosen(round_number, session, mine_stage, 2))
+        session.mine(_chosen(round_number, session, lambda number: [mine_stage(number)], 2))
 
 
 @app.command()
@@ -92,11 +92,7 @@ def evaluate(
     from colintern import pipeline
 
     with pipeline.open_session(load_config(config, overrides or [])) as session:
-
-        def stage_of(number: int) -> str:
-            return evaluate_stage(number, "dev")
-
-        session.evaluate(_chosen(round_number, session, stage_of, 0))
+        session.evaluate(_chosen(round_number, session, session.evaluate_stages, 0))
 
 
 @app.command("ingest")
@@ -211,7 +207,7 @@ def main() -> NoReturn:
 
 
 def _chosen(
-    number: int | None, session: "Session", stage_of: Callable[[int], str], first: int
+    number: int | None, session: "Session", stages_of: Callable[[int], Sequence[str]], first: int
 ) -> int:
     """The round asked for, or the first that is not recorded.
 
@@ -220,7 +216,7 @@ def _chosen(
     """
     session.require_encoded()
     if number is None:
-        return session.first_unrecorded(stage_of, first)
+        return session.first_unrecorded(stages_of, first)
     if number < first:
         raise UserError(f"--round {number}: this stage begins with round {first}")
     return number

@@ -158,6 +158,15 @@ class TrainingConfig(Section):
     checkpoint_every_steps: None = None
     init_heads: str | None = None
 
+    @model_validator(mode="after")
+    def _a_pair_for_every_worker(self) -> "TrainingConfig":
+        if self.num_workers > self.global_batch:
+            raise ValueError(
+                f"num_workers ({self.num_workers}) must not be above global_batch "
+                f"({self.global_batch}): every worker needs a pair"
+            )
+        return self
+
     @field_validator("epochs", mode="before")
     @classmethod
     def _one_or_a_list(cls, value: Any) -> Any:

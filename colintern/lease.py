@@ -72,6 +72,11 @@ def held(
         storage.delete(path)
 
 
+def is_held(folder: str) -> bool:
+    """Whether a driver may be at work on `folder` right now."""
+    return any(lease.is_live(time.time()) for lease in _read_all(folder).values())
+
+
 def _acquire(
     folder: str, wait: bool, seconds: float, on_wait: Callable[[Lease], None] | None
 ) -> tuple[str, Lease]:

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
-
 from colintern import pipeline, storage
 from colintern.config import Config, DatasetConfig, parse_config
 from colintern.data.canonical import CanonicalDataset, iterate_pages
@@ -93,9 +91,8 @@ def best_round(run_path: str) -> int:
 def _embedded(heads: Heads, query: str, config: Config) -> EmbeddedQueries:
     """The query as one from a store would be: its features rounded to what stores keep."""
     features = FrozenBackbone(config.backbone).encode_queries([query])[0]
-    with torch.no_grad():
-        stored = features.to(STORED_DTYPES[config.features.dtype]).clone()
-        return EmbeddedQueries(heads.embed_queries(stored.float()), (len(stored),))
+    stored = features.to(STORED_DTYPES[config.features.dtype])
+    return EmbeddedQueries(heads.exact_queries(stored.float()), (len(stored),))
 
 
 def _dataset(config: Config, name: str | None) -> DatasetConfig:

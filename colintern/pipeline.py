@@ -10,10 +10,9 @@ from colintern.data.demo import DEMO_VERSION, write_demo
 from colintern.data.resolve import canonical_folder
 from colintern.features.catalog import datasets
 from colintern.model.backbone import read_identity
-from colintern.model.heads import load_heads
 from colintern.run_folder import RunFolder
 from colintern.runtime.cluster import cluster_of
-from colintern.session import Session
+from colintern.session import Session, check_init_heads
 
 
 def run(config: Config) -> RunFolder:
@@ -50,7 +49,7 @@ def open_session(config: Config) -> Iterator[Session]:
     for dataset in datasets(config.data):
         CanonicalDataset(dataset.path).check()
     if config.training.init_heads:
-        load_heads(config.training.init_heads)
+        check_init_heads(config, backbone)
     with (
         lease.held(config.run_path, wait=False),
         cluster_of(config) as cluster,

@@ -1,11 +1,11 @@
 """One driver at work on one run, stage by stage; a stage that is recorded is not done again."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from colintern import log, records, storage
 from colintern.config import Config
-from colintern.errors import MissingStageError
+from colintern.errors import CheckpointError, DriftError, MissingStageError
 from colintern.evaluation.decision import METRIC, RoundDecision, decide, loop_document
 from colintern.evaluation.evaluate import judged_again
 from colintern.evaluation.report import write_report
@@ -49,6 +49,30 @@ from colintern.training.loop import RoundTask
 from colintern.versions import commit, versions
 
 
+def check_init_heads(config: Config, backbone: BackboneIdentity) -> None:
+    """Make sure that `training.init_heads` fits the configuration and the backbone.
+
+    Raises:
+        CheckpointError: it cannot be loaded, or has another shape than the configuration asks for.
+    """
+    folder = config.training.init_heads
+    assert folder is not None
+    _, info = load_heads(folder)
+    wanted = {
+        "heads.kind": (config.heads.kind, info.kind),
+        "heads.dim": (config.heads.dim, info.dim),
+        "heads.shared": (config.heads.shared, info.shared),
+        "backbone.layer": (config.backbone.layer, info.backbone.layer),
+        "the backbone's width": (backbone.width, info.features_width),
+    }
+    for key, (asked, found) in wanted.items():
+        if asked != found:
+            raise CheckpointError(
+                f"training.init_heads={folder}: made for {key}={found}, not {asked}; "
+                "change the setting, or take other heads"
+            )
+
+
 class Session:
     """One driver at work on one run.
 
@@ -76,7 +100,7 @@ class Session:
         missing = [
             target
             for name, target in self._targets.items()
-            if not self._is_done(encode_stage(name), target.inputs)
+            if not self._is_done(encode_stage(name), target.inputs) or not self._stands(target)
         ]
         started_at = records.now()
         unfinished = [target for target in missing if not target.is_finished()]
@@ -245,18 +269,22 @@ class Session:
         for name in self._targets:
             self.require(encode_stage(name), "encode")
 
-    def first_unrecorded(self, stage_of: Callable[[int], str], first: int) -> int:
-        """The first round, from `first` on, whose stage is not recorded."""
+    def first_unrecorded(self, stages_of: Callable[[int], Sequence[str]], first: int) -> int:
+        """The first round, from `first` on, of which a stage is not recorded."""
         number = first
-        while self._record(stage_of(number)) is not None:
+        while all(self._record(stage) is not None for stage in stages_of(number)):
             number += 1
         return number
 
+    def evaluate_stages(self, round_number: int) -> list[str]:
+        """The stages that measure a round: dev and every test set."""
+        return [evaluate_stage(round_number, name) for name in evaluated_names(self._config.data)]
+
     # Inputs of stages
 
-    def _train_inputs(self, round_number: int) -> dict[str, Any]:
+    def _train_inputs(self, round_number: int, *, with_triples: bool = True) -> dict[str, Any]:
         triples = None
-        if self._mines(round_number):
+        if with_triples and self._mines(round_number):
             self.require(mine_stage(round_number), f"mine --round {round_number}")
             triples = storage.sha256_of_file(self.folder.triples(round_number))
         inputs = train_inputs(
@@ -286,7 +314,7 @@ class Session:
 
     def _recorded_stages(self) -> Iterator[tuple[str, Inputs]]:
         """The recorded stages of all rounds, in order, with the inputs they would have now."""
-        if any(self._record(encode_stage(name)) is None for name in self._targets):
+        if self._record(encode_stage(self._config.data.train.name)) is None:
             return
         round_number = 0
         while True:
@@ -295,9 +323,12 @@ class Session:
             if round_number and self._record(train_stage(round_number)) is None:
                 return
             if round_number:
-                yield train_stage(round_number), self._train_inputs(round_number)
+                is_mined = self._record(mine_stage(round_number)) is not None
+                inputs = self._train_inputs(round_number, with_triples=is_mined)
+                yield train_stage(round_number), inputs
             for name in evaluated_names(self._config.data):
-                if self._record(evaluate_stage(round_number, name)):
+                is_encoded = name not in self._targets or self._record(encode_stage(name))
+                if is_encoded and self._record(evaluate_stage(round_number, name)):
                     inputs = self._evaluate_inputs(round_number, name)
                     yield evaluate_stage(round_number, name), inputs
             round_number += 1
@@ -311,7 +342,8 @@ class Session:
         self.require(stage, "encode")
         record = self._record(stage)
         assert record is not None
-        return records.fingerprint({output.path: output.sha256 for output in record.outputs})
+        manifests = (output for output in record.outputs if output.path.endswith(MANIFEST))
+        return records.fingerprint({output.path: output.sha256 for output in manifests})
 
     def _heads_hash(self, round_number: int) -> str:
         if round_number == 0:  # made from the configuration, before any stage
@@ -350,6 +382,27 @@ class Session:
             if name in self._targets and (seen := self._catalog.pages_seen_in_training(name)):
                 shown = ", ".join(seen[:3])
                 log.say("data", "%s: %d pages are training pages too: %s", name, len(seen), shown)
+
+    def _stands(self, target: StoreTarget) -> bool:
+        """Whether the store that the run has recorded is there.
+
+        Raises:
+            DriftError: it is there, but another run has grown it since.
+        """
+        record = self._record(encode_stage(target.dataset.name))
+        assert record is not None
+        for output in record.outputs:
+            path = storage.join(target.path, output.path)
+            if not output.path.endswith(MANIFEST):
+                continue
+            if not storage.exists(path):
+                return False
+            if storage.sha256_of_file(path) != output.sha256:
+                raise DriftError(
+                    f"{path}: is not what this run was made from; the dataset has changed since: "
+                    "take another run.name"
+                )
+        return True
 
     def _search_pool(self) -> SearchPool:
         if self._pool is None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from colintern import storage
+from colintern import lease, storage
 from colintern.errors import StorageError
 from colintern.run_folder import (
     REPORT_STAGE,
@@ -34,7 +34,7 @@ def status_lines(run_path: str) -> list[str]:
     """Every stage of a run up to `loop.max_rounds`: done with its seconds, running, or missing."""
     folder = RunFolder(run_path)
     config = read_run(run_path)["config"]
-    is_held = any("lease-" in path for path in storage.list_files(run_path, ".json"))
+    is_held = lease.is_held(run_path)
     lines, running_shown = [], False
     for stage in _stages(config):
         record = folder.record(stage)

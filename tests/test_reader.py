@@ -1,17 +1,12 @@
 """The built-in backbone: it loads as any InternVL, it reads, and hard negatives pay off on it."""
 
-import json
-import random
 from pathlib import Path
 
-import numpy as np
-import pytest
 import torch
 from PIL import Image
 from transformers import AutoModel, AutoTokenizer
 
-from colintern import pipeline
-from colintern.config import BackboneConfig, load_config
+from colintern.config import BackboneConfig
 from colintern.model.backbone import FrozenBackbone
 from colintern.model.checkpoint import find_checkpoint
 from pretraining.batches import Batches

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -18,6 +19,7 @@ from colintern.errors import CheckpointError
 WEIGHTS = "heads.safetensors"
 INFO = "colintern.json"
 _EPS = 1e-12
+_BLOCK_TOKENS = 1_024
 
 
 class BackboneInfo(BaseModel):
@@ -77,9 +79,31 @@ class Heads(nn.Module):
         """Embed page tokens: [T, H] float32 to [T, E]."""
         return _normalised((self.shared if self._is_shared else self.page)(token_TH))
 
+    def exact_queries(self, token_TH: Tensor) -> Tensor:
+        """`embed_queries` without gradients, the same bits whatever stands beside a token."""
+        return _in_blocks(self.embed_queries, token_TH)
+
+    def exact_pages(self, token_TH: Tensor) -> Tensor:
+        """`embed_pages` without gradients, the same bits whatever stands beside a token."""
+        return _in_blocks(self.embed_pages, token_TH)
+
     def forward(self, query_TH: Tensor, page_TH: Tensor) -> tuple[Tensor, Tensor]:
         """Embed both at once, as data-parallel wrappers want it: query_TE, page_TE."""
         return self.embed_queries(query_TH), self.embed_pages(page_TH)
+
+
+def _in_blocks(embed: Callable[[Tensor], Tensor], token_TH: Tensor) -> Tensor:
+    """Blocks of one fixed shape, the last one padded.
+
+    A matrix product of few rows may round otherwise than one of many: without this a page's
+    embeddings, and then its scores, would depend on the shard that it stands in.
+    """
+    with torch.inference_mode():
+        blocks = [
+            embed(functional.pad(block, (0, 0, 0, _BLOCK_TOKENS - len(block))))[: len(block)]
+            for block in token_TH.split(_BLOCK_TOKENS)
+        ]
+        return torch.cat(blocks)
 
 
 def init_heads(config: HeadsConfig, width: int, seed: int) -> Heads:

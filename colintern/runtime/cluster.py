@@ -74,13 +74,22 @@ def cluster_of(config: Config) -> Iterator[Cluster]:
     cluster = Cluster(config)
     try:
         yield cluster
-    except (ColInternError, KeyboardInterrupt):
+    except (ColInternError, KeyboardInterrupt) as error:
+        if isinstance(error, RayTaskError):
+            raise _original(error) from None
         raise
     except Exception:
         cluster.close(keep_logs=True)
         raise
     finally:
         cluster.close()
+
+
+def _original(error: BaseException) -> BaseException:
+    """What a task raised on purpose: Ray's own error of the same class shows its traceback."""
+    while isinstance(error, RayTaskError) and isinstance(error.cause, BaseException):
+        error = error.cause
+    return error
 
 
 def device_of(use_gpu: bool) -> str:

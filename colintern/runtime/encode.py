@@ -40,7 +40,7 @@ def encode_stores(
     are kept.
     """
     with contextlib.ExitStack() as stack:
-        for target in targets:
+        for target in sorted(targets, key=lambda target: target.path):  # else two could deadlock
             stack.enter_context(lease.held(target.path, wait=True, on_wait=_say_waiting))
         started_at = records.now()
         wanted = [target for target in targets if not target.is_finished()]

@@ -1,7 +1,9 @@
 """Training on Ray Train: a group of workers runs the same round."""
 
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -66,9 +68,27 @@ def train(
                 failure_config=FailureConfig(max_failures=_MAX_FAILURES),
             ),
         )
-        metrics = trainer.fit().metrics or {}
-    if "error" in metrics:
-        raise ColInternError(metrics["error"])
+        error = _fitted(trainer)
+    if error is not None:
+        raise error
+
+
+def _fitted(trainer: TorchTrainer) -> ColInternError | None:
+    """Fit in a thread: on the main one Ray Train would take Ctrl-C for itself, for good.
+
+    Returns:
+        What the first worker raised on purpose.
+    """
+    outcome: Future[ColInternError | None] = Future()
+
+    def fit() -> None:
+        try:
+            outcome.set_result(trainer.fit().return_value)
+        except BaseException as error:  # handed over to the waiting thread, which raises it
+            outcome.set_exception(error)
+
+    threading.Thread(target=fit, daemon=True).start()
+    return outcome.result()
 
 
 @contextmanager
@@ -82,7 +102,13 @@ def _scratch(run_path: str) -> Iterator[str]:
             shutil.rmtree(storage.local_path(folder), ignore_errors=True)
 
 
-def _worker(config: dict[str, Any]) -> None:
+def _worker(config: dict[str, Any]) -> ColInternError | None:
+    """Train as one of the group.
+
+    Returns:
+        What was raised on purpose, by every rank in the same step. Returned and not raised: Ray
+        would take an exception for a lost machine and try again.
+    """
     job: _Job = config["job"]
     torch.set_num_threads(job.num_threads)
     context = ray.train.get_context()
@@ -94,8 +120,5 @@ def _worker(config: dict[str, Any]) -> None:
     try:
         train_round(job.task, place, job.tell)
     except ColInternError as error:
-        # Every rank raises it in the same step. A report instead of an exception: Ray would take
-        # the exception for a lost machine and try again.
-        ray.train.report({"error": str(error)})
-    else:
-        ray.train.report({})
+        return error
+    return None

@@ -41,5 +41,4 @@ class EmbeddedQueries:
 def embed_queries(heads: Heads, items: Items, query_ids: Sequence[str]) -> EmbeddedQueries:
     """Project the stored features of queries."""
     token_TH, lengths = items.read(query_ids)
-    with torch.inference_mode():
-        return EmbeddedQueries(heads.embed_queries(token_TH.float()), tuple(lengths))
+    return EmbeddedQueries(heads.exact_queries(token_TH.float()), tuple(lengths))

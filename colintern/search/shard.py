@@ -97,12 +97,11 @@ def _embed_pages(items: Items, heads: Heads, page_ids: Sequence[str]) -> tuple[T
     lengths = [items.row(page_id).num_tokens for page_id in page_ids]
     token_TE = torch.empty(sum(lengths), heads.dim)
     filled, first = 0, 0
-    with torch.inference_mode():
-        while first < len(page_ids):
-            last = _end_of_batch(lengths, first)
-            token_TH, _ = items.read(page_ids[first:last])
-            token_TE[filled : filled + len(token_TH)] = heads.embed_pages(token_TH.float())
-            filled, first = filled + len(token_TH), last
+    while first < len(page_ids):
+        last = _end_of_batch(lengths, first)
+        token_TH, _ = items.read(page_ids[first:last])
+        token_TE[filled : filled + len(token_TH)] = heads.exact_pages(token_TH.float())
+        filled, first = filled + len(token_TH), last
     return token_TE, lengths
 
 

@@ -29,11 +29,12 @@ def test_two_ray_workers_train_as_one_process(corpus, tmp_path, ray_cluster):
     assert news[-1]["step"] == news[-1]["steps"] == 25
 
 
-def test_a_round_that_fails_says_why(corpus, tmp_path, ray_cluster):
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_round_that_fails_says_why(corpus, tmp_path, ray_cluster, num_workers):
     """An error on purpose taken for a lost machine and tried again, or lost."""
     task = replace(_task(corpus, tmp_path), first_heads=str(tmp_path / "gone"))
     with pytest.raises(ColInternError, match="gone"):
-        train(task, 0, ClusterConfig(), str(tmp_path / "ray"), lambda _: None)
+        train(task, num_workers, ClusterConfig(), str(tmp_path / "ray"), lambda _: None)
 
 
 @pytest.mark.slow

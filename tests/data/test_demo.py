@@ -78,7 +78,7 @@ def test_families_look_alike_and_queries_are_varied(built):
     for page in pages:
         if page.fields:
             bodies.setdefault(page.family, set()).add(page.body)
-    assert len(bodies) == 18
+    assert len(bodies) == 16
     assert all(len(found) == 1 for found in bodies.values())
     lines = {line.left for page in pages for line in page.lines}
     assert not lines & {query.text for query in queries}

@@ -65,7 +65,8 @@ class DatasetConfig(Section):
             return value
         entry = {"path": value} if isinstance(value, str) else dict(value)
         if not entry.get("name") and isinstance(entry.get("path"), str):
-            entry["name"] = entry["path"].split("@")[0].rstrip("/").rsplit("/", 1)[-1]
+            last = entry["path"].split("@")[0].rstrip("/").rsplit("/", 1)[-1]
+            entry["name"] = re.sub(r"[^A-Za-z0-9._-]+", "-", last)
         return entry
 
     @field_validator("name")

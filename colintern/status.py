@@ -49,19 +49,19 @@ def status_lines(run_path: str) -> list[str]:
 
 
 def table_lines(run_path: str) -> list[str]:
-    """The metrics of all rounds on all datasets, with the 95 % interval of nDCG@5."""
+    """The metrics of all rounds on all datasets, each with its 95 % interval below it."""
     folder = RunFolder(run_path)
     config = read_run(run_path)["config"]
-    lines = [f"{'dataset':<16}{'round':<14}" + "".join(f"{title:>11}" for title in _TITLES)]
+    lines = [f"{'dataset':<16}{'round':<14}" + "".join(f"{title:>14}" for title in _TITLES)]
     for dataset in _evaluated(config):
         round_number = 0
         while storage.exists(path := folder.evaluation(round_number, dataset)):
             document = storage.read_json(path)
             name = "0 untrained" if round_number == 0 else str(round_number)
-            values = "".join(f"{document['metrics'][key]:>11.3f}" for key in _COLUMNS)
-            low, high = document["ci"]["ndcg_at_5"]
-            interval = f"   nDCG@5 in [{low:.3f}, {high:.3f}]"
-            lines.append(f"{dataset:<16}{name:<14}{values}{interval}")
+            values = "".join(f"{document['metrics'][key]:>14.3f}" for key in _COLUMNS)
+            intervals = (document["ci"][key] for key in _COLUMNS)
+            below = "".join(f"{f'{low:.3f}-{high:.3f}':>14}" for low, high in intervals)
+            lines += [f"{dataset:<16}{name:<14}{values}", " " * 30 + below]
             round_number += 1
     return lines
 

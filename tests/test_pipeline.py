@@ -1,6 +1,7 @@
 """The whole loop on a real local Ray: killed anywhere, started again, the same bytes."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,38 @@ def test_test_sets_and_dev_pages_never_steer_training(finished):
     assert not mined & dev_pages
 
 
+def test_other_test_sets_change_nothing_that_is_trained(finished):
+    """A test set that decides on heads, negatives or the number of rounds (property 11)."""
+    pipeline.run(_config(finished, run={"name": "untested"}, data={"eval": []}))
+    runs = finished / "runs"
+    for name in ("round-2/heads/heads.safetensors", "round-2/triples.jsonl", "loop.json"):
+        assert (runs / "untested" / name).read_bytes() == (runs / "run" / name).read_bytes(), name
+
+
+def test_a_new_test_set_does_not_hide_a_drift(finished, tmp_path):
+    """Another learning rate slipped in beside a test set that is not encoded yet."""
+    make_corpus(tmp_path / "second", num_pages=4, num_queries=4)
+    sets = [str(finished / "test"), str(tmp_path / "second")]
+    changed = _config(finished, data={"eval": sets}, training={"learning_rate": 0.1})
+    with pytest.raises(DriftError, match="learning_rate"):
+        pipeline.run(changed)
+
+
+def test_a_store_that_is_gone_is_made_again(finished, tmp_path):
+    """A run that says: run colintern encode, which then does nothing."""
+    config = _config(finished, run={"name": "moved"}, features={"root": str(tmp_path / "features")})
+    with pipeline.open_session(config) as session:
+        session.encode()
+    before = {path.name for path in (tmp_path / "features").rglob("*.safetensors")}
+    for store in (tmp_path / "features").iterdir():
+        if store.is_dir():
+            shutil.rmtree(store)
+    with pipeline.open_session(config) as session:
+        session.encode()
+    assert before
+    assert {path.name for path in (tmp_path / "features").rglob("*.safetensors")} == before
+
+
 def test_a_search_finds_what_the_evaluation_found(finished, tmp_path):
     """Heads, prompts or pages that differ between evaluating a query and asking it."""
     run = str(finished / "runs" / "run")
@@ -159,7 +192,7 @@ def test_status_and_table_show_every_stage_and_round(finished):
     lines = status_lines(run)
     assert len(lines) == 12
     assert all(" done " in line for line in lines)
-    assert [line.split()[:2] for line in table_lines(run)[1:]] == [
+    assert [line.split()[:2] for line in table_lines(run)[1::2]] == [
         [dataset, number] for dataset in ("dev", "test") for number in "012"
     ]
 

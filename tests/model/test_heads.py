@@ -104,3 +104,14 @@ def test_untrained_heads_depend_on_the_seed_alone():
     assert torch.equal(first.query.weight, second.query.weight)
     other = init_heads(HeadsConfig(dim=DIM), WIDTH, seed=6)
     assert not torch.equal(first.query.weight, other.query.weight)
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp"])
+def test_a_token_is_embedded_alike_whatever_stands_beside_it(kind):
+    """A page's scores that depend on its shard: products of few rows round otherwise."""
+    heads = init_heads(HeadsConfig(kind=kind), 160, seed=0)
+    token_TH = torch.randn(1_100, 160, generator=torch.Generator().manual_seed(0))
+    for embed in (heads.exact_pages, heads.exact_queries):
+        whole = embed(token_TH)
+        for start, end in ((0, 1), (5, 8), (1_000, 1_100), (1_099, 1_100)):
+            assert torch.equal(embed(token_TH[start:end]), whole[start:end])

@@ -1,11 +1,14 @@
 """The global batch is the truth: one step on 1, 2 or 4 workers is the same step (property 2)."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from colintern.config import HeadsConfig, TrainingConfig
+from colintern.data.views import make_view
 from colintern.errors import NonFiniteError
 from colintern.features.catalog import Catalog
 from colintern.model.heads import init_heads
@@ -110,6 +113,44 @@ def test_positives_and_copies_are_masked_in_the_batch(corpus):
             assert built.mask_BD[row, column].item() == (not same)
     by_page = {example.page_id: row for row, example in enumerate(batch.examples)}
     assert not built.mask_BD[by_page["p000"], by_page["p001"]]  # one image, two ids
+
+
+def test_every_positive_of_an_equal_question_is_masked_in_the_batch(corpus):
+    """A question's second page, or that of the same question elsewhere, as its negative."""
+    view, store = corpus.catalog.train()
+    queries = [
+        replace(query, text="same") if n in (4, 5) else query
+        for n, query in enumerate(view.queries)
+    ]
+    judgements = {**view.judgements, "q002": {"p002": 1, "p003": 1}}
+    training_set = TrainingSet(make_view("train", view.page_ids, queries, judgements), store, {})
+    batch = next(training_set.batches(61, 1, 0, seed="0"))
+    mask_BD = build_batch(training_set, batch, Place()).mask_BD
+    rows = {(example.query_id, example.page_id): row for row, example in enumerate(batch.examples)}
+    two, three = rows["q002", "p002"], rows["q002", "p003"]
+    four, five = rows["q004", "p004"], rows["q005", "p005"]
+    assert not mask_BD[two, three]
+    assert not mask_BD[three, two]
+    assert not mask_BD[four, five]
+    assert not mask_BD[five, four]
+    assert mask_BD[two, four]
+    assert mask_BD[rows["q003", "p003"], two]
+
+
+@pytest.mark.gpu
+def test_a_step_on_a_gpu_is_close_to_one_on_the_cpu(corpus):
+    """A tensor that stays on another device, or a mask that is lost on the way."""
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    training = TrainingConfig(global_batch=16)
+    losses = []
+    for place in (Place(), Place(device="cuda")):
+        training_set = _training_set(corpus.catalog)
+        batch = build_batch(training_set, next(training_set.batches(16, 1, 2, seed="0")), place)
+        heads = init_heads(HeadsConfig(dim=16), WIDTH, seed=1).to(place.device)
+        strategy = make_strategy(heads, training, place)
+        losses.append(train_step(heads, strategy, batch, 1e-3, training, place).loss.item())
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
 
 
 def test_a_loss_that_is_not_finite_leaves_the_heads_alone(corpus):

@@ -27,7 +27,8 @@ class Report:
     Attributes:
         pages: written.
         documents: files with at least one page written.
-        refused: what was left out, with the reason.
+        refused: pages and files that were left out, with the reasons.
+        refused_queries: rows of the queries file that were left out.
         duplicates: groups of page ids that show the same image to the byte; all are written.
         queries: written; those with equal texts count once.
         judgements: written.
@@ -37,6 +38,7 @@ class Report:
     pages: int
     documents: int
     refused: Sequence[Refusal]
+    refused_queries: Sequence[Refusal]
     duplicates: Sequence[Sequence[str]]
     queries: int
     judgements: int
@@ -45,20 +47,19 @@ class Report:
     @property
     def bad_fraction(self) -> float:
         """Refused pages and files, of all that were looked at."""
-        num_refused = sum(not refusal.name.startswith("query ") for refusal in self.refused)
-        return num_refused / max(1, num_refused + self.pages)
+        return len(self.refused) / max(1, len(self.refused) + self.pages)
 
     def lines(self) -> list[str]:
         """The summary for a person; the first refusals, the rest is in `dataset.json`."""
+        refused = [*self.refused, *self.refused_queries]
         lines = [
             f"{self.pages:,} pages of {self.documents:,} files   {self.queries:,} queries   "
             f"{self.judgements:,} judgements",
-            f"{len(self.refused):,} refused   {len(self.duplicates):,} groups of equal pages",
+            f"{len(refused):,} refused   {len(self.duplicates):,} groups of equal pages",
         ]
-        lines += [f"  {refusal.line()}" for refusal in self.refused[:_SHOWN_REFUSALS]]
-        if len(self.refused) > _SHOWN_REFUSALS:
-            more = len(self.refused) - _SHOWN_REFUSALS
-            lines.append(f"  and {more:,} more, listed in dataset.json")
+        lines += [f"  {refusal.line()}" for refusal in refused[:_SHOWN_REFUSALS]]
+        if len(refused) > _SHOWN_REFUSALS:
+            lines.append(f"  and {len(refused) - _SHOWN_REFUSALS:,} more, listed in dataset.json")
         return lines
 
     def document(self) -> dict[str, Any]:

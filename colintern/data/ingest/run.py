@@ -96,15 +96,15 @@ def _from_files(sources: Sequence[str], out: str, settings: IngestSettings) -> R
         entries, without = read_part(part.path)
         pages += entries
         refused += without
-    queries, judgements = [], []
+    queries, judgements, refused_queries = [], [], []
     if settings.queries:
-        queries, judgements, unusable = read_questions(settings.queries, pages)
-        refused += unusable
+        queries, judgements, refused_queries = read_questions(settings.queries, pages)
     write_questions(out, queries, judgements)
     return Report(
         pages=len(pages),
         documents=len({page.doc_id for page in pages}),
         refused=sorted(refused, key=lambda refusal: (refusal.name, refusal.page or 0)),
+        refused_queries=refused_queries,
         duplicates=_duplicates(pages),
         queries=len(queries),
         judgements=len(judgements),
@@ -115,12 +115,13 @@ def _from_files(sources: Sequence[str], out: str, settings: IngestSettings) -> R
 def _from_dataset(source: str, out: str, settings: IngestSettings) -> Report:
     if settings.queries:
         raise DatasetError(f"{source}: is a dataset with queries of its own; leave out --queries")
-    layout = find_layout(source_url(DatasetConfig.model_validate(source)), None)
+    layout = find_layout(source_url(DatasetConfig(path=source, name="source")), None)
     counts = import_dataset(layout, out, None)
     return Report(
         pages=counts["pages"],
         documents=counts["pages"],
         refused=[],
+        refused_queries=[],
         duplicates=[],
         queries=counts["queries"],
         judgements=counts["judgements"],

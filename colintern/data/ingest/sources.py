@@ -49,9 +49,12 @@ def find_sources(paths: Sequence[str]) -> tuple[list[SourceFile], list[Refusal]]
         prefix = posixpath.basename(path.rstrip("/")) if len(paths) > 1 else ""
         for file, inner in _walk(path):
             kind = kind_of(file)
+            name = posixpath.join(prefix, inner)
+            if storage.is_local(file) and os.path.isdir(file):
+                refusals.append(Refusal(name, None, "a link to a folder: links are not followed"))
+                continue
             if kind is None:
                 continue
-            name = posixpath.join(prefix, inner)
             if storage.is_local(file) and _leads_out(file, path):
                 refusals.append(Refusal(name, None, "a link that leads out of the folder"))
                 continue
@@ -66,14 +69,15 @@ def find_sources(paths: Sequence[str]) -> tuple[list[SourceFile], list[Refusal]]
 
 
 def _walk(path: str) -> Iterator[tuple[str, str]]:
-    """Every file at `path`, with its name inside the folder."""
+    """Every file at `path`, and every link to a folder, with its name inside the folder."""
     if storage.is_local(path):
         root = storage.local_path(path)
         if root.is_file():
             yield str(root), root.name
         elif root.is_dir():
-            for folder, _, names in os.walk(root):
-                for name in names:
+            for folder, folders, names in os.walk(root):
+                links = [name for name in folders if (Path(folder) / name).is_symlink()]
+                for name in [*names, *links]:
                     file = Path(folder) / name
                     yield str(file), file.relative_to(root).as_posix()
         else:

@@ -37,6 +37,8 @@ def head(tmp_path):
         f"--port={free_port()}",
         "--dashboard-host=127.0.0.1",
         f"--dashboard-port={port}",
+        # The session's own cluster has the default one: without it the head refuses all jobs.
+        f"--dashboard-agent-listen-port={free_port()}",
         "--disable-usage-stats",
     ]
     with (tmp_path / "head.log").open("w") as log:

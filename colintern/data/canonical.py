@@ -55,10 +55,12 @@ class CanonicalDataset:
     def content_hash(self) -> str:
         """A hash of what the dataset holds, without reading its images.
 
-        It covers the footer of every parquet file: rows, sizes and column statistics.
+        It covers queries and judgements whole, and of the corpus the footer of every parquet file:
+        rows, sizes and column statistics.
         """
-        footers = []
-        for file in [*self.corpus_files, *self.query_files, *self.qrels_files]:
+        small = [*self.query_files, *self.qrels_files]
+        footers = [f"{f.removeprefix(self.path)} {storage.sha256_of_file(f)}" for f in small]
+        for file in self.corpus_files:
             size = storage.size_of(file)
             tail = storage.read_bytes(file, max(0, size - 8), size)
             footer_bytes = int.from_bytes(tail[:4], "little") + 8
@@ -68,8 +70,12 @@ class CanonicalDataset:
 
     def queries(self) -> list[Query]:
         """All queries that can be asked, sorted by id."""
-        found = (query for query in self._all_queries() if query_problem(query.text) is None)
-        return sorted(found, key=lambda query: query.query_id)
+        found = {
+            query.query_id: query
+            for query in self._all_queries()
+            if query_problem(query.text) is None
+        }
+        return [found[query_id] for query_id in sorted(found)]
 
     def refused_queries(self) -> dict[str, str]:
         """Query id to the reason why it cannot be asked; a query without a text is one."""

@@ -1,6 +1,7 @@
 """From the bytes of a page image to an RGB picture, or to the reason why not."""
 
 import io
+import struct
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +13,20 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 MAX_PIXELS = 100_000_000
 MIN_SIDE = 4  # pixels: nothing can be read on a page that is narrower
 
+_GREY_TOPS = (255, 4_095, 65_535)
 _ORIENTATION_TAG = 0x0112
+# What Pillow raises on damaged files, by format.
+_PILLOW_ERRORS = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    TypeError,
+    KeyError,
+    IndexError,
+    OverflowError,
+    struct.error,
+)
+_FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "PPM", "JPEG2000")  # none runs a program
 _SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 
 
@@ -60,16 +74,19 @@ def decode_frames(data: bytes) -> Iterator[Image.Image]:
         BadImageError: as `decode`; frames before the damaged one have been given by then.
     """
     image = _open(data)
-    for number in range(num_frames(image)):
+    number, last = 0, 1
+    while number < last:
         try:
+            last = num_frames(image)
             image.seek(number)
             _check_size(image)
             orientation = _orientation(image)
             image.load()
             picture = _to_rgb(image if orientation == 1 else ImageOps.exif_transpose(image))
-        except (OSError, ValueError, SyntaxError) as error:
+        except _PILLOW_ERRORS as error:
             raise BadImageError(f"damaged image ({error})") from error
         yield picture
+        number += 1
 
 
 def num_frames(image: Image.Image) -> int:
@@ -83,12 +100,12 @@ def _open(data: bytes) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # ours is the limit
-            image = Image.open(io.BytesIO(data))
+            image = Image.open(io.BytesIO(data), formats=_FORMATS)
     except UnidentifiedImageError as error:
         raise BadImageError("not an image of a known format") from error
     except Image.DecompressionBombError as error:
         raise BadImageError(f"too large (more than {MAX_PIXELS:,} pixels)") from error
-    except (OSError, ValueError, SyntaxError) as error:
+    except _PILLOW_ERRORS as error:
         raise BadImageError(f"damaged image ({error})") from error
     _check_size(image)
     return image
@@ -104,10 +121,13 @@ def _check_size(image: Image.Image) -> None:
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, from what stands before the pixels; 1 is upright."""
+    """The EXIF orientation, from what stands before the pixels; 1 is upright, or not told."""
     if image.format == "PNG" and "exif" not in image.info:
         return 1  # Pillow would decode the whole picture to look behind its pixels
-    return image.getexif().get(_ORIENTATION_TAG, 1)
+    try:
+        return image.getexif().get(_ORIENTATION_TAG, 1)
+    except _PILLOW_ERRORS:
+        return 1  # the picture may be whole where its EXIF is not
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -121,10 +141,15 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
-    values = np.asarray(image, dtype=np.float32)
-    if image.mode == "F":
-        low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    else:
-        low, high = 0.0, 65_535.0
-    scaled = (np.nan_to_num(values) - low) / max(high - low, 1e-12) * 255.0
+    values = np.asarray(image, dtype=np.float64)
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        raise ValueError("no pixel is a number")
+    low, high = float(finite.min()), float(finite.max())
+    if image.mode != "F":
+        # The scale that the numbers were meant on: 8, 12 or 16 bits; beyond, their own range.
+        low = min(0.0, low)
+        high = next((float(top) for top in _GREY_TOPS if high <= top), high)
+    values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
+    scaled = (values - low) / max(high - low, 1e-12) * 255.0
     return Image.fromarray(np.clip(scaled, 0, 255).astype(np.uint8))

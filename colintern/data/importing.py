@@ -15,6 +15,8 @@ from colintern.errors import DatasetError
 # `name_page_12.jpg`, `1810.10511_2.jpg`: the page's number at the end, its document before it.
 _NUMBERED = re.compile(r"(?P<document>.+?)[_-](?:page[_-])?(?P<number>\d{1,6})")
 
+_GENERIC = ("page", "p", "pg", "img", "image", "scan", "screenshot", "figure")
+
 
 def import_dataset(layout: Layout, folder: str, language: str | None) -> dict[str, int]:
     """Write the canonical folder; images stream through, only ids, texts and hashes are kept.
@@ -93,9 +95,11 @@ def _from_rows(layout: Layout, writer: CorpusWriter) -> _Questions:
     judged: dict[tuple[str, str], None] = {}
     found = _Questions()
     optional = ["image-filename", "source", "language", "page"]
-    for row in stream_rows(layout.parts["rows"], ["image", "query"], optional):
+    rows = stream_rows(layout.parts["rows"], ["image", "query"], optional)
+    for num_rows, row in enumerate(rows):
         image = image_bytes(row["image"])
-        digest = storage.sha256_of_bytes(image)
+        # Rows without an image are bad pages, each for itself, not one page with many questions.
+        digest = storage.sha256_of_bytes(image) if image else f"none {num_rows}"
         if digest not in pages:
             page = _page_of(row, image, len(pages))
             pages[digest] = page.page_id
@@ -121,7 +125,10 @@ def _page_of(row: dict[str, Any], image: bytes, place: int) -> Page:
     numbered = _NUMBERED.fullmatch(stem)
     if not numbered:
         return Page(page_id, image)
-    return Page(page_id, image, numbered["document"], number=int(numbered["number"]))
+    document, folder = numbered["document"], path.rpartition("/")[0]
+    if document.lower() in _GENERIC:
+        document = folder or None  # page_1.jpg: the document is the folder, if anything
+    return Page(page_id, image, document, number=int(numbered["number"]))
 
 
 def _text(value: Any) -> str | None:

@@ -26,6 +26,11 @@ def source_url(dataset: DatasetConfig) -> str:
     is_hub_id = _HUB_ID.fullmatch(path) and not storage.exists(path)
     if is_hub_id and dataset.revision:
         path = f"hf://datasets/{path}"
+    if is_hub_id and not dataset.revision:
+        raise DatasetError(
+            f"{path}: no such folder; a Hub dataset needs a pinned commit: "
+            f"{{path: {path}, revision: <commit>}}"
+        )
     if not path.startswith("hf://"):
         return storage.absolute(path)
     if dataset.revision and "@" not in path:
@@ -66,8 +71,8 @@ def canonical_folder(dataset: DatasetConfig, root: str) -> str:
 
 
 def _fingerprint(source: str, layout: Layout, dataset: DatasetConfig) -> str:
-    """Changes when files of the source do, by their sizes."""
+    """Changes when files of the source do, as far as can be told without reading them."""
     files = [file for found in layout.parts.values() for file in found]
     parts = [source, layout.kind, str(dataset.language)]
-    parts += [f"{file} {storage.size_of(file)}" for file in files]
+    parts += [f"{file} {storage.version_of(file)}" for file in files]
     return storage.sha256_of_bytes("\n".join(parts).encode())

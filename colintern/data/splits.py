@@ -58,7 +58,7 @@ def split_views(
             query: {
                 page: score
                 for page, score in found.items()
-                if (group_of.get(page) in dev_groups) == in_dev
+                if page in group_of and (group_of[page] in dev_groups) == in_dev
             }
             for query, found in judgements.items()
         }

@@ -50,7 +50,9 @@ def read_questions(
             refused.append(Refusal(f"query {row_number} of {path}", None, problem or ""))
             continue
         key = storage.sha256_of_bytes(normalised(str(text)).encode())[:16]
-        language, source = (row.get(name) or None for name in ("language", "source"))
+        language, source = (
+            str(row[name]) if row.get(name) else None for name in ("language", "source")
+        )
         queries.setdefault(key, Query(key, str(text), language, source))
         judged[key, page_id] = max(score, judged.get((key, page_id), 0))
     found = sorted(queries.values(), key=lambda query: query.query_id)
@@ -62,7 +64,10 @@ def read_questions(
 
 
 def _rows(path: str) -> Iterator[Mapping[str, Any]]:
-    text = storage.read_bytes(path).decode("utf-8-sig", "replace")
+    try:
+        text = storage.read_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path}: is not UTF-8 ({error}); save it as UTF-8") from error
     if path.lower().endswith(".csv"):
         csv.field_size_limit(10_000_000)
         reader = csv.DictReader(io.StringIO(text, newline=""))

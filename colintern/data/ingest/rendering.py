@@ -16,6 +16,7 @@ from colintern.data.entities import Page
 from colintern.data.images import MIN_SIDE, BadImageError, decode_frames
 from colintern.data.ingest.findings import Refusal
 from colintern.data.ingest.sources import SourceFile
+from colintern.errors import StorageError
 
 _POINTS_PER_INCH = 72
 _JPEG_QUALITY = 92  # thin strokes of small print stay sharp
@@ -81,12 +82,17 @@ def render(
 
 def _open_pdf(file: SourceFile) -> pdfium.PdfDocument:
     data: bytes | str = file.path
-    if not storage.is_local(file.path):
-        data = storage.read_bytes(file.path)
-    elif storage.size_of(file.path) == 0:
-        raise BadImageError("empty file")
     try:
-        return pdfium.PdfDocument(data)
+        if not storage.is_local(file.path):
+            data = storage.read_bytes(file.path)
+        elif storage.size_of(file.path) == 0:
+            raise BadImageError("empty file")
+    except StorageError as error:
+        raise BadImageError(str(error)) from error
+    try:
+        document = pdfium.PdfDocument(data)
+        document.init_forms()  # else what was typed into a form is not drawn
+        return document
     except pdfium.PdfiumError as error:
         is_locked = "password" in str(error).lower()
         reason = "encrypted: it opens with a password only" if is_locked else "damaged PDF"
@@ -114,7 +120,11 @@ def _drawn(document: pdfium.PdfDocument, index: int, settings: RenderSettings) -
 
 def _pictures(file: SourceFile, settings: RenderSettings) -> Iterator[Page | Refusal]:
     """The frames of a picture; upright 8-bit PNG and JPEG keep their bytes."""
-    data = storage.read_bytes(file.path)
+    try:
+        data = storage.read_bytes(file.path)
+    except StorageError as error:
+        yield Refusal(file.name, None, str(error))
+        return
     number = 0
     frames = decode_frames(data)
     try:

@@ -24,7 +24,7 @@ from colintern.data.ingest.parts import (
 from colintern.data.ingest.pool import CrashedError, Processes, alone
 from colintern.data.ingest.questions import read_questions
 from colintern.data.ingest.rendering import RenderSettings, count_pages
-from colintern.data.ingest.sources import SourceFile, find_sources, kind_of
+from colintern.data.ingest.sources import SourceFile, find_sources
 from colintern.data.layouts import find_layout
 from colintern.data.resolve import source_url
 from colintern.data.writing import write_questions
@@ -73,6 +73,7 @@ def ingest(sources: Sequence[str], out: str, settings: IngestSettings) -> Report
     _check_out(out, sources)
     with lease.held(out, wait=False):
         storage.write_json(storage.join(out, _BEGUN), {"sources": list(sources)})
+        storage.delete(storage.join(out, _DONE))
         if len(sources) == 1 and _is_dataset(sources[0]):
             report = _from_dataset(sources[0], out, settings)
         else:
@@ -83,6 +84,8 @@ def ingest(sources: Sequence[str], out: str, settings: IngestSettings) -> Report
 
 
 def _from_files(sources: Sequence[str], out: str, settings: IngestSettings) -> Report:
+    if settings.queries:
+        read_questions(settings.queries, [])  # a file that cannot be read is told before the work
     files, refused = find_sources(sources)
     corpus = storage.join(out, "corpus")
     with Processes(settings.num_processes) as processes:
@@ -116,6 +119,8 @@ def _from_dataset(source: str, out: str, settings: IngestSettings) -> Report:
     if settings.queries:
         raise DatasetError(f"{source}: is a dataset with queries of its own; leave out --queries")
     layout = find_layout(source_url(DatasetConfig(path=source, name="source")), None)
+    for path in storage.list_files(storage.join(out, "corpus"), ".parquet"):
+        storage.delete(path)  # of an earlier ingest into this folder
     counts = import_dataset(layout, out, None)
     return Report(
         pages=counts["pages"],
@@ -130,9 +135,8 @@ def _from_dataset(source: str, out: str, settings: IngestSettings) -> Report:
 
 
 def _is_dataset(source: str) -> bool:
-    """Whether there are parquet files and nothing to draw."""
-    files = storage.find_files(storage.absolute(source))
-    return any(file.endswith(".parquet") for file in files) and not any(map(kind_of, files))
+    """Whether there are parquet files; a picture beside them illustrates the dataset's card."""
+    return bool(storage.find_files(storage.absolute(source), ".parquet"))
 
 
 def _counted(
@@ -208,12 +212,19 @@ def _duplicates(pages: Sequence[PageEntry]) -> list[list[str]]:
 
 def _check_out(out: str, sources: Sequence[str]) -> None:
     """Make sure that `out` is new or ours, and apart from the sources."""
-    for source in (storage.absolute(source) for source in sources):
+    out = _real(out)
+    for source in map(_real, sources):
         if f"{out}/".startswith(f"{source}/") or f"{source}/".startswith(f"{out}/"):
             raise DatasetError(f"--out {out}: must stand apart from the source {source}")
     is_ours = storage.exists(storage.join(out, _BEGUN))
-    if not is_ours and (storage.list_files(out) or storage.list_folders(out)):
+    files = [file for file in storage.list_files(out) if "lease-" not in file.rsplit("/", 1)[-1]]
+    if not is_ours and (files or storage.list_folders(out)):
         raise DatasetError(f"--out {out}: is not empty and no dataset of an earlier ingest")
+
+
+def _real(path: str) -> str:
+    """A path without links and '..', or a URL as it is."""
+    return os.path.realpath(storage.absolute(path)) if storage.is_local(path) else path.rstrip("/")
 
 
 def _check_bad_fraction(report: Report, limit: float) -> None:

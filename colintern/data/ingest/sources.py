@@ -46,10 +46,15 @@ def find_sources(paths: Sequence[str]) -> tuple[list[SourceFile], list[Refusal]]
     files: list[SourceFile] = []
     refusals: list[Refusal] = []
     for path in (storage.absolute(path) for path in paths):
-        prefix = posixpath.basename(path.rstrip("/")) if len(paths) > 1 else ""
+        folder = posixpath.basename(path.rstrip("/"))
         for file, inner in _walk(path):
+            prefix = folder if len(paths) > 1 and file != path else ""
             kind = kind_of(file)
             name = posixpath.join(prefix, inner)
+            if not _is_utf8(name):
+                shown = name.encode("utf-8", "backslashreplace").decode()
+                refusals.append(Refusal(shown, None, "its name is not UTF-8: rename it"))
+                continue
             if storage.is_local(file) and os.path.isdir(file):
                 refusals.append(Refusal(name, None, "a link to a folder: links are not followed"))
                 continue
@@ -58,7 +63,7 @@ def find_sources(paths: Sequence[str]) -> tuple[list[SourceFile], list[Refusal]]
             if storage.is_local(file) and _leads_out(file, path):
                 refusals.append(Refusal(name, None, "a link that leads out of the folder"))
                 continue
-            files.append(SourceFile(file, name, kind, _version(file)))
+            files.append(SourceFile(file, name, kind, storage.version_of(file)))
     names = [file.name for file in files]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -98,16 +103,17 @@ def kind_of(file: str) -> Literal["pdf", "picture"] | None:
     return "picture" if name.endswith(PICTURE_SUFFIXES) else None
 
 
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _leads_out(file: str, root: str) -> bool:
     """Whether `file` is a link to somewhere outside of the source folder, or to nothing."""
     real = os.path.realpath(file)
     inside = os.path.realpath(root)
     is_inside = real == inside or real.startswith(inside + os.sep)
     return not is_inside or not os.path.exists(real)
-
-
-def _version(file: str) -> str:
-    if storage.is_local(file):
-        found = os.stat(file)
-        return f"{found.st_size} {found.st_mtime_ns}"
-    return str(storage.size_of(file))

@@ -78,6 +78,7 @@ def test_pdfs_and_pictures_become_pages(tmp_path):
     frames[0].save(source / "b.tiff", save_all=True, append_images=frames[1:])
     _noise(7).save(source / "c.webp", lossless=True)
     (source / "notes.txt").write_text("not a page")
+    (source / "std::map.png").write_bytes(png(8))
     report = _ingest(source, out=tmp_path / "out", render=RenderSettings(dpi=144))
     pages = _pages(tmp_path / "out")
     assert list(pages) == [
@@ -85,16 +86,18 @@ def test_pdfs_and_pictures_become_pages(tmp_path):
         "b.tiff#0001",
         "b.tiff#0002",
         "c.webp",
+        "std::map.png",
         "sub folder/größe 1.pdf#0001",
         "sub folder/größe 1.pdf#0002",
         "sub folder/größe 1.pdf#0003",
     ]
-    assert (report.pages, report.documents, report.refused) == (7, 4, [])
+    assert (report.pages, report.documents, report.refused) == (8, 5, [])
     assert pages["a.png"].image == png(4)  # untouched
     assert {page.doc_id for page in pages.values()} == {
         "a.png",
         "b.tiff",
         "c.webp",
+        "std::map.png",
         "sub folder/größe 1.pdf",
     }
     drawn = decode(pages["sub folder/größe 1.pdf#0002"].image)
@@ -181,6 +184,36 @@ def test_every_bad_file_has_a_reason_and_the_rest_goes_on(tmp_path):
         _ingest(source, out=tmp_path / "out")
 
 
+def test_a_dataset_replaces_what_an_earlier_ingest_made(tmp_path):
+    """Two corpora mixed in one folder."""
+    (tmp_path / "in").mkdir()
+    for number in range(3):
+        (tmp_path / "in" / f"{number}.png").write_bytes(png(number))
+    _ingest(tmp_path / "in", out=tmp_path / "out")
+    make_corpus(tmp_path / "set", num_pages=5, num_queries=5)
+    (tmp_path / "set" / "teaser.png").write_bytes(png(77))
+    assert _ingest(tmp_path / "set", out=tmp_path / "out").pages == 5
+    assert _pages(tmp_path / "out").keys() == _pages(tmp_path / "set").keys()
+
+
+def test_a_damaged_tiff_is_a_reason_wherever_it_is_cut(tmp_path):
+    """An exception of Pillow's that nobody thought of ends the ingest."""
+    frames = [_noise(seed) for seed in (1, 2, 3)]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "TIFF", save_all=True, append_images=frames[1:])
+    whole = buffer.getvalue()
+    source = tmp_path / "in"
+    source.mkdir()
+    for cut in range(0, len(whole), len(whole) // 150):
+        (source / f"{cut:06d}.tif").write_bytes(whole[:cut])
+    (source / "whole.tif").write_bytes(whole)
+    report = _ingest(source, out=tmp_path / "out")
+    assert {name for name in _pages(tmp_path / "out") if "whole" in name} == {
+        f"whole.tif#000{number}" for number in (1, 2, 3)
+    }
+    assert len(report.refused) >= 150
+
+
 def test_equal_pages_are_told(tmp_path):
     """The same page in two files, which nobody notices until a search shows it twice."""
     for name in ("a.png", "b.png"):
@@ -241,15 +274,17 @@ def test_questions_find_their_pages(tmp_path, kind):
         ("q.csv", "question,page\nx,1", "needs query"),
         ("q.jsonl", "{not json", "line 1: is not JSON"),
         ("q.txt", "x", "ends in .csv or .jsonl"),
+        ("q.csv", "query,file\ngr\udcf6\udcdfe,p.png", "is not UTF-8"),
     ],
 )
 def test_a_bad_queries_file_is_one_line(tmp_path, name, text, words):
     """A KeyError after an hour of rendering."""
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "p.png").write_bytes(png(3))
-    (tmp_path / name).write_text(text)
+    (tmp_path / name).write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(DatasetError, match=words):
         _ingest(tmp_path / "in", out=tmp_path / "out", queries=str(tmp_path / name))
+    assert not (tmp_path / "out" / "corpus").exists()
 
 
 def test_a_killed_ingest_goes_on_and_a_changed_source_is_read_again(tmp_path, monkeypatch):

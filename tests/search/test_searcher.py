@@ -76,3 +76,19 @@ def test_bounds_cover_the_corpus_evenly():
         assert all(end == start for (_, end), (start, _) in pairwise(bounds))
         assert all(start < end for start, end in bounds)
     assert [end - start for start, end in shard_bounds([5] * 12, 3)] == [4, 4, 4]
+
+
+@pytest.mark.gpu
+def test_a_shard_on_a_gpu_finds_the_same_pages(corpus, world):
+    """FAISS on a GPU, or scores of tensors that never left the CPU."""
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    shards, queries, page_ids = world
+    store = FeatureStore(corpus.store)
+    heads = init_heads(HeadsConfig(dim=16), WIDTH, seed=3)
+    there = LocalShards([CorpusShard(store.pages, heads, page_ids, 0, len(page_ids), "cuda")])
+    for found, wanted in zip(
+        searcher.exact(there, queries, 5), searcher.exact(shards(1), queries, 5), strict=True
+    ):
+        scores, expected = order.to_scores(found), order.to_scores(wanted)
+        torch.testing.assert_close(scores, expected, atol=1e-4, rtol=1e-4)

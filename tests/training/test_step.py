@@ -33,7 +33,7 @@ def _training_set(catalog: Catalog) -> TrainingSet:
 def _one_step(catalog: Catalog, training: TrainingConfig, place: Place):
     training_set = _training_set(catalog)
     batch = next(training_set.batches(training.global_batch, 1, 2, seed="0"))
-    heads = init_heads(HeadsConfig(dim=16), WIDTH, seed=1)
+    heads = init_heads(HeadsConfig(dim=16), WIDTH, seed=1).to(place.device)
     strategy = make_strategy(heads, training, place)
     gradients = {}
     for name, parameter in heads.named_parameters():
@@ -64,12 +64,17 @@ class _KeepGradients:
         self._strategy.step(learning_rate)
 
 
-def _worker(rank, world_size, port, catalog, training, folder):
+def _worker(rank, world_size, port, catalog, training, folder, backend="gloo"):
     torch.set_num_threads(1)
+    device = "cpu"
+    if backend == "nccl":
+        device = f"cuda:{rank}"
+        torch.cuda.set_device(rank)
     dist.init_process_group(
-        "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=world_size
+        backend, init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=world_size
     )
-    found = _one_step(catalog, training, Place(rank, world_size))
+    loss, gradients = _one_step(catalog, training, Place(rank, world_size, device))
+    found = loss, {name: gradient.cpu() for name, gradient in gradients.items()}
     torch.save(found, f"{folder}/rank-{rank}.pt")
     dist.destroy_process_group()
 
@@ -91,6 +96,21 @@ def test_workers_share_out_one_step(corpus, tmp_path, world_size, loss):
             assert gradient.abs().max() > 0
             difference = (found[name] - gradient).abs().max()
             assert difference <= 1e-5 * gradient.abs().max()
+
+
+@pytest.mark.multi_gpu
+def test_workers_on_gpus_share_out_one_step(corpus, tmp_path):
+    """What gloo does and NCCL does not."""
+    if torch.cuda.device_count() < 2:
+        pytest.skip("needs two CUDA devices")
+    training = TrainingConfig(global_batch=13, max_grad_norm=1e9)
+    expected_loss, expected = _one_step(corpus.catalog, training, Place())
+    mp.spawn(_worker, (2, free_port(), corpus.catalog, training, str(tmp_path), "nccl"), nprocs=2)
+    for rank in range(2):
+        found_loss, found = torch.load(tmp_path / f"rank-{rank}.pt")
+        assert found_loss == pytest.approx(expected_loss, rel=1e-4)
+        for name, gradient in expected.items():
+            assert (found[name] - gradient).abs().max() <= 1e-3 * gradient.abs().max()
 
 
 def test_shares_are_whole_and_fair():

@@ -166,6 +166,8 @@ class TrainingConfig(Section):
                 f"num_workers ({self.num_workers}) must not be above global_batch "
                 f"({self.global_batch}): every worker needs a pair"
             )
+        if self.strategy == "deepspeed" and self.num_workers == 0:
+            raise ValueError("strategy: deepspeed needs num_workers of 1 or more")
         return self
 
     @field_validator("epochs", mode="before")

@@ -1,6 +1,7 @@
 """The loop: encode once; train, evaluate, mine; again until dev does not gain any more."""
 
 import contextlib
+import importlib.util
 from collections.abc import Iterator
 
 from colintern import lease, log, storage
@@ -8,6 +9,7 @@ from colintern.config import Config, DatasetConfig
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.demo import DEMO_VERSION, write_demo
 from colintern.data.resolve import canonical_folder
+from colintern.errors import ConfigError
 from colintern.features.catalog import datasets
 from colintern.model.backbone import read_identity
 from colintern.run_folder import RunFolder
@@ -44,6 +46,7 @@ def open_session(config: Config) -> Iterator[Session]:
         UserError: a dataset, the backbone, a setting that would change a recorded stage, or
             another driver on the same run; before any long work starts.
     """
+    _check_extras(config)
     backbone = read_identity(config.backbone)
     config = with_datasets(config)
     for dataset in datasets(config.data):
@@ -58,6 +61,21 @@ def open_session(config: Config) -> Iterator[Session]:
         session.check_drift()
         session.write_run_json()
         yield session
+
+
+def _check_extras(config: Config) -> None:
+    """Make sure that the packages which only some settings need are installed."""
+    may_pool = config.mining.search != "exact" or config.evaluation.search != "exact"
+    needed = {
+        "faiss": ("mining.search and evaluation.search", "cpu or gpu", may_pool),
+        "deepspeed": ("training.strategy", "deepspeed", config.training.strategy == "deepspeed"),
+    }
+    for module, (key, extra, is_needed) in needed.items():
+        if is_needed and importlib.util.find_spec(module) is None:
+            raise ConfigError(
+                f"{key}: need the package {module}; install the extra {extra}: "
+                "pip install 'colintern[...]'"
+            )
 
 
 def with_datasets(config: Config) -> Config:

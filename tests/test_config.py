@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from colintern.config import Config, load_config
+from colintern.config import Config, load_config, parse_config
 from colintern.errors import ConfigError
 
 ROOT = Path(__file__).parent.parent
@@ -91,3 +91,16 @@ def test_the_reference_lists_every_key_with_its_default():
     lines = [line for line in text.splitlines() if line.startswith("  ") and line.strip()]
     undocumented = [line for line in lines if "#" not in line]
     assert undocumented == []
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"num_workers": 8, "global_batch": 4}, "must not be above global_batch"),
+        ({"num_workers": 0, "strategy": "deepspeed"}, "needs num_workers of 1 or more"),
+    ],
+)
+def test_workers_that_would_have_nothing_to_do_are_refused(keys, words):
+    """A traceback of a worker without rows, after all pages are encoded."""
+    with pytest.raises(ConfigError, match=words):
+        parse_config({"data": {"train": "demo"}, "training": keys}, "test")

@@ -13,6 +13,8 @@ from colintern.data.canonical import CanonicalDataset, iterate_pages
 from colintern.data.entities import Judgement, Page
 from colintern.data.writing import write_dataset
 from colintern.errors import (
+    CheckpointError,
+    ConfigError,
     DatasetError,
     DriftError,
     LeaseHeldError,
@@ -350,3 +352,21 @@ def test_a_bad_page_costs_only_that_page(finished, tmp_path):
     refused = pytest.raises(TooManyBadPagesError, match=r"data\.max_bad_fraction")
     with refused, pipeline.open_session(strict) as session:
         session.encode()
+
+
+def test_a_missing_extra_is_told_before_any_work(finished, monkeypatch):
+    """ModuleNotFoundError in a worker, an hour later."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    refused = pytest.raises(ConfigError, match="need the package faiss; install the extra")
+    with refused, pipeline.open_session(_config(finished)):
+        pass
+
+
+def test_init_heads_of_another_shape_are_refused_before_any_work(finished):
+    """Heads of one size written down as of another, or found out after the encoding."""
+    heads = str(finished / "runs" / "run" / "round-1" / "heads")
+    other = _config(
+        finished, run={"name": "other"}, heads={"dim": 64}, training={"init_heads": heads}
+    )
+    with pytest.raises(CheckpointError, match=r"heads\.dim=128, not 64"):
+        pipeline.run(other)

@@ -1,6 +1,5 @@
 """The first stage: one pooled vector a page in a FAISS index."""
 
-import faiss
 import numpy as np
 import torch
 from torch import Tensor
@@ -18,6 +17,8 @@ class PooledIndex:
     """
 
     def __init__(self, page_DE: Tensor) -> None:
+        import faiss  # an extra: exact search goes without
+
         self._page_DE = page_DE
         self._index = faiss.IndexFlatIP(page_DE.shape[1])
         self._limit = page_DE.shape[0]

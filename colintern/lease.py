@@ -72,6 +72,11 @@ def held(
         storage.delete(path)
 
 
+def is_lease_file(path: str) -> bool:
+    """Whether `path` is named as leases are."""
+    return path.rsplit("/", 1)[-1].startswith(_PREFIX)
+
+
 def is_held(folder: str) -> bool:
     """Whether a driver may be at work on `folder` right now."""
     return any(lease.is_live(time.time()) for lease in _read_all(folder).values())
@@ -139,7 +144,7 @@ def _renew(path: str, lease: Lease, seconds: float, stop: threading.Event) -> No
 def _read_all(folder: str) -> dict[str, Lease]:
     leases = {}
     for path in storage.list_files(folder, ".json"):
-        if path.rsplit("/", 1)[-1].startswith(_PREFIX):
+        if is_lease_file(path):
             with suppress(StorageError):  # its holder removed it since the listing
                 leases[path] = Lease(**storage.read_json(path))
     return leases

@@ -58,8 +58,8 @@ def read_size(data: bytes) -> ImageSize:
 def decode(data: bytes) -> Image.Image:
     """The picture as 8-bit RGB: EXIF rotation applied, transparency laid on white.
 
-    Pictures of 16 bits or floats are scaled to their own range; Pillow's `convert` would clip them
-    to white or black.
+    Floats are scaled to their own range, whole numbers to that of 8, 12 or 16 bits, the first that
+    they fit into; Pillow's `convert` would clip them to white or black.
 
     Raises:
         BadImageError: empty, truncated, not an image, larger than `MAX_PIXELS`, or too narrow.

@@ -217,7 +217,7 @@ def _check_out(out: str, sources: Sequence[str]) -> None:
         if f"{out}/".startswith(f"{source}/") or f"{source}/".startswith(f"{out}/"):
             raise DatasetError(f"--out {out}: must stand apart from the source {source}")
     is_ours = storage.exists(storage.join(out, _BEGUN))
-    files = [file for file in storage.list_files(out) if "lease-" not in file.rsplit("/", 1)[-1]]
+    files = [file for file in storage.list_files(out) if not lease.is_lease_file(file)]
     if not is_ours and (files or storage.list_folders(out)):
         raise DatasetError(f"--out {out}: is not empty and no dataset of an earlier ingest")
 

@@ -257,6 +257,20 @@ class Config(Section):
         return storage.absolute(root)
 
 
+def unused_settings(config: Config) -> list[str]:
+    """One sentence for every setting that was given and changes nothing beside the others."""
+    unused = []
+    if config.data.dev is not None and "dev_fraction" in config.data.model_fields_set:
+        unused.append("data.dev_fraction has no effect: data.dev is a dataset of its own")
+    if config.mining.search == "exact":
+        approximate = {"first_stage", "index", "candidates", "min_recall"}
+        unused += [
+            f"mining.{key} has no effect: mining.search is exact"
+            for key in sorted(approximate & config.mining.model_fields_set)
+        ]
+    return unused
+
+
 def load_config(path: str, overrides: Sequence[str] = ()) -> Config:
     """Read `path`, what it extends, and `a.b=c` overrides.
 

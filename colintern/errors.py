@@ -46,6 +46,10 @@ class LeaseHeldError(UserError):
     """Another driver is working on the same run."""
 
 
+class LeaseLostError(ColInternError):
+    """Another driver has taken over what this one was working on."""
+
+
 class StorageError(UserError):
     """A path or URL that cannot be read or written."""
 

@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 
-from colintern import log, storage
-from colintern.errors import LeaseHeldError, StorageError
+from colintern import storage
+from colintern.errors import LeaseHeldError, LeaseLostError, StorageError
 
 LEASE_SECONDS = 60.0
 _PREFIX = "lease-"
@@ -40,6 +40,25 @@ class Lease:
         return now < self.expiry and not (self.host == _this_host() and _is_gone(self.pid))
 
 
+class Held:
+    """A lease that this driver has, at `path`."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def check(self) -> None:
+        """Make sure that nobody has taken over; called before a result is committed.
+
+        Raises:
+            LeaseLostError: another driver found the lease expired and works here now.
+        """
+        if not storage.exists(self._path):
+            raise LeaseLostError(
+                f"{self._path}: another driver has taken over, because this one did not renew its "
+                "lease in time (was the machine asleep?); this one stops, and nothing is lost"
+            )
+
+
 @contextmanager
 def held(
     folder: str,
@@ -47,7 +66,7 @@ def held(
     wait: bool,
     seconds: float = LEASE_SECONDS,
     on_wait: Callable[[Lease], None] | None = None,
-) -> Iterator[None]:
+) -> Iterator[Held]:
     """Hold the lease of `folder` for the length of the `with` block.
 
     Args:
@@ -65,7 +84,7 @@ def held(
     renewal = threading.Thread(target=_renew, args=(path, lease, seconds, stop), daemon=True)
     renewal.start()
     try:
-        yield
+        yield Held(path)
     finally:
         stop.set()
         renewal.join()
@@ -80,6 +99,11 @@ def is_lease_file(path: str) -> bool:
 def is_held(folder: str) -> bool:
     """Whether a driver may be at work on `folder` right now."""
     return any(lease.is_live(time.time()) for lease in _read_all(folder).values())
+
+
+def is_seen(folder: str) -> bool:
+    """Whether any lease stands in `folder`, live or not."""
+    return any(is_lease_file(path) for path in storage.list_files(folder, ".json"))
 
 
 def _acquire(
@@ -136,8 +160,7 @@ def _renew(path: str, lease: Lease, seconds: float, stop: threading.Event) -> No
         # A renewal that storage refuses is tried again: three fit into the lease's time.
         with suppress(StorageError):
             if not storage.exists(path):
-                log.warn_once("lease", f"{path} was taken over by another driver; end this one")
-                return
+                return  # taken over: `Held.check` stops the work before it is committed
             storage.write_bytes(path, _encoded(lease))
 
 

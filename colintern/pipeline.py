@@ -5,7 +5,7 @@ import importlib.util
 from collections.abc import Iterator
 
 from colintern import lease, log, storage
-from colintern.config import Config, DatasetConfig
+from colintern.config import Config, DatasetConfig, unused_settings
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.demo import DEMO_VERSION, write_demo
 from colintern.data.resolve import canonical_folder
@@ -48,15 +48,17 @@ def open_session(config: Config) -> Iterator[Session]:
     """
     _check_extras(config)
     backbone = read_identity(config.backbone)
+    for setting in unused_settings(config):
+        log.warn_once("config", setting)
     config = with_datasets(config)
     for dataset in datasets(config.data):
         CanonicalDataset(dataset.path).check()
     if config.training.init_heads:
         check_init_heads(config, backbone)
     with (
-        lease.held(config.run_path, wait=False),
+        lease.held(config.run_path, wait=False) as held,
         cluster_of(config) as cluster,
-        contextlib.closing(Session(config, backbone, cluster)) as session,
+        contextlib.closing(Session(config, backbone, cluster, held)) as session,
     ):
         session.check_drift()
         session.write_run_json()

@@ -12,6 +12,7 @@ from colintern.evaluation.report import write_report
 from colintern.features.catalog import Catalog, datasets, evaluated_names
 from colintern.features.encoding import StoreTarget
 from colintern.features.store import MANIFEST, PAGES, QUERIES, RECORD
+from colintern.lease import Held
 from colintern.model.backbone import BackboneIdentity
 from colintern.model.heads import (
     INFO,
@@ -80,13 +81,17 @@ class Session:
         config: with every dataset resolved to a canonical folder.
         backbone: the identity of the frozen backbone.
         cluster: joined when the first stage needs it.
+        held: the lease of the run folder.
     """
 
-    def __init__(self, config: Config, backbone: BackboneIdentity, cluster: Cluster) -> None:
+    def __init__(
+        self, config: Config, backbone: BackboneIdentity, cluster: Cluster, held: Held
+    ) -> None:
         self.folder = RunFolder(config.run_path)
         self._config = config
         self._backbone = backbone
         self._cluster = cluster
+        self._held = held
         self._pool: SearchPool | None = None
         self._targets = {
             dataset.name: store_target(config, dataset, backbone)
@@ -224,7 +229,7 @@ class Session:
             return
         started_at = records.now()
         path = write_report(self.folder.path)
-        self.folder.write_record(REPORT_STAGE, inputs, [path], started_at)
+        self._commit(REPORT_STAGE, inputs, [path], started_at)
         log.say("report", "%s", path)
 
     def close(self) -> None:
@@ -368,12 +373,17 @@ class Session:
         self._cluster.ensure()
         started_at = records.now()
         work()
+        self._commit(stage, inputs, outputs, started_at)
+
+    def _commit(self, stage: str, inputs: Inputs, outputs: list[str], started_at: str) -> None:
+        self._held.check()
         self.folder.write_record(stage, inputs, outputs, started_at)
 
     def _record_encoding(self, target: StoreTarget, started_at: str) -> None:
         """Note which manifests this run works from; they stand in the store, not in the run."""
         names = [f"{part}/{MANIFEST}" for part in (PAGES, QUERIES)]
         path = self.folder.file("records", f"{encode_stage(target.dataset.name)}.json")
+        self._held.check()
         records.write_record(path, target.path, target.inputs, [*names, RECORD], started_at)
 
     def _say_pages_seen_in_training(self) -> None:
@@ -406,7 +416,7 @@ class Session:
 
     def _search_pool(self) -> SearchPool:
         if self._pool is None:
-            self._pool = SearchPool(self._config.cluster)
+            self._pool = SearchPool(self._config.cluster, self.folder.path)
         return self._pool
 
     def _close_pool(self) -> None:

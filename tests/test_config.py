@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from colintern.config import Config, load_config, parse_config
+from colintern.config import Config, load_config, parse_config, unused_settings
 from colintern.errors import ConfigError
 
 ROOT = Path(__file__).parent.parent
@@ -104,3 +104,13 @@ def test_workers_that_would_have_nothing_to_do_are_refused(keys, words):
     """A traceback of a worker without rows, after all pages are encoded."""
     with pytest.raises(ConfigError, match=words):
         parse_config({"data": {"train": "demo"}, "training": keys}, "test")
+
+
+def test_settings_without_effect_are_told():
+    """A knob that is turned for days and moves nothing."""
+    quiet = {"data": {"train": "demo", "dev": "demo"}, "mining": {"search": "exact"}}
+    assert unused_settings(parse_config(quiet, "test")) == []
+    data = {**quiet["data"], "dev_fraction": 0.2}
+    mining = {"search": "exact", "candidates": 5, "num_negatives": 4}
+    told = unused_settings(parse_config({"data": data, "mining": mining}, "test"))
+    assert [line.split()[0] for line in told] == ["data.dev_fraction", "mining.candidates"]

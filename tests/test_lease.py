@@ -7,7 +7,7 @@ import time
 import pytest
 
 from colintern import lease
-from colintern.errors import LeaseHeldError
+from colintern.errors import LeaseHeldError, LeaseLostError
 
 
 def _foreign(folder, heartbeat: float, expiry: float) -> None:
@@ -95,3 +95,15 @@ def test_a_held_lease_is_renewed(tmp_path):
         deadline = time.monotonic() + 5
         while json.loads(path.read_text())["heartbeat"] == first:
             assert time.monotonic() < deadline
+
+
+def test_a_driver_that_was_taken_over_commits_nothing(tmp_path):
+    """A laptop that wakes up and writes its record into a run that another driver goes on with."""
+    with lease.held(str(tmp_path), wait=False) as held:
+        held.check()
+        mine = next(tmp_path.iterdir())
+        taken = tmp_path / "lease-000002.json"
+        mine.rename(taken)  # whoever takes over creates the next one and deletes the old
+        with pytest.raises(LeaseLostError, match="taken over"):
+            held.check()
+    assert list(tmp_path.iterdir()) == [taken]

@@ -13,7 +13,7 @@ import ray
 from ray.exceptions import RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from colintern import log, storage
+from colintern import lease, log, storage
 from colintern.config import ClusterConfig, Config
 from colintern.errors import ColInternError, StorageError, UserError
 
@@ -95,6 +95,21 @@ def _original(error: BaseException) -> BaseException:
 def device_of(use_gpu: bool) -> str:
     """The torch device of a worker."""
     return "cuda" if use_gpu else "cpu"
+
+
+def check_shared(folder: str) -> None:
+    """On a worker, before it works: make sure that its node sees the lease the driver holds.
+
+    The driver asks the nodes that are there when it starts; this asks those that came later.
+
+    Raises:
+        ClusterError: it does not.
+    """
+    if not lease.is_seen(folder):
+        raise ClusterError(
+            f"{folder}: node {ray.util.get_node_ip_address()} does not read what the driver writes "
+            "there; use shared storage for run.root and features.root"
+        )
 
 
 def _join(address: str) -> None:

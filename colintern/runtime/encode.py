@@ -24,7 +24,7 @@ from colintern.features.encoding import (
 )
 from colintern.features.store import BAD_PAGES, BAD_QUERIES
 from colintern.model.backbone import BackboneIdentity, FrozenBackbone
-from colintern.runtime.cluster import device_of
+from colintern.runtime.cluster import check_shared, device_of
 
 _LOG_SECONDS = 2.0
 _SCALE_UP_SECONDS = 1_800  # a node with a GPU may take this long to come up
@@ -40,8 +40,10 @@ def encode_stores(
     are kept.
     """
     with contextlib.ExitStack() as stack:
-        for target in sorted(targets, key=lambda target: target.path):  # else two could deadlock
-            stack.enter_context(lease.held(target.path, wait=True, on_wait=_say_waiting))
+        held = {
+            path: stack.enter_context(lease.held(path, wait=True, on_wait=_say_waiting))
+            for path in sorted(target.path for target in targets)  # else two could deadlock
+        }
         started_at = records.now()
         wanted = [target for target in targets if not target.is_finished()]
         plans = [_plan(target, backbone, config) for target in wanted]
@@ -49,6 +51,7 @@ def encode_stores(
         if missing:
             _encode(missing, config)
         for plan in plans:
+            held[plan.target.path].check()
             bad = finish_store(plan, backbone, config.data.max_bad_fraction, started_at)
             _say_finished(plan, bad)
 
@@ -64,6 +67,7 @@ class _ShardEncoder:
         rows: dict[str, list[Any]] = {"folder": [], "items": [], "tokens": []}
         for text in batch["work"]:
             work = ShardWork.from_json(str(text))
+            check_shared(work.folder.rsplit("/", 1)[0])
             items, tokens = encode_shard(
                 work, self._backbone, self._features.dtype, self._features.batch_tokens
             )

@@ -16,7 +16,7 @@ from colintern.features.catalog import Catalog
 from colintern.features.store import FeatureStore
 from colintern.mining.miner import Corpus, mine
 from colintern.model.heads import heads_sha256, load_heads
-from colintern.runtime.cluster import device_of
+from colintern.runtime.cluster import check_shared, device_of
 from colintern.runtime.relay import Teller
 from colintern.search.queries import embed_queries
 from colintern.search.shard import CorpusShard, shard_bounds
@@ -53,14 +53,15 @@ class SearchPool:
 
     Args:
         cluster: how many shards, and what each asks of Ray.
+        run_path: the run folder, whose lease the caller holds.
     """
 
-    def __init__(self, cluster: ClusterConfig) -> None:
+    def __init__(self, cluster: ClusterConfig, run_path: str) -> None:
         shard = _ShardActor.options(  # pyright: ignore[reportAttributeAccessIssue]
             num_cpus=cluster.cpus_per_worker, num_gpus=1 if cluster.use_gpu else 0
         )
         self._shards: list[Any] = [
-            shard.remote(device_of(cluster.use_gpu), cluster.cpus_per_worker)
+            shard.remote(device_of(cluster.use_gpu), cluster.cpus_per_worker, run_path)
             for _ in range(cluster.mining_workers)
         ]
         self._searcher: Any = _SearchActor.remote(self._shards)
@@ -96,14 +97,16 @@ class RayShards:
 class _ShardActor:
     """One shard: its embeddings and its own FAISS index."""
 
-    def __init__(self, device: str, num_threads: int) -> None:
+    def __init__(self, device: str, num_threads: int, run_path: str) -> None:
         torch.set_num_threads(num_threads)
         self._device = device
+        self._run_path = run_path
         self._shard: CorpusShard | None = None
 
     def load(
         self, store_path: str, page_ids: Sequence[str], heads_folder: str, start: int, end: int
     ) -> None:
+        check_shared(self._run_path)
         self._shard = None  # the old one's memory first
         heads, _ = load_heads(heads_folder)
         store = FeatureStore(store_path)

@@ -18,6 +18,7 @@ from ray.train.torch import TorchTrainer
 from colintern import storage
 from colintern.config import ClusterConfig
 from colintern.errors import ColInternError
+from colintern.runtime.cluster import check_shared
 from colintern.runtime.relay import News, Teller, relayed
 from colintern.training.loop import RoundTask, train_round
 from colintern.training.place import Place
@@ -30,6 +31,7 @@ class _Job:
     """What every worker gets."""
 
     task: RoundTask
+    run_path: str
     num_threads: int
     tell: Teller
 
@@ -47,7 +49,7 @@ def train(
         task: the round.
         num_workers: processes; 0 trains in this one.
         cluster: what each worker asks of Ray.
-        run_path: the run folder, for Ray Train's own files where nodes must share them.
+        run_path: the run folder, whose lease the caller holds; Ray Train's own files go there.
         show: told about the progress.
 
     Raises:
@@ -56,7 +58,7 @@ def train(
     with relayed(show) as tell, _scratch(run_path) as scratch:
         trainer = TorchTrainer(
             _worker,
-            train_loop_config={"job": _Job(task, cluster.cpus_per_worker, tell)},
+            train_loop_config={"job": _Job(task, run_path, cluster.cpus_per_worker, tell)},
             scaling_config=ScalingConfig(
                 num_workers=num_workers,
                 use_gpu=cluster.use_gpu,
@@ -118,6 +120,7 @@ def _worker(config: dict[str, Any]) -> ColInternError | None:
         device=str(ray.train.torch.get_device()),
     )
     try:
+        check_shared(job.run_path)
         train_round(job.task, place, job.tell)
     except ColInternError as error:
         return error

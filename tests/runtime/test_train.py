@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from colintern import lease
 from colintern.config import ClusterConfig
-from colintern.errors import ColInternError
+from colintern.errors import ColInternError, UserError
 from colintern.model.heads import load_heads
 from colintern.runtime.train import train
 from colintern.training.loop import train_round
@@ -17,12 +18,17 @@ from tests.training.test_loop import _task
 pytestmark = pytest.mark.ray
 
 
+def _train(task, num_workers, folder, show=lambda _: None):
+    with lease.held(str(folder), wait=False):
+        train(task, num_workers, ClusterConfig(), str(folder), show)
+
+
 def test_two_ray_workers_train_as_one_process(corpus, tmp_path, ray_cluster):
     """Workers that each train their own heads; progress that never reaches the driver."""
     alone = _task(corpus, tmp_path / "alone")
     train_round(alone, Place(), lambda _: None)
     shared, news = _task(corpus, tmp_path / "shared"), []
-    train(shared, 2, ClusterConfig(), str(tmp_path / "ray"), news.append)
+    _train(shared, 2, tmp_path, news.append)
     expected, found = (load_heads(task.heads_folder)[0] for task in (alone, shared))
     for name, weight in expected.state_dict().items():
         torch.testing.assert_close(found.state_dict()[name], weight, atol=1e-3, rtol=1e-3)
@@ -34,7 +40,14 @@ def test_a_round_that_fails_says_why(corpus, tmp_path, ray_cluster, num_workers)
     """An error on purpose taken for a lost machine and tried again, or lost."""
     task = replace(_task(corpus, tmp_path), first_heads=str(tmp_path / "gone"))
     with pytest.raises(ColInternError, match="gone"):
-        train(task, num_workers, ClusterConfig(), str(tmp_path / "ray"), lambda _: None)
+        _train(task, num_workers, tmp_path)
+
+
+def test_a_worker_without_shared_storage_says_so(corpus, tmp_path, ray_cluster):
+    """A node that comes up later and reads and writes a disk of its own."""
+    task = _task(corpus, tmp_path)
+    with pytest.raises(UserError, match="use shared storage"):
+        train(task, 1, ClusterConfig(), str(tmp_path / "seen by the driver"), lambda _: None)
 
 
 @pytest.mark.slow
@@ -45,7 +58,7 @@ def test_deepspeed_trains_the_same_heads(corpus, tmp_path, ray_cluster, monkeypa
     plain = _task(corpus, tmp_path / "ddp", learning_rate=5e-4)
     train_round(plain, Place(), lambda _: None)
     zero = _task(corpus, tmp_path / "deepspeed", strategy="deepspeed", learning_rate=5e-4)
-    train(zero, 2, ClusterConfig(), str(tmp_path / "ray"), lambda _: None)
+    _train(zero, 2, tmp_path)
     logs = [
         [json.loads(line)["loss"] for line in (tmp_path / name / "train_log.jsonl").open()]
         for name in ("ddp", "deepspeed")

@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModel, InternVLConfig
 
 from colintern.config import BackboneConfig
 from colintern.errors import BackboneError
-from colintern.model.checkpoint import checkpoint_hash, find_checkpoint
+from colintern.model.checkpoint import check_weight_files, checkpoint_hash, find_checkpoint
 from colintern.model.processor import Processor, TilePlanner
 from colintern.model.quiet import quiet_transformers
 
@@ -41,11 +41,12 @@ def read_identity(config: BackboneConfig) -> BackboneIdentity:
     """Hash a checkpoint's files and read its sizes.
 
     Raises:
-        BackboneError: it cannot be found or is not an InternVL checkpoint.
+        BackboneError: it cannot be found, is not an InternVL checkpoint, or is not whole.
     """
     folder = find_checkpoint(config)
     model_config = _read_config(folder, config)
-    processor = Processor(folder, config, _tokens_per_tile(model_config))
+    processor = _fitting_processor(folder, config, model_config)
+    check_weight_files(folder, config.path)
     return BackboneIdentity(
         checkpoint_hash(folder), model_config.text_config.hidden_size, processor.tiles
     )
@@ -65,13 +66,7 @@ class FrozenBackbone:
     def __init__(self, config: BackboneConfig, device: str = "cpu") -> None:
         folder = find_checkpoint(config)
         model_config = _read_config(folder, config)
-        self._processor = Processor(folder, config, _tokens_per_tile(model_config))
-        if model_config.image_token_id != self._processor.context_id:
-            raise BackboneError(
-                f"backbone.path={config.path}: config.image_token_id is "
-                f"{model_config.image_token_id}, the tokenizer's is {self._processor.context_id}; "
-                "the files do not belong together"
-            )
+        self._processor = _fitting_processor(folder, config, model_config)
         self._layer = config.layer
         self._device = torch.device(device)
         self._model: Any = _load_model(folder, config, device).to(self._device)
@@ -184,6 +179,17 @@ def _read_config(folder: Path, config: BackboneConfig) -> Any:
             f"(or -1 to {-layers - 1})"
         )
     return found
+
+
+def _fitting_processor(folder: Path, config: BackboneConfig, model_config: Any) -> Processor:
+    processor = Processor(folder, config, _tokens_per_tile(model_config))
+    if model_config.image_token_id != processor.context_id:
+        raise BackboneError(
+            f"backbone.path={config.path}: config.image_token_id is "
+            f"{model_config.image_token_id}, the tokenizer's is {processor.context_id}; "
+            "the files do not belong together"
+        )
+    return processor
 
 
 def _tokens_per_tile(config: Any) -> int:

@@ -1,9 +1,12 @@
 """Where a backbone's files are: a folder, a built-in name, or a pinned revision on the Hub."""
 
+import json
+import re
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from safetensors import SafetensorError, safe_open
 
 from colintern import log, storage
 from colintern.config import BackboneConfig
@@ -13,6 +16,7 @@ from colintern.model.random_checkpoint import random_checkpoint
 READER = "reader"
 RANDOM = "random"
 _READER_FOLDER = Path(__file__).parent / "reader"
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
 
 
@@ -45,6 +49,26 @@ def find_checkpoint(config: BackboneConfig) -> Path:
     return folder
 
 
+def check_weight_files(folder: Path, name: str) -> None:
+    """Make sure that every weight file is whole, from its header: no weights are loaded.
+
+    Raises:
+        BackboneError: a file is missing or cut short.
+    """
+    files = {path.name for path in folder.glob("*.safetensors")}
+    for index in folder.glob("*.safetensors.index.json"):
+        files.update(json.loads(index.read_text())["weight_map"].values())
+    for file in sorted(files):
+        try:
+            with safe_open(folder / file, "pt"):
+                pass
+        except (OSError, SafetensorError) as error:
+            raise BackboneError(
+                f"backbone.path={name}: {file} is missing or not whole ({error}); "
+                "copy or download it again"
+            ) from error
+
+
 def checkpoint_hash(folder: Path) -> str:
     """A hash over weights, configuration, tokenizer and image processor files."""
     files = sorted(
@@ -60,10 +84,11 @@ def _from_hub(config: BackboneConfig) -> Path:
             f"backbone.path={config.path}: no such folder; name a folder, 'reader', "
             "or a Hub id such as OpenGVLab/InternVL3-1B-hf"
         )
-    if config.revision is None:
+    if config.revision is None or not _COMMIT.fullmatch(config.revision):
         raise BackboneError(
-            f"backbone.path={config.path}: a Hub id needs backbone.revision (a commit), so that "
-            "features stay the same"
+            f"backbone.revision={config.revision}: a Hub id ({config.path}) needs a commit, 40 "
+            "hexadecimal digits from the model's page: a branch moves, and nodes that fetch it at "
+            "different times would mix features"
         )
     try:
         return Path(

@@ -1,6 +1,7 @@
 """Features equal transformers' own model run, whatever batch they were computed in."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -160,8 +161,32 @@ def test_mistakes_are_named(checkpoint, tmp_path):
         read_identity(_config(checkpoint, layer=7))
     with pytest.raises(BackboneError, match="safetensors"):
         read_identity(_config(tmp_path))
+    cut = tmp_path / "cut"
+    shutil.copytree(checkpoint, cut)
+    os.truncate(cut / "model.safetensors", 10_000)
+    with pytest.raises(BackboneError, match="is missing or not whole"):
+        read_identity(_config(cut))
+    shutil.copy(checkpoint / "model.safetensors", cut)
+    (cut / "model.safetensors.index.json").write_text('{"weight_map": {"a": "second.safetensors"}}')
+    with pytest.raises(BackboneError, match=r"second\.safetensors is missing"):
+        read_identity(_config(cut))
     with pytest.raises(BackboneError, match="no such folder"):
         read_identity(_config("/no/such/folder"))
+
+
+def test_no_code_of_a_checkpoint_is_run(checkpoint, tmp_path):
+    """A checkpoint from the Hub that brings a program along (property 9)."""
+    folder = tmp_path / "with code"
+    shutil.copytree(checkpoint, folder)
+    ran = tmp_path / "ran"
+    (folder / "evil.py").write_text(f"open({str(ran)!r}, 'w')\nclass Evil: pass\n")
+    for name in ("config.json", "tokenizer_config.json", "preprocessor_config.json"):
+        document = json.loads((folder / name).read_text())
+        kinds = ("AutoConfig", "AutoModel", "AutoTokenizer", "AutoImageProcessor")
+        document["auto_map"] = dict.fromkeys(kinds, "evil.Evil")
+        (folder / name).write_text(json.dumps(document))
+    FrozenBackbone(_config(folder)).encode_queries(["a query"])
+    assert not ran.exists()
 
 
 @pytest.mark.gpu

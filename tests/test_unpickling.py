@@ -1,0 +1,63 @@
+"""No file is unpickled (property 9): what comes from others is data, never a program."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from colintern.config import BackboneConfig, EvaluationConfig
+from colintern.data.canonical import CanonicalDataset
+from colintern.errors import BackboneError
+from colintern.evaluation.evaluate import evaluate
+from colintern.model.backbone import FrozenBackbone, read_identity
+from colintern.model.heads import load_heads
+from colintern.search.queries import embed_queries
+from colintern.search.shard import CorpusShard
+from colintern.search.shards import LocalShards
+from colintern.training.loop import train_round
+from colintern.training.place import Place
+from tests.training.test_loop import _task
+
+
+@pytest.fixture
+def no_unpickling(monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("a file was unpickled")
+
+    for module, names in ((pickle, ("load", "loads", "Unpickler")), (torch, ("load",))):
+        for name in names:
+            monkeypatch.setattr(module, name, refuse)
+
+
+def test_a_round_and_its_evaluation_unpickle_nothing(corpus, tmp_path, no_unpickling):
+    """Heads, features, datasets or the backbone kept in a format that can run code."""
+    with pytest.raises(AssertionError):
+        pickle.loads(b"")
+    train_round(_task(corpus, tmp_path), Place(), lambda _: None)
+    heads, _ = load_heads(str(tmp_path / "heads"))
+    view, store = corpus.catalog.evaluated("test")
+    shard = CorpusShard(store.pages, heads, view.page_ids, 0, len(view.page_ids))
+    queries = embed_queries(heads, store.queries, [query.query_id for query in view.queries])
+    found = evaluate(
+        view,
+        LocalShards([shard]),
+        queries,
+        EvaluationConfig(),
+        round_number=1,
+        seed=0,
+        on_progress=lambda _: None,
+    )
+    assert found.document["num_queries"] > 0
+    assert CanonicalDataset(corpus.path).judgements()
+    assert FrozenBackbone(BackboneConfig(path="reader")).encode_queries(["a query"])
+
+
+def test_a_pickled_checkpoint_is_refused(tmp_path, no_unpickling):
+    """Weights that exist only as pytorch_model.bin."""
+    shipped = Path(load_heads.__code__.co_filename).parent / "reader"
+    for file in shipped.glob("*.json"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "pytorch_model.bin").write_bytes(b"anything")
+    with pytest.raises(BackboneError, match="safetensors"):
+        read_identity(BackboneConfig(path=str(tmp_path)))

@@ -66,25 +66,27 @@ def train_round(task: RoundTask, place: Place, observe: Observer) -> None:
     num_steps = training_set.num_steps(task.training.global_batch, epochs)
     heads = load_heads(task.first_heads)[0].to(place.device)
     strategy = make_strategy(heads, task.training, place)
-    log = JsonLines(task.log_path)
+    log = _StepLog(task.log_path)
     clock = _Clock()
 
-    for batch in _prefetched(_batches(training_set, task, epochs, place)):
-        # The step
-        rate = learning_rate(batch.step, num_steps, task.training)
-        result = train_step(heads, strategy, batch, rate, task.training, place)
+    try:
+        for batch in _prefetched(_batches(training_set, task, epochs, place)):
+            # The step
+            rate = learning_rate(batch.step, num_steps, task.training)
+            result = train_step(heads, strategy, batch, rate, task.training, place)
 
-        # The log, on the first worker
+            # The log, on the first worker
+            if place.is_first:
+                log.add(_log_line(batch, rate, clock), result)
+                if clock.is_due() or batch.step == num_steps:
+                    observe({**log.fetch_last(), "steps": num_steps})
+    finally:
         if place.is_first:
-            line = _log_line(batch, result, rate, clock)
-            log.add(line)
-            if clock.is_due() or batch.step == num_steps:
-                observe({**line, "steps": num_steps})
+            log.save()  # also of a round that fails: it shows how the loss went there
 
-    # The results
+    # The result
     if place.is_first:
         save_heads(heads.cpu(), task.heads_folder, task.info)
-        log.save()
 
 
 def open_training_set(task: RoundTask) -> TrainingSet:
@@ -126,14 +128,38 @@ class _Clock:
         return True
 
 
-def _log_line(batch: Batch, result: StepResult, rate: float, clock: _Clock) -> dict[str, Any]:
-    loss, grad_norm = result.loss.item(), result.grad_norm.item()
+class _StepLog:
+    """The JSON-lines log; a step's results stay on the device until somebody looks at them."""
+
+    def __init__(self, path: str) -> None:
+        self._lines = JsonLines(path)
+        self._waiting: list[tuple[dict[str, Any], StepResult]] = []
+
+    def add(self, line: dict[str, Any], result: StepResult) -> None:
+        """Note a step."""
+        self._waiting.append((line, result))
+
+    def fetch_last(self) -> dict[str, Any]:
+        """Fetch what waits on the device; returns the last step's line."""
+        line: dict[str, Any] = {}
+        for numbers, result in self._waiting:
+            found = {"loss": result.loss.item(), "grad_norm": result.grad_norm.item()}
+            line = {**numbers, **found}
+            self._lines.add(line)
+        self._waiting.clear()
+        return line
+
+    def save(self) -> None:
+        """Write all lines so far to storage."""
+        self.fetch_last()
+        self._lines.save()
+
+
+def _log_line(batch: Batch, rate: float, clock: _Clock) -> dict[str, Any]:
     seconds = clock.lap()
     return {
         "step": batch.step,
         "epoch": batch.epoch,
-        "loss": loss,
-        "grad_norm": grad_norm,
         "lr": rate,
         "pairs_per_second": round(len(batch.global_page_lengths) / max(seconds, 1e-9), 1),
         "seconds": round(seconds, 4),

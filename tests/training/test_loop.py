@@ -11,6 +11,7 @@ import torch.multiprocessing as mp
 
 from colintern.config import EvaluationConfig, HeadsConfig, TrainingConfig
 from colintern.data.triples import Triple, write_triples
+from colintern.errors import NonFiniteError
 from colintern.evaluation.evaluate import evaluate
 from colintern.model.heads import BackboneInfo, HeadsInfo, init_heads, load_heads, save_heads
 from colintern.search.queries import embed_queries
@@ -20,6 +21,7 @@ from colintern.training.examples import TrainingSet
 from colintern.training.loop import RoundTask, train_round
 from colintern.training.place import Place
 from colintern.training.schedule import learning_rate
+from colintern.training.step import train_step
 from tests.helpers import WIDTH, free_port
 
 GOLDEN = Path(__file__).parent / "golden_losses.txt"
@@ -79,6 +81,22 @@ def test_a_round_repeats_itself_byte_for_byte(corpus, tmp_path):
     first, second = (tmp_path / name / "heads" / "heads.safetensors" for name in ("one", "two"))
     assert first.read_bytes() == second.read_bytes()
     assert first.read_bytes() != (tmp_path / "one/first/heads.safetensors").read_bytes()
+
+
+def test_a_round_that_fails_leaves_its_log(corpus, tmp_path, monkeypatch):
+    """A loss that goes wrong for an hour, and nothing to see of it afterwards."""
+
+    def fail_in_step_4(heads, strategy, batch, *others):
+        if batch.step == 4:
+            batch.page_TH[0] = float("nan")
+        return train_step(heads, strategy, batch, *others)
+
+    monkeypatch.setattr("colintern.training.loop.train_step", fail_in_step_4)
+    with pytest.raises(NonFiniteError, match="step 4"):
+        train_round(_task(corpus, tmp_path), Place(), lambda _: None)
+    lines = (tmp_path / "train_log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2, 3]
+    assert not (tmp_path / "heads").exists()
 
 
 def _ranked(rank: int, task: RoundTask, port: int) -> None:

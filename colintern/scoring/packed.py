@@ -24,15 +24,23 @@ _SEGMENT = 32  # tokens; image tokens come in multiples of 64 or 256, which wast
 _PAGE_BLOCK = {"cpu": 1_024, "cuda": 65_536}
 _QUERY_BLOCK = {"cpu": 128, "cuda": 1_024}
 _WAVE_TOKENS = 1_024  # query tokens that pass over the pages together
-_CHUNK_SEGMENTS = 8_192  # pages whose maxima are kept at one time: 32 MiB of them in a wave
+_CHUNK_SEGMENTS = 8_192  # whose maxima are kept at one time: 32 MiB of them in a wave
 
 
 @dataclass(frozen=True)
 class _Chunk:
-    """Some pages, all with equally many segments, one behind the other."""
+    """Some pages whose segments stand one behind the other, those with the fewest first.
+
+    Attributes:
+        first_segment: where they begin.
+        num_segments: of all of them.
+        groups: how many segments a page has, and how many such pages follow each other.
+        places: where the caller had each page.
+    """
 
     first_segment: int
-    segments_per_page: int
+    num_segments: int
+    groups: tuple[tuple[int, int], ...]
     places: Tensor
 
 
@@ -89,12 +97,22 @@ class PackedPages:
 
     @cached_property
     def chunks(self) -> list[_Chunk]:
-        """The pages by their number of segments, at most `_CHUNK_SEGMENTS` segments a chunk."""
+        """All pages, about `_CHUNK_SEGMENTS` segments a chunk, one page at least."""
+        in_order = self.first_segment.argsort()
+        first_D = self.first_segment[in_order]
+        chunk_D = first_D // _CHUNK_SEGMENTS
+        _, sizes = chunk_D.unique_consecutive(return_counts=True)
         chunks = []
-        for count in self.num_segments.unique().tolist():
-            places = (self.num_segments == count).nonzero()[:, 0]
-            for part in places.split(max(1, _CHUNK_SEGMENTS // count)):
-                chunks.append(_Chunk(int(self.first_segment[part[0]]), count, part))
+        for places in in_order.split(sizes.tolist()):
+            counts, pages = self.num_segments[places].unique_consecutive(return_counts=True)
+            chunks.append(
+                _Chunk(
+                    int(self.first_segment[places[0]]),
+                    int(self.num_segments[places].sum()),
+                    tuple(zip(counts.tolist(), pages.tolist(), strict=True)),
+                    places,
+                )
+            )
         return chunks
 
 
@@ -133,8 +151,8 @@ def score_pages(queries: PackedQueries, pages: PackedPages) -> Tensor:
     for rows, wave in queries.waves(_WAVE_TOKENS):
         blocks = _query_blocks(wave.token_TE)
         for chunk in pages.chunks:
-            best_DT = _best_tokens(blocks, pages.token_SLE, chunk)[:, : len(wave.token_TE)]
-            score_BD[rows, chunk.places.to(device)] = _mean_over_tokens(best_DT, wave.lengths)
+            best_TD = _best_tokens(blocks, pages.token_SLE, chunk)
+            score_BD[rows, chunk.places.to(device)] = _mean_over_tokens(best_TD, wave.lengths)
     return score_BD
 
 
@@ -180,11 +198,10 @@ def _query_blocks(token_TE: Tensor) -> list[Tensor]:
 
 
 def _best_tokens(blocks: list[Tensor], token_SLE: Tensor, chunk: _Chunk) -> Tensor:
-    """The best similarity of every query token in every page of a chunk: best_DT."""
+    """The best similarity of every query token in every page of a chunk: best_TD."""
     device = token_SLE.device.type
     per_block, query_block = _PAGE_BLOCK[device] // _SEGMENT, _QUERY_BLOCK[device]
-    num_segments = len(chunk.places) * chunk.segments_per_page
-    padded = -(-num_segments // per_block) * per_block
+    padded = -(-chunk.num_segments // per_block) * per_block
     best_XSK = token_SLE.new_empty(len(blocks), padded, query_block)
     product = token_SLE.new_empty(_PAGE_BLOCK[device], query_block)
     segments_of_product = product.view(per_block, _SEGMENT, query_block)
@@ -195,17 +212,25 @@ def _best_tokens(blocks: list[Tensor], token_SLE: Tensor, chunk: _Chunk) -> Tens
             torch.mm(page_block, block, out=product)
             best = best_XSK[number, first : first + per_block]
             torch.amax(segments_of_product, dim=1, out=best)
-    of_pages = best_XSK[:, :num_segments].unflatten(1, (-1, chunk.segments_per_page)).amax(dim=2)
-    return of_pages.transpose(0, 1).flatten(1)
+    best_XDK = torch.cat(list(_best_of_pages(best_XSK, chunk.groups)), dim=1)
+    return best_XDK.transpose(1, 2).flatten(0, 1)
 
 
-def _mean_over_tokens(best_DT: Tensor, lengths: Sequence[int]) -> Tensor:
+def _best_of_pages(best_XSK: Tensor, groups: Sequence[tuple[int, int]]) -> Iterator[Tensor]:
+    """The maximum over each page's segments, [X, pages, K] for every group."""
+    first = 0
+    for count, num_pages in groups:
+        own = best_XSK[:, first : first + count * num_pages]
+        yield own.unflatten(1, (num_pages, count)).amax(dim=2)
+        first += count * num_pages
+
+
+def _mean_over_tokens(best_TD: Tensor, lengths: Sequence[int]) -> Tensor:
     """score_BD: the mean over each query's tokens, added up in float64 token by token."""
-    device = best_DT.device
-    best_TD = best_DT.T.contiguous()
+    device = best_TD.device
     length_B = torch.tensor(lengths)
     start_B = length_B.cumsum(0) - length_B
-    total_BD = torch.zeros(len(lengths), len(best_DT), dtype=torch.float64, device=device)
+    total_BD = torch.zeros(len(lengths), best_TD.shape[1], dtype=torch.float64, device=device)
     for place in range(max(lengths)):
         active = (length_B > place).nonzero()[:, 0]
         tokens = (start_B[active] + place).to(device)

@@ -1,6 +1,5 @@
 """One run against another on the same queries: is the difference real?"""
 
-from colintern import storage
 from colintern.config import Config, parse_config
 from colintern.data.canonical import CanonicalDataset
 from colintern.errors import MissingStageError, UserError
@@ -8,8 +7,8 @@ from colintern.evaluation.decision import METRIC
 from colintern.evaluation.evaluate import judged_again, read_results
 from colintern.evaluation.significance import paired_interval
 from colintern.features.catalog import datasets, evaluated_names
-from colintern.run_folder import RunFolder, evaluate_stage
-from colintern.status import read_run
+from colintern.run_folder import RunFolder
+from colintern.status import HEADER, evaluated_rounds, metric_lines, read_run
 
 
 class NotComparableError(UserError):
@@ -17,11 +16,12 @@ class NotComparableError(UserError):
 
 
 def compare_lines(run_path: str, other_path: str) -> list[str]:
-    """The last round of `run_path` minus that of `other_path`, on every dataset both evaluated.
+    """The rounds of `run_path` beside the last round of `other_path`, on what both evaluated.
 
     Returns:
-        A line for each dataset: nDCG@5 of both, the mean difference over the queries, and its
-        paired 95 % bootstrap interval.
+        A table with the metrics of every round of the first run and of the last round of the
+        other; then for each dataset the mean difference of the last rounds in nDCG@5 over the
+        queries, and its paired 95 % bootstrap interval.
 
     Raises:
         NotComparableError: they share no dataset, or its queries differ.
@@ -33,11 +33,27 @@ def compare_lines(run_path: str, other_path: str) -> list[str]:
     ]
     if not shared:
         raise NotComparableError(f"{run_path} and {other_path}: evaluated on no common dataset")
-    lines = [f"{'dataset':<16}{'nDCG@5':>8}{'other':>8}{'minus':>9}   95 % interval"]
-    return lines + [_line(config, name, run_path, other_path) for name in shared]
+    gains = [_gain_line(config, name, run_path, other_path) for name in shared]
+    table = [
+        line
+        for name in shared
+        for line in (
+            *_rows(run_path, name, config.run.name, evaluated_rounds(run_path, name)),
+            *_rows(other_path, name, others.run.name, evaluated_rounds(other_path, name)[-1:]),
+        )
+    ]
+    return [HEADER, *table, "", *gains]
 
 
-def _line(config: Config, name: str, run_path: str, other_path: str) -> str:
+def _rows(run_path: str, dataset: str, name: str, rounds: range) -> list[str]:
+    return [
+        line
+        for number in rounds
+        for line in metric_lines(run_path, dataset, number, f"{number} {name}"[:13])
+    ]
+
+
+def _gain_line(config: Config, name: str, run_path: str, other_path: str) -> str:
     results, other_results = _last_results(run_path, name), _last_results(other_path, name)
     judgements = CanonicalDataset(_path(config, name)).judgements()
     asked = set(read_results(results)["query_id"].to_pylist())
@@ -48,8 +64,8 @@ def _line(config: Config, name: str, run_path: str, other_path: str) -> str:
     before = judged_again(other_results, judged).values[METRIC]
     gain = paired_interval(after, before, seed=config.run.seed)
     return (
-        f"{name:<16}{after.mean():>8.3f}{before.mean():>8.3f}{gain.mean:>+9.4f}"
-        f"   {gain.low:+.4f} to {gain.high:+.4f}"
+        f"{name}: nDCG@5 {after.mean():.3f}, other {before.mean():.3f}; "
+        f"difference {gain.mean:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]"
     )
 
 
@@ -61,10 +77,7 @@ def _path(config: Config, name: str) -> str:
 
 
 def _last_results(run_path: str, name: str) -> str:
-    folder = RunFolder(run_path)
-    number = 0
-    while folder.record(evaluate_stage(number, name)):
-        number += 1
-    if number == 0 or not storage.exists(path := folder.results(number - 1, name)):
+    rounds = evaluated_rounds(run_path, name)
+    if not rounds:
         raise MissingStageError(f"{run_path}: {name} is not evaluated; run: colintern evaluate")
-    return path
+    return RunFolder(run_path).results(rounds[-1], name)

@@ -16,6 +16,7 @@ from colintern.run_folder import (
 
 _COLUMNS = ("ndcg_at_5", "mrr_at_10", "recall_at_1", "recall_at_5", "recall_at_10")
 _TITLES = ("nDCG@5", "MRR@10", "Recall@1", "Recall@5", "Recall@10")
+HEADER = f"{'dataset':<16}{'round':<14}" + "".join(f"{title:>14}" for title in _TITLES)
 
 
 def read_run(run_path: str) -> dict[str, Any]:
@@ -50,20 +51,29 @@ def status_lines(run_path: str) -> list[str]:
 
 def table_lines(run_path: str) -> list[str]:
     """The metrics of all rounds on all datasets, each with its 95 % interval below it."""
-    folder = RunFolder(run_path)
-    config = read_run(run_path)["config"]
-    lines = [f"{'dataset':<16}{'round':<14}" + "".join(f"{title:>14}" for title in _TITLES)]
-    for dataset in _evaluated(config):
-        round_number = 0
-        while storage.exists(path := folder.evaluation(round_number, dataset)):
-            document = storage.read_json(path)
+    lines = [HEADER]
+    for dataset in _evaluated(read_run(run_path)["config"]):
+        for round_number in evaluated_rounds(run_path, dataset):
             name = "0 untrained" if round_number == 0 else str(round_number)
-            values = "".join(f"{document['metrics'][key]:>14.3f}" for key in _COLUMNS)
-            intervals = (document["ci"][key] for key in _COLUMNS)
-            below = "".join(f"{f'{low:.3f}-{high:.3f}':>14}" for low, high in intervals)
-            lines += [f"{dataset:<16}{name:<14}{values}", " " * 30 + below]
-            round_number += 1
+            lines += metric_lines(run_path, dataset, round_number, name)
     return lines
+
+
+def evaluated_rounds(run_path: str, dataset: str) -> range:
+    """The rounds that are evaluated on a dataset."""
+    number = 0
+    while storage.exists(RunFolder(run_path).evaluation(number, dataset)):
+        number += 1
+    return range(number)
+
+
+def metric_lines(run_path: str, dataset: str, round_number: int, name: str) -> list[str]:
+    """A row of the table of metrics under `name`, and the intervals below it."""
+    document = storage.read_json(RunFolder(run_path).evaluation(round_number, dataset))
+    values = "".join(f"{document['metrics'][key]:>14.3f}" for key in _COLUMNS)
+    intervals = (document["ci"][key] for key in _COLUMNS)
+    below = "".join(f"{f'{low:.3f}-{high:.3f}':>14}" for low, high in intervals)
+    return [f"{dataset:<16}{name:<14}{values}", " " * 30 + below]
 
 
 def _stages(config: dict[str, Any]) -> Sequence[str]:

@@ -203,8 +203,10 @@ def test_a_run_compared_with_itself_differs_by_nothing(finished, tmp_path):
     """Queries that are paired wrongly."""
     run = str(finished / "runs" / "run")
     lines = compare_lines(run, run)
-    assert [line.split()[0] for line in lines] == ["dataset", "dev", "test"]
-    assert all("+0.0000   +0.0000 to +0.0000" in line for line in lines[1:])
+    rows = [line.split()[:3] for line in lines[1:-3:2]]
+    assert rows == [[name, number, "run"] for name in ("dev", "test") for number in "0122"]
+    assert [line.split(":")[0] for line in lines[-2:]] == ["dev", "test"]
+    assert all("difference +0.0000 [+0.0000, +0.0000]" in line for line in lines[-2:])
     with pytest.raises(StorageError, match="no run folder"):
         compare_lines(run, str(tmp_path))
 

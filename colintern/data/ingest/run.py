@@ -21,7 +21,7 @@ from colintern.data.ingest.parts import (
     single_pages,
     write_part,
 )
-from colintern.data.ingest.pool import CrashedError, Processes, alone
+from colintern.data.ingest.pool import CrashedError, Processes
 from colintern.data.ingest.questions import read_questions
 from colintern.data.ingest.rendering import RenderSettings, count_pages
 from colintern.data.ingest.sources import SourceFile, find_sources
@@ -33,6 +33,10 @@ from colintern.errors import DatasetError, TooManyBadPagesError
 _BEGUN = "ingest.json"  # says that the folder is ours, from the first moment on
 _DONE = "dataset.json"
 _LOG_SECONDS = 2.0
+# A page takes a tenth of a second, the slowest maps take some ten: what is not done by then hangs.
+# A part that is only slow loses nothing: its pages are tried again, each for itself.
+_SECONDS_PER_PART = 600.0
+_SECONDS_PER_PAGE = 120.0
 
 
 @dataclass(frozen=True)
@@ -146,12 +150,11 @@ def _counted(
     counts = {file: 1 for file in files if file.kind == "picture"}
     refused = []
     pdfs = [file for file in files if file.kind == "pdf"]
-    for file, found in processes.each(_count, pdfs):
+    for file, found in processes.each(_count, pdfs, _SECONDS_PER_PART):
         if isinstance(found, int):
             counts[file] = found
         else:
-            reason = "it crashes the renderer" if isinstance(found, CrashedError) else found
-            refused.append(Refusal(file.name, None, reason))
+            refused.append(Refusal(file.name, None, str(found)))
     return [(file, counts[file]) for file in files if file in counts], refused
 
 
@@ -172,30 +175,37 @@ def _write(parts: Sequence[Part], corpus: str, processes: Processes) -> None:
         log.say("ingest", "%s pages are there already", f"{kept:,}")
     began = last = time.monotonic()
     done = 0
-    for part, found in processes.each(write_part, missing):
+    crashed: list[Part] = []
+    for part, found in processes.each(write_part, missing, _SECONDS_PER_PART):
         if isinstance(found, CrashedError):
-            save_part(part, _page_by_page(part))
+            crashed.append(part)
+            continue
         done += part.num_pages
         if time.monotonic() - last > _LOG_SECONDS or done == total:
             last = time.monotonic()
             rate = done / max(last - began, 1e-9)
             log.say("ingest", "%s / %s pages   %.1f pages/s", f"{done:,}", f"{total:,}", rate)
+    for part in crashed:
+        log.say("ingest", "%s: again, page by page", part.pieces[0].file.name)
+        save_part(part, _page_by_page(part, processes))
     for path in there - {part.path for part in parts}:
         storage.delete(path)
 
 
-def _page_by_page(part: Part) -> list[Page | Refusal]:
-    """The pages of a part of which one crashes the renderer: each in a process of its own."""
-    found: list[Page | Refusal] = []
-    for single in single_pages(part):
-        result = alone(_rendered, single)
+def _page_by_page(part: Part, processes: Processes) -> list[Page | Refusal]:
+    """The pages of a part of which one kills its process: each for itself, to find that one."""
+    singles = single_pages(part)
+    found = dict(processes.each(_rendered, singles, _SECONDS_PER_PAGE))
+    pages: list[Page | Refusal] = []
+    for single in singles:
+        result = found[single]
         if isinstance(result, CrashedError):
             piece = single.pieces[0]
             number = piece.last if piece.file.kind == "pdf" else None
-            found.append(Refusal(piece.file.name, number, "it crashes the renderer"))
+            pages.append(Refusal(piece.file.name, number, str(result)))
         else:
-            found += result
-    return found
+            pages += result
+    return pages
 
 
 def _rendered(part: Part) -> list[Page | Refusal]:

@@ -146,11 +146,11 @@ def _is_dataset(source: str) -> bool:
 def _counted(
     files: Sequence[SourceFile], processes: Processes
 ) -> tuple[list[tuple[SourceFile, int]], list[Refusal]]:
-    """Every file with its number of pages, by name; PDFs are opened in other processes."""
-    counts = {file: 1 for file in files if file.kind == "picture"}
+    """Every file with its number of pages, by name; those with many are opened elsewhere."""
+    counts = {file: 1 for file in files if not file.may_have_pages}
     refused = []
-    pdfs = [file for file in files if file.kind == "pdf"]
-    for file, found in processes.each(_count, pdfs, _SECONDS_PER_PART):
+    many = [file for file in files if file.may_have_pages]
+    for file, found in processes.each(_count, many, _SECONDS_PER_PART):
         if isinstance(found, int):
             counts[file] = found
         else:
@@ -201,7 +201,7 @@ def _page_by_page(part: Part, processes: Processes) -> list[Page | Refusal]:
         result = found[single]
         if isinstance(result, CrashedError):
             piece = single.pieces[0]
-            number = piece.last if piece.file.kind == "pdf" else None
+            number = piece.last if piece.file.may_have_pages else None
             pages.append(Refusal(piece.file.name, number, str(result)))
         else:
             pages += result

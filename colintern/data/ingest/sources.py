@@ -30,6 +30,11 @@ class SourceFile:
     kind: Literal["pdf", "picture"]
     version: str
 
+    @property
+    def may_have_pages(self) -> bool:
+        """Whether there may be more than one, to be counted: in PDFs, and in TIFFs by name."""
+        return self.name.lower().endswith((".pdf", ".tif", ".tiff"))
+
 
 def find_sources(paths: Sequence[str]) -> tuple[list[SourceFile], list[Refusal]]:
     """All PDFs and pictures at `paths`, files or folders (searched through), sorted by name.

@@ -214,6 +214,42 @@ def test_a_damaged_tiff_is_a_reason_wherever_it_is_cut(tmp_path):
     assert len(report.refused) >= 150
 
 
+def test_a_tiff_of_many_frames_is_cut_into_parts(tmp_path, monkeypatch):
+    """All frames of a scan of a thousand sheets in memory, or lost behind a damaged one."""
+    monkeypatch.setattr("colintern.data.ingest.parts._PAGES_PER_PART", 4)
+    source = tmp_path / "in"
+    source.mkdir()
+    frames = [_noise(seed) for seed in range(1, 10)]
+    keys = {"save_all": True, "append_images": frames[1:], "compression": "tiff_lzw"}
+    frames[0].save(source / "scan.tif", **keys)
+    data = bytearray((source / "scan.tif").read_bytes())
+    with Image.open(source / "scan.tif") as image:
+        image.seek(5)
+        offset = image.tag_v2[273][0]  # where the pixels of the sixth frame stand
+    data[offset : offset + 2_000] = b"\xff" * 2_000
+    (source / "scan.tif").write_bytes(data)
+    report = _ingest(source, out=tmp_path / "out")
+    assert [(refusal.name, refusal.page) for refusal in report.refused] == [("scan.tif", 6)]
+    assert len(list((tmp_path / "out" / "corpus").iterdir())) == 3
+    pages = _pages(tmp_path / "out")
+    assert list(pages) == [f"scan.tif#{number:04d}" for number in (1, 2, 3, 4, 5, 7, 8, 9)]
+    for number in (5, 7, 9):
+        shown = np.asarray(decode(pages[f"scan.tif#{number:04d}"].image))
+        assert np.array_equal(shown, np.asarray(frames[number - 1]))
+
+
+def test_a_tiff_under_another_name_loses_no_frame(tmp_path):
+    """The first frame taken for all of the file."""
+    (tmp_path / "in").mkdir()
+    frames = [_noise(seed) for seed in (1, 2)]
+    frames[0].save(tmp_path / "in" / "two.png", "TIFF", save_all=True, append_images=frames[1:])
+    frames[0].save(tmp_path / "in" / "one.png", "TIFF")
+    report = _ingest(tmp_path / "in", out=tmp_path / "out")
+    assert list(_pages(tmp_path / "out")) == ["one.png"]
+    assert [refusal.name for refusal in report.refused] == ["two.png"]
+    assert "name that ends in .tif" in report.refused[0].reason
+
+
 def test_equal_pages_are_told(tmp_path):
     """The same page in two files, which nobody notices until a search shows it twice."""
     for name in ("a.png", "b.png"):

@@ -1,6 +1,6 @@
 """What ingest tells about its work: the pages that were refused, and the summary."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,6 +18,14 @@ class Refusal:
     def line(self) -> str:
         """For a person."""
         return f"{self.name}{f', page {self.page}' if self.page else ''}: {self.reason}"
+
+
+def equal_pages(pages: Iterable[tuple[str, str]]) -> list[list[str]]:
+    """Groups of at least two ids with one hash, from pairs of id and hash."""
+    groups: dict[str, list[str]] = {}
+    for page_id, sha256 in pages:
+        groups.setdefault(sha256, []).append(page_id)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 @dataclass(frozen=True)

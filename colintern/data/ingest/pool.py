@@ -9,6 +9,11 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+# A page takes a tenth of a second, the slowest maps take some ten: what is not done by then hangs.
+# A part that is only slow loses nothing: its pages are tried again, each for itself.
+SECONDS_PER_PART = 600.0
+SECONDS_PER_PAGE = 120.0
+
 Work = TypeVar("Work")
 Result = TypeVar("Result")
 

@@ -1,7 +1,6 @@
 """Ingest from the first look at the sources to the finished dataset folder."""
 
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
@@ -9,8 +8,8 @@ from colintern import lease, log, storage
 from colintern.config import DatasetConfig
 from colintern.data.entities import Page
 from colintern.data.images import BadImageError
-from colintern.data.importing import import_dataset
-from colintern.data.ingest.findings import Refusal, Report
+from colintern.data.ingest.dataset import copy_dataset, is_dataset
+from colintern.data.ingest.findings import Refusal, Report, equal_pages
 from colintern.data.ingest.parts import (
     PageEntry,
     Part,
@@ -21,22 +20,23 @@ from colintern.data.ingest.parts import (
     single_pages,
     write_part,
 )
-from colintern.data.ingest.pool import CrashedError, Processes
+from colintern.data.ingest.pool import (
+    SECONDS_PER_PAGE,
+    SECONDS_PER_PART,
+    CrashedError,
+    Processes,
+)
 from colintern.data.ingest.questions import read_questions
 from colintern.data.ingest.rendering import RenderSettings, count_pages
 from colintern.data.ingest.sources import SourceFile, find_sources
-from colintern.data.layouts import find_layout
+from colintern.data.layouts import Layout, find_layout
+from colintern.data.progress import Progress
 from colintern.data.resolve import source_url
 from colintern.data.writing import write_questions
 from colintern.errors import DatasetError, TooManyBadPagesError
 
 _BEGUN = "ingest.json"  # says that the folder is ours, from the first moment on
 _DONE = "dataset.json"
-_LOG_SECONDS = 2.0
-# A page takes a tenth of a second, the slowest maps take some ten: what is not done by then hangs.
-# A part that is only slow loses nothing: its pages are tried again, each for itself.
-_SECONDS_PER_PART = 600.0
-_SECONDS_PER_PAGE = 120.0
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,16 @@ class IngestSettings:
     Attributes:
         render: what pages look like.
         queries: a queries file; None writes a dataset to search in, without questions.
+        split: of a dataset that holds several.
+        language: only the queries of this language, of a dataset.
         num_processes: that render; one PDFium each.
         max_bad_fraction: stop with an error when a larger share is refused.
     """
 
     render: RenderSettings = field(default_factory=RenderSettings)
     queries: str | None = None
+    split: str | None = None
+    language: str | None = None
     num_processes: int = field(default_factory=lambda: os.cpu_count() or 1)
     max_bad_fraction: float = 1.0
 
@@ -75,11 +79,12 @@ def ingest(sources: Sequence[str], out: str, settings: IngestSettings) -> Report
     """
     out = storage.absolute(out)
     _check_out(out, sources)
+    layout = _layout_of(sources, settings)
     with lease.held(out, wait=False):
         storage.write_json(storage.join(out, _BEGUN), {"sources": list(sources)})
         storage.delete(storage.join(out, _DONE))
-        if len(sources) == 1 and _is_dataset(sources[0]):
-            report = _from_dataset(sources[0], out, settings)
+        if layout:
+            report = _from_dataset(layout, out, settings)
         else:
             report = _from_files(sources, out, settings)
         storage.write_json(storage.join(out, _DONE), report.document())
@@ -112,35 +117,35 @@ def _from_files(sources: Sequence[str], out: str, settings: IngestSettings) -> R
         documents=len({page.doc_id for page in pages}),
         refused=sorted(refused, key=lambda refusal: (refusal.name, refusal.page or 0)),
         refused_queries=refused_queries,
-        duplicates=_duplicates(pages),
+        duplicates=equal_pages((page.page_id, page.sha256) for page in pages),
         queries=len(queries),
         judgements=len(judgements),
         settings=asdict(settings.render),
     )
 
 
-def _from_dataset(source: str, out: str, settings: IngestSettings) -> Report:
+def _from_dataset(layout: Layout, out: str, settings: IngestSettings) -> Report:
+    with Processes(settings.num_processes) as processes:
+        return copy_dataset(layout, out, settings.language, processes)
+
+
+def _layout_of(sources: Sequence[str], settings: IngestSettings) -> Layout | None:
+    """The layout of the dataset that is to be ingested; None for PDFs and pictures.
+
+    Raises:
+        DatasetError: a dataset among several sources, or settings that have no effect.
+    """
+    datasets = [source for source in sources if is_dataset(source)]
+    if not datasets:
+        if settings.split or settings.language:
+            raise DatasetError(f"{sources[0]}: is no dataset; leave out --split and --language")
+        return None
+    source = datasets[0]
+    if len(sources) > 1:
+        raise DatasetError(f"{source}: is a dataset: ingest it alone, into an --out of its own")
     if settings.queries:
         raise DatasetError(f"{source}: is a dataset with queries of its own; leave out --queries")
-    layout = find_layout(source_url(DatasetConfig(path=source, name="source")), None)
-    for path in storage.list_files(storage.join(out, "corpus"), ".parquet"):
-        storage.delete(path)  # of an earlier ingest into this folder
-    counts = import_dataset(layout, out, None)
-    return Report(
-        pages=counts["pages"],
-        documents=counts["pages"],
-        refused=[],
-        refused_queries=[],
-        duplicates=[],
-        queries=counts["queries"],
-        judgements=counts["judgements"],
-        settings={"layout": layout.kind},
-    )
-
-
-def _is_dataset(source: str) -> bool:
-    """Whether there are parquet files; a picture beside them illustrates the dataset's card."""
-    return bool(storage.find_files(storage.absolute(source), ".parquet"))
+    return find_layout(source_url(DatasetConfig(path=source, name="source")), settings.split)
 
 
 def _counted(
@@ -150,7 +155,7 @@ def _counted(
     counts = {file: 1 for file in files if not file.may_have_pages}
     refused = []
     many = [file for file in files if file.may_have_pages]
-    for file, found in processes.each(_count, many, _SECONDS_PER_PART):
+    for file, found in processes.each(_count, many, SECONDS_PER_PART):
         if isinstance(found, int):
             counts[file] = found
         else:
@@ -173,18 +178,13 @@ def _write(parts: Sequence[Part], corpus: str, processes: Processes) -> None:
     kept = sum(part.num_pages for part in parts) - total
     if kept:
         log.say("ingest", "%s pages are there already", f"{kept:,}")
-    began = last = time.monotonic()
-    done = 0
+    progress = Progress("ingest", "pages", total)
     crashed: list[Part] = []
-    for part, found in processes.each(write_part, missing, _SECONDS_PER_PART):
+    for part, found in processes.each(write_part, missing, SECONDS_PER_PART):
         if isinstance(found, CrashedError):
             crashed.append(part)
-            continue
-        done += part.num_pages
-        if time.monotonic() - last > _LOG_SECONDS or done == total:
-            last = time.monotonic()
-            rate = done / max(last - began, 1e-9)
-            log.say("ingest", "%s / %s pages   %.1f pages/s", f"{done:,}", f"{total:,}", rate)
+        else:
+            progress.add(part.num_pages)
     for part in crashed:
         log.say("ingest", "%s: again, page by page", part.pieces[0].file.name)
         save_part(part, _page_by_page(part, processes))
@@ -195,7 +195,7 @@ def _write(parts: Sequence[Part], corpus: str, processes: Processes) -> None:
 def _page_by_page(part: Part, processes: Processes) -> list[Page | Refusal]:
     """The pages of a part of which one kills its process: each for itself, to find that one."""
     singles = single_pages(part)
-    found = dict(processes.each(_rendered, singles, _SECONDS_PER_PAGE))
+    found = dict(processes.each(_rendered, singles, SECONDS_PER_PAGE))
     pages: list[Page | Refusal] = []
     for single in singles:
         result = found[single]
@@ -210,14 +210,6 @@ def _page_by_page(part: Part, processes: Processes) -> list[Page | Refusal]:
 
 def _rendered(part: Part) -> list[Page | Refusal]:
     return list(rendered(part))
-
-
-def _duplicates(pages: Sequence[PageEntry]) -> list[list[str]]:
-    """Groups of at least two pages with one image."""
-    groups: dict[str, list[str]] = {}
-    for page in pages:
-        groups.setdefault(page.sha256, []).append(page.page_id)
-    return [group for group in groups.values() if len(group) > 1]
 
 
 def _check_out(out: str, sources: Sequence[str]) -> None:

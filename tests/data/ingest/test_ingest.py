@@ -16,7 +16,7 @@ from colintern.data.images import decode
 from colintern.data.ingest import IngestSettings, RenderSettings, ingest
 from colintern.data.ingest.pool import Processes
 from colintern.errors import DatasetError, TooManyBadPagesError
-from tests.helpers import make_corpus, png
+from tests.helpers import png
 
 
 def _noise(seed: int, width: int = 60, height: int = 80) -> Image.Image:
@@ -182,18 +182,6 @@ def test_every_bad_file_has_a_reason_and_the_rest_goes_on(tmp_path):
     (source / "good.pdf").unlink()
     with pytest.raises(TooManyBadPagesError, match="no page could be written"):
         _ingest(source, out=tmp_path / "out")
-
-
-def test_a_dataset_replaces_what_an_earlier_ingest_made(tmp_path):
-    """Two corpora mixed in one folder."""
-    (tmp_path / "in").mkdir()
-    for number in range(3):
-        (tmp_path / "in" / f"{number}.png").write_bytes(png(number))
-    _ingest(tmp_path / "in", out=tmp_path / "out")
-    make_corpus(tmp_path / "set", num_pages=5, num_queries=5)
-    (tmp_path / "set" / "teaser.png").write_bytes(png(77))
-    assert _ingest(tmp_path / "set", out=tmp_path / "out").pages == 5
-    assert _pages(tmp_path / "out").keys() == _pages(tmp_path / "set").keys()
 
 
 def test_a_damaged_tiff_is_a_reason_wherever_it_is_cut(tmp_path):
@@ -372,12 +360,3 @@ def test_what_is_not_ours_is_not_touched(tmp_path):
     (tmp_path / "nothing").mkdir()
     with pytest.raises(DatasetError, match="no PDF and no picture"):
         _ingest(tmp_path / "nothing", out=tmp_path / "other")
-
-
-def test_a_dataset_of_another_layout_is_a_source(tmp_path):
-    """A benchmark set that cannot be brought into one's own folder."""
-    make_corpus(tmp_path / "set", num_pages=5, num_queries=6)
-    report = _ingest(tmp_path / "set", out=tmp_path / "out")
-    assert (report.pages, report.queries, report.judgements) == (5, 6, 6)
-    assert _pages(tmp_path / "out").keys() == _pages(tmp_path / "set").keys()
-    CanonicalDataset(str(tmp_path / "out")).check()

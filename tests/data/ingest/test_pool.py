@@ -65,8 +65,8 @@ class _CrashingFile(SourceFile):
 
 def test_the_other_pages_of_a_part_that_crashes_or_hangs_are_written(tmp_path, monkeypatch):
     """Sixty-four pages lost to the one that kills its renderer, or for which it waits for ever."""
-    monkeypatch.setattr("colintern.data.ingest.run._SECONDS_PER_PART", 5)
-    monkeypatch.setattr("colintern.data.ingest.run._SECONDS_PER_PAGE", 5)
+    monkeypatch.setattr("colintern.data.ingest.run.SECONDS_PER_PART", 5)
+    monkeypatch.setattr("colintern.data.ingest.run.SECONDS_PER_PAGE", 5)
     files = []
     for number in range(3):
         (tmp_path / f"{number}.png").write_bytes(png(number + 1))

@@ -90,6 +90,7 @@ def copy_dataset(layout: Layout, out: str, language: str | None, processes: Proc
         documents=len({page.doc_id for page in good if page.doc_id is not None}),
         refused=[Refusal(page.page_id, None, page.problem) for page in seen if page.problem],
         refused_queries=refused_queries,
+        skipped={},
         duplicates=equal_pages((page.page_id, page.sha256) for page in good),
         queries=len(asked.queries),
         judgements=len(asked.judgements),

@@ -1,6 +1,6 @@
 """What ingest tells about its work: the pages that were refused, and the summary."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,6 +20,11 @@ class Refusal:
         return f"{self.name}{f', page {self.page}' if self.page else ''}: {self.reason}"
 
 
+def counted(endings: Mapping[str, int]) -> str:
+    """Files by the ending of their names, for a person: `7 .docx, 1 .txt`."""
+    return ", ".join(f"{count:,} {ending}" for ending, count in endings.items())
+
+
 def equal_pages(pages: Iterable[tuple[str, str]]) -> list[list[str]]:
     """Groups of at least two ids with one hash, from pairs of id and hash."""
     groups: dict[str, list[str]] = {}
@@ -37,6 +42,7 @@ class Report:
         documents: files with at least one page written.
         refused: pages and files that were left out, with the reasons.
         refused_queries: rows of the queries file that were left out.
+        skipped: files of kinds that are not taken, counted by the ending of their names.
         duplicates: groups of page ids that show the same image to the byte; all are written.
         queries: written; those with equal texts count once.
         judgements: written.
@@ -47,6 +53,7 @@ class Report:
     documents: int
     refused: Sequence[Refusal]
     refused_queries: Sequence[Refusal]
+    skipped: Mapping[str, int]
     duplicates: Sequence[Sequence[str]]
     queries: int
     judgements: int
@@ -65,6 +72,9 @@ class Report:
             f"{self.judgements:,} judgements",
             f"{len(refused):,} refused   {len(self.duplicates):,} groups of equal pages",
         ]
+        if self.skipped:
+            total = sum(self.skipped.values())
+            lines.append(f"{total:,} files of other kinds skipped: {counted(self.skipped)}")
         lines += [f"  {refusal.line()}" for refusal in refused[:_SHOWN_REFUSALS]]
         if len(refused) > _SHOWN_REFUSALS:
             lines.append(f"  and {len(refused) - _SHOWN_REFUSALS:,} more, listed in dataset.json")

@@ -87,7 +87,7 @@ def _open_pdf(file: SourceFile) -> pdfium.PdfDocument:
     try:
         if not storage.is_local(file.path):
             data = storage.read_bytes(file.path)
-        elif storage.size_of(file.path) == 0:
+        elif not storage.read_bytes(file.path, 0, 1):
             raise BadImageError("empty file")
     except StorageError as error:
         raise BadImageError(str(error)) from error

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from colintern import lease, log, storage
 from colintern.config import DatasetConfig
@@ -28,7 +28,7 @@ from colintern.data.ingest.pool import (
 )
 from colintern.data.ingest.questions import read_questions
 from colintern.data.ingest.rendering import RenderSettings, count_pages
-from colintern.data.ingest.sources import SourceFile, find_sources
+from colintern.data.ingest.sources import SourceFile, count_by_ending, find_sources
 from colintern.data.layouts import Layout, find_layout
 from colintern.data.progress import Progress
 from colintern.data.resolve import source_url
@@ -84,7 +84,7 @@ def ingest(sources: Sequence[str], out: str, settings: IngestSettings) -> Report
         storage.write_json(storage.join(out, _BEGUN), {"sources": list(sources)})
         storage.delete(storage.join(out, _DONE))
         if layout:
-            report = _from_dataset(layout, out, settings)
+            report = _from_dataset(sources[0], layout, out, settings)
         else:
             report = _from_files(sources, out, settings)
         storage.write_json(storage.join(out, _DONE), report.document())
@@ -95,10 +95,11 @@ def ingest(sources: Sequence[str], out: str, settings: IngestSettings) -> Report
 def _from_files(sources: Sequence[str], out: str, settings: IngestSettings) -> Report:
     if settings.queries:
         read_questions(settings.queries, [])  # a file that cannot be read is told before the work
-    files, refused = find_sources(sources)
+    found = find_sources(sources)
+    refused = found.refused
     corpus = storage.join(out, "corpus")
     with Processes(settings.num_processes) as processes:
-        counted, damaged = _counted(files, processes)
+        counted, damaged = _counted(found.files, processes)
         refused += damaged
         parts = plan_parts(counted, corpus, settings.render)
         _write(parts, corpus, processes)
@@ -117,6 +118,7 @@ def _from_files(sources: Sequence[str], out: str, settings: IngestSettings) -> R
         documents=len({page.doc_id for page in pages}),
         refused=sorted(refused, key=lambda refusal: (refusal.name, refusal.page or 0)),
         refused_queries=refused_queries,
+        skipped=found.skipped,
         duplicates=equal_pages((page.page_id, page.sha256) for page in pages),
         queries=len(queries),
         judgements=len(judgements),
@@ -124,9 +126,12 @@ def _from_files(sources: Sequence[str], out: str, settings: IngestSettings) -> R
     )
 
 
-def _from_dataset(layout: Layout, out: str, settings: IngestSettings) -> Report:
+def _from_dataset(source: str, layout: Layout, out: str, settings: IngestSettings) -> Report:
+    taken = {file for files in layout.parts.values() for file in files}
+    others = [file for file in storage.find_files(storage.absolute(source)) if file not in taken]
     with Processes(settings.num_processes) as processes:
-        return copy_dataset(layout, out, settings.language, processes)
+        report = copy_dataset(layout, out, settings.language, processes)
+    return replace(report, skipped=count_by_ending(others))
 
 
 def _layout_of(sources: Sequence[str], settings: IngestSettings) -> Layout | None:

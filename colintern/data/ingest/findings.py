@@ -16,8 +16,9 @@ class Refusal:
     reason: str
 
     def line(self) -> str:
-        """For a person."""
-        return f"{self.name}{f', page {self.page}' if self.page else ''}: {self.reason}"
+        """For a person; a name may hold line breaks, and codes that a terminal obeys."""
+        text = f"{self.name}{f', page {self.page}' if self.page else ''}: {self.reason}"
+        return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 def counted(endings: Mapping[str, int]) -> str:
@@ -39,7 +40,7 @@ class Report:
 
     Attributes:
         pages: written.
-        documents: files with at least one page written.
+        documents: with at least one page written: files, or what a dataset calls so.
         refused: pages and files that were left out, with the reasons.
         refused_queries: rows of the queries file that were left out.
         skipped: files of kinds that are not taken, counted by the ending of their names.
@@ -68,7 +69,7 @@ class Report:
         """The summary for a person; the first refusals, the rest is in `dataset.json`."""
         refused = [*self.refused, *self.refused_queries]
         lines = [
-            f"{self.pages:,} pages of {self.documents:,} files   {self.queries:,} queries   "
+            f"{self.pages:,} pages of {self.documents:,} documents   {self.queries:,} queries   "
             f"{self.judgements:,} judgements",
             f"{len(refused):,} refused   {len(self.duplicates):,} groups of equal pages",
         ]

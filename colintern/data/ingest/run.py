@@ -28,7 +28,7 @@ from colintern.data.ingest.pool import (
 )
 from colintern.data.ingest.questions import read_questions
 from colintern.data.ingest.rendering import RenderSettings, count_pages
-from colintern.data.ingest.sources import SourceFile, count_by_ending, find_sources
+from colintern.data.ingest.sources import SourceFile, Sources, count_by_ending, find_sources
 from colintern.data.layouts import Layout, find_layout
 from colintern.data.progress import Progress
 from colintern.data.resolve import source_url
@@ -79,24 +79,23 @@ def ingest(sources: Sequence[str], out: str, settings: IngestSettings) -> Report
     """
     out = storage.absolute(out)
     _check_out(out, sources)
-    layout = _layout_of(sources, settings)
+    found = _layout_of(sources, settings) or find_sources(sources)
+    if settings.queries:
+        read_questions(settings.queries, [])  # a file that cannot be read is told before the work
     with lease.held(out, wait=False):
         storage.write_json(storage.join(out, _BEGUN), {"sources": list(sources)})
         storage.delete(storage.join(out, _DONE))
-        if layout:
-            report = _from_dataset(sources[0], layout, out, settings)
+        if isinstance(found, Sources):
+            report = _from_files(found, out, settings)
         else:
-            report = _from_files(sources, out, settings)
+            report = _from_dataset(sources[0], found, out, settings)
         storage.write_json(storage.join(out, _DONE), report.document())
     _check_bad_fraction(report, settings.max_bad_fraction)
     return report
 
 
-def _from_files(sources: Sequence[str], out: str, settings: IngestSettings) -> Report:
-    if settings.queries:
-        read_questions(settings.queries, [])  # a file that cannot be read is told before the work
-    found = find_sources(sources)
-    refused = found.refused
+def _from_files(found: Sources, out: str, settings: IngestSettings) -> Report:
+    refused = list(found.refused)
     corpus = storage.join(out, "corpus")
     with Processes(settings.num_processes) as processes:
         counted, damaged = _counted(found.files, processes)
@@ -218,9 +217,12 @@ def _rendered(part: Part) -> list[Page | Refusal]:
 
 
 def _check_out(out: str, sources: Sequence[str]) -> None:
-    """Make sure that `out` is new or ours, and apart from the sources."""
+    """Make sure that `out` is new or ours, and apart from the sources, which differ."""
     out = _real(out)
-    for source in map(_real, sources):
+    real = [_real(source) for source in sources]
+    for source in real:
+        if real.count(source) > 1:
+            raise DatasetError(f"{source}: is given twice; name every source once")
         if f"{out}/".startswith(f"{source}/") or f"{source}/".startswith(f"{out}/"):
             raise DatasetError(f"--out {out}: must stand apart from the source {source}")
     is_ours = storage.exists(storage.join(out, _BEGUN))

@@ -14,7 +14,10 @@ from PIL import Image
 from colintern.data.canonical import CanonicalDataset, iterate_pages
 from colintern.data.images import decode
 from colintern.data.ingest import IngestSettings, RenderSettings, ingest
+from colintern.data.ingest.findings import Refusal
+from colintern.data.ingest.parts import PageEntry
 from colintern.data.ingest.pool import Processes
+from colintern.data.ingest.questions import read_questions
 from colintern.errors import DatasetError, TooManyBadPagesError
 from tests.helpers import png
 
@@ -298,6 +301,9 @@ def test_questions_find_their_pages(tmp_path, kind):
         ("q.csv", "question,page\nx,1", "needs query"),
         ("q.jsonl", "{not json", "line 1: is not JSON"),
         ("q.txt", "x", "ends in .csv or .jsonl"),
+        ("q.csv", "query,file\n", "holds no query"),
+        ("q.jsonl", "", "holds no query"),
+        ("q.csv", 'query,file\n"never closed,p.png\nx,p.png', "unexpected end of data; mend"),
         ("q.csv", "query,file\ngr\udcf6\udcdfe,p.png", "is not UTF-8"),
     ],
 )
@@ -308,7 +314,62 @@ def test_a_bad_queries_file_is_one_line(tmp_path, name, text, words):
     (tmp_path / name).write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(DatasetError, match=words):
         _ingest(tmp_path / "in", out=tmp_path / "out", queries=str(tmp_path / name))
-    assert not (tmp_path / "out" / "corpus").exists()
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("bom.csv", b"\xef\xbb\xbfquery,file,page\nwhat,p.png,1\n"),
+        ("semicolons.csv", b"Query;File;Page\nwhat;p.png;1\n"),
+        ("tabs.csv", b"query\tfile\tpage\nwhat\tp.png\t1.0\n"),
+        ("spaces.csv", b"query, file, page\nwhat, p.png, \n"),
+    ],
+)
+def test_queries_files_as_spreadsheets_write_them(tmp_path, name, data):
+    """A file refused because of how a German spreadsheet writes it."""
+    (tmp_path / name).write_bytes(data)
+    page = PageEntry("p.png", "p.png", 1, "")
+    queries, judgements, refused = read_questions(str(tmp_path / name), [page])
+    assert [query.text for query in queries] == ["what"]
+    assert ([found.page_id for found in judgements], refused) == (["p.png"], [])
+
+
+def test_odd_rows_of_a_queries_file_have_a_reason(tmp_path):
+    """A row that ends the ingest in a traceback after the work, or lands on another page."""
+    rows = [
+        '{"query": "a", "file": "p.png", "page": 0}',
+        '{"query": "a", "file": "p.png", "page": 1.7}',
+        '{"query": "a", "file": "p.png", "page": true}',
+        '{"query": "a", "file": null}',
+        '{"query": "a\\ud800b", "file": "p.png"}',
+        '{"query": "a", "file": "\\ud800.png"}',
+        '{"query": "a", "file": "p.png", "score": 1e400}',
+        '{"query": "a", "file": "p.png", "score": 1e12}',
+    ]
+    (tmp_path / "q.jsonl").write_text("\n".join(rows))
+    (tmp_path / "q.csv").write_text("query,file\nwhat, then,p.png\nwhat\n")
+    page = PageEntry("p.png", "p.png", 1, "")
+    found = [read_questions(str(tmp_path / name), [page]) for name in ("q.jsonl", "q.csv")]
+    assert not any(queries for queries, _, _ in found)
+    assert [refusal.reason for _, _, refused in found for refusal in refused] == [
+        "its page is not in the dataset: p.png, page 0",
+        "its page is not a number: 1.7",
+        "its page is not a number: True",
+        "it names no page",
+        "it holds half a character (a lone surrogate)",
+        "it holds half a character (a lone surrogate)",
+        "its score is not a number up to 1,000,000: inf",
+        "its score is not a number up to 1,000,000: 1000000000000.0",
+        "it has more values than there are columns: put quotes around its commas",
+        "it names no page",
+    ]
+
+
+def test_a_name_with_a_line_break_stays_in_its_line():
+    """A file's name that writes lines of its own into the report, or commands the terminal."""
+    line = Refusal("a\nb\x1b[2J ü.png", 3, "blank").line()
+    assert line == "a\\nb\\x1b[2J ü.png, page 3: blank"
 
 
 def test_a_killed_ingest_goes_on_and_a_changed_source_is_read_again(tmp_path, monkeypatch):
@@ -342,6 +403,40 @@ def test_a_killed_ingest_goes_on_and_a_changed_source_is_read_again(tmp_path, mo
     assert len(list((tmp_path / "out" / "corpus").iterdir())) == 3
 
 
+def _form() -> bytes:
+    """A page with nothing on it but a text field that somebody has filled in."""
+    objects = [
+        "<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[4 0 R]/NeedAppearances true"
+        "/DA(/Helv 24 Tf 0 g)/DR<</Font<</Helv 5 0 R>>>>>>>>",
+        "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 100]/Annots[4 0 R]>>",
+        "<</Type/Annot/Subtype/Widget/FT/Tx/F 4/T(name)/V(Kettle)/Rect[10 10 190 60]/P 3 0 R"
+        "/DA(/Helv 24 Tf 0 g)>>",
+        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    ]
+    data = b"%PDF-1.7\n"
+    places = []
+    for number, text in enumerate(objects, 1):
+        places.append(len(data))
+        data += f"{number} 0 obj{text}endobj\n".encode()
+    table = "".join(f"{place:010d} 00000 n \n" for place in places)
+    tail = f"trailer<</Size 6/Root 1 0 R>>\nstartxref\n{len(data)}\n%%EOF\n"
+    return data + f"xref\n0 6\n0000000000 65535 f \n{table}{tail}".encode()
+
+
+def test_what_is_typed_into_a_form_is_drawn(tmp_path):
+    """A filled-in form that becomes an empty one."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "form.pdf").write_bytes(_form())
+    (tmp_path / "in" / "empty.pdf").write_bytes(_form().replace(b"(Kettle)", b"()      "))
+    report = _ingest(tmp_path / "in", out=tmp_path / "out")
+    assert [refusal.line() for refusal in report.refused] == [
+        "empty.pdf, page 1: blank: every pixel has the same colour"
+    ]
+    filled = np.asarray(decode(_pages(tmp_path / "out")["form.pdf#0001"].image).convert("L"))
+    assert (filled < 64).sum() > 100  # the letters
+
+
 def test_what_is_not_ours_is_not_touched(tmp_path):
     """A folder overwritten because of a typing mistake."""
     (tmp_path / "in").mkdir()
@@ -357,6 +452,10 @@ def test_what_is_not_ours_is_not_touched(tmp_path):
     assert {path for path in tmp_path.rglob("*") if "fresh" not in path.parts} == before
     with pytest.raises(DatasetError, match="no such file or folder"):
         _ingest(tmp_path / "gone", out=tmp_path / "other")
+    twice = [str(tmp_path / "in"), os.path.relpath(tmp_path / "in")]
+    with pytest.raises(DatasetError, match="in: is given twice"):
+        ingest(twice, str(tmp_path / "other"), IngestSettings())
     (tmp_path / "nothing").mkdir()
     with pytest.raises(DatasetError, match="no PDF and no picture"):
         _ingest(tmp_path / "nothing", out=tmp_path / "other")
+    assert not (tmp_path / "other").exists()

@@ -74,9 +74,7 @@ def _rows(path: str) -> Iterator[Mapping[str, Any]]:
     if path.lower().endswith(".csv"):
         yield from _csv_rows(path, text)
     elif path.lower().endswith((".jsonl", ".ndjson")):
-        for number, line in enumerate(text.split("\n"), 1):
-            if line.strip():
-                yield _json_row(path, number, line)
+        yield from _json_rows(path, text)
     else:
         raise DatasetError(f"{path}: a queries file ends in .csv or .jsonl; with {_COLUMNS}")
 
@@ -95,15 +93,22 @@ def _csv_rows(path: str, text: str) -> Iterator[Mapping[str, Any]]:
         raise DatasetError(f"{path}, line {reader.line_num}: {error}; mend its quotes") from error
 
 
-def _json_row(path: str, number: int, line: str) -> Mapping[str, Any]:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise DatasetError(f"{path}, line {number}: is not JSON ({error})") from error
-    if not isinstance(row, dict):
-        raise DatasetError(f"{path}, line {number}: is not an object with {_COLUMNS}")
-    _check_columns(path, list(row))
-    return row
+def _json_rows(path: str, text: str) -> Iterator[Mapping[str, Any]]:
+    """The first row tells whether it is a queries file; later ones may lack what they like."""
+    is_first = True
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise DatasetError(f"{path}, line {number}: is not JSON ({error})") from error
+        if not isinstance(row, dict):
+            raise DatasetError(f"{path}, line {number}: is not an object with {_COLUMNS}")
+        if is_first:
+            _check_columns(f"{path}, line {number}", list(row))
+        is_first = False
+        yield row
 
 
 def _check_columns(path: str, names: Sequence[str]) -> None:

@@ -299,6 +299,7 @@ def test_questions_find_their_pages(tmp_path, kind):
     ("name", "text", "words"),
     [
         ("q.csv", "question,page\nx,1", "needs query"),
+        ("q.jsonl", '\n{"query": "x"}', "line 2: needs query"),
         ("q.jsonl", "{not json", "line 1: is not JSON"),
         ("q.txt", "x", "ends in .csv or .jsonl"),
         ("q.csv", "query,file\n", "holds no query"),
@@ -342,6 +343,7 @@ def test_odd_rows_of_a_queries_file_have_a_reason(tmp_path):
         '{"query": "a", "file": "p.png", "page": 1.7}',
         '{"query": "a", "file": "p.png", "page": true}',
         '{"query": "a", "file": null}',
+        '{"query": "a"}',
         '{"query": "a\\ud800b", "file": "p.png"}',
         '{"query": "a", "file": "\\ud800.png"}',
         '{"query": "a", "file": "p.png", "score": 1e400}',
@@ -356,6 +358,7 @@ def test_odd_rows_of_a_queries_file_have_a_reason(tmp_path):
         "its page is not in the dataset: p.png, page 0",
         "its page is not a number: 1.7",
         "its page is not a number: True",
+        "it names no page",
         "it names no page",
         "it holds half a character (a lone surrogate)",
         "it holds half a character (a lone surrogate)",

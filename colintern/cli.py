@@ -106,6 +106,12 @@ def ingest_sources(
         str | None,
         typer.Option("--queries", help="CSV or JSONL: query, and file and page, or id."),
     ] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", help="Of a dataset that holds several.")
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option("--language", help="Of the queries; of a dataset.")
+    ] = None,
     dpi: Annotated[int, typer.Option("--dpi", min=18, max=1_200, help="Of PDF pages.")] = 144,
     max_pixels: Annotated[
         int, typer.Option("--max-pixels", min=10_000, help="A larger page is drawn smaller.")
@@ -124,6 +130,8 @@ def ingest_sources(
     settings = IngestSettings(
         RenderSettings(dpi, max_pixels),
         queries,
+        split,
+        language,
         num_processes or os.cpu_count() or 1,
         max_bad_fraction,
     )

@@ -99,11 +99,13 @@ def test_the_commands_and_their_options_are_the_documented_ones():
         "evaluate": ["--config", "--round", "overrides"],
         "ingest": [
             "--dpi",
+            "--language",
             "--max-bad-fraction",
             "--max-pixels",
             "--out",
             "--processes",
             "--queries",
+            "--split",
             "sources",
         ],
         "status": ["run_path"],

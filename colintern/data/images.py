@@ -3,8 +3,8 @@
 import io
 import struct
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -48,7 +48,7 @@ def read_size(data: bytes) -> ImageSize:
     Raises:
         BadImageError: empty, not an image, larger than `MAX_PIXELS`, or too narrow.
     """
-    image = _open(data)
+    image = open_image(io.BytesIO(data))
     width, height = image.size
     if _orientation(image) in _SIDEWAYS:
         width, height = height, width
@@ -64,43 +64,49 @@ def decode(data: bytes) -> Image.Image:
     Raises:
         BadImageError: empty, truncated, not an image, larger than `MAX_PIXELS`, or too narrow.
     """
-    return next(decode_frames(data))
+    return decode_frame(open_image(io.BytesIO(data)), 0)
 
 
-def decode_frames(data: bytes) -> Iterator[Image.Image]:
-    """The pictures of an image one by one, each as `decode` gives it; TIFF may hold several.
+def decode_frame(image: Image.Image, number: int) -> Image.Image:
+    """Frame `number` (from 0) of an image that `open_image` gave, as `decode` gives it.
 
     Raises:
-        BadImageError: as `decode`; frames before the damaged one have been given by then.
+        BadImageError: as `decode`; other frames may be whole.
     """
-    image = _open(data)
-    number, last = 0, 1
-    while number < last:
-        try:
-            last = num_frames(image)
-            image.seek(number)
-            _check_size(image)
-            orientation = _orientation(image)
-            image.load()
-            picture = _to_rgb(image if orientation == 1 else ImageOps.exif_transpose(image))
-        except _PILLOW_ERRORS as error:
-            raise BadImageError(f"damaged image ({error})") from error
-        yield picture
-        number += 1
+    try:
+        image.seek(number)
+        _check_size(image)
+        orientation = _orientation(image)
+        image.load()
+        return _to_rgb(image if orientation == 1 else ImageOps.exif_transpose(image))
+    except _PILLOW_ERRORS as error:
+        raise BadImageError(f"damaged image ({error})") from error
 
 
 def num_frames(image: Image.Image) -> int:
-    """The pages in an image file; an animation's first picture is all of it that is a page."""
-    return getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+    """The pages in an image file; an animation's first picture is all of it that is a page.
+
+    Raises:
+        BadImageError: the frames cannot be counted.
+    """
+    try:
+        return getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+    except _PILLOW_ERRORS as error:
+        raise BadImageError(f"damaged image ({error})") from error
 
 
-def _open(data: bytes) -> Image.Image:
-    if not data:
+def open_image(file: BinaryIO) -> Image.Image:
+    """An image of which only the header is read; `file` stays open for its pixels.
+
+    Raises:
+        BadImageError: empty, not an image, larger than `MAX_PIXELS`, or too narrow.
+    """
+    if not file.seek(0, io.SEEK_END):
         raise BadImageError("empty image")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # ours is the limit
-            image = Image.open(io.BytesIO(data), formats=_FORMATS)
+            image = Image.open(file, formats=_FORMATS)
     except UnidentifiedImageError as error:
         raise BadImageError("not an image of a known format") from error
     except Image.DecompressionBombError as error:

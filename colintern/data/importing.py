@@ -8,6 +8,7 @@ from colintern import storage
 from colintern.data.entities import Judgement, Page, Query
 from colintern.data.layouts import Layout
 from colintern.data.parquet import image_bytes, stream_rows
+from colintern.data.progress import Progress
 from colintern.data.text import normalised, query_problem
 from colintern.data.writing import CorpusWriter, write_questions
 from colintern.errors import DatasetError
@@ -15,7 +16,26 @@ from colintern.errors import DatasetError
 # `name_page_12.jpg`, `1810.10511_2.jpg`: the page's number at the end, its document before it.
 _NUMBERED = re.compile(r"(?P<document>.+?)[_-](?:page[_-])?(?P<number>\d{1,6})")
 
+_NUMBER_COLUMNS = ("page", "page-number", "page-number-in-doc")
+_PAGE_COLUMNS = ("doc-id", "image-filename", *_NUMBER_COLUMNS)
+_MAX_DIGITS = 9  # a larger number is no page's, and does not fit into the column
+
 _GENERIC = ("page", "p", "pg", "img", "image", "scan", "screenshot", "figure")
+
+
+@dataclass
+class Questions:
+    """What a dataset asks of its pages.
+
+    Attributes:
+        queries: of the wanted language; in the layouts with parts also those that cannot be asked.
+        judgements: of these queries.
+        left_out: queries that cannot be asked, by id or row, to the reason.
+    """
+
+    queries: list[Query] = field(default_factory=list)
+    judgements: list[Judgement] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 def import_dataset(layout: Layout, folder: str, language: str | None) -> dict[str, int]:
@@ -34,80 +54,87 @@ def import_dataset(layout: Layout, folder: str, language: str | None) -> dict[st
             is of the language.
     """
     writer = CorpusWriter(folder)
-    questions = _from_rows(layout, writer) if layout.kind == "rows" else _from_beir(layout, writer)
-    writer.flush()
-    queries = questions.queries
-    if language is not None:
-        queries = [query for query in queries if query.language == language]
-        if not queries:
-            known = sorted({query.language or "none" for query in questions.queries})
-            raise DatasetError(
-                f"{_first_file(layout)}: no query has language {language}; "
-                f"there are: {', '.join(known)}"
-            )
-    kept = {query.query_id for query in queries}
-    judgements = [found for found in questions.judgements if found.query_id in kept]
-    write_questions(folder, queries, judgements)
+    questions = import_pages(layout, writer, language)
+    write_questions(folder, questions.queries, questions.judgements)
     return {
         "pages": writer.num_pages,
-        "queries": len(queries),
-        "judgements": len(judgements),
-        "queries_left_out": questions.left_out,
+        "queries": len(questions.queries),
+        "judgements": len(questions.judgements),
+        "queries_left_out": len(questions.left_out),
     }
 
 
-@dataclass
-class _Questions:
-    queries: list[Query] = field(default_factory=list)
-    judgements: list[Judgement] = field(default_factory=list)
-    left_out: int = 0
+def import_pages(layout: Layout, writer: CorpusWriter, language: str | None) -> Questions:
+    """Write the corpus, and give the questions; otherwise as `import_dataset`."""
+    read = _from_rows if layout.kind == "rows" else _from_beir
+    questions = read(layout, writer)
+    writer.flush()
+    if language is None:
+        return questions
+    queries = [query for query in questions.queries if query.language == language]
+    if not queries:
+        known = sorted({query.language or "none" for query in questions.queries})
+        raise DatasetError(
+            f"{_first_file(layout)}: no query has language {language}; "
+            f"there are: {', '.join(known)}"
+        )
+    kept = {query.query_id for query in queries}
+    judgements = [found for found in questions.judgements if found.query_id in kept]
+    return Questions(queries, judgements, questions.left_out)
 
 
-def _from_beir(layout: Layout, writer: CorpusWriter) -> _Questions:
+def _from_beir(layout: Layout, writer: CorpusWriter) -> Questions:
     """Ids stay as they are; a page id that stands twice must have one image."""
     hashes: dict[str, str] = {}
-    columns = ["doc-id", "language", "source"]
+    progress = Progress("data", "pages read")
     for file in layout.parts["corpus"]:
-        for row in stream_rows([file], ["corpus-id", "image"], columns):
+        for row in stream_rows([file], ["corpus-id", "image"], ["text", *_PAGE_COLUMNS]):
+            progress.add(1)
             page_id, image = str(row["corpus-id"]), image_bytes(row["image"])
             digest = storage.sha256_of_bytes(image)
             if page_id not in hashes:
                 hashes[page_id] = digest
-                writer.add(Page(page_id, image, _text(row.get("doc-id"))))
+                path = row.get("image-filename") or ""
+                writer.add(_described(page_id, image, path, row))
             elif hashes[page_id] != digest:
                 raise DatasetError(f"{file}: 'corpus-id' {page_id} stands twice, with two images")
-    found = _Questions()
+    found = Questions()
+    columns = ["language", "source"]
     for row in stream_rows(layout.parts["queries"], ["query-id", "query"], columns):
         found.queries.append(
             Query(str(row["query-id"]), row["query"] or "", row.get("language"), row.get("source"))
         )
-    found.left_out = sum(query_problem(query.text) is not None for query in found.queries)
+    problems = {query.query_id: query_problem(query.text) for query in found.queries}
+    found.left_out = {name: problem for name, problem in problems.items() if problem}
     for row in stream_rows(layout.parts["qrels"], ["query-id", "corpus-id", "score"]):
         score = 0 if row["score"] is None else int(row["score"])
         found.judgements.append(Judgement(str(row["query-id"]), str(row["corpus-id"]), score))
     return found
 
 
-def _from_rows(layout: Layout, writer: CorpusWriter) -> _Questions:
+def _from_rows(layout: Layout, writer: CorpusWriter) -> Questions:
     """One page an image hash, one query an equal text; every row judges its page relevant."""
     pages: dict[str, str] = {}
     queries: dict[str, Query] = {}
     judged: dict[tuple[str, str], None] = {}
-    found = _Questions()
-    optional = ["image-filename", "source", "language", "page"]
+    found = Questions()
+    optional = ["source", "language", *_PAGE_COLUMNS]
     rows = stream_rows(layout.parts["rows"], ["image", "query"], optional)
+    progress = Progress("data", "rows read")
     for num_rows, row in enumerate(rows):
+        progress.add(1)
         image = image_bytes(row["image"])
         # Rows without an image are bad pages, each for itself, not one page with many questions.
         digest = storage.sha256_of_bytes(image) if image else f"none {num_rows}"
         if digest not in pages:
-            page = _page_of(row, image, len(pages))
+            path = row.get("image-filename") or (row["image"] or {}).get("path") or ""
+            page = _described(_page_id(path, len(pages)), image, path, row)
             pages[digest] = page.page_id
             writer.add(page)
         if row["query"] is None:
             continue
-        if query_problem(row["query"]):
-            found.left_out += 1
+        if problem := query_problem(row["query"]):
+            found.left_out[f"query of row {num_rows + 1}"] = problem
             continue
         key = storage.sha256_of_bytes(normalised(row["query"]).encode())[:16]
         queries.setdefault(key, Query(key, row["query"], row.get("language"), row.get("source")))
@@ -117,18 +144,33 @@ def _from_rows(layout: Layout, writer: CorpusWriter) -> _Questions:
     return found
 
 
-def _page_of(row: dict[str, Any], image: bytes, place: int) -> Page:
-    """A page with an id in the order of the rows, and its document where the file's name tells."""
-    path = row.get("image-filename") or (row["image"] or {}).get("path") or ""
-    stem = path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
-    page_id = f"{place:07d}-{stem}" if stem else f"{place:07d}"
-    numbered = _NUMBERED.fullmatch(stem)
-    if not numbered:
-        return Page(page_id, image)
-    document, folder = numbered["document"], path.rpartition("/")[0]
-    if document.lower() in _GENERIC:
-        document = folder or None  # page_1.jpg: the document is the folder, if anything
-    return Page(page_id, image, document, number=int(numbered["number"]))
+def _page_id(path: str, place: int) -> str:
+    """An id in the order of the rows."""
+    stem = _stem(path)
+    return f"{place:07d}-{stem}" if stem else f"{place:07d}"
+
+
+def _described(page_id: str, image: bytes, path: str, row: dict[str, Any]) -> Page:
+    """A page with its document and number: those of the columns, else those of its file's name."""
+    document = number = None
+    if numbered := _NUMBERED.fullmatch(_stem(path)):
+        document, number = numbered["document"], int(numbered["number"])
+        if document.lower() in _GENERIC:
+            document = path.rpartition("/")[0] or None  # page_1.jpg: the folder, if anything
+    document = _text(row.get("doc-id")) or document
+    stated = (_whole(row.get(name)) for name in _NUMBER_COLUMNS)
+    number = next((value for value in stated if value is not None), number)
+    return Page(page_id, image, document, _text(row.get("text")), number)
+
+
+def _stem(path: str) -> str:
+    return path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+
+
+def _whole(value: Any) -> int | None:
+    """A page number, which may stand as text; None for what is none."""
+    text = _text(value) or ""
+    return int(text) if text.isdecimal() and len(text) <= _MAX_DIGITS else None
 
 
 def _text(value: Any) -> str | None:

@@ -1,6 +1,6 @@
 """What ingest tells about its work: the pages that were refused, and the summary."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,8 +16,22 @@ class Refusal:
     reason: str
 
     def line(self) -> str:
-        """For a person."""
-        return f"{self.name}{f', page {self.page}' if self.page else ''}: {self.reason}"
+        """For a person; a name may hold line breaks, and codes that a terminal obeys."""
+        text = f"{self.name}{f', page {self.page}' if self.page else ''}: {self.reason}"
+        return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+
+
+def counted(endings: Mapping[str, int]) -> str:
+    """Files by the ending of their names, for a person: `7 .docx, 1 .txt`."""
+    return ", ".join(f"{count:,} {ending}" for ending, count in endings.items())
+
+
+def equal_pages(pages: Iterable[tuple[str, str]]) -> list[list[str]]:
+    """Groups of at least two ids with one hash, from pairs of id and hash."""
+    groups: dict[str, list[str]] = {}
+    for page_id, sha256 in pages:
+        groups.setdefault(sha256, []).append(page_id)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 @dataclass(frozen=True)
@@ -26,9 +40,10 @@ class Report:
 
     Attributes:
         pages: written.
-        documents: files with at least one page written.
+        documents: with at least one page written: files, or what a dataset calls so.
         refused: pages and files that were left out, with the reasons.
         refused_queries: rows of the queries file that were left out.
+        skipped: files of kinds that are not taken, counted by the ending of their names.
         duplicates: groups of page ids that show the same image to the byte; all are written.
         queries: written; those with equal texts count once.
         judgements: written.
@@ -39,6 +54,7 @@ class Report:
     documents: int
     refused: Sequence[Refusal]
     refused_queries: Sequence[Refusal]
+    skipped: Mapping[str, int]
     duplicates: Sequence[Sequence[str]]
     queries: int
     judgements: int
@@ -53,10 +69,13 @@ class Report:
         """The summary for a person; the first refusals, the rest is in `dataset.json`."""
         refused = [*self.refused, *self.refused_queries]
         lines = [
-            f"{self.pages:,} pages of {self.documents:,} files   {self.queries:,} queries   "
+            f"{self.pages:,} pages of {self.documents:,} documents   {self.queries:,} queries   "
             f"{self.judgements:,} judgements",
             f"{len(refused):,} refused   {len(self.duplicates):,} groups of equal pages",
         ]
+        if self.skipped:
+            total = sum(self.skipped.values())
+            lines.append(f"{total:,} files of other kinds skipped: {counted(self.skipped)}")
         lines += [f"  {refusal.line()}" for refusal in refused[:_SHOWN_REFUSALS]]
         if len(refused) > _SHOWN_REFUSALS:
             lines.append(f"  and {len(refused) - _SHOWN_REFUSALS:,} more, listed in dataset.json")

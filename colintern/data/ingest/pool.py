@@ -1,70 +1,127 @@
-"""Work in processes of its own: a page that crashes the renderer costs that page."""
+"""Work in processes of its own: a page that crashes the renderer, or hangs it, costs that page."""
 
 import multiprocessing
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+# A page takes a tenth of a second, the slowest maps take some ten: what is not done by then hangs.
+# A part that is only slow loses nothing: its pages are tried again, each for itself.
+SECONDS_PER_PART = 600.0
+SECONDS_PER_PAGE = 120.0
 
 Work = TypeVar("Work")
 Result = TypeVar("Result")
 
 
 class CrashedError(Exception):
-    """The process that did this work has died."""
+    """The process that did this work has died; the message says why, in a few words."""
+
+
+@dataclass(frozen=True)
+class _Task(Generic[Work]):
+    """An item in the hands of a worker."""
+
+    item: Work
+    worker: ProcessPoolExecutor
+    began: float
 
 
 class Processes:
-    """Up to `num_processes` workers, started when they are first needed."""
+    """Up to `num_processes` workers, started when they are first needed.
+
+    Each is a pool of one process: when it dies, the item that killed it is known, and the others go
+    on undisturbed.
+    """
 
     def __init__(self, num_processes: int) -> None:
         self._num_processes = num_processes
-        self._pool = _pool(num_processes)
+        self._idle: list[ProcessPoolExecutor] = []
+        self._all: list[ProcessPoolExecutor] = []
 
     def __enter__(self) -> "Processes":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        for worker in self._all:
+            worker.shutdown(cancel_futures=True)
 
     def each(
-        self, function: Callable[[Work], Result], work: Sequence[Work]
+        self, function: Callable[[Work], Result], work: Iterable[Work], seconds: float
     ) -> Iterator[tuple[Work, Result | CrashedError]]:
         """`function` of every item, as they are finished.
 
-        When a process dies, what was not finished is done again, one item in a process at a time,
-        so that the item that kills it is known.
+        Args:
+            function: of one item; what it raises is raised here.
+            work: the items; one is taken when a worker is free for it.
+            seconds: after which the process of an item that is not finished is killed.
 
         Yields:
-            The item and its result, or `CrashedError` for one that killed its process.
+            The item and its result, or `CrashedError` for one whose process died.
         """
-        places = {self._pool.submit(function, item): place for place, item in enumerate(work)}
-        left = dict.fromkeys(places.values())
+        waiting = iter(work)
+        busy: dict[Future[Result], _Task[Work]] = {}
+        self._hand_out(function, waiting, seconds, busy)
+        while busy:
+            done, _ = wait(busy, return_when=FIRST_COMPLETED)
+            finished = [(future, busy.pop(future)) for future in done]
+            results = [self._result(future, task, seconds) for future, task in finished]
+            self._hand_out(function, waiting, seconds, busy)
+            yield from zip((task.item for _, task in finished), results, strict=True)
+
+    def _hand_out(
+        self,
+        function: Callable[[Work], Result],
+        waiting: Iterator[Work],
+        seconds: float,
+        busy: dict[Future[Result], _Task[Work]],
+    ) -> None:
+        """Give an item to every worker that is free, as long as there are some."""
+        while len(busy) < self._num_processes:
+            try:
+                item = next(waiting)
+            except StopIteration:
+                return
+            worker = self._idle.pop() if self._idle else self._started()
+            future = worker.submit(_bounded, function, item, seconds)
+            busy[future] = _Task(item, worker, time.monotonic())
+
+    def _result(
+        self, future: Future[Result], task: _Task[Work], seconds: float
+    ) -> Result | CrashedError:
         try:
-            for future in as_completed(places):
-                result = future.result()
-                del left[places[future]]
-                yield work[places[future]], result
+            result = future.result()
         except BrokenProcessPool:
-            self._pool = _pool(self._num_processes)
-            for place in left:
-                yield work[place], alone(function, work[place])
+            self._all.remove(task.worker)
+            task.worker.shutdown()
+            if time.monotonic() - task.began >= seconds:
+                return CrashedError(f"the renderer does not come to an end in {seconds:g} seconds")
+            return CrashedError("it crashes the renderer")
+        self._idle.append(task.worker)
+        return result
+
+    def _started(self) -> ProcessPoolExecutor:
+        worker = ProcessPoolExecutor(
+            1, multiprocessing.get_context("spawn"), initializer=_leave_ctrl_c_to_the_driver
+        )
+        self._all.append(worker)
+        return worker
 
 
-def alone(function: Callable[[Work], Result], item: Work) -> Result | CrashedError:
-    """`function` of one item in a process of its own."""
-    with _pool(1) as pool:
-        try:
-            return pool.submit(function, item).result()
-        except BrokenProcessPool:
-            return CrashedError()
+def _bounded(function: Callable[[Work], Result], item: Work, seconds: float) -> Result:
+    """`function` of `item`, in a worker; the system ends the process when the time is over.
 
-
-def _pool(num_processes: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(
-        num_processes, multiprocessing.get_context("spawn"), initializer=_leave_ctrl_c_to_the_driver
-    )
+    That works also where Python code would never have its turn: deep inside a C library.
+    """
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        return function(item)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _leave_ctrl_c_to_the_driver() -> None:

@@ -14,6 +14,7 @@ from colintern.data.text import normalised, query_problem
 from colintern.errors import DatasetError
 
 _COLUMNS = "query, and the page it belongs to: file and page (from 1), or id"
+_MAX_SCORE = 1_000_000  # grades are small; the column of the dataset has 32 bits
 
 
 def read_questions(
@@ -22,39 +23,41 @@ def read_questions(
     """The queries, merged where their texts are equal, and their judgements.
 
     Args:
-        path: CSV with a header, or JSONL, told apart by the ending: `query`, `file` and `page`, or
-            `id`; optional `language`, `source`, `score` (1 when left out).
+        path: CSV with a header (commas, semicolons or tabs between), or JSONL, told apart by the
+            ending: `query`, `file` and `page`, or `id`; optional `language`, `source`, `score` (1
+            when left out).
         pages: that were written.
 
     Returns:
         Queries, judgements, and the rows that were refused with their reasons.
 
     Raises:
-        DatasetError: the file is missing, cannot be parsed, or lacks the columns.
+        DatasetError: the file is missing, empty, cannot be parsed, or lacks the columns.
     """
     by_id = {page.page_id: page.page_id for page in pages}
     by_place = {(page.doc_id, page.number): page.page_id for page in pages}
     queries: dict[str, Query] = {}
     judged: dict[tuple[str, str], int] = {}
     refused: list[Refusal] = []
+    row_number = 0
     for row_number, row in enumerate(_rows(path), 1):
-        text = row.get("query")
+        text = str(row.get("query") or "")
         page_id = _page(row, by_id, by_place)
         score = _score(row.get("score"))
-        problem = query_problem(text if text is None else str(text))
-        if problem is None and page_id is None:
-            problem = f"its page is not in the dataset: {_named_page(row)}"
-        if problem is None and score is None:
-            problem = f"its score is not a number: {row.get('score')}"
+        problem = _problem(row, text) or _page_problem(row, page_id) or _score_problem(row, score)
         if problem is not None or page_id is None or score is None:
             refused.append(Refusal(f"query {row_number} of {path}", None, problem or ""))
             continue
-        key = storage.sha256_of_bytes(normalised(str(text)).encode())[:16]
+        key = storage.sha256_of_bytes(normalised(text).encode())[:16]
         language, source = (
             str(row[name]) if row.get(name) else None for name in ("language", "source")
         )
-        queries.setdefault(key, Query(key, str(text), language, source))
+        queries.setdefault(key, Query(key, text, language, source))
         judged[key, page_id] = max(score, judged.get((key, page_id), 0))
+    if not row_number:
+        raise DatasetError(
+            f"{path}: holds no query; leave out --queries, or write rows of {_COLUMNS}"
+        )
     found = sorted(queries.values(), key=lambda query: query.query_id)
     return (
         found,
@@ -69,30 +72,43 @@ def _rows(path: str) -> Iterator[Mapping[str, Any]]:
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path}: is not UTF-8 ({error}); save it as UTF-8") from error
     if path.lower().endswith(".csv"):
-        csv.field_size_limit(10_000_000)
-        reader = csv.DictReader(io.StringIO(text, newline=""))
-        _check_columns(path, reader.fieldnames or [])
-        try:
-            yield from reader
-        except csv.Error as error:
-            raise DatasetError(f"{path}, line {reader.line_num}: {error}") from error
+        yield from _csv_rows(path, text)
     elif path.lower().endswith((".jsonl", ".ndjson")):
-        for number, line in enumerate(text.split("\n"), 1):
-            if line.strip():
-                yield _json_row(path, number, line)
+        yield from _json_rows(path, text)
     else:
         raise DatasetError(f"{path}: a queries file ends in .csv or .jsonl; with {_COLUMNS}")
 
 
-def _json_row(path: str, number: int, line: str) -> Mapping[str, Any]:
+def _csv_rows(path: str, text: str) -> Iterator[Mapping[str, Any]]:
+    csv.field_size_limit(10_000_000)
+    header = text.partition("\n")[0]
+    between = max(",;\t", key=header.count)
+    lines = io.StringIO(text, newline="")
+    reader = csv.DictReader(lines, delimiter=between, skipinitialspace=True, strict=True)
     try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise DatasetError(f"{path}, line {number}: is not JSON ({error})") from error
-    if not isinstance(row, dict):
-        raise DatasetError(f"{path}, line {number}: is not an object with {_COLUMNS}")
-    _check_columns(path, list(row))
-    return row
+        reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or []]
+        _check_columns(path, reader.fieldnames)
+        yield from reader
+    except csv.Error as error:
+        raise DatasetError(f"{path}, line {reader.line_num}: {error}; mend its quotes") from error
+
+
+def _json_rows(path: str, text: str) -> Iterator[Mapping[str, Any]]:
+    """The first row tells whether it is a queries file; later ones may lack what they like."""
+    is_first = True
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise DatasetError(f"{path}, line {number}: is not JSON ({error})") from error
+        if not isinstance(row, dict):
+            raise DatasetError(f"{path}, line {number}: is not an object with {_COLUMNS}")
+        if is_first:
+            _check_columns(f"{path}, line {number}", list(row))
+        is_first = False
+        yield row
 
 
 def _check_columns(path: str, names: Sequence[str]) -> None:
@@ -105,19 +121,54 @@ def _page(
 ) -> str | None:
     if row.get("id"):
         return by_id.get(str(row["id"]))
+    number = _page_number(row)
+    return None if number is None else by_place.get((str(row.get("file")), number))
+
+
+def _page_number(row: Mapping[str, Any]) -> int | None:
+    """From 1; None when it is no whole number, which spreadsheets may write as `3.0`."""
+    value = row.get("page")
+    if value in (None, ""):
+        return 1
     try:
-        number = int(row.get("page") or 1)
+        number = float(value)
     except (TypeError, ValueError):
         return None
-    return by_place.get((str(row.get("file")), number))
+    return int(number) if number.is_integer() and not isinstance(value, bool) else None
 
 
-def _named_page(row: Mapping[str, Any]) -> str:
-    return str(row.get("id") or f"{row.get('file')}, page {row.get('page') or 1}")
+def _problem(row: Mapping[Any, Any], text: str) -> str | None:
+    """Why a row cannot be used, whatever page it names."""
+    if None in row:
+        return "it has more values than there are columns: put quotes around its commas"
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return "it holds half a character (a lone surrogate)"
+    return query_problem(text)
+
+
+def _page_problem(row: Mapping[str, Any], page_id: str | None) -> str | None:
+    if page_id is not None:
+        return None
+    if row.get("id"):
+        return f"its page is not in the dataset: {row['id']}"
+    if not row.get("file"):
+        return "it names no page"
+    if _page_number(row) is None:
+        return f"its page is not a number: {row['page']}"
+    return f"its page is not in the dataset: {row['file']}, page {_page_number(row)}"
+
+
+def _score_problem(row: Mapping[str, Any], score: int | None) -> str | None:
+    if score is None:
+        return f"its score is not a number up to {_MAX_SCORE:,}: {row.get('score')}"
+    return None
 
 
 def _score(value: Any) -> int | None:
     try:
-        return 1 if value in (None, "") else int(float(value))
+        score = 1 if value in (None, "") else int(float(value))
     except (TypeError, ValueError, OverflowError):
         return None
+    return score if abs(score) <= _MAX_SCORE else None

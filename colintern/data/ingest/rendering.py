@@ -7,20 +7,21 @@ import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import pypdfium2 as pdfium
 from PIL import Image
 
 from colintern import storage
 from colintern.data.entities import Page
-from colintern.data.images import MIN_SIDE, BadImageError, decode_frames
+from colintern.data.images import MIN_SIDE, BadImageError, decode_frame, num_frames, open_image
 from colintern.data.ingest.findings import Refusal
 from colintern.data.ingest.sources import SourceFile
 from colintern.errors import StorageError
 
 _POINTS_PER_INCH = 72
 _JPEG_QUALITY = 92  # thin strokes of small print stay sharp
-_KEPT_FORMATS = (b"\x89PNG", b"\xff\xd8\xff")  # bytes of PNG and JPEG stay as they are
+_KEPT_FORMATS = ("PNG", "JPEG", "MPO")  # MPO: a JPEG with a preview behind it, as cameras write it
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,14 @@ class RenderSettings:
 
 
 def count_pages(file: SourceFile) -> int:
-    """The pages of a PDF; 1 for a picture, whose frames belong together.
+    """The pages of a PDF, or the frames of a picture.
 
     Raises:
-        BadImageError: the PDF is empty, damaged or encrypted.
+        BadImageError: the file is empty, damaged or encrypted.
     """
     if file.kind == "picture":
-        return 1
+        with _open_file(file) as data:
+            return num_frames(open_image(data))
     document = _open_pdf(file)
     try:
         return len(document)
@@ -61,7 +63,7 @@ def render(
         reason why there is none.
     """
     if file.kind == "picture":
-        yield from _pictures(file, settings)
+        yield from _frames(file, first, last, settings)
         return
     try:
         document = _open_pdf(file)
@@ -85,7 +87,7 @@ def _open_pdf(file: SourceFile) -> pdfium.PdfDocument:
     try:
         if not storage.is_local(file.path):
             data = storage.read_bytes(file.path)
-        elif storage.size_of(file.path) == 0:
+        elif not storage.read_bytes(file.path, 0, 1):
             raise BadImageError("empty file")
     except StorageError as error:
         raise BadImageError(str(error)) from error
@@ -118,59 +120,64 @@ def _drawn(document: pdfium.PdfDocument, index: int, settings: RenderSettings) -
     return picture
 
 
-def _pictures(file: SourceFile, settings: RenderSettings) -> Iterator[Page | Refusal]:
+def _frames(
+    file: SourceFile, first: int, last: int, settings: RenderSettings
+) -> Iterator[Page | Refusal]:
     """The frames of a picture; upright 8-bit PNG and JPEG keep their bytes."""
     try:
-        data = storage.read_bytes(file.path)
-    except StorageError as error:
-        yield Refusal(file.name, None, str(error))
-        return
-    number = 0
-    frames = decode_frames(data)
-    try:
-        pictures = _with_last(frames)
-        for number, (picture, is_last) in enumerate(pictures, 1):
-            is_alone = number == 1 and is_last
-            page_id = file.name if is_alone else f"{file.name}#{number:04d}"
-            try:
-                _refuse_blank(picture)
-            except BadImageError as error:
-                yield Refusal(file.name, None if is_alone else number, str(error))
-                continue
-            small = _within(picture, settings.max_pixels)
-            stays = is_alone and small is picture and _can_stay(data)
-            yield Page(page_id, data if stays else _png(small), file.name, number=number)
+        with _open_file(file) as data:
+            image = open_image(data)
+            num_pages = _num_frames(file, image)
+            for index in range(first, last):
+                number = index + 1
+                page_id = f"{file.name}#{number:04d}" if num_pages > 1 else file.name
+                try:
+                    page = _frame(image, index, data, settings)
+                    yield Page(page_id, page, file.name, number=number)
+                except BadImageError as error:
+                    yield Refusal(file.name, number if num_pages > 1 else None, str(error))
     except BadImageError as error:
-        yield Refusal(file.name, number + 1 if number else None, str(error))
+        yield Refusal(file.name, None, str(error))
 
 
-def _with_last(frames: Iterator[Image.Image]) -> Iterator[tuple[Image.Image, bool]]:
-    """Each frame, and whether it is the last; a damaged one behind it is raised in its turn."""
-    waiting = next(frames)
-    failure: BadImageError | None = None
-    while True:
-        try:
-            following = next(frames, None)
-        except BadImageError as error:
-            following, failure = None, error
-        yield waiting, following is None and failure is None
-        if failure:
-            raise failure
-        if following is None:
-            return
-        waiting = following
+def _open_file(file: SourceFile) -> BinaryIO:
+    """A file for reading; one of another machine is in memory."""
+    try:
+        if not storage.is_local(file.path):
+            return io.BytesIO(storage.read_bytes(file.path))
+        return storage.local_path(file.path).open("rb")
+    except StorageError as error:
+        raise BadImageError(str(error)) from error
+    except OSError as error:
+        raise BadImageError(f"cannot be read ({error.strerror})") from error
 
 
-def _can_stay(data: bytes) -> bool:
+def _num_frames(file: SourceFile, image: Image.Image) -> int:
+    """The frames of an open picture, which were counted before for those that may have many."""
+    num_pages = num_frames(image)
+    if num_pages > 1 and not file.may_have_pages:
+        raise BadImageError(f"a TIFF with {num_pages:,} pages: give it a name that ends in .tif")
+    return num_pages
+
+
+def _frame(image: Image.Image, index: int, data: BinaryIO, settings: RenderSettings) -> bytes:
+    picture = decode_frame(image, index)
+    _refuse_blank(picture)
+    small = _within(picture, settings.max_pixels)
+    if small is picture and _can_stay(image):
+        data.seek(0)
+        return data.read()
+    return _png(small)
+
+
+def _can_stay(image: Image.Image) -> bool:
     """Whether every reader sees the picture as it is: PNG or JPEG, 8 bits, opaque, upright."""
-    if not data.startswith(_KEPT_FORMATS):
-        return False
-    with Image.open(io.BytesIO(data)) as image:
-        return (
-            image.mode in ("L", "RGB")
-            and "transparency" not in image.info
-            and (image.getexif().get(0x0112, 1) == 1)
-        )
+    return (
+        image.format in _KEPT_FORMATS
+        and image.mode in ("L", "RGB")
+        and "transparency" not in image.info
+        and image.getexif().get(0x0112, 1) == 1
+    )
 
 
 def _refuse_blank(picture: Image.Image) -> None:

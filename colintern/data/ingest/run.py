@@ -1,16 +1,15 @@
 """Ingest from the first look at the sources to the finished dataset folder."""
 
 import os
-import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from colintern import lease, log, storage
 from colintern.config import DatasetConfig
 from colintern.data.entities import Page
 from colintern.data.images import BadImageError
-from colintern.data.importing import import_dataset
-from colintern.data.ingest.findings import Refusal, Report
+from colintern.data.ingest.dataset import copy_dataset, is_dataset
+from colintern.data.ingest.findings import Refusal, Report, equal_pages
 from colintern.data.ingest.parts import (
     PageEntry,
     Part,
@@ -21,18 +20,23 @@ from colintern.data.ingest.parts import (
     single_pages,
     write_part,
 )
-from colintern.data.ingest.pool import CrashedError, Processes, alone
+from colintern.data.ingest.pool import (
+    SECONDS_PER_PAGE,
+    SECONDS_PER_PART,
+    CrashedError,
+    Processes,
+)
 from colintern.data.ingest.questions import read_questions
 from colintern.data.ingest.rendering import RenderSettings, count_pages
-from colintern.data.ingest.sources import SourceFile, find_sources
-from colintern.data.layouts import find_layout
+from colintern.data.ingest.sources import SourceFile, Sources, count_by_ending, find_sources
+from colintern.data.layouts import Layout, find_layout
+from colintern.data.progress import Progress
 from colintern.data.resolve import source_url
 from colintern.data.writing import write_questions
 from colintern.errors import DatasetError, TooManyBadPagesError
 
 _BEGUN = "ingest.json"  # says that the folder is ours, from the first moment on
 _DONE = "dataset.json"
-_LOG_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -42,12 +46,16 @@ class IngestSettings:
     Attributes:
         render: what pages look like.
         queries: a queries file; None writes a dataset to search in, without questions.
+        split: of a dataset that holds several.
+        language: only the queries of this language, of a dataset.
         num_processes: that render; one PDFium each.
         max_bad_fraction: stop with an error when a larger share is refused.
     """
 
     render: RenderSettings = field(default_factory=RenderSettings)
     queries: str | None = None
+    split: str | None = None
+    language: str | None = None
     num_processes: int = field(default_factory=lambda: os.cpu_count() or 1)
     max_bad_fraction: float = 1.0
 
@@ -71,25 +79,26 @@ def ingest(sources: Sequence[str], out: str, settings: IngestSettings) -> Report
     """
     out = storage.absolute(out)
     _check_out(out, sources)
+    found = _layout_of(sources, settings) or find_sources(sources)
+    if settings.queries:
+        read_questions(settings.queries, [])  # a file that cannot be read is told before the work
     with lease.held(out, wait=False):
         storage.write_json(storage.join(out, _BEGUN), {"sources": list(sources)})
         storage.delete(storage.join(out, _DONE))
-        if len(sources) == 1 and _is_dataset(sources[0]):
-            report = _from_dataset(sources[0], out, settings)
+        if isinstance(found, Sources):
+            report = _from_files(found, out, settings)
         else:
-            report = _from_files(sources, out, settings)
+            report = _from_dataset(sources[0], found, out, settings)
         storage.write_json(storage.join(out, _DONE), report.document())
     _check_bad_fraction(report, settings.max_bad_fraction)
     return report
 
 
-def _from_files(sources: Sequence[str], out: str, settings: IngestSettings) -> Report:
-    if settings.queries:
-        read_questions(settings.queries, [])  # a file that cannot be read is told before the work
-    files, refused = find_sources(sources)
+def _from_files(found: Sources, out: str, settings: IngestSettings) -> Report:
+    refused = list(found.refused)
     corpus = storage.join(out, "corpus")
     with Processes(settings.num_processes) as processes:
-        counted, damaged = _counted(files, processes)
+        counted, damaged = _counted(found.files, processes)
         refused += damaged
         parts = plan_parts(counted, corpus, settings.render)
         _write(parts, corpus, processes)
@@ -108,50 +117,53 @@ def _from_files(sources: Sequence[str], out: str, settings: IngestSettings) -> R
         documents=len({page.doc_id for page in pages}),
         refused=sorted(refused, key=lambda refusal: (refusal.name, refusal.page or 0)),
         refused_queries=refused_queries,
-        duplicates=_duplicates(pages),
+        skipped=found.skipped,
+        duplicates=equal_pages((page.page_id, page.sha256) for page in pages),
         queries=len(queries),
         judgements=len(judgements),
         settings=asdict(settings.render),
     )
 
 
-def _from_dataset(source: str, out: str, settings: IngestSettings) -> Report:
+def _from_dataset(source: str, layout: Layout, out: str, settings: IngestSettings) -> Report:
+    taken = {file for files in layout.parts.values() for file in files}
+    others = [file for file in storage.find_files(storage.absolute(source)) if file not in taken]
+    with Processes(settings.num_processes) as processes:
+        report = copy_dataset(layout, out, settings.language, processes)
+    return replace(report, skipped=count_by_ending(others))
+
+
+def _layout_of(sources: Sequence[str], settings: IngestSettings) -> Layout | None:
+    """The layout of the dataset that is to be ingested; None for PDFs and pictures.
+
+    Raises:
+        DatasetError: a dataset among several sources, or settings that have no effect.
+    """
+    datasets = [source for source in sources if is_dataset(source)]
+    if not datasets:
+        if settings.split or settings.language:
+            raise DatasetError(f"{sources[0]}: is no dataset; leave out --split and --language")
+        return None
+    source = datasets[0]
+    if len(sources) > 1:
+        raise DatasetError(f"{source}: is a dataset: ingest it alone, into an --out of its own")
     if settings.queries:
         raise DatasetError(f"{source}: is a dataset with queries of its own; leave out --queries")
-    layout = find_layout(source_url(DatasetConfig(path=source, name="source")), None)
-    for path in storage.list_files(storage.join(out, "corpus"), ".parquet"):
-        storage.delete(path)  # of an earlier ingest into this folder
-    counts = import_dataset(layout, out, None)
-    return Report(
-        pages=counts["pages"],
-        documents=counts["pages"],
-        refused=[],
-        refused_queries=[],
-        duplicates=[],
-        queries=counts["queries"],
-        judgements=counts["judgements"],
-        settings={"layout": layout.kind},
-    )
-
-
-def _is_dataset(source: str) -> bool:
-    """Whether there are parquet files; a picture beside them illustrates the dataset's card."""
-    return bool(storage.find_files(storage.absolute(source), ".parquet"))
+    return find_layout(source_url(DatasetConfig(path=source, name="source")), settings.split)
 
 
 def _counted(
     files: Sequence[SourceFile], processes: Processes
 ) -> tuple[list[tuple[SourceFile, int]], list[Refusal]]:
-    """Every file with its number of pages, by name; PDFs are opened in other processes."""
-    counts = {file: 1 for file in files if file.kind == "picture"}
+    """Every file with its number of pages, by name; those with many are opened elsewhere."""
+    counts = {file: 1 for file in files if not file.may_have_pages}
     refused = []
-    pdfs = [file for file in files if file.kind == "pdf"]
-    for file, found in processes.each(_count, pdfs):
+    many = [file for file in files if file.may_have_pages]
+    for file, found in processes.each(_count, many, SECONDS_PER_PART):
         if isinstance(found, int):
             counts[file] = found
         else:
-            reason = "it crashes the renderer" if isinstance(found, CrashedError) else found
-            refused.append(Refusal(file.name, None, reason))
+            refused.append(Refusal(file.name, None, str(found)))
     return [(file, counts[file]) for file in files if file in counts], refused
 
 
@@ -170,50 +182,47 @@ def _write(parts: Sequence[Part], corpus: str, processes: Processes) -> None:
     kept = sum(part.num_pages for part in parts) - total
     if kept:
         log.say("ingest", "%s pages are there already", f"{kept:,}")
-    began = last = time.monotonic()
-    done = 0
-    for part, found in processes.each(write_part, missing):
+    progress = Progress("ingest", "pages", total)
+    crashed: list[Part] = []
+    for part, found in processes.each(write_part, missing, SECONDS_PER_PART):
         if isinstance(found, CrashedError):
-            save_part(part, _page_by_page(part))
-        done += part.num_pages
-        if time.monotonic() - last > _LOG_SECONDS or done == total:
-            last = time.monotonic()
-            rate = done / max(last - began, 1e-9)
-            log.say("ingest", "%s / %s pages   %.1f pages/s", f"{done:,}", f"{total:,}", rate)
+            crashed.append(part)
+        else:
+            progress.add(part.num_pages)
+    for part in crashed:
+        log.say("ingest", "%s: again, page by page", part.pieces[0].file.name)
+        save_part(part, _page_by_page(part, processes))
     for path in there - {part.path for part in parts}:
         storage.delete(path)
 
 
-def _page_by_page(part: Part) -> list[Page | Refusal]:
-    """The pages of a part of which one crashes the renderer: each in a process of its own."""
-    found: list[Page | Refusal] = []
-    for single in single_pages(part):
-        result = alone(_rendered, single)
+def _page_by_page(part: Part, processes: Processes) -> list[Page | Refusal]:
+    """The pages of a part of which one kills its process: each for itself, to find that one."""
+    singles = single_pages(part)
+    found = dict(processes.each(_rendered, singles, SECONDS_PER_PAGE))
+    pages: list[Page | Refusal] = []
+    for single in singles:
+        result = found[single]
         if isinstance(result, CrashedError):
             piece = single.pieces[0]
-            number = piece.last if piece.file.kind == "pdf" else None
-            found.append(Refusal(piece.file.name, number, "it crashes the renderer"))
+            number = piece.last if piece.file.may_have_pages else None
+            pages.append(Refusal(piece.file.name, number, str(result)))
         else:
-            found += result
-    return found
+            pages += result
+    return pages
 
 
 def _rendered(part: Part) -> list[Page | Refusal]:
     return list(rendered(part))
 
 
-def _duplicates(pages: Sequence[PageEntry]) -> list[list[str]]:
-    """Groups of at least two pages with one image."""
-    groups: dict[str, list[str]] = {}
-    for page in pages:
-        groups.setdefault(page.sha256, []).append(page.page_id)
-    return [group for group in groups.values() if len(group) > 1]
-
-
 def _check_out(out: str, sources: Sequence[str]) -> None:
-    """Make sure that `out` is new or ours, and apart from the sources."""
+    """Make sure that `out` is new or ours, and apart from the sources, which differ."""
     out = _real(out)
-    for source in map(_real, sources):
+    real = [_real(source) for source in sources]
+    for source in real:
+        if real.count(source) > 1:
+            raise DatasetError(f"{source}: is given twice; name every source once")
         if f"{out}/".startswith(f"{source}/") or f"{source}/".startswith(f"{out}/"):
             raise DatasetError(f"--out {out}: must stand apart from the source {source}")
     is_ours = storage.exists(storage.join(out, _BEGUN))

@@ -2,13 +2,15 @@
 
 import os
 import posixpath
-from collections.abc import Iterator, Sequence
+import stat
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from colintern import storage
-from colintern.data.ingest.findings import Refusal
+from colintern.data.ingest.findings import Refusal, counted
 from colintern.errors import DatasetError
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif")
@@ -30,69 +32,117 @@ class SourceFile:
     kind: Literal["pdf", "picture"]
     version: str
 
+    @property
+    def may_have_pages(self) -> bool:
+        """Whether there may be more than one, to be counted: in PDFs, and in TIFFs by name."""
+        return self.name.lower().endswith((".pdf", ".tif", ".tiff"))
 
-def find_sources(paths: Sequence[str]) -> tuple[list[SourceFile], list[Refusal]]:
-    """All PDFs and pictures at `paths`, files or folders (searched through), sorted by name.
+
+@dataclass(frozen=True)
+class Sources:
+    """What stands in the sources.
+
+    Attributes:
+        files: to be drawn, sorted by name.
+        refused: what cannot be read, or must not be: links that lead out of their folder.
+        skipped: files of other kinds, counted by the ending of their names.
+    """
+
+    files: list[SourceFile]
+    refused: list[Refusal]
+    skipped: dict[str, int]
+
+
+def find_sources(paths: Sequence[str]) -> Sources:
+    """All PDFs and pictures at `paths`, files or folders, which are searched through.
 
     Args:
         paths: local or URLs. With several, names begin with each one's own last part.
-
-    Returns:
-        The files, and what was refused: links that lead out of their folder.
 
     Raises:
         DatasetError: a path does not exist, two files have one name, or there is nothing to do.
     """
     files: list[SourceFile] = []
-    refusals: list[Refusal] = []
+    refused: list[Refusal] = []
+    others: list[str] = []
     for path in (storage.absolute(path) for path in paths):
         folder = posixpath.basename(path.rstrip("/"))
-        for file, inner in _walk(path):
+        for file, inner, problem in _walk(path):
             prefix = folder if len(paths) > 1 and file != path else ""
-            kind = kind_of(file)
             name = posixpath.join(prefix, inner)
+            kind = kind_of(file)
             if not _is_utf8(name):
-                shown = name.encode("utf-8", "backslashreplace").decode()
-                refusals.append(Refusal(shown, None, "its name is not UTF-8: rename it"))
-                continue
-            if storage.is_local(file) and os.path.isdir(file):
-                refusals.append(Refusal(name, None, "a link to a folder: links are not followed"))
-                continue
-            if kind is None:
-                continue
-            if storage.is_local(file) and _leads_out(file, path):
-                refusals.append(Refusal(name, None, "a link that leads out of the folder"))
-                continue
-            files.append(SourceFile(file, name, kind, storage.version_of(file)))
-    names = [file.name for file in files]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+                name = name.encode("utf-8", "backslashreplace").decode()
+                problem = "its name is not UTF-8: rename it"
+            elif kind and not problem:
+                problem = _problem(file, path)
+            if problem:
+                refused.append(Refusal(name, None, problem))
+            elif kind:
+                files.append(SourceFile(file, name, kind, storage.version_of(file)))
+            else:
+                others.append(name)
+    skipped = count_by_ending(others)
+    _check_found(paths, files, refused, skipped)
+    return Sources(sorted(files, key=lambda file: file.name), refused, skipped)
+
+
+def _check_found(
+    paths: Sequence[str],
+    files: Sequence[SourceFile],
+    refused: Sequence[Refusal],
+    skipped: Mapping[str, int],
+) -> None:
+    names = Counter(file.name for file in files)
+    twice = next((name for name, count in names.items() if count > 1), None)
+    if twice:
         raise DatasetError(f"two sources hold a file {twice}; ingest them into two datasets")
-    if not files and not refusals:
-        raise DatasetError(f"{', '.join(paths)}: no PDF and no picture in there")
-    return sorted(files, key=lambda file: file.name), refusals
+    if not files and not refused:
+        others = f", only {counted(skipped)}" if skipped else ""
+        raise DatasetError(f"{', '.join(paths)}: no PDF and no picture in there{others}")
 
 
-def _walk(path: str) -> Iterator[tuple[str, str]]:
-    """Every file at `path`, and every link to a folder, with its name inside the folder."""
+def count_by_ending(names: Iterable[str]) -> dict[str, int]:
+    """How many files there are of every kind, the most frequent first."""
+    endings = Counter()
+    for name in names:
+        stem, ending = posixpath.splitext(posixpath.basename(name))
+        endings[ending.lower() or (stem if stem.startswith(".") else "without an ending")] += 1
+    return dict(sorted(endings.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _walk(path: str) -> Iterator[tuple[str, str, str | None]]:
+    """Every file at `path` with its name inside the folder, and a reason against it, if any."""
     if storage.is_local(path):
-        root = storage.local_path(path)
-        if root.is_file():
-            yield str(root), root.name
-        elif root.is_dir():
-            for folder, folders, names in os.walk(root):
-                links = [name for name in folders if (Path(folder) / name).is_symlink()]
-                for name in [*names, *links]:
-                    file = Path(folder) / name
-                    yield str(file), file.relative_to(root).as_posix()
-        else:
-            raise DatasetError(f"{path}: no such file or folder")
+        yield from _walk_local(storage.local_path(path))
         return
     found = storage.find_files(path)
     if not found and not storage.exists(path):
         raise DatasetError(f"{path}: no such file or folder")
     for file in found or [path]:
-        yield file, file.removeprefix(path).strip("/") or posixpath.basename(path)
+        yield file, file.removeprefix(path).strip("/") or posixpath.basename(path), None
+
+
+def _walk_local(root: Path) -> Iterator[tuple[str, str, str | None]]:
+    if not root.is_dir():
+        if not root.exists():
+            raise DatasetError(f"{root}: no such file or folder")
+        yield str(root), root.name, None
+        return
+    closed: list[OSError] = []
+    for folder, folders, names in os.walk(root, onerror=closed.append):
+        for name in names:
+            yield str(Path(folder) / name), _inside(root, folder, name), None
+        for name in folders:
+            if (Path(folder) / name).is_symlink():
+                problem = "a link to a folder: links are not followed"
+                yield str(Path(folder) / name), _inside(root, folder, name), problem
+    for error in closed:
+        yield error.filename, _inside(root, error.filename), f"cannot be read ({error.strerror})"
+
+
+def _inside(root: Path, *parts: str) -> str:
+    return Path(*parts).relative_to(root).as_posix()
 
 
 def kind_of(file: str) -> Literal["pdf", "picture"] | None:
@@ -111,9 +161,20 @@ def _is_utf8(name: str) -> bool:
     return True
 
 
-def _leads_out(file: str, root: str) -> bool:
-    """Whether `file` is a link to somewhere outside of the source folder, or to nothing."""
-    real = os.path.realpath(file)
-    inside = os.path.realpath(root)
-    is_inside = real == inside or real.startswith(inside + os.sep)
-    return not is_inside or not os.path.exists(real)
+def _problem(file: str, root: str) -> str | None:
+    """Why a file must be left alone, in a few words; None when it can be read, as far as is seen.
+
+    It is not opened: a named pipe would wait for somebody who writes.
+    """
+    if not storage.is_local(file):
+        return None
+    real, inside = os.path.realpath(file), os.path.realpath(root)
+    if real != inside and not real.startswith(inside + os.sep):
+        return "a link that leads out of the folder"
+    try:
+        mode = os.stat(file).st_mode
+    except FileNotFoundError:
+        return "a link to nothing"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    return None if stat.S_ISREG(mode) else "neither a file nor a folder"

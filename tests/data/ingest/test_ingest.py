@@ -14,9 +14,12 @@ from PIL import Image
 from colintern.data.canonical import CanonicalDataset, iterate_pages
 from colintern.data.images import decode
 from colintern.data.ingest import IngestSettings, RenderSettings, ingest
-from colintern.data.ingest.pool import CrashedError, Processes
+from colintern.data.ingest.findings import Refusal
+from colintern.data.ingest.parts import PageEntry
+from colintern.data.ingest.pool import Processes
+from colintern.data.ingest.questions import read_questions
 from colintern.errors import DatasetError, TooManyBadPagesError
-from tests.helpers import make_corpus, png
+from tests.helpers import png
 
 
 def _noise(seed: int, width: int = 60, height: int = 80) -> Image.Image:
@@ -184,18 +187,6 @@ def test_every_bad_file_has_a_reason_and_the_rest_goes_on(tmp_path):
         _ingest(source, out=tmp_path / "out")
 
 
-def test_a_dataset_replaces_what_an_earlier_ingest_made(tmp_path):
-    """Two corpora mixed in one folder."""
-    (tmp_path / "in").mkdir()
-    for number in range(3):
-        (tmp_path / "in" / f"{number}.png").write_bytes(png(number))
-    _ingest(tmp_path / "in", out=tmp_path / "out")
-    make_corpus(tmp_path / "set", num_pages=5, num_queries=5)
-    (tmp_path / "set" / "teaser.png").write_bytes(png(77))
-    assert _ingest(tmp_path / "set", out=tmp_path / "out").pages == 5
-    assert _pages(tmp_path / "out").keys() == _pages(tmp_path / "set").keys()
-
-
 def test_a_damaged_tiff_is_a_reason_wherever_it_is_cut(tmp_path):
     """An exception of Pillow's that nobody thought of ends the ingest."""
     frames = [_noise(seed) for seed in (1, 2, 3)]
@@ -212,6 +203,42 @@ def test_a_damaged_tiff_is_a_reason_wherever_it_is_cut(tmp_path):
         f"whole.tif#000{number}" for number in (1, 2, 3)
     }
     assert len(report.refused) >= 150
+
+
+def test_a_tiff_of_many_frames_is_cut_into_parts(tmp_path, monkeypatch):
+    """All frames of a scan of a thousand sheets in memory, or lost behind a damaged one."""
+    monkeypatch.setattr("colintern.data.ingest.parts._PAGES_PER_PART", 4)
+    source = tmp_path / "in"
+    source.mkdir()
+    frames = [_noise(seed) for seed in range(1, 10)]
+    keys = {"save_all": True, "append_images": frames[1:], "compression": "tiff_lzw"}
+    frames[0].save(source / "scan.tif", **keys)
+    data = bytearray((source / "scan.tif").read_bytes())
+    with Image.open(source / "scan.tif") as image:
+        image.seek(5)
+        offset = image.tag_v2[273][0]  # where the pixels of the sixth frame stand
+    data[offset : offset + 2_000] = b"\xff" * 2_000
+    (source / "scan.tif").write_bytes(data)
+    report = _ingest(source, out=tmp_path / "out")
+    assert [(refusal.name, refusal.page) for refusal in report.refused] == [("scan.tif", 6)]
+    assert len(list((tmp_path / "out" / "corpus").iterdir())) == 3
+    pages = _pages(tmp_path / "out")
+    assert list(pages) == [f"scan.tif#{number:04d}" for number in (1, 2, 3, 4, 5, 7, 8, 9)]
+    for number in (5, 7, 9):
+        shown = np.asarray(decode(pages[f"scan.tif#{number:04d}"].image))
+        assert np.array_equal(shown, np.asarray(frames[number - 1]))
+
+
+def test_a_tiff_under_another_name_loses_no_frame(tmp_path):
+    """The first frame taken for all of the file."""
+    (tmp_path / "in").mkdir()
+    frames = [_noise(seed) for seed in (1, 2)]
+    frames[0].save(tmp_path / "in" / "two.png", "TIFF", save_all=True, append_images=frames[1:])
+    frames[0].save(tmp_path / "in" / "one.png", "TIFF")
+    report = _ingest(tmp_path / "in", out=tmp_path / "out")
+    assert list(_pages(tmp_path / "out")) == ["one.png"]
+    assert [refusal.name for refusal in report.refused] == ["two.png"]
+    assert "name that ends in .tif" in report.refused[0].reason
 
 
 def test_equal_pages_are_told(tmp_path):
@@ -272,8 +299,12 @@ def test_questions_find_their_pages(tmp_path, kind):
     ("name", "text", "words"),
     [
         ("q.csv", "question,page\nx,1", "needs query"),
+        ("q.jsonl", '\n{"query": "x"}', "line 2: needs query"),
         ("q.jsonl", "{not json", "line 1: is not JSON"),
         ("q.txt", "x", "ends in .csv or .jsonl"),
+        ("q.csv", "query,file\n", "holds no query"),
+        ("q.jsonl", "", "holds no query"),
+        ("q.csv", 'query,file\n"never closed,p.png\nx,p.png', "unexpected end of data; mend"),
         ("q.csv", "query,file\ngr\udcf6\udcdfe,p.png", "is not UTF-8"),
     ],
 )
@@ -284,7 +315,64 @@ def test_a_bad_queries_file_is_one_line(tmp_path, name, text, words):
     (tmp_path / name).write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(DatasetError, match=words):
         _ingest(tmp_path / "in", out=tmp_path / "out", queries=str(tmp_path / name))
-    assert not (tmp_path / "out" / "corpus").exists()
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("bom.csv", b"\xef\xbb\xbfquery,file,page\nwhat,p.png,1\n"),
+        ("semicolons.csv", b"Query;File;Page\nwhat;p.png;1\n"),
+        ("tabs.csv", b"query\tfile\tpage\nwhat\tp.png\t1.0\n"),
+        ("spaces.csv", b"query, file, page\nwhat, p.png, \n"),
+    ],
+)
+def test_queries_files_as_spreadsheets_write_them(tmp_path, name, data):
+    """A file refused because of how a German spreadsheet writes it."""
+    (tmp_path / name).write_bytes(data)
+    page = PageEntry("p.png", "p.png", 1, "")
+    queries, judgements, refused = read_questions(str(tmp_path / name), [page])
+    assert [query.text for query in queries] == ["what"]
+    assert ([found.page_id for found in judgements], refused) == (["p.png"], [])
+
+
+def test_odd_rows_of_a_queries_file_have_a_reason(tmp_path):
+    """A row that ends the ingest in a traceback after the work, or lands on another page."""
+    rows = [
+        '{"query": "a", "file": "p.png", "page": 0}',
+        '{"query": "a", "file": "p.png", "page": 1.7}',
+        '{"query": "a", "file": "p.png", "page": true}',
+        '{"query": "a", "file": null}',
+        '{"query": "a"}',
+        '{"query": "a\\ud800b", "file": "p.png"}',
+        '{"query": "a", "file": "\\ud800.png"}',
+        '{"query": "a", "file": "p.png", "score": 1e400}',
+        '{"query": "a", "file": "p.png", "score": 1e12}',
+    ]
+    (tmp_path / "q.jsonl").write_text("\n".join(rows))
+    (tmp_path / "q.csv").write_text("query,file\nwhat, then,p.png\nwhat\n")
+    page = PageEntry("p.png", "p.png", 1, "")
+    found = [read_questions(str(tmp_path / name), [page]) for name in ("q.jsonl", "q.csv")]
+    assert not any(queries for queries, _, _ in found)
+    assert [refusal.reason for _, _, refused in found for refusal in refused] == [
+        "its page is not in the dataset: p.png, page 0",
+        "its page is not a number: 1.7",
+        "its page is not a number: True",
+        "it names no page",
+        "it names no page",
+        "it holds half a character (a lone surrogate)",
+        "it holds half a character (a lone surrogate)",
+        "its score is not a number up to 1,000,000: inf",
+        "its score is not a number up to 1,000,000: 1000000000000.0",
+        "it has more values than there are columns: put quotes around its commas",
+        "it names no page",
+    ]
+
+
+def test_a_name_with_a_line_break_stays_in_its_line():
+    """A file's name that writes lines of its own into the report, or commands the terminal."""
+    line = Refusal("a\nb\x1b[2J ü.png", 3, "blank").line()
+    assert line == "a\\nb\\x1b[2J ü.png, page 3: blank"
 
 
 def test_a_killed_ingest_goes_on_and_a_changed_source_is_read_again(tmp_path, monkeypatch):
@@ -296,7 +384,7 @@ def test_a_killed_ingest_goes_on_and_a_changed_source_is_read_again(tmp_path, mo
         (source / f"{number}.png").write_bytes(png(number + 1))
     written = []
 
-    def dies_after_two(self, function, work):
+    def dies_after_two(self, function, work, seconds):
         for part in work:
             if len(written) == 2:  # no PDF is among the sources: all work is parts
                 raise KeyboardInterrupt
@@ -318,20 +406,38 @@ def test_a_killed_ingest_goes_on_and_a_changed_source_is_read_again(tmp_path, mo
     assert len(list((tmp_path / "out" / "corpus").iterdir())) == 3
 
 
-def _crash_on(path):
-    if "crash" in path:
-        os._exit(1)
-    return path
+def _form() -> bytes:
+    """A page with nothing on it but a text field that somebody has filled in."""
+    objects = [
+        "<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[4 0 R]/NeedAppearances true"
+        "/DA(/Helv 24 Tf 0 g)/DR<</Font<</Helv 5 0 R>>>>>>>>",
+        "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 100]/Annots[4 0 R]>>",
+        "<</Type/Annot/Subtype/Widget/FT/Tx/F 4/T(name)/V(Kettle)/Rect[10 10 190 60]/P 3 0 R"
+        "/DA(/Helv 24 Tf 0 g)>>",
+        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    ]
+    data = b"%PDF-1.7\n"
+    places = []
+    for number, text in enumerate(objects, 1):
+        places.append(len(data))
+        data += f"{number} 0 obj{text}endobj\n".encode()
+    table = "".join(f"{place:010d} 00000 n \n" for place in places)
+    tail = f"trailer<</Size 6/Root 1 0 R>>\nstartxref\n{len(data)}\n%%EOF\n"
+    return data + f"xref\n0 6\n0000000000 65535 f \n{table}{tail}".encode()
 
 
-def test_a_page_that_crashes_its_process_costs_that_page(tmp_path):
-    """A whole ingest lost to one page that PDFium dies on."""
-    with Processes(2) as processes:
-        found = dict(processes.each(_crash_on, ["a", "crash", "b", "c"]))
-        again = dict(processes.each(_crash_on, ["d"]))
-    assert isinstance(found.pop("crash"), CrashedError)
-    assert found == {"a": "a", "b": "b", "c": "c"}
-    assert again == {"d": "d"}
+def test_what_is_typed_into_a_form_is_drawn(tmp_path):
+    """A filled-in form that becomes an empty one."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "form.pdf").write_bytes(_form())
+    (tmp_path / "in" / "empty.pdf").write_bytes(_form().replace(b"(Kettle)", b"()      "))
+    report = _ingest(tmp_path / "in", out=tmp_path / "out")
+    assert [refusal.line() for refusal in report.refused] == [
+        "empty.pdf, page 1: blank: every pixel has the same colour"
+    ]
+    filled = np.asarray(decode(_pages(tmp_path / "out")["form.pdf#0001"].image).convert("L"))
+    assert (filled < 64).sum() > 100  # the letters
 
 
 def test_what_is_not_ours_is_not_touched(tmp_path):
@@ -349,15 +455,10 @@ def test_what_is_not_ours_is_not_touched(tmp_path):
     assert {path for path in tmp_path.rglob("*") if "fresh" not in path.parts} == before
     with pytest.raises(DatasetError, match="no such file or folder"):
         _ingest(tmp_path / "gone", out=tmp_path / "other")
+    twice = [str(tmp_path / "in"), os.path.relpath(tmp_path / "in")]
+    with pytest.raises(DatasetError, match="in: is given twice"):
+        ingest(twice, str(tmp_path / "other"), IngestSettings())
     (tmp_path / "nothing").mkdir()
     with pytest.raises(DatasetError, match="no PDF and no picture"):
         _ingest(tmp_path / "nothing", out=tmp_path / "other")
-
-
-def test_a_dataset_of_another_layout_is_a_source(tmp_path):
-    """A benchmark set that cannot be brought into one's own folder."""
-    make_corpus(tmp_path / "set", num_pages=5, num_queries=6)
-    report = _ingest(tmp_path / "set", out=tmp_path / "out")
-    assert (report.pages, report.queries, report.judgements) == (5, 6, 6)
-    assert _pages(tmp_path / "out").keys() == _pages(tmp_path / "set").keys()
-    CanonicalDataset(str(tmp_path / "out")).check()
+    assert not (tmp_path / "other").exists()

@@ -1,0 +1,205 @@
+"""A dataset of another layout as a source: its pages are looked at, and copied byte by byte.
+
+It streams into `corpus/` first; then every page is decoded once, in other processes, and the files
+that hold bad ones are written again without them. A blank page stays: a published corpus keeps its
+size. Killed and started again, it begins anew.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from colintern import storage
+from colintern.data.canonical import PARTS, PageLocation, iterate_pages
+from colintern.data.entities import Page
+from colintern.data.images import BadImageError, decode
+from colintern.data.importing import Questions, import_pages
+from colintern.data.ingest.findings import Refusal, Report, equal_pages
+from colintern.data.ingest.pool import (
+    SECONDS_PER_PAGE,
+    SECONDS_PER_PART,
+    CrashedError,
+    Processes,
+)
+from colintern.data.ingest.sources import kind_of
+from colintern.data.inventory import row_groups
+from colintern.data.layouts import Layout
+from colintern.data.parquet import open_parquet
+from colintern.data.progress import Progress
+from colintern.data.writing import CorpusWriter, parquet_bytes, write_questions
+from colintern.errors import DatasetError
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """A row group of a corpus file, or one row of it."""
+
+    file: str
+    row_group: int
+    row: int | None = None
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A page that was looked at; `problem` is the reason why it cannot be used, if it cannot."""
+
+    location: PageLocation
+    page_id: str
+    doc_id: str | None
+    sha256: str
+    problem: str | None
+
+
+def is_dataset(source: str) -> bool:
+    """Whether a source is a dataset of parquet files, and not files to be drawn.
+
+    It is one when the names of its parquet files or of their folders speak of all three parts
+    (`corpus`, `queries`, `qrels`), whatever lies beside them; or when it has parquet files and
+    neither a PDF nor a picture. So a stray parquet file among PDFs is no dataset.
+    """
+    source = storage.absolute(source)
+    files = [file.removeprefix(source) for file in storage.find_files(source)]
+    words = [set(re.split(r"[/.-]", file)) for file in files if file.endswith(".parquet")]
+    if all(any(part in found for found in words) for part in PARTS):
+        return True
+    return bool(words) and not any(kind_of(file) for file in files)
+
+
+def copy_dataset(layout: Layout, out: str, language: str | None, processes: Processes) -> Report:
+    """Make the canonical dataset folder `out` of another dataset, without its bad pages.
+
+    Raises:
+        DatasetError: as `import_dataset`; or a judgement names a page or query that is not there.
+    """
+    for path in storage.list_files(storage.join(out, "corpus"), ".parquet"):
+        storage.delete(path)  # of an earlier ingest into this folder
+    questions = import_pages(layout, CorpusWriter(out), language)
+    files = storage.list_files(storage.join(out, "corpus"), ".parquet")
+    seen = _look_at_pages(files, processes)
+    _check_judgements(layout, questions, seen)
+    bad = {page.page_id for page in seen if page.problem}
+    for file in files:
+        _remove_rows(file, [page.location for page in seen if page.problem])
+    asked, refused_queries = _asked_of(questions, bad)
+    write_questions(out, asked.queries, asked.judgements)
+    good = [page for page in seen if not page.problem]
+    return Report(
+        pages=len(good),
+        documents=len({page.doc_id for page in good if page.doc_id is not None}),
+        refused=[Refusal(page.page_id, None, page.problem) for page in seen if page.problem],
+        refused_queries=refused_queries,
+        skipped={},
+        duplicates=equal_pages((page.page_id, page.sha256) for page in good),
+        queries=len(asked.queries),
+        judgements=len(asked.judgements),
+        settings={"layout": layout.kind, "language": language},
+    )
+
+
+def _look_at_pages(files: Sequence[str], processes: Processes) -> list[_Seen]:
+    """Every page of the corpus files, in their order."""
+    groups = [_Rows(file, group) for file, group in row_groups(files)]
+    progress = Progress("ingest", "pages looked at", _num_rows(files))
+    found: dict[_Rows, list[_Seen]] = {}
+    for rows, seen in processes.each(_look_at, groups, SECONDS_PER_PART):
+        found[rows] = [] if isinstance(seen, CrashedError) else seen
+        progress.add(len(found[rows]))
+    for rows in (rows for rows, seen in found.items() if not seen):
+        found[rows] = _one_by_one(rows, processes)
+    return [page for rows in groups for page in found[rows]]
+
+
+def _num_rows(files: Sequence[str]) -> int:
+    total = 0
+    for file in files:
+        with open_parquet(file, []) as parquet:
+            total += parquet.metadata.num_rows
+    return total
+
+
+def _look_at(rows: _Rows) -> list[_Seen]:
+    """Decode pages; in a process for that."""
+    return [_seen(location, page) for location, page in _pages(rows)]
+
+
+def _pages(rows: _Rows) -> Iterator[tuple[PageLocation, Page]]:
+    for location, page in iterate_pages(rows.file, [rows.row_group]):
+        if rows.row in (None, location.row):
+            yield location, page
+
+
+def _seen(location: PageLocation, page: Page) -> _Seen:
+    problem = None
+    try:
+        decode(page.image)
+    except BadImageError as error:
+        problem = str(error)
+    digest = storage.sha256_of_bytes(page.image)
+    return _Seen(location, page.page_id, page.doc_id, digest, problem)
+
+
+def _one_by_one(rows: _Rows, processes: Processes) -> list[_Seen]:
+    """The pages of a row group of which one kills its process: each for itself."""
+    pages = {
+        _Rows(rows.file, rows.row_group, location.row): (location, page)
+        for location, page in _pages(rows)
+    }
+    found = dict(processes.each(_look_at, list(pages), SECONDS_PER_PAGE))
+    seen = []
+    for single, (location, page) in pages.items():
+        result = found[single]
+        if isinstance(result, CrashedError):
+            seen.append(_Seen(location, page.page_id, page.doc_id, "", str(result)))
+        else:
+            seen += result
+    return seen
+
+
+def _remove_rows(file: str, locations: Sequence[PageLocation]) -> None:
+    """Write a corpus file again without the pages at `locations`, if any of them are in it."""
+    removed = {(at.row_group, at.row) for at in locations if at.file == file}
+    if not removed:
+        return
+    with open_parquet(file, []) as parquet:
+        groups = []
+        for number in range(parquet.num_row_groups):
+            group = parquet.read_row_group(number)
+            kept = [(number, row) not in removed for row in range(group.num_rows)]
+            groups.append(group.filter(pa.array(kept, pa.bool_())))
+    storage.write_bytes(file, parquet_bytes(pa.concat_tables(groups)))
+
+
+def _check_judgements(layout: Layout, questions: Questions, seen: Sequence[_Seen]) -> None:
+    pages = {page.page_id for page in seen}
+    queries = {query.query_id for query in questions.queries}
+    for judgement in questions.judgements:
+        for column, name, known in (
+            ("query-id", judgement.query_id, queries),
+            ("corpus-id", judgement.page_id, pages),
+        ):
+            if name not in known:
+                file = layout.parts["qrels"][0]
+                raise DatasetError(f"{file}: '{column}' {name} is not in the dataset; mend it")
+
+
+def _asked_of(questions: Questions, bad: set[str]) -> tuple[Questions, list[Refusal]]:
+    """The questions without those that cannot be asked, or whose pages are all bad."""
+    answers = [found for found in questions.judgements if found.score >= 1]
+    answered = {found.query_id for found in answers if found.page_id not in bad}
+    lost = {found.query_id: found.page_id for found in answers}
+    reasons = {
+        name: f"its page was refused: {page_id}"
+        for name, page_id in lost.items()
+        if name not in answered
+    }
+    reasons |= questions.left_out
+    queries = [query for query in questions.queries if query.query_id not in reasons]
+    judgements = [
+        found
+        for found in questions.judgements
+        if found.query_id not in reasons and found.page_id not in bad
+    ]
+    refused = [Refusal(name, None, reason) for name, reason in sorted(reasons.items())]
+    return Questions(queries, judgements), refused

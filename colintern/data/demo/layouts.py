@@ -8,6 +8,7 @@ from colintern.data.demo.prose import Passage
 from colintern.data.demo.render import MARGIN, Line, num_rows, text_width, wrap
 
 _RULE = Line(rule=True)
+_BLANK = Line()
 
 
 @dataclass(frozen=True)
@@ -40,31 +41,29 @@ def form_page(
 ) -> DemoPage:
     """A page of one of the `FORMS`, its body cut to what fits."""
     head, foot = FORMS[kind](fields)
-    body = _fitting(passage.text, side, len(head) + len(foot))
-    lines = (*head, *(Line(text) for text in body), *foot)
+    body = _body(passage.text, head, foot, side)
+    lines = _typeset(head, body, foot, side)
     return DemoPage(page_id, family, kind, fields, " ".join(body), lines)
 
 
 def reference_page(page_id: str, passages: Sequence[Passage], side: int) -> DemoPage:
     """A page of documentation: what is documented, a rule, prose."""
     subject = passages[0].subject.split("#")[0].rsplit(".", 1)[-1]
-    head = (
-        Line(_shortened(subject, side - text_width("reference") - 4 * MARGIN), "reference"),
-        _RULE,
-    )
-    body = _fitting(" ".join(passage.text for passage in passages), side, len(head))
-    lines = (*head, *(Line(text) for text in body))
+    room = side - text_width("reference") - 4 * MARGIN
+    head = (Line(_shortened(subject, room), "reference"), _RULE)
+    body = _body(" ".join(passage.text for passage in passages), head, (), side)
+    lines = _typeset(head, body, (), side)
     return DemoPage(page_id, page_id, "", None, " ".join(body), lines)
 
 
 def _memo(fields: Fields) -> tuple[Sequence[Line], Sequence[Line]]:
-    head = [Line("MEMO", fields.date), _RULE, Line(f"To: {fields.name}"), Line()]
-    return head, [Line(), Line(f"Room {fields.number}", fields.city)]
+    head = [Line("MEMO", fields.date), _RULE, Line(f"To: {fields.name}")]
+    return head, [Line(f"Room {fields.number}", fields.city)]
 
 
 def _letter(fields: Fields) -> tuple[Sequence[Line], Sequence[Line]]:
-    head = [Line("LETTER", fields.city), Line("", fields.date), Line(), Line("Dear reader,")]
-    return head, [Line(), Line("Yours,"), Line(fields.name), Line(f"Ref. {fields.number}")]
+    head = [Line("LETTER", fields.city), Line("Dear reader,", fields.date)]
+    return head, [Line("Yours,"), Line(fields.name, f"Ref. {fields.number}")]
 
 
 def _invoice(fields: Fields) -> tuple[Sequence[Line], Sequence[Line]]:
@@ -75,14 +74,13 @@ def _invoice(fields: Fields) -> tuple[Sequence[Line], Sequence[Line]]:
         Line(f"1 {fields.item}", f"{int(fields.number) % 97 + 3}.00"),
         _RULE,
         Line("Due", fields.date),
-        Line(),
     ]
     return head, []
 
 
 def _report(fields: Fields) -> tuple[Sequence[Line], Sequence[Line]]:
     head = [Line("REPORT", f"no. {fields.number}"), Line(f"Tested: {fields.item}"), _RULE]
-    return head, [_RULE, Line(fields.name, fields.city), Line(fields.date)]
+    return head, [Line(fields.name, fields.city), Line("", fields.date)]
 
 
 FORMS: dict[str, Callable[[Fields], tuple[Sequence[Line], Sequence[Line]]]] = {
@@ -105,5 +103,32 @@ def _shortened(text: str, room: float) -> str:
     return text
 
 
-def _fitting(text: str, side: int, rows_taken: int) -> list[str]:
-    return wrap(text, side)[: num_rows(side) - rows_taken]
+def _body(text: str, head: Sequence[Line], foot: Sequence[Line], side: int) -> list[str]:
+    """The prose that fits between head and foot, single-spaced if need be."""
+    return wrap(text, side)[: _rows_between(head, foot, side)]
+
+
+def _typeset(
+    head: Sequence[Line], body: Sequence[str], foot: Sequence[Line], side: int
+) -> tuple[Line, ...]:
+    """The rows of a page: double-spaced, but for a body that is too long for it."""
+    is_short = 2 * len(body) <= _rows_between(head, foot, side)
+    prose = [Line(text) for text in body]
+    rows = [*_double(head), *(_double(prose) if is_short else prose)]
+    rows += [_BLANK] * (len(rows) % 2)  # so that the foot stands on an even row
+    return (*rows, *_double(foot))
+
+
+def _double(lines: Sequence[Line]) -> list[Line]:
+    """A blank row under every line of text; a rule stands in it."""
+    rows: list[Line] = []
+    for line in lines:
+        if line.rule:
+            rows[-1] = line
+        else:
+            rows += [line, _BLANK]
+    return rows
+
+
+def _rows_between(head: Sequence[Line], foot: Sequence[Line], side: int) -> int:
+    return num_rows(side) - 2 * sum(not line.rule for line in (*head, *foot))

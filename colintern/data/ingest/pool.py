@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from typing import Generic, TypeVar
 
 # A page takes a tenth of a second, the slowest maps take some ten: what is not done by then hangs.
@@ -42,11 +43,16 @@ class Processes:
         self._num_processes = num_processes
         self._idle: list[ProcessPoolExecutor] = []
         self._all: list[ProcessPoolExecutor] = []
+        self._not_ours: set[BaseProcess] = set()
 
     def __enter__(self) -> "Processes":
+        self._not_ours = set(multiprocessing.active_children())
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if error is not None:  # Ctrl-C must not wait for a page that takes minutes
+            for process in set(multiprocessing.active_children()) - self._not_ours:
+                process.kill()
         for worker in self._all:
             worker.shutdown(cancel_futures=True)
 

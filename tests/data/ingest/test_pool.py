@@ -4,7 +4,10 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from pathlib import Path
+
+import pytest
 
 from colintern.data.ingest import RenderSettings
 from colintern.data.ingest.parts import plan_parts, read_part
@@ -36,6 +39,20 @@ def test_one_that_dies_and_one_that_never_ends_cost_themselves():
     assert len(found) == 16
     # Two at first, and one in the place of each that died.
     assert len({result[1] for result in found.values()}) <= 4  # pyright: ignore
+
+
+def test_ctrl_c_does_not_wait_for_a_page():
+    """Ten minutes between Ctrl-C and the prompt, because one page takes them."""
+
+    def interrupted() -> None:
+        with Processes(1) as processes:
+            next(processes.each(_behave, ["a", "hang"], seconds=600))
+            raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert time.monotonic() - began < 300
 
 
 def test_work_is_taken_when_a_worker_is_free():

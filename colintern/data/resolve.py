@@ -1,19 +1,23 @@
 """From what a configuration names to a canonical folder that the rest of ColIntern reads.
 
-A canonical folder is read where it stands. Any other layout, a choice of language or split, and a
-dataset on the Hub are brought into a canonical folder once; the source is only read.
+A canonical folder is read where it stands. Any other layout, a choice of language or split, a
+dataset on the Hub, and a corpus in row groups that are too large to pick pages from are brought
+into a canonical folder once; the source is only read.
 """
 
 import re
 
 from colintern import log, storage
 from colintern.config import DatasetConfig
+from colintern.data.canonical import largest_row_group_bytes
 from colintern.data.importing import import_dataset
 from colintern.data.layouts import Layout, find_layout
 from colintern.errors import DatasetError
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _DONE = "dataset.json"
+# Every worker reads pages out of row groups again and again, and may have to hold two such groups.
+_ROW_GROUP_BYTES = 256 * 2**20
 
 
 def source_url(dataset: DatasetConfig) -> str:
@@ -57,7 +61,7 @@ def canonical_folder(dataset: DatasetConfig, root: str) -> str:
     """
     source = source_url(dataset)
     layout = find_layout(source, dataset.split, dataset.format)
-    if layout.kind == "canonical" and dataset.language is None and "hf://" not in source:
+    if _stays_in_place(source, layout, dataset):
         return source
     folder = storage.join(root, f"{dataset.name}-{_fingerprint(source, layout, dataset)[:8]}")
     if not storage.exists(storage.join(folder, _DONE)):
@@ -68,6 +72,16 @@ def canonical_folder(dataset: DatasetConfig, root: str) -> str:
         )
         log.say("data", "%s", "   ".join(f"{name} {count:,}" for name, count in counts.items()))
     return folder
+
+
+def _stays_in_place(source: str, layout: Layout, dataset: DatasetConfig) -> bool:
+    """Whether the source can be read as it is, all of it, and page by page."""
+    return (
+        layout.kind == "canonical"
+        and dataset.language is None
+        and not source.startswith("hf://")
+        and largest_row_group_bytes(layout.parts["corpus"]) <= _ROW_GROUP_BYTES
+    )
 
 
 def _fingerprint(source: str, layout: Layout, dataset: DatasetConfig) -> str:

@@ -1,5 +1,9 @@
 """Reading datasets: the columns of others, and mistakes that name file and column."""
 
+import os
+import subprocess
+import sys
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -8,6 +12,7 @@ from colintern.data.canonical import CanonicalDataset, iterate_pages, read_image
 from colintern.data.inventory import read_entries, row_groups
 from colintern.data.text import normalised
 from colintern.data.views import whole_view
+from colintern.data.writing import IMAGE_TYPE
 from colintern.errors import DatasetError
 from tests.helpers import make_corpus, png
 
@@ -102,3 +107,33 @@ def test_equal_texts_are_equal():
     """Two spellings of one letter, or a blank, that make two questions of one."""
     assert normalised(" Cafe\u0301 ") == normalised("CAFÉ")
     assert normalised("a b") != normalised("ab")
+
+
+_GROWTH = """
+import sys
+from pathlib import Path
+from colintern.data.canonical import PageLocation, iterate_pages, read_images
+
+def peak():  # not ru_maxrss: it begins at what the parent had when it started this process
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
+file, before = sys.argv[1], peak()
+assert sum(len(page.image) for _, page in iterate_pages(file)) == 160 * 2**20
+assert len(read_images([PageLocation(file, 0, row) for row in (3, 100)])[1]) == 2**20
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs Linux's /proc")
+def test_memory_does_not_follow_the_row_group(tmp_path):
+    """A published file with all its pages in one row group, which was read in one piece."""
+    path = tmp_path / "corpus.parquet"
+    images = [{"bytes": os.urandom(2**20), "path": None} for _ in range(160)]
+    table = pa.table({"corpus-id": range(160), "image": pa.array(images, IMAGE_TYPE)})
+    pq.write_table(table, path, write_batch_size=8)
+    assert pq.read_metadata(path).num_row_groups == 1
+    done = subprocess.run(
+        [sys.executable, "-c", _GROWTH, path], check=True, capture_output=True, text=True
+    )
+    assert int(done.stdout) < 110 * 2**20

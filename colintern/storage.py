@@ -47,7 +47,7 @@ def join(root: str, *parts: str) -> str:
 
 def exists(path: str) -> bool:
     """Whether a file or folder stands at `path`."""
-    with _storage_errors(path):
+    with named_errors(path):
         file_system, inner = url_to_fs(path)
         file_system.invalidate_cache()
         return file_system.exists(inner)
@@ -59,7 +59,7 @@ def read_bytes(path: str, start: int | None = None, end: int | None = None) -> b
     Raises:
         StorageError: the file is missing or cannot be read.
     """
-    with _storage_errors(path):
+    with named_errors(path):
         if is_local(path):  # by hand: fsspec would read '::' in a file's name as a chain of URLs
             with local_path(path).open("rb") as file:
                 file.seek(start or 0)
@@ -80,7 +80,7 @@ def read_json(path: str) -> Any:
 
 def write_bytes(path: str, data: bytes) -> None:
     """Write `data` to `path`, whole or not at all, replacing what was there."""
-    with _storage_errors(path):
+    with named_errors(path):
         if not is_local(path):
             fsspec.filesystem(path.split("://")[0]).pipe_file(path, data)
             return
@@ -100,7 +100,7 @@ def create_exclusively(path: str, data: bytes) -> bool:
     Of several callers at one time exactly one gets True: locally by a hard link, which fails when
     the name is taken; on S3 by `If-None-Match: *`.
     """
-    with _storage_errors(path):
+    with named_errors(path):
         try:
             if not is_local(path):
                 file_system = fsspec.filesystem(path.split("://")[0])
@@ -116,7 +116,7 @@ def create_exclusively(path: str, data: bytes) -> bool:
 
 def delete(path: str) -> None:
     """Remove the file at `path`; one that is not there is no error."""
-    with _storage_errors(path):
+    with named_errors(path):
         file_system, inner = url_to_fs(path)
         try:
             file_system.rm_file(inner)
@@ -129,7 +129,7 @@ def list_files(folder: str, suffix: str = "") -> list[str]:
 
     A folder that does not exist has no files. Names of unfinished writes are left out.
     """
-    with _storage_errors(folder):
+    with named_errors(folder):
         file_system, inner = url_to_fs(folder)
         file_system.invalidate_cache()
         try:
@@ -149,7 +149,7 @@ def find_files(folder: str, suffix: str = "") -> list[str]:
 
     One listing on an object store. A folder that does not exist has no files.
     """
-    with _storage_errors(folder):
+    with named_errors(folder):
         file_system, inner = url_to_fs(folder)
         file_system.invalidate_cache()
         try:
@@ -167,7 +167,7 @@ def find_files(folder: str, suffix: str = "") -> list[str]:
 
 def list_folders(folder: str) -> list[str]:
     """The names of the folders right inside `folder`, in order; none if it does not exist."""
-    with _storage_errors(folder):
+    with named_errors(folder):
         file_system, inner = url_to_fs(folder)
         file_system.invalidate_cache()
         try:
@@ -183,7 +183,7 @@ def list_folders(folder: str) -> list[str]:
 
 def version_of(path: str) -> str:
     """Changes when the file at `path` does, as far as can be told without reading it."""
-    with _storage_errors(path):
+    with named_errors(path):
         if is_local(path):
             found = local_path(path).stat()
             return f"{found.st_size} {found.st_mtime_ns}"
@@ -194,7 +194,7 @@ def version_of(path: str) -> str:
 
 def size_of(path: str) -> int:
     """The size of the file at `path`, in bytes."""
-    with _storage_errors(path):
+    with named_errors(path):
         if is_local(path):
             return local_path(path).stat().st_size
         file_system, inner = url_to_fs(path)
@@ -209,7 +209,7 @@ def sha256_of_bytes(data: bytes) -> str:
 def sha256_of_file(path: str, chunk_bytes: int = 1 << 22) -> str:
     """SHA-256 of the file at `path`, read in chunks."""
     digest = hashlib.sha256()
-    with _storage_errors(path), fsspec.open(path, "rb") as file:
+    with named_errors(path), fsspec.open(path, "rb") as file:
         while chunk := file.read(chunk_bytes):  # pyright: ignore[reportAttributeAccessIssue]
             digest.update(chunk)
     return digest.hexdigest()
@@ -231,7 +231,7 @@ def _written_beside(path: Path, data: bytes) -> Iterator[Path]:
 
 
 @contextmanager
-def _storage_errors(path: str) -> Iterator[None]:
+def named_errors(path: str) -> Iterator[None]:
     """Turn what file systems raise about `path` into one line that names it."""
     try:
         yield

@@ -94,7 +94,7 @@ class CanonicalDataset:
         """
         relevant: dict[str, dict[str, int]] = {}
         for row in stream_rows(self.qrels_files, ["query-id", "corpus-id", "score"]):
-            if row["score"] is not None and row["score"] >= 1:
+            if row["score"] >= 1:
                 pages = relevant.setdefault(str(row["query-id"]), {})
                 pages[str(row["corpus-id"])] = int(row["score"])
         if not relevant:
@@ -147,9 +147,9 @@ def iterate_pages(
     file: str, row_groups: Sequence[int] | None = None
 ) -> Iterator[tuple[PageLocation, Page]]:
     """Every page of one corpus file, or of some of its row groups, with its location."""
-    with open_parquet(file, ["corpus-id", "image"]) as parquet:
+    with open_parquet(file, ["corpus-id", "image"], ["doc-id"]) as parquet:
         for group in range(parquet.num_row_groups) if row_groups is None else row_groups:
-            for index, row in enumerate(rows_of(parquet, _PAGE_COLUMNS, group)):
+            for index, row in enumerate(rows_of(parquet, file, _PAGE_COLUMNS, group)):
                 yield PageLocation(file, group, index), _page_from(row)
 
 
@@ -162,7 +162,7 @@ def read_images(locations: Sequence[PageLocation]) -> list[bytes]:
     images = [b""] * len(locations)
     for (file, group), rows in wanted.items():
         with open_parquet(file, ["image"]) as parquet:
-            found = islice(rows_of(parquet, ["image"], group), max(rows) + 1)
+            found = islice(rows_of(parquet, file, ["image"], group), max(rows) + 1)
             for index, row in enumerate(found):
                 for position in rows.get(index, ()):
                     images[position] = image_bytes(row["image"])

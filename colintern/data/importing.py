@@ -66,9 +66,8 @@ class _Questions:
 def _from_beir(layout: Layout, writer: CorpusWriter) -> _Questions:
     """Ids stay as they are; a page id that stands twice must have one image."""
     hashes: dict[str, str] = {}
-    columns = ["doc-id", "language", "source"]
     for file in layout.parts["corpus"]:
-        for row in stream_rows([file], ["corpus-id", "image"], columns):
+        for row in stream_rows([file], ["corpus-id", "image"], ["doc-id"]):
             page_id, image = str(row["corpus-id"]), image_bytes(row["image"])
             digest = storage.sha256_of_bytes(image)
             if page_id not in hashes:
@@ -77,14 +76,15 @@ def _from_beir(layout: Layout, writer: CorpusWriter) -> _Questions:
             elif hashes[page_id] != digest:
                 raise DatasetError(f"{file}: 'corpus-id' {page_id} stands twice, with two images")
     found = _Questions()
-    for row in stream_rows(layout.parts["queries"], ["query-id", "query"], columns):
+    optional = ["language", "source"]
+    for row in stream_rows(layout.parts["queries"], ["query-id", "query"], optional):
         found.queries.append(
             Query(str(row["query-id"]), row["query"] or "", row.get("language"), row.get("source"))
         )
     found.left_out = sum(query_problem(query.text) is not None for query in found.queries)
     for row in stream_rows(layout.parts["qrels"], ["query-id", "corpus-id", "score"]):
-        score = 0 if row["score"] is None else int(row["score"])
-        found.judgements.append(Judgement(str(row["query-id"]), str(row["corpus-id"]), score))
+        ids = str(row["query-id"]), str(row["corpus-id"])
+        found.judgements.append(Judgement(*ids, int(row["score"])))
     return found
 
 
@@ -94,7 +94,7 @@ def _from_rows(layout: Layout, writer: CorpusWriter) -> _Questions:
     queries: dict[str, Query] = {}
     judged: dict[tuple[str, str], None] = {}
     found = _Questions()
-    optional = ["image-filename", "source", "language", "page"]
+    optional = ["image-filename", "source", "language"]
     rows = stream_rows(layout.parts["rows"], ["image", "query"], optional)
     for num_rows, row in enumerate(rows):
         image = image_bytes(row["image"])

@@ -8,8 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from colintern.config import DatasetConfig
 from colintern.data.canonical import CanonicalDataset, iterate_pages, read_images
 from colintern.data.inventory import read_entries, row_groups
+from colintern.data.resolve import canonical_folder
 from colintern.data.text import normalised
 from colintern.data.views import whole_view
 from colintern.data.writing import IMAGE_TYPE
@@ -80,6 +82,113 @@ def test_missing_parts_and_files_that_are_not_parquet(folder):
     (folder / "qrels" / "part-00000.parquet").unlink()
     with pytest.raises(DatasetError, match="qrels: no parquet files"):
         CanonicalDataset(str(folder))
+
+
+@pytest.mark.parametrize("compression", ["none", "snappy"])
+@pytest.mark.parametrize(
+    ("part", "column"),
+    [("corpus", "image"), ("corpus", "doc-id"), ("queries", "query"), ("qrels", "corpus-id")],
+)
+def test_damage_behind_a_good_footer_names_file_and_column(folder, part, column, compression):
+    """A traceback out of pyarrow after hours, for a download that lost a block."""
+    path = folder / part / "part-00000.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table, path, row_group_size=64, compression=compression)
+    group = pq.read_metadata(path).row_group(1)
+    place = group.num_columns - 1
+    while not group.column(place).path_in_schema.startswith(column):
+        place -= 1
+    chunk = group.column(place)
+    start = chunk.dictionary_page_offset or chunk.data_page_offset
+    data = bytearray(path.read_bytes())
+    data[start : start + chunk.total_compressed_size] = b"\xff" * chunk.total_compressed_size
+    path.write_bytes(data)
+    dataset = CanonicalDataset(str(folder))
+
+    def read_all():
+        list(iterate_pages(dataset.corpus_files[0]))
+        dataset.queries()
+        dataset.judgements()
+
+    words = rf"{part}/part-00000.parquet: the column '{column}' is damaged .*again$"
+    with pytest.raises(DatasetError, match=words):
+        read_all()
+
+
+def test_text_that_is_not_utf8_names_file_and_column(folder):
+    """Bytes of another encoding that end in a UnicodeDecodeError."""
+    path = folder / "queries" / "part-00000.parquet"
+    pq.write_table(
+        pa.table({"query-id": ["a"], "query": ["cafe question"]}), path, compression="none"
+    )
+    data = path.read_bytes().replace(b"cafe question", b"caf\xe9 question")
+    path.write_bytes(data)
+    with pytest.raises(DatasetError, match=r"queries/.*'query' has text that is not UTF-8"):
+        CanonicalDataset(str(folder)).queries()
+
+
+@pytest.mark.parametrize("score", [None, float("nan"), float("inf")])
+@pytest.mark.parametrize("form", ["qrels", "data/qrels"])
+def test_a_score_that_is_no_number_is_refused(folder, tmp_path, score, form):
+    """A judgement lost in silence, or an int(nan) deep inside."""
+    path = folder / f"{form}/part-00000.parquet"
+    (folder / "qrels" / "part-00000.parquet").unlink()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(
+        pa.table({"query-id": ["q000", "q001"], "corpus-id": ["p000"] * 2, "score": [1.0, score]}),
+        path,
+    )
+    with pytest.raises(DatasetError, match=rf"{form}.*parquet: the column 'score' has a"):
+        CanonicalDataset(
+            canonical_folder(DatasetConfig(path=str(folder), name="x"), str(tmp_path / "made"))
+        ).judgements()
+
+
+@pytest.mark.parametrize("column", ["query-id", "corpus-id"])
+def test_an_empty_id_is_refused(folder, column):
+    """Judgements of a page that is called None."""
+    columns = {"query-id": ["q000", "q001"], "corpus-id": ["p000", "p001"], "score": [1, 1]}
+    columns[column][1] = None
+    pq.write_table(pa.table(columns), folder / "qrels" / "part-00000.parquet")
+    with pytest.raises(DatasetError, match=rf"qrels/.*'{column}' has an empty cell"):
+        CanonicalDataset(str(folder)).check()
+
+
+@pytest.mark.parametrize(
+    ("part", "column", "value", "kind"),
+    [
+        ("corpus", "doc-id", {"name": "a"}, "text or whole numbers"),
+        ("corpus", "image", {"bytes": "text"}, "a struct with bytes"),
+        ("queries", "language", 7, "text"),
+        ("queries", "source", ["a"], "text"),
+    ],
+)
+def test_a_column_of_another_type_names_file_and_column(folder, part, column, value, kind):
+    """A document id that is a struct, taken for text."""
+    path = folder / part / "part-00000.parquet"
+    table = pq.read_table(path)
+    if column in table.column_names:
+        table = table.drop_columns([column])
+    pq.write_table(table.append_column(column, pa.array([value] * len(table))), path)
+    dataset = CanonicalDataset(str(folder))
+
+    def read_all():
+        list(iterate_pages(dataset.corpus_files[0]))
+        dataset.queries()
+
+    words = rf"{part}/part-00000.parquet: the column '{column}' is .*; it must be {kind}"
+    with pytest.raises(DatasetError, match=words):
+        read_all()
+
+
+def test_categories_are_text(folder):
+    """Columns that pandas wrote as categories, refused."""
+    path = folder / "queries" / "part-00000.parquet"
+    languages = pa.array(["en", "fr"]).dictionary_encode()
+    pq.write_table(
+        pa.table({"query-id": ["a", "b"], "query": ["x", "y"], "language": languages}), path
+    )
+    assert [q.language for q in CanonicalDataset(str(folder)).queries()] == ["en", "fr"]
 
 
 def test_the_content_hash_sees_a_changed_page(folder, tmp_path):

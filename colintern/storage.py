@@ -18,10 +18,13 @@ from typing import Any
 import fsspec
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from fsspec.core import url_to_fs
+from huggingface_hub.errors import HfHubHTTPError
 
 from colintern.errors import StorageError
 
 _TEMPORARY_MARK = ".tmp-"
+# With the errors of the HTTP library below it, which has been another one before.
+HUB_ERRORS: Any = HfHubHTTPError.__bases__
 
 
 def is_local(path: str) -> bool:
@@ -249,6 +252,7 @@ def named_errors(path: str) -> Iterator[None]:
             f"{path}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or "
             "AWS_PROFILE, or run where a role gives them"
         ) from error
-    except (OSError, ValueError, BotoCoreError, ClientError) as error:
+    except (OSError, ValueError, BotoCoreError, ClientError, *HUB_ERRORS) as error:
         reason = " ".join(str(error).split())
-        raise StorageError(f"{path}: cannot be read or written ({reason})") from error
+        remedy = "; check the connection, or try again" if path.startswith("hf://") else ""
+        raise StorageError(f"{path}: cannot be read or written ({reason}){remedy}") from error

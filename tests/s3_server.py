@@ -22,6 +22,7 @@ class S3Server:
     Attributes:
         environment: what makes fsspec, boto and their children talk to it.
         failed: requests that were refused on purpose.
+        asked: method and path of every request.
     """
 
     def __init__(self) -> None:
@@ -30,6 +31,7 @@ class S3Server:
         self._fail_every, self._answer_with = 0, _BROKEN
         self._count = itertools.count(1)
         self.failed = 0
+        self.asked: list[tuple[str, str]] = []
         self.environment = {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._port}",
             "AWS_ACCESS_KEY_ID": "key",
@@ -68,6 +70,7 @@ class S3Server:
             self._fail_every = 0
 
     def _answer(self, environ, start_response):
+        self.asked.append((environ["REQUEST_METHOD"], environ["PATH_INFO"]))
         if self._fail_every and next(self._count) % self._fail_every == 0:
             self.failed += 1
             # The body is read first: a client that is still sending would see a broken connection.

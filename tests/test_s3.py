@@ -3,13 +3,16 @@
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from colintern import lease, pipeline, storage
 from colintern.config import parse_config
 from colintern.data.canonical import CanonicalDataset, iterate_pages
 from colintern.data.ingest import IngestSettings, ingest
 from colintern.errors import LeaseHeldError, StorageError
+from colintern.features.store import FeatureStore
 from colintern.lookup import search_run
 from tests.helpers import make_corpus, png
 
@@ -61,6 +64,39 @@ def test_a_lease_on_s3_keeps_a_second_driver_out(bucket):
         pass
     with lease.held(f"{bucket}/run", wait=False):
         pass
+
+
+def test_a_batch_of_features_takes_few_requests(bucket, s3_server, corpus):
+    """A training step that asks the object store once for every page and query."""
+    for path in sorted(Path(corpus.store).rglob("*")):
+        if path.is_file():
+            name = path.relative_to(corpus.store).as_posix()
+            storage.write_bytes(f"{bucket}/store/{name}", path.read_bytes())
+    here, there = FeatureStore(corpus.store), FeatureStore(f"{bucket}/store")
+    order = [here.pages.ids[place * 7 % 40] for place in range(40)] + ["p003"]
+    there.pages.read(order[:1])  # the shard's header
+    s3_server.asked.clear()
+    (found, lengths), (expected, same) = there.pages.read(order), here.pages.read(order)
+    assert len(s3_server.asked) == 1
+    assert lengths == same
+    assert torch.equal(found, expected)
+
+
+def test_only_ranges_near_each_other_are_read_together(bucket, s3_server):
+    """A whole shard fetched for its first and last item, or all of it in memory twice."""
+    data = np.random.default_rng(0).bytes(20 * 2**20)
+    path = f"{bucket}/big"
+    storage.write_bytes(path, data)
+    for ranges, num_requests in (
+        ([(19 * 2**20, 19 * 2**20 + 5), (7, 9)], 2),  # far apart
+        ([(7, 9), (2**20, 2**20 + 5)], 1),  # near
+        ([(start, start + 2**20) for start in range(0, 20 * 2**20, 2**20)], 2),  # too much for one
+        ([(0, 20 * 2**20)], 1),  # one item is never cut
+        ([], 0),
+    ):
+        s3_server.asked.clear()
+        assert storage.read_ranges(path, ranges) == [data[start:end] for start, end in ranges]
+        assert len(s3_server.asked) == num_requests, ranges
 
 
 def test_errors_name_the_path_and_the_remedy(bucket, s3_server):

@@ -146,5 +146,8 @@ def test_a_shard_is_read_back_exactly(tmp_path, dtype):
         shard = ShardFile(path)
         assert shard.bad == {"broken": "why"}
         assert shard.num_tokens() == {f"item{number}": number + 1 for number in range(5)}
-        for name, tensor in features.items():
-            assert torch.equal(shard.read(name), tensor)
+        for found, tensor in zip(shard.read(list(features)), features.values(), strict=True):
+            assert torch.equal(found, tensor)
+        twice = shard.read(["item3", "item0", "item3"])
+        for found, name in zip(twice, ("item3", "item0", "item3"), strict=True):
+            assert torch.equal(found, features[name])

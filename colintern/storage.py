@@ -54,8 +54,7 @@ def join(root: str, *parts: str) -> str:
 def exists(path: str) -> bool:
     """Whether a file or folder stands at `path`."""
     with named_errors(path):
-        file_system, inner = url_to_fs(path)
-        file_system.invalidate_cache()
+        file_system, inner = _opened(path)
         return file_system.exists(inner)
 
 
@@ -70,7 +69,7 @@ def read_bytes(path: str, start: int | None = None, end: int | None = None) -> b
             with local_path(path).open("rb") as file:
                 file.seek(start or 0)
                 return file.read(-1 if end is None else end - (start or 0))
-        file_system, inner = url_to_fs(path)
+        file_system, inner = _opened(path)
         return file_system.cat_file(inner, start=start, end=end)
 
 
@@ -87,7 +86,7 @@ def read_ranges(path: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         return [read_bytes(path, start, end) for start, end in ranges]
     found: dict[tuple[int, int], bytes] = {}
     with named_errors(path):
-        file_system, inner = url_to_fs(path)
+        file_system, inner = _opened(path)
         for blocks in _batches_of(_near(sorted(set(ranges)))):
             starts = [block[0][0] for block in blocks]
             ends = [max(end for _, end in block) for block in blocks]
@@ -146,7 +145,7 @@ def create_exclusively(path: str, data: bytes) -> bool:
 def delete(path: str) -> None:
     """Remove the file at `path`; one that is not there is no error."""
     with named_errors(path):
-        file_system, inner = url_to_fs(path)
+        file_system, inner = _opened(path)
         try:
             file_system.rm_file(inner)
         except FileNotFoundError:
@@ -159,8 +158,7 @@ def list_files(folder: str, suffix: str = "") -> list[str]:
     A folder that does not exist has no files. Names of unfinished writes are left out.
     """
     with named_errors(folder):
-        file_system, inner = url_to_fs(folder)
-        file_system.invalidate_cache()
+        file_system, inner = _opened(folder)
         try:
             entries = file_system.ls(inner, detail=True)
         except FileNotFoundError:
@@ -179,8 +177,7 @@ def find_files(folder: str, suffix: str = "") -> list[str]:
     One listing on an object store. A folder that does not exist has no files.
     """
     with named_errors(folder):
-        file_system, inner = url_to_fs(folder)
-        file_system.invalidate_cache()
+        file_system, inner = _opened(folder)
         try:
             found = file_system.find(inner)
         except FileNotFoundError:
@@ -197,8 +194,7 @@ def find_files(folder: str, suffix: str = "") -> list[str]:
 def list_folders(folder: str) -> list[str]:
     """The names of the folders right inside `folder`, in order; none if it does not exist."""
     with named_errors(folder):
-        file_system, inner = url_to_fs(folder)
-        file_system.invalidate_cache()
+        file_system, inner = _opened(folder)
         try:
             entries = file_system.ls(inner, detail=True)
         except FileNotFoundError:
@@ -216,7 +212,7 @@ def version_of(path: str) -> str:
         if is_local(path):
             found = local_path(path).stat()
             return f"{found.st_size} {found.st_mtime_ns}"
-        file_system, inner = url_to_fs(path)
+        file_system, inner = _opened(path)
         info = file_system.info(inner)
         return f"{info.get('size')} {info.get('ETag') or info.get('last_commit') or ''}"
 
@@ -226,7 +222,7 @@ def size_of(path: str) -> int:
     with named_errors(path):
         if is_local(path):
             return local_path(path).stat().st_size
-        file_system, inner = url_to_fs(path)
+        file_system, inner = _opened(path)
         return int(file_system.size(inner))
 
 
@@ -242,6 +238,18 @@ def sha256_of_file(path: str, chunk_bytes: int = 1 << 22) -> str:
         while chunk := file.read(chunk_bytes):  # pyright: ignore[reportAttributeAccessIssue]
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def _opened(path: str) -> tuple[Any, str]:
+    """The file system of `path`, and the path inside it.
+
+    What it remembers of listings is forgotten, as other processes write too; except on the Hub,
+    where a commit stays as it is.
+    """
+    file_system, inner = url_to_fs(path)
+    if not path.startswith("hf://"):
+        file_system.invalidate_cache()
+    return file_system, inner
 
 
 def _near(ranges: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:

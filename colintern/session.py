@@ -9,7 +9,7 @@ from colintern.errors import CheckpointError, DriftError, MissingStageError
 from colintern.evaluation.decision import METRIC, RoundDecision, decide, loop_document
 from colintern.evaluation.evaluate import judged_again
 from colintern.evaluation.report import write_report
-from colintern.features.catalog import Catalog, datasets, evaluated_names
+from colintern.features.catalog import DEV, Catalog, datasets, evaluated_names
 from colintern.features.encoding import StoreTarget
 from colintern.features.store import MANIFEST, PAGES, QUERIES, RECORD
 from colintern.lease import Held
@@ -115,7 +115,7 @@ class Session:
         for target in missing:
             self._record_encoding(target, started_at)
         if missing:
-            self._say_pages_seen_in_training()
+            self._say_shared_pages()
 
     def train(self, round_number: int) -> None:
         """Train a round's heads from those of the round before."""
@@ -296,6 +296,7 @@ class Session:
             self._config,
             round_number,
             features=self._features_hash(self._config.data.train.name),
+            dev_features=self._dev_features_hash(),
             first_heads=self._heads_hash(round_number - 1),
             triples=triples,
         )
@@ -305,6 +306,7 @@ class Session:
         return mine_inputs(
             self._config,
             features=self._features_hash(self._config.data.train.name),
+            dev_features=self._dev_features_hash(),
             heads=self._heads_hash(round_number - 1),
         )
 
@@ -350,6 +352,11 @@ class Session:
         manifests = (output for output in record.outputs if output.path.endswith(MANIFEST))
         return records.fingerprint({output.path: output.sha256 for output in manifests})
 
+    def _dev_features_hash(self) -> str | None:
+        """That of a dev set of its own; None also while a dev set that was added is not encoded."""
+        is_encoded = DEV in self._targets and self._record(encode_stage(DEV)) is not None
+        return self._features_hash(DEV) if is_encoded else None
+
     def _heads_hash(self, round_number: int) -> str:
         if round_number == 0:  # made from the configuration, before any stage
             given = self._config.training.init_heads
@@ -386,8 +393,16 @@ class Session:
         self._held.check()
         records.write_record(path, target.path, target.inputs, [*names, RECORD], started_at)
 
-    def _say_pages_seen_in_training(self) -> None:
+    def _say_shared_pages(self) -> None:
         """A test page that was trained on makes its test set too easy: the user should know."""
+        if held_out := self._catalog.pages_held_out():
+            log.say(
+                "data",
+                "%s: %d pages stand in dev too and are neither trained on nor mined: %s",
+                self._config.data.train.name,
+                len(held_out),
+                ", ".join(held_out[:3]),
+            )
         for name in evaluated_names(self._config.data):
             if name in self._targets and (seen := self._catalog.pages_seen_in_training(name)):
                 shown = ", ".join(seen[:3])

@@ -43,15 +43,25 @@ def heads_inputs(config: Config) -> dict[str, Any]:
 
 
 def train_inputs(
-    config: Config, round_number: int, *, features: str, first_heads: str, triples: str | None
+    config: Config,
+    round_number: int,
+    *,
+    features: str,
+    dev_features: str | None,
+    first_heads: str,
+    triples: str | None,
 ) -> dict[str, Any]:
-    """What a round's heads depend on; `features`, `first_heads`, `triples` are content hashes."""
+    """What a round's heads depend on; all but `config` and the round are content hashes.
+
+    `dev_features` is of a dev set of its own, whose pages are not trained on.
+    """
     training = config.training.model_dump()
     keys = {key: value for key, value in training.items() if key not in _FREE_TRAINING_KEYS}
     if round_number == 1:
         del keys["negatives_per_query"]  # the first round has no mined negatives
     return {
         **_split_inputs(config),
+        **_held_out(dev_features),
         **{f"training.{key}": value for key, value in keys.items()},
         "training.epochs": config.training.epochs_of_round(round_number),
         "first_heads_sha256": first_heads,
@@ -60,10 +70,13 @@ def train_inputs(
     }
 
 
-def mine_inputs(config: Config, *, features: str, heads: str) -> dict[str, Any]:
-    """What mined triples depend on; `features` and `heads` are content hashes."""
+def mine_inputs(
+    config: Config, *, features: str, dev_features: str | None, heads: str
+) -> dict[str, Any]:
+    """What mined triples depend on; all but `config` are content hashes, as in `train_inputs`."""
     return {
         **_split_inputs(config),
+        **_held_out(dev_features),
         **{f"mining.{key}": value for key, value in config.mining.model_dump().items()},
         "heads_sha256": heads,
         "train_features_sha256": features,
@@ -79,6 +92,10 @@ def _split_inputs(config: Config) -> dict[str, Any]:
     """The seed, and the share of dev queries when they are taken from the training set."""
     fraction = None if config.data.dev else config.data.dev_fraction
     return {"run.seed": config.run.seed, "data.dev_fraction": fraction}
+
+
+def _held_out(dev_features: str | None) -> dict[str, Any]:
+    return {} if dev_features is None else {"dev_features_sha256": dev_features}
 
 
 def _backbone_keys(backbone: BackboneConfig) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import json
 import os
 import posixpath
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,16 @@ from typing import Any
 import fsspec
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from fsspec.core import url_to_fs
+from huggingface_hub.errors import HfHubHTTPError
 
 from colintern.errors import StorageError
 
 _TEMPORARY_MARK = ".tmp-"
+_GAP_BYTES = 2**20  # about what S3 sends in the time that one more request waits for its answer
+_REQUEST_BYTES = 16 * 2**20  # more in one request would come slower than in two at a time
+_BYTES_AT_ONCE = 64 * 2**20
+# With the errors of the HTTP library below it, which has been another one before.
+HUB_ERRORS: Any = HfHubHTTPError.__bases__
 
 
 def is_local(path: str) -> bool:
@@ -47,9 +53,8 @@ def join(root: str, *parts: str) -> str:
 
 def exists(path: str) -> bool:
     """Whether a file or folder stands at `path`."""
-    with _storage_errors(path):
-        file_system, inner = url_to_fs(path)
-        file_system.invalidate_cache()
+    with named_errors(path):
+        file_system, inner = _opened(path)
         return file_system.exists(inner)
 
 
@@ -59,13 +64,36 @@ def read_bytes(path: str, start: int | None = None, end: int | None = None) -> b
     Raises:
         StorageError: the file is missing or cannot be read.
     """
-    with _storage_errors(path):
+    with named_errors(path):
         if is_local(path):  # by hand: fsspec would read '::' in a file's name as a chain of URLs
             with local_path(path).open("rb") as file:
                 file.seek(start or 0)
                 return file.read(-1 if end is None else end - (start or 0))
-        file_system, inner = url_to_fs(path)
+        file_system, inner = _opened(path)
         return file_system.cat_file(inner, start=start, end=end)
+
+
+def read_ranges(path: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+    """The bytes of several ranges, each from its start up to its end, in the order asked for.
+
+    On an object store ranges that are near each other come with one request, several requests at a
+    time; besides what is returned, about `_BYTES_AT_ONCE` are in memory.
+
+    Raises:
+        StorageError: the file is missing or cannot be read.
+    """
+    if is_local(path):
+        return [read_bytes(path, start, end) for start, end in ranges]
+    found: dict[tuple[int, int], bytes] = {}
+    with named_errors(path):
+        file_system, inner = _opened(path)
+        for blocks in _batches_of(_near(sorted(set(ranges)))):
+            starts = [block[0][0] for block in blocks]
+            ends = [max(end for _, end in block) for block in blocks]
+            data = file_system.cat_ranges([inner] * len(blocks), starts, ends, on_error="raise")
+            for block, start, piece in zip(blocks, starts, data, strict=True):
+                found.update({(a, b): piece[a - start : b - start] for a, b in block})
+    return [found[wanted] for wanted in ranges]
 
 
 def read_json(path: str) -> Any:
@@ -80,7 +108,7 @@ def read_json(path: str) -> Any:
 
 def write_bytes(path: str, data: bytes) -> None:
     """Write `data` to `path`, whole or not at all, replacing what was there."""
-    with _storage_errors(path):
+    with named_errors(path):
         if not is_local(path):
             fsspec.filesystem(path.split("://")[0]).pipe_file(path, data)
             return
@@ -100,7 +128,7 @@ def create_exclusively(path: str, data: bytes) -> bool:
     Of several callers at one time exactly one gets True: locally by a hard link, which fails when
     the name is taken; on S3 by `If-None-Match: *`.
     """
-    with _storage_errors(path):
+    with named_errors(path):
         try:
             if not is_local(path):
                 file_system = fsspec.filesystem(path.split("://")[0])
@@ -116,8 +144,8 @@ def create_exclusively(path: str, data: bytes) -> bool:
 
 def delete(path: str) -> None:
     """Remove the file at `path`; one that is not there is no error."""
-    with _storage_errors(path):
-        file_system, inner = url_to_fs(path)
+    with named_errors(path):
+        file_system, inner = _opened(path)
         try:
             file_system.rm_file(inner)
         except FileNotFoundError:
@@ -129,9 +157,8 @@ def list_files(folder: str, suffix: str = "") -> list[str]:
 
     A folder that does not exist has no files. Names of unfinished writes are left out.
     """
-    with _storage_errors(folder):
-        file_system, inner = url_to_fs(folder)
-        file_system.invalidate_cache()
+    with named_errors(folder):
+        file_system, inner = _opened(folder)
         try:
             entries = file_system.ls(inner, detail=True)
         except FileNotFoundError:
@@ -149,9 +176,8 @@ def find_files(folder: str, suffix: str = "") -> list[str]:
 
     One listing on an object store. A folder that does not exist has no files.
     """
-    with _storage_errors(folder):
-        file_system, inner = url_to_fs(folder)
-        file_system.invalidate_cache()
+    with named_errors(folder):
+        file_system, inner = _opened(folder)
         try:
             found = file_system.find(inner)
         except FileNotFoundError:
@@ -167,9 +193,8 @@ def find_files(folder: str, suffix: str = "") -> list[str]:
 
 def list_folders(folder: str) -> list[str]:
     """The names of the folders right inside `folder`, in order; none if it does not exist."""
-    with _storage_errors(folder):
-        file_system, inner = url_to_fs(folder)
-        file_system.invalidate_cache()
+    with named_errors(folder):
+        file_system, inner = _opened(folder)
         try:
             entries = file_system.ls(inner, detail=True)
         except FileNotFoundError:
@@ -183,21 +208,21 @@ def list_folders(folder: str) -> list[str]:
 
 def version_of(path: str) -> str:
     """Changes when the file at `path` does, as far as can be told without reading it."""
-    with _storage_errors(path):
+    with named_errors(path):
         if is_local(path):
             found = local_path(path).stat()
             return f"{found.st_size} {found.st_mtime_ns}"
-        file_system, inner = url_to_fs(path)
+        file_system, inner = _opened(path)
         info = file_system.info(inner)
         return f"{info.get('size')} {info.get('ETag') or info.get('last_commit') or ''}"
 
 
 def size_of(path: str) -> int:
     """The size of the file at `path`, in bytes."""
-    with _storage_errors(path):
+    with named_errors(path):
         if is_local(path):
             return local_path(path).stat().st_size
-        file_system, inner = url_to_fs(path)
+        file_system, inner = _opened(path)
         return int(file_system.size(inner))
 
 
@@ -209,10 +234,51 @@ def sha256_of_bytes(data: bytes) -> str:
 def sha256_of_file(path: str, chunk_bytes: int = 1 << 22) -> str:
     """SHA-256 of the file at `path`, read in chunks."""
     digest = hashlib.sha256()
-    with _storage_errors(path), fsspec.open(path, "rb") as file:
+    with named_errors(path), fsspec.open(path, "rb") as file:
         while chunk := file.read(chunk_bytes):  # pyright: ignore[reportAttributeAccessIssue]
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def _opened(path: str) -> tuple[Any, str]:
+    """The file system of `path`, and the path inside it.
+
+    What it remembers of listings is forgotten, as other processes write too; except on the Hub,
+    where a commit stays as it is.
+    """
+    file_system, inner = url_to_fs(path)
+    if not path.startswith("hf://"):
+        file_system.invalidate_cache()
+    return file_system, inner
+
+
+def _near(ranges: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+    """Sorted ranges in blocks that are each read with one request."""
+    blocks: list[list[tuple[int, int]]] = []
+    for start, end in ranges:
+        is_near = blocks and start - blocks[-1][-1][1] <= _GAP_BYTES
+        if is_near and end - blocks[-1][0][0] <= _REQUEST_BYTES:
+            blocks[-1].append((start, end))
+        else:
+            blocks.append([(start, end)])
+    return blocks
+
+
+def _batches_of(
+    blocks: Sequence[list[tuple[int, int]]],
+) -> Iterator[list[list[tuple[int, int]]]]:
+    """Blocks that are on their way at one time, at least one."""
+    batch: list[list[tuple[int, int]]] = []
+    size = 0
+    for block in blocks:
+        block_bytes = block[-1][1] - block[0][0]
+        if batch and size + block_bytes > _BYTES_AT_ONCE:
+            yield batch
+            batch, size = [], 0
+        batch.append(block)
+        size += block_bytes
+    if batch:
+        yield batch
 
 
 @contextmanager
@@ -231,7 +297,7 @@ def _written_beside(path: Path, data: bytes) -> Iterator[Path]:
 
 
 @contextmanager
-def _storage_errors(path: str) -> Iterator[None]:
+def named_errors(path: str) -> Iterator[None]:
     """Turn what file systems raise about `path` into one line that names it."""
     try:
         yield
@@ -249,6 +315,7 @@ def _storage_errors(path: str) -> Iterator[None]:
             f"{path}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or "
             "AWS_PROFILE, or run where a role gives them"
         ) from error
-    except (OSError, ValueError, BotoCoreError, ClientError) as error:
+    except (OSError, ValueError, BotoCoreError, ClientError, *HUB_ERRORS) as error:
         reason = " ".join(str(error).split())
-        raise StorageError(f"{path}: cannot be read or written ({reason})") from error
+        remedy = "; check the connection, or try again" if path.startswith("hf://") else ""
+        raise StorageError(f"{path}: cannot be read or written ({reason}){remedy}") from error

@@ -1,6 +1,7 @@
 """Fixtures that more than one folder of tests uses."""
 
 import os
+from dataclasses import replace
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -15,9 +16,14 @@ torch.set_num_threads(1)
 
 @pytest.fixture
 def corpus(tmp_path) -> CorpusFolder:
-    """A small canonical dataset folder with its feature store, both made of random numbers."""
+    """A small canonical dataset folder with its feature store, both made of random numbers.
+
+    With a smaller one, of other pictures, as its dev set.
+    """
     folder = make_corpus(tmp_path / "pages", num_pages=40, num_queries=60)
-    return make_store(folder, tmp_path / "store")
+    dev = make_corpus(tmp_path / "dev", num_pages=4, num_queries=4, first_picture=1_000)
+    dev = make_store(dev, tmp_path / "dev-store")
+    return make_store(replace(folder, dev=dev), tmp_path / "store")
 
 
 @pytest.fixture(scope="session")

@@ -29,16 +29,17 @@ class CorpusFolder:
 
     path: str
     store: str = ""
+    dev: "CorpusFolder | None" = None
 
     @property
     def config(self) -> Config:
-        """A configuration that trains, develops and tests on this one folder."""
+        """A configuration that trains and tests on this one folder, and develops on `dev`."""
         entry = {"path": self.path}
         return parse_config(
             {
                 "data": {
                     "train": {**entry, "name": "train"},
-                    "dev": entry,
+                    "dev": self.dev and self.dev.path,
                     "eval": [{**entry, "name": "test"}],
                 }
             },
@@ -47,8 +48,10 @@ class CorpusFolder:
 
     @property
     def catalog(self) -> Catalog:
-        """The same folder and store in every role."""
-        stores = dict.fromkeys(("train", "dev", "test"), self.store)
+        """The folders of `config` with their stores."""
+        stores = {"train": self.store, "test": self.store}
+        if self.dev:
+            stores["dev"] = self.dev.store
         return Catalog(self.config.data, 0, stores)
 
 
@@ -67,10 +70,12 @@ def png(seed: int, width: int = 32, height: int = 32) -> bytes:
     return buffer.getvalue()
 
 
-def make_corpus(folder: Path, num_pages: int, num_queries: int) -> CorpusFolder:
+def make_corpus(
+    folder: Path, num_pages: int, num_queries: int, first_picture: int = 0
+) -> CorpusFolder:
     """Query i asks for page i modulo the pages; pages 0 and 1 are the same image."""
     pages = [
-        Page(f"p{number:03d}", png(max(number, 1)), doc_id=f"d{number // 4}")
+        Page(f"p{number:03d}", png(first_picture + max(number, 1)), doc_id=f"d{number // 4}")
         for number in range(num_pages)
     ]
     queries = [

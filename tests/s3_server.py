@@ -2,9 +2,10 @@
 
 import contextlib
 import itertools
+import socket
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import boto3
 from moto.server import DomainDispatcherApplication, create_backend_app
@@ -16,20 +17,30 @@ _BROKEN = ("500 Internal Server Error", "InternalError")
 _DENIED = ("403 Forbidden", "AccessDenied")
 
 
+Wanted = Callable[[str, str], bool]  # told the method and the query of a request
+
+
 class S3Server:
     """moto behind a door that now and then answers 500 instead.
 
     Attributes:
         environment: what makes fsspec, boto and their children talk to it.
         failed: requests that were refused on purpose.
+        asked: method and path of every request.
+        lost: answers that were dropped on purpose.
     """
 
     def __init__(self) -> None:
         self._port = free_port()
         self._app = DomainDispatcherApplication(create_backend_app)
         self._fail_every, self._answer_with = 0, _BROKEN
+        self._fail_only: Wanted = lambda method, query: True
         self._count = itertools.count(1)
         self.failed = 0
+        self.asked: list[tuple[str, str]] = []
+        self.lost = 0
+        self._loses: Wanted | None = None
+        self._before: Callable[[str, str], None] | None = None
         self.environment = {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._port}",
             "AWS_ACCESS_KEY_ID": "key",
@@ -58,17 +69,54 @@ class S3Server:
         return f"s3://{name}"
 
     @contextlib.contextmanager
-    def failing(self, every: int, *, denied: bool = False) -> Iterator[None]:
-        """Answer every so-many-th request with 500, or 403, for the length of the block."""
-        self._fail_every, self.failed = every, 0
+    def failing(
+        self, every: int, *, denied: bool = False, only: Wanted = lambda method, query: True
+    ) -> Iterator[None]:
+        """Answer every so-many-th of some requests with 500, or 403, for the length of the block.
+
+        Args:
+            every: 1 is each of them.
+            denied: 403 instead.
+            only: told the method and the query of each request.
+        """
+        self._fail_every, self.failed, self._fail_only = every, 0, only
         self._answer_with = _DENIED if denied else _BROKEN
         try:
             yield
         finally:
             self._fail_every = 0
 
+    @contextlib.contextmanager
+    def losing(self, wanted: Wanted) -> Iterator[None]:
+        """Do what the first request asks that is `wanted`, and drop the line before the answer."""
+        self._loses, self.lost = wanted, 0
+        try:
+            yield
+        finally:
+            self._loses = None
+
+    @contextlib.contextmanager
+    def before(self, do: Callable[[str, str], None]) -> Iterator[None]:
+        """Call `do` with the method and the query of each request, before it is answered."""
+        self._before = do
+        try:
+            yield
+        finally:
+            self._before = None
+
     def _answer(self, environ, start_response):
-        if self._fail_every and next(self._count) % self._fail_every == 0:
+        method, query = environ["REQUEST_METHOD"], environ.get("QUERY_STRING", "")
+        self.asked.append((method, environ["PATH_INFO"]))
+        if self._before:
+            self._before(method, query)
+        if self._loses and not self.lost and self._loses(method, query):
+            self.lost += 1
+            list(self._app(environ, lambda *_: None))
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            start_response("200 OK", [])  # for the log of the server; nobody hears it
+            return []
+        fails = self._fail_every and self._fail_only(method, query)
+        if fails and next(self._count) % self._fail_every == 0:
             self.failed += 1
             # The body is read first: a client that is still sending would see a broken connection.
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))

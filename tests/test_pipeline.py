@@ -1,6 +1,7 @@
 """The whole loop on a real local Ray: killed anywhere, started again, the same bytes."""
 
 import json
+import logging
 import shutil
 from pathlib import Path
 
@@ -354,6 +355,32 @@ def test_a_bad_page_costs_only_that_page(finished, tmp_path):
     refused = pytest.raises(TooManyBadPagesError, match=r"data\.max_bad_fraction")
     with refused, pipeline.open_session(strict) as session:
         session.encode()
+
+
+def test_pages_that_dev_or_a_test_set_shares_with_training(
+    tmp_path, ray_cluster, caplog, monkeypatch
+):
+    """A dev page that was trained on or mined, silently; a stage that does not depend on dev."""
+    make_corpus(tmp_path / "train", num_pages=24, num_queries=24)
+    make_corpus(tmp_path / "dev", num_pages=6, num_queries=6, first_picture=20)
+    make_corpus(tmp_path / "test", num_pages=3, num_queries=3)
+    monkeypatch.setattr(logging.getLogger("colintern"), "propagate", True)
+    caplog.set_level(logging.INFO, "colintern")
+    run = Path(pipeline.run(_config(tmp_path, data={"dev": str(tmp_path / "dev")})).path)
+    lines = [json.loads(line) for line in (run / "round-2/triples.jsonl").read_text().splitlines()]
+    kept = {f"p{number:03d}" for number in range(21)}
+    assert {page for line in lines for page in line["pos"]} == kept
+    mined = {page for line in lines for page in line["negs"]}
+    assert mined
+    assert mined <= kept
+    assert "train: 3 pages stand in dev too and are neither trained on nor mined" in caplog.text
+    assert "test: 3 pages are training pages too: p000, p001, p002" in caplog.text
+    inputs = {
+        stage: json.loads((run / "records" / f"{stage}.json").read_text())["inputs"]
+        for stage in ("round-1-train", "round-2-mine", "round-2-train", "round-2-evaluate-test")
+    }
+    depends = [stage for stage, found in inputs.items() if "dev_features_sha256" in found]
+    assert depends == ["round-1-train", "round-2-mine", "round-2-train"]
 
 
 def test_a_missing_extra_is_told_before_any_work(finished, monkeypatch):

@@ -1,15 +1,21 @@
 """Datasets, stores, runs and leases on S3: a server of our own, which also fails now and then."""
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
+import boto3
+import numpy as np
 import pytest
+import torch
 
 from colintern import lease, pipeline, storage
 from colintern.config import parse_config
 from colintern.data.canonical import CanonicalDataset, iterate_pages
 from colintern.data.ingest import IngestSettings, ingest
 from colintern.errors import LeaseHeldError, StorageError
+from colintern.features.store import FeatureStore
 from colintern.lookup import search_run
 from tests.helpers import make_corpus, png
 
@@ -63,6 +69,54 @@ def test_a_lease_on_s3_keeps_a_second_driver_out(bucket):
         pass
 
 
+def test_what_another_process_wrote_is_seen(bucket, s3_server):
+    """A file of a worker that the driver does not find, because it listed the folder before."""
+    path = f"{bucket}/a/heads"
+    storage.write_bytes(f"{bucket}/a/other", b"1")
+    assert len(storage.list_files(f"{bucket}/a")) == 1
+    client = boto3.client("s3", endpoint_url=s3_server.environment["AWS_ENDPOINT_URL"])
+    client.put_object(Bucket=bucket.removeprefix("s3://"), Key="a/heads", Body=b"data")
+    assert storage.size_of(path) == 4
+    assert storage.list_files(f"{bucket}/a")[0] == path
+    client.put_object(Bucket=bucket.removeprefix("s3://"), Key="a/heads", Body=b"longer")
+    assert storage.size_of(path) == 6
+    assert storage.version_of(path).startswith("6 ")
+    assert storage.read_bytes(path) == b"longer"
+
+
+def test_a_batch_of_features_takes_few_requests(bucket, s3_server, corpus):
+    """A training step that asks the object store once for every page and query."""
+    for path in sorted(Path(corpus.store).rglob("*")):
+        if path.is_file():
+            name = path.relative_to(corpus.store).as_posix()
+            storage.write_bytes(f"{bucket}/store/{name}", path.read_bytes())
+    here, there = FeatureStore(corpus.store), FeatureStore(f"{bucket}/store")
+    order = [here.pages.ids[place * 7 % 40] for place in range(40)] + ["p003"]
+    there.pages.read(order[:1])  # the shard's header
+    s3_server.asked.clear()
+    (found, lengths), (expected, same) = there.pages.read(order), here.pages.read(order)
+    assert len(s3_server.asked) == 1
+    assert lengths == same
+    assert torch.equal(found, expected)
+
+
+def test_only_ranges_near_each_other_are_read_together(bucket, s3_server):
+    """A whole shard fetched for its first and last item, or all of it in memory twice."""
+    data = np.random.default_rng(0).bytes(20 * 2**20)
+    path = f"{bucket}/big"
+    storage.write_bytes(path, data)
+    for ranges, num_requests in (
+        ([(19 * 2**20, 19 * 2**20 + 5), (7, 9)], 2),  # far apart
+        ([(7, 9), (2**20, 2**20 + 5)], 1),  # near
+        ([(start, start + 2**20) for start in range(0, 20 * 2**20, 2**20)], 2),  # too much for one
+        ([(0, 20 * 2**20)], 1),  # one item is never cut
+        ([], 0),
+    ):
+        s3_server.asked.clear()
+        assert storage.read_ranges(path, ranges) == [data[start:end] for start, end in ranges]
+        assert len(s3_server.asked) == num_requests, ranges
+
+
 def test_errors_name_the_path_and_the_remedy(bucket, s3_server):
     """A traceback from inside of botocore."""
     missing = "s3://no-such-bucket-here/x"
@@ -96,6 +150,95 @@ def test_a_store_that_always_fails_is_an_error_in_the_end(bucket, s3_server, mon
     with s3_server.failing(every=1), pytest.raises(StorageError, match=path):
         storage.write_bytes(path, b"data")
     assert not storage.exists(path)
+
+
+_LARGE = 101 * 2**20  # is sent in parts; what is smaller, in one request
+
+
+@pytest.mark.parametrize("size", [5, _LARGE])
+def test_a_write_whose_answer_is_lost_is_written_once(bucket, s3_server, size):
+    """A shard that is there, and a driver that fails because it believes it is not."""
+    path, data = f"{bucket}/a/x", bytes(size)
+    with s3_server.losing(lambda method, query: method != "GET" and "uploads" not in query):
+        storage.write_bytes(path, data)
+    assert s3_server.lost == 1
+    assert storage.list_files(f"{bucket}/a") == [path]
+    assert storage.read_bytes(path) == data
+
+
+def test_the_end_of_a_large_write_whose_answer_is_lost(bucket, s3_server):
+    """A file whose parts were put together, and a second request to do it that is refused."""
+    path, data = f"{bucket}/a/x", bytes(_LARGE)
+    with s3_server.losing(lambda method, query: method == "POST" and "uploadId" in query):
+        storage.write_bytes(path, data)
+    assert s3_server.lost == 1
+    assert storage.read_bytes(path) == data
+
+
+def test_a_creation_whose_answer_is_lost_is_ours(bucket, s3_server):
+    """A driver that is kept out by its own lease; or two that both get one."""
+    path = f"{bucket}/only"
+    with s3_server.losing(lambda method, _: method == "PUT"):
+        assert storage.create_exclusively(path, b"mine")
+    assert s3_server.lost == 1
+    assert storage.read_bytes(path) == b"mine"
+    assert not storage.create_exclusively(path, b"other")
+    with s3_server.losing(lambda method, _: method == "PUT"):
+        assert not storage.create_exclusively(path, b"other")
+    assert storage.read_bytes(path) == b"mine"
+    with s3_server.losing(lambda method, _: method == "PUT"), lease.held(bucket, wait=False):
+        refused = pytest.raises(LeaseHeldError)
+        with refused, lease.held(bucket, wait=False):
+            pass
+    assert storage.list_files(bucket) == [path]
+
+
+@pytest.mark.parametrize("size", [5 * 2**20, _LARGE])
+def test_an_upload_that_fails_leaves_no_half_file(bucket, s3_server, size):
+    """Half a shard that the next start takes for a whole one."""
+    path = f"{bucket}/a/shard-0.safetensors"
+
+    def is_late(method: str, query: str) -> bool:
+        return method == "PUT" and (size < _LARGE or "partNumber=2" in query)
+
+    for before in (None, b"whole"):
+        if before:
+            storage.write_bytes(path, before)
+        failing = s3_server.failing(1, denied=True, only=is_late)
+        with failing, pytest.raises(StorageError, match=path):
+            storage.write_bytes(path, bytes(size))
+        assert s3_server.failed
+        assert storage.list_files(f"{bucket}/a") == ([path] if before else [])
+        assert not before or storage.read_bytes(path) == before
+
+
+_UPLOAD = """
+import sys
+from colintern import storage
+storage.write_bytes(sys.argv[1], bytes(int(sys.argv[2])))
+"""
+
+
+@pytest.mark.parametrize("size", [5 * 2**20, _LARGE])
+def test_a_process_killed_in_an_upload_leaves_no_half_file(bucket, s3_server, size):
+    """Half a shard that the next start takes for a whole one."""
+    path = f"{bucket}/a/shard-0.safetensors"
+    reached, killed = threading.Event(), threading.Event()
+
+    def stop_late(method: str, query: str) -> None:
+        if method == "PUT" and (size < _LARGE or "partNumber=2" in query):
+            reached.set()
+            assert killed.wait(60)
+
+    with s3_server.before(stop_late):
+        child = subprocess.Popen([sys.executable, "-c", _UPLOAD, path, str(size)])
+        assert reached.wait(60)
+        child.kill()
+        child.wait()
+        killed.set()
+    assert storage.list_files(f"{bucket}/a") == []
+    storage.write_bytes(path, b"whole")
+    assert storage.read_bytes(path) == b"whole"
 
 
 def test_ingest_from_s3_to_s3(bucket):

@@ -8,11 +8,12 @@ are encoded. Other layouts are brought into this one by `data.resolve`.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from colintern import storage
 from colintern.data.entities import Page, Query
-from colintern.data.parquet import image_bytes, named_rows, open_parquet, spellings, stream_rows
+from colintern.data.parquet import image_bytes, open_parquet, rows_of, stream_rows
 from colintern.data.text import query_problem
 from colintern.errors import DatasetError
 
@@ -93,7 +94,7 @@ class CanonicalDataset:
         """
         relevant: dict[str, dict[str, int]] = {}
         for row in stream_rows(self.qrels_files, ["query-id", "corpus-id", "score"]):
-            if row["score"] is not None and row["score"] >= 1:
+            if row["score"] >= 1:
                 pages = relevant.setdefault(str(row["query-id"]), {})
                 pages[str(row["corpus-id"])] = int(row["score"])
         if not relevant:
@@ -146,27 +147,36 @@ def iterate_pages(
     file: str, row_groups: Sequence[int] | None = None
 ) -> Iterator[tuple[PageLocation, Page]]:
     """Every page of one corpus file, or of some of its row groups, with its location."""
-    with open_parquet(file, ["corpus-id", "image"]) as parquet:
-        spelled = spellings(parquet.schema_arrow)
-        columns = [name for name in _PAGE_COLUMNS if name in spelled]
+    with open_parquet(file, ["corpus-id", "image"], ["doc-id"]) as parquet:
         for group in range(parquet.num_row_groups) if row_groups is None else row_groups:
-            table = parquet.read_row_group(group, columns=[spelled[name] for name in columns])
-            for index, row in enumerate(named_rows(table, columns, spelled)):
+            for index, row in enumerate(rows_of(parquet, file, _PAGE_COLUMNS, group)):
                 yield PageLocation(file, group, index), _page_from(row)
 
 
 def read_images(locations: Sequence[PageLocation]) -> list[bytes]:
-    """The image bytes at `locations`, in their order; each row group is read once."""
-    wanted: dict[tuple[str, int], list[int]] = {}
+    """The image bytes at `locations`, in their order; each row group is read once at most."""
+    wanted: dict[tuple[str, int], dict[int, list[int]]] = {}
     for position, location in enumerate(locations):
-        wanted.setdefault((location.file, location.row_group), []).append(position)
+        rows = wanted.setdefault((location.file, location.row_group), {})
+        rows.setdefault(location.row, []).append(position)
     images = [b""] * len(locations)
-    for (file, group), positions in wanted.items():
+    for (file, group), rows in wanted.items():
         with open_parquet(file, ["image"]) as parquet:
-            column = parquet.read_row_group(group, columns=["image"]).column("image")
-        for position in positions:
-            images[position] = image_bytes(column[locations[position].row].as_py())
+            found = islice(rows_of(parquet, file, ["image"], group), max(rows) + 1)
+            for index, row in enumerate(found):
+                for position in rows.get(index, ()):
+                    images[position] = image_bytes(row["image"])
     return images
+
+
+def largest_row_group_bytes(files: Sequence[str]) -> int:
+    """The size of the largest row group that holds several pages, not compressed."""
+    sizes = [0]
+    for file in files:
+        with open_parquet(file, ["corpus-id", "image"]) as parquet:
+            groups = map(parquet.metadata.row_group, range(parquet.num_row_groups))
+            sizes += [group.total_byte_size for group in groups if group.num_rows > 1]
+    return max(sizes)
 
 
 def _page_from(row: dict[str, Any]) -> Page:

@@ -107,8 +107,8 @@ def _from_beir(layout: Layout, writer: CorpusWriter) -> Questions:
     problems = {query.query_id: query_problem(query.text) for query in found.queries}
     found.left_out = {name: problem for name, problem in problems.items() if problem}
     for row in stream_rows(layout.parts["qrels"], ["query-id", "corpus-id", "score"]):
-        score = 0 if row["score"] is None else int(row["score"])
-        found.judgements.append(Judgement(str(row["query-id"]), str(row["corpus-id"]), score))
+        ids = str(row["query-id"]), str(row["corpus-id"])
+        found.judgements.append(Judgement(*ids, int(row["score"])))
     return found
 
 

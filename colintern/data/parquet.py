@@ -1,9 +1,15 @@
 """Parquet files on any storage: columns checked when a file is opened, rows streamed in batches.
 
+A file is read through a small buffer, a few rows at a time, so that memory follows the pages that
+its writer cut a column into, not the row group. pyarrow cannot take a part of such a page, and its
+own writer makes one page of up to 1,024 images: reading then takes about twice that page.
+
 Columns are known by their names with hyphens (`corpus-id`); files may spell them with underscores
 (`corpus_id`), as ViDoRe v3 does.
 """
 
+import math
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,28 +21,40 @@ from colintern import storage
 from colintern.errors import DatasetError
 
 _ROWS_PER_BATCH = 4_096  # of text; images are read a few at a time
-_IMAGES_PER_BATCH = 32
+_IMAGES_PER_BATCH = 8
+_BUFFER_BYTES = 2**20  # of each column; without a buffer pyarrow takes the whole column chunk
 _KINDS = {
     "corpus-id": "text or whole numbers",
     "query-id": "text or whole numbers",
+    "doc-id": "text or whole numbers",
     "query": "text",
+    "language": "text",
+    "source": "text",
+    "image-filename": "text",
     "score": "numbers",
     "image": "a struct with bytes",
 }
+_NEVER_EMPTY = ("corpus-id", "query-id", "score")
 
 
-def open_parquet(file: str, required: Sequence[str]) -> pq.ParquetFile:
+def open_parquet(
+    file: str, required: Sequence[str], optional: Sequence[str] = ()
+) -> pq.ParquetFile:
     """Open a parquet file on any storage and check its columns.
 
     Raises:
-        DatasetError: it is not parquet, lacks a required column, or has one of another type.
+        DatasetError: it is not parquet, lacks a required column, or a column is of another type.
     """
-    try:
-        parquet = pq.ParquetFile(file) if storage.is_local(file) else _open_remote(file)
-    except FileNotFoundError as error:
-        raise DatasetError(f"{file}: no such file") from error
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DatasetError(f"{file}: is not a readable parquet file ({error})") from error
+    with storage.named_errors(file):
+        try:
+            source = file if storage.is_local(file) else _open_remote(file)
+            parquet = pq.ParquetFile(source, buffer_size=_BUFFER_BYTES, pre_buffer=False)
+        except (pa.ArrowException, OSError) as error:
+            if not _is_damage(error):
+                raise
+            raise DatasetError(
+                f"{file}: is not a readable parquet file ({_one_line(error)})"
+            ) from error
     schema = parquet.schema_arrow
     spelled = spellings(schema)
     for column in required:
@@ -45,7 +63,8 @@ def open_parquet(file: str, required: Sequence[str]) -> pq.ParquetFile:
                 f"{file}: lacks the column '{column}' (it has: {', '.join(schema.names)}); "
                 "see README, 'Your own data', for the layout"
             )
-        found = schema.field(spelled[column]).type
+    for column in (*required, *optional):
+        found = schema.field(spelled[column]).type if column in spelled else pa.null()
         if column in _KINDS and not _is_of_kind(column, found):
             raise DatasetError(
                 f"{file}: the column '{spelled[column]}' is {found}; it must be {_KINDS[column]}"
@@ -61,23 +80,32 @@ def spellings(schema: pa.Schema) -> Mapping[str, str]:
 def stream_rows(
     files: Sequence[str], required: Sequence[str], optional: Sequence[str] = ()
 ) -> Iterator[dict[str, Any]]:
-    """The rows of several files, a batch in memory at a time, only these columns of them."""
-    size = _IMAGES_PER_BATCH if "image" in required else _ROWS_PER_BATCH
+    """The rows of several files, a batch in memory at a time, only these columns of them.
+
+    Raises:
+        DatasetError: as `open_parquet` and `rows_of`.
+    """
     for file in files:
-        with open_parquet(file, required) as parquet:
-            spelled = spellings(parquet.schema_arrow)
-            columns = [name for name in (*required, *optional) if name in spelled]
-            for batch in parquet.iter_batches(size, columns=[spelled[name] for name in columns]):
-                yield from named_rows(batch, columns, spelled)
+        with open_parquet(file, required, optional) as parquet:
+            yield from rows_of(parquet, file, (*required, *optional))
 
 
-def named_rows(
-    rows: pa.RecordBatch | pa.Table, columns: Sequence[str], spelled: Mapping[str, str]
+def rows_of(
+    parquet: pq.ParquetFile, file: str, columns: Sequence[str], row_group: int | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Rows as dicts with the names of `columns`, however the file spells them."""
-    values = [rows.column(spelled[name]).to_pylist() for name in columns]
-    for row in zip(*values, strict=True):
-        yield dict(zip(columns, row, strict=True))
+    """The rows of an open file, or of one row group, as dicts of those `columns` that it has.
+
+    Raises:
+        DatasetError: a column is damaged, or has an empty cell where each row needs a value.
+    """
+    spelled = spellings(parquet.schema_arrow)
+    columns = [name for name in columns if name in spelled]
+    size = _IMAGES_PER_BATCH if "image" in columns else _ROWS_PER_BATCH
+    groups = None if row_group is None else [row_group]
+    for batch in _batches(parquet, file, size, groups, [spelled[name] for name in columns]):
+        values = [_values(batch, file, name, spelled[name]) for name in columns]
+        for row in zip(*values, strict=True):
+            yield dict(zip(columns, row, strict=True))
 
 
 def image_bytes(value: Mapping[str, Any] | None) -> bytes:
@@ -85,8 +113,66 @@ def image_bytes(value: Mapping[str, Any] | None) -> bytes:
     return (value or {}).get("bytes") or b""
 
 
+def _batches(
+    parquet: pq.ParquetFile,
+    file: str,
+    size: int,
+    row_groups: Sequence[int] | None,
+    columns: Sequence[str],
+) -> Iterator[pa.RecordBatch]:
+    batches = parquet.iter_batches(size, row_groups=row_groups, columns=columns)
+    while True:
+        with storage.named_errors(file):
+            try:
+                batch = next(batches, None)
+            except (pa.ArrowException, OSError) as error:
+                if not _is_damage(error):
+                    raise
+                if len(columns) > 1:  # read alone, the damaged one fails again and is named
+                    for column in columns:
+                        deque(_batches(parquet, file, size, row_groups, [column]), maxlen=0)
+                raise DatasetError(
+                    f"{file}: the column '{', '.join(columns)}' is damaged ({_one_line(error)}); "
+                    "fetch or write the file again"
+                ) from error
+        if batch is None:
+            return
+        yield batch
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether the file is at fault, not its storage, whose errors are of a kind or have a number.
+
+    What pyarrow cannot decode is an error of its own or a bare `OSError`.
+    """
+    return isinstance(error, pa.ArrowException) or (type(error) is OSError and error.errno is None)
+
+
+def _values(batch: pa.RecordBatch, file: str, column: str, spelled: str) -> list[Any]:
+    """The cells of one column, checked."""
+    array = batch.column(spelled)
+    if column in _NEVER_EMPTY and array.null_count:
+        raise DatasetError(f"{file}: the column '{spelled}' has an empty cell; every row needs one")
+    try:
+        values = array.to_pylist()
+    except UnicodeDecodeError as error:
+        raise DatasetError(
+            f"{file}: the column '{spelled}' has text that is not UTF-8 ({_one_line(error)}); "
+            "fetch or write the file again"
+        ) from error
+    if column == "score" and not all(map(math.isfinite, values)):
+        raise DatasetError(f"{file}: the column '{spelled}' has a score that is NaN or infinite")
+    return values
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
 def _is_of_kind(column: str, found: pa.DataType) -> bool:
     types = pa.types
+    if types.is_dictionary(found):
+        found = found.value_type
     if types.is_null(found):
         return True  # a column of nulls only: empty, not wrong
     is_text = types.is_string(found) or types.is_large_string(found)
@@ -95,10 +181,12 @@ def _is_of_kind(column: str, found: pa.DataType) -> bool:
     if _KINDS[column] == "numbers":
         return types.is_integer(found) or types.is_floating(found)
     if column == "image":
-        return types.is_struct(found) and found.get_field_index("bytes") >= 0
+        if not types.is_struct(found) or found.get_field_index("bytes") < 0:
+            return False
+        return found.field("bytes").type in (pa.binary(), pa.large_binary(), pa.null())
     return is_text or types.is_integer(found)
 
 
-def _open_remote(file: str) -> pq.ParquetFile:
+def _open_remote(file: str) -> Any:
     file_system, inner = url_to_fs(file)
-    return pq.ParquetFile(file_system.open(inner, "rb"))
+    return file_system.open(inner, "rb")

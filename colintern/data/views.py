@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.entities import Query
 from colintern.data.text import normalised
+from colintern.errors import DatasetError
 
 Judgements = Mapping[str, Mapping[str, int]]
 
@@ -51,6 +52,36 @@ def whole_view(name: str, dataset: CanonicalDataset, page_ids: Sequence[str]) ->
         page_ids: the pages that have features.
     """
     return make_view(name, page_ids, dataset.queries(), dataset.judgements())
+
+
+def view_without(
+    name: str, dataset: CanonicalDataset, page_ids: Sequence[str], left_out: Collection[str]
+) -> View:
+    """A training set without some of its pages and without the queries that only they answer.
+
+    Args:
+        name: what the dataset is called in the run.
+        dataset: where queries and judgements are read.
+        page_ids: the pages that have features.
+        left_out: those of them that also stand in the dev set.
+
+    Raises:
+        DatasetError: no query is left.
+    """
+    judgements = {
+        query: {page: score for page, score in found.items() if page not in left_out}
+        for query, found in dataset.judgements().items()
+    }
+    kept = {query: found for query, found in judgements.items() if found}
+    view = make_view(
+        name, [page for page in page_ids if page not in left_out], dataset.queries(), kept
+    )
+    if not view.queries:
+        raise DatasetError(
+            f"{dataset.path}: every page that answers a training query stands in data.dev too; "
+            "give dev pages of its own, or set data.dev=null to take data.dev_fraction of train"
+        )
+    return view
 
 
 def make_view(

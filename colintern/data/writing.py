@@ -11,8 +11,10 @@ from colintern import storage
 from colintern.data.entities import Judgement, Page, Query
 
 _PAGES_PER_FILE = 2_000
-_BYTES_PER_FILE = 256 * 2**20
-_PAGES_PER_ROW_GROUP = 64  # a page is then read without reading thousands of others
+_BYTES_PER_FILE = 128 * 2**20  # writing takes about four times as much memory
+# A page is then read without reading thousands of others, or a gigabyte of large ones.
+_PAGES_PER_ROW_GROUP = 64
+_BYTES_PER_ROW_GROUP = 64 * 2**20
 IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
@@ -85,11 +87,13 @@ def corpus_table(pages: Sequence[Page]) -> pa.Table:
 
 
 def parquet_bytes(table: pa.Table) -> bytes:
-    """A parquet file of `table`."""
+    """A parquet file of `table`, in small row groups."""
     buffer = io.BytesIO()
+    rows = _BYTES_PER_ROW_GROUP * table.num_rows // max(1, table.nbytes)
+    rows = max(1, min(_PAGES_PER_ROW_GROUP, rows))
     # Images are compressed already; a second compression costs time and saves nothing.
     compression = "none" if "image" in table.column_names else "zstd"
-    pq.write_table(table, buffer, row_group_size=_PAGES_PER_ROW_GROUP, compression=compression)
+    pq.write_table(table, buffer, row_group_size=rows, compression=compression)
     return buffer.getvalue()
 
 

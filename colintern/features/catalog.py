@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from colintern.config import DataConfig, DatasetConfig
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.splits import PageKey, split_views
-from colintern.data.views import View, whole_view
+from colintern.data.views import View, view_without, whole_view
 from colintern.features.store import FeatureStore
 
 DEV = "dev"
@@ -27,12 +27,17 @@ class Catalog:
     stores: Mapping[str, str]
 
     def train(self) -> tuple[View, FeatureStore]:
-        """The training pages and queries: all that training and mining ever see."""
+        """The training pages and queries: all that training and mining ever see.
+
+        Raises:
+            DatasetError: nothing is left when the pages of dev are taken out.
+        """
         entry = self.data.train
         store = FeatureStore(self.stores[entry.name])
         if self.data.dev is None:
             return self._split(store)[0], store
-        return whole_view(entry.name, CanonicalDataset(entry.path), store.pages.ids), store
+        dataset, held_out = CanonicalDataset(entry.path), set(self.pages_held_out())
+        return view_without(entry.name, dataset, store.pages.ids, held_out), store
 
     def evaluated(self, name: str) -> tuple[View, FeatureStore]:
         """The dev set or a test set."""
@@ -48,6 +53,14 @@ class Catalog:
         rows = [store.pages.row(page_id) for page_id in store.pages.ids]
         pages = [PageKey(row.id, row.sha256, row.doc_id) for row in rows]
         return split_views(self.data.train.name, dataset, pages, self.data.dev_fraction, self.seed)
+
+    def pages_held_out(self) -> list[str]:
+        """The pages of the training set whose very image stands in a dev set of its own, sorted."""
+        if self.data.dev is None:
+            return []
+        train, dev = (FeatureStore(self.stores[name]) for name in (self.data.train.name, DEV))
+        in_dev = {dev.pages.row(page_id).sha256 for page_id in dev.pages.ids}
+        return [page for page in train.pages.ids if train.pages.row(page).sha256 in in_dev]
 
     def pages_seen_in_training(self, name: str) -> list[str]:
         """The pages of a dataset of its own whose very image is a training page too, sorted."""

@@ -6,7 +6,7 @@ Format: https://huggingface.co/docs/safetensors (8 bytes header length, JSON hea
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -66,16 +66,18 @@ class ShardFile:
         """Item hash to number of tokens, for every item with features."""
         return {name: place.shape[0] for name, place in self._places.items()}
 
-    def read(self, sha256: str) -> Tensor:
-        """The features [tokens, H] of one item, in the stored dtype, on the CPU; read only."""
-        place = self._places[sha256]
+    def read(self, hashes: Sequence[str]) -> list[Tensor]:
+        """The features [tokens, H] of some items, in the stored dtype, on the CPU; read only."""
+        places = [self._places[sha256] for sha256 in hashes]
         if self._map is None:
-            raw = np.frombuffer(
-                bytearray(storage.read_bytes(self.path, place.start, place.end)), np.uint8
-            )
+            pieces = storage.read_ranges(self.path, [(place.start, place.end) for place in places])
+            raw = [np.frombuffer(bytearray(piece), np.uint8) for piece in pieces]
         else:
-            raw = self._map[place.start : place.end]
-        return torch.from_numpy(raw).view(place.dtype).view(place.shape)
+            raw = [self._map[place.start : place.end] for place in places]
+        return [
+            torch.from_numpy(data).view(place.dtype).view(place.shape)
+            for data, place in zip(raw, places, strict=True)
+        ]
 
     @cached_property
     def _map(self) -> np.ndarray | None:

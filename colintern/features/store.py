@@ -55,14 +55,20 @@ class Items(Generic[Row]):
         Returns:
             token_TH in the stored dtype on the CPU, and the number of tokens of each item.
         """
-        parts = [self._read_one(self._rows[item_id]) for item_id in item_ids]
+        rows = [self._rows[item_id] for item_id in item_ids]
+        wanted: dict[str, list[str]] = {}
+        for row in rows:
+            wanted.setdefault(row.shard, []).append(row.sha256)
+        found: dict[str, Tensor] = {}
+        for file, hashes in wanted.items():  # what one shard holds is read together
+            found.update(zip(hashes, self._shard(file).read(hashes), strict=True))
+        parts = [found[row.sha256] for row in rows]
         return torch.cat(parts), [part.shape[0] for part in parts]
 
-    def _read_one(self, row: Row) -> Tensor:
-        shard = self._shards.get(row.shard)
-        if shard is None:
-            shard = self._shards[row.shard] = ShardFile(storage.join(self._folder, row.shard))
-        return shard.read(row.sha256)
+    def _shard(self, file: str) -> ShardFile:
+        if file not in self._shards:
+            self._shards[file] = ShardFile(storage.join(self._folder, file))
+        return self._shards[file]
 
 
 class FeatureStore:

@@ -1,13 +1,20 @@
 """Reading datasets: the columns of others, and mistakes that name file and column."""
 
+import os
+import subprocess
+import sys
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from colintern.config import DatasetConfig
 from colintern.data.canonical import CanonicalDataset, iterate_pages, read_images
 from colintern.data.inventory import read_entries, row_groups
+from colintern.data.resolve import canonical_folder
 from colintern.data.text import normalised
 from colintern.data.views import whole_view
+from colintern.data.writing import IMAGE_TYPE
 from colintern.errors import DatasetError
 from tests.helpers import make_corpus, png
 
@@ -77,6 +84,113 @@ def test_missing_parts_and_files_that_are_not_parquet(folder):
         CanonicalDataset(str(folder))
 
 
+@pytest.mark.parametrize("compression", ["none", "snappy"])
+@pytest.mark.parametrize(
+    ("part", "column"),
+    [("corpus", "image"), ("corpus", "doc-id"), ("queries", "query"), ("qrels", "corpus-id")],
+)
+def test_damage_behind_a_good_footer_names_file_and_column(folder, part, column, compression):
+    """A traceback out of pyarrow after hours, for a download that lost a block."""
+    path = folder / part / "part-00000.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table, path, row_group_size=64, compression=compression)
+    group = pq.read_metadata(path).row_group(1)
+    place = group.num_columns - 1
+    while not group.column(place).path_in_schema.startswith(column):
+        place -= 1
+    chunk = group.column(place)
+    start = chunk.dictionary_page_offset or chunk.data_page_offset
+    data = bytearray(path.read_bytes())
+    data[start : start + chunk.total_compressed_size] = b"\xff" * chunk.total_compressed_size
+    path.write_bytes(data)
+    dataset = CanonicalDataset(str(folder))
+
+    def read_all():
+        list(iterate_pages(dataset.corpus_files[0]))
+        dataset.queries()
+        dataset.judgements()
+
+    words = rf"{part}/part-00000.parquet: the column '{column}' is damaged .*again$"
+    with pytest.raises(DatasetError, match=words):
+        read_all()
+
+
+def test_text_that_is_not_utf8_names_file_and_column(folder):
+    """Bytes of another encoding that end in a UnicodeDecodeError."""
+    path = folder / "queries" / "part-00000.parquet"
+    pq.write_table(
+        pa.table({"query-id": ["a"], "query": ["cafe question"]}), path, compression="none"
+    )
+    data = path.read_bytes().replace(b"cafe question", b"caf\xe9 question")
+    path.write_bytes(data)
+    with pytest.raises(DatasetError, match=r"queries/.*'query' has text that is not UTF-8"):
+        CanonicalDataset(str(folder)).queries()
+
+
+@pytest.mark.parametrize("score", [None, float("nan"), float("inf")])
+@pytest.mark.parametrize("form", ["qrels", "data/qrels"])
+def test_a_score_that_is_no_number_is_refused(folder, tmp_path, score, form):
+    """A judgement lost in silence, or an int(nan) deep inside."""
+    path = folder / f"{form}/part-00000.parquet"
+    (folder / "qrels" / "part-00000.parquet").unlink()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(
+        pa.table({"query-id": ["q000", "q001"], "corpus-id": ["p000"] * 2, "score": [1.0, score]}),
+        path,
+    )
+    with pytest.raises(DatasetError, match=rf"{form}.*parquet: the column 'score' has a"):
+        CanonicalDataset(
+            canonical_folder(DatasetConfig(path=str(folder), name="x"), str(tmp_path / "made"))
+        ).judgements()
+
+
+@pytest.mark.parametrize("column", ["query-id", "corpus-id"])
+def test_an_empty_id_is_refused(folder, column):
+    """Judgements of a page that is called None."""
+    columns = {"query-id": ["q000", "q001"], "corpus-id": ["p000", "p001"], "score": [1, 1]}
+    columns[column][1] = None
+    pq.write_table(pa.table(columns), folder / "qrels" / "part-00000.parquet")
+    with pytest.raises(DatasetError, match=rf"qrels/.*'{column}' has an empty cell"):
+        CanonicalDataset(str(folder)).check()
+
+
+@pytest.mark.parametrize(
+    ("part", "column", "value", "kind"),
+    [
+        ("corpus", "doc-id", {"name": "a"}, "text or whole numbers"),
+        ("corpus", "image", {"bytes": "text"}, "a struct with bytes"),
+        ("queries", "language", 7, "text"),
+        ("queries", "source", ["a"], "text"),
+    ],
+)
+def test_a_column_of_another_type_names_file_and_column(folder, part, column, value, kind):
+    """A document id that is a struct, taken for text."""
+    path = folder / part / "part-00000.parquet"
+    table = pq.read_table(path)
+    if column in table.column_names:
+        table = table.drop_columns([column])
+    pq.write_table(table.append_column(column, pa.array([value] * len(table))), path)
+    dataset = CanonicalDataset(str(folder))
+
+    def read_all():
+        list(iterate_pages(dataset.corpus_files[0]))
+        dataset.queries()
+
+    words = rf"{part}/part-00000.parquet: the column '{column}' is .*; it must be {kind}"
+    with pytest.raises(DatasetError, match=words):
+        read_all()
+
+
+def test_categories_are_text(folder):
+    """Columns that pandas wrote as categories, refused."""
+    path = folder / "queries" / "part-00000.parquet"
+    languages = pa.array(["en", "fr"]).dictionary_encode()
+    pq.write_table(
+        pa.table({"query-id": ["a", "b"], "query": ["x", "y"], "language": languages}), path
+    )
+    assert [q.language for q in CanonicalDataset(str(folder)).queries()] == ["en", "fr"]
+
+
 def test_the_content_hash_sees_a_changed_page(folder, tmp_path):
     """A store that is taken for up to date although the corpus has changed."""
     before = CanonicalDataset(str(folder)).content_hash()
@@ -102,3 +216,33 @@ def test_equal_texts_are_equal():
     """Two spellings of one letter, or a blank, that make two questions of one."""
     assert normalised(" Cafe\u0301 ") == normalised("CAFÉ")
     assert normalised("a b") != normalised("ab")
+
+
+_GROWTH = """
+import sys
+from pathlib import Path
+from colintern.data.canonical import PageLocation, iterate_pages, read_images
+
+def peak():  # not ru_maxrss: it begins at what the parent had when it started this process
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
+file, before = sys.argv[1], peak()
+assert sum(len(page.image) for _, page in iterate_pages(file)) == 160 * 2**20
+assert len(read_images([PageLocation(file, 0, row) for row in (3, 100)])[1]) == 2**20
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs Linux's /proc")
+def test_memory_does_not_follow_the_row_group(tmp_path):
+    """A published file with all its pages in one row group, which was read in one piece."""
+    path = tmp_path / "corpus.parquet"
+    images = [{"bytes": os.urandom(2**20), "path": None} for _ in range(160)]
+    table = pa.table({"corpus-id": range(160), "image": pa.array(images, IMAGE_TYPE)})
+    pq.write_table(table, path, write_batch_size=8)
+    assert pq.read_metadata(path).num_row_groups == 1
+    done = subprocess.run(
+        [sys.executable, "-c", _GROWTH, path], check=True, capture_output=True, text=True
+    )
+    assert int(done.stdout) < 110 * 2**20

@@ -8,9 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from colintern.config import DatasetConfig
-from colintern.data.canonical import CanonicalDataset, iterate_pages
+from colintern.data.canonical import CanonicalDataset, iterate_pages, largest_row_group_bytes
+from colintern.data.entities import Page
 from colintern.data.layouts import find_layout
 from colintern.data.resolve import canonical_folder, source_url
+from colintern.data.writing import corpus_table, parquet_bytes
 from colintern.errors import DatasetError
 from colintern.storage import sha256_of_bytes
 from tests.helpers import make_corpus, png
@@ -134,6 +136,33 @@ def test_a_canonical_folder_is_read_where_it_stands(tmp_path):
     dataset = _resolve(tmp_path / "set", tmp_path)
     assert dataset.path == str(tmp_path / "set")
     assert not (tmp_path / "made").exists()
+
+
+def test_large_row_groups_are_cut_once(tmp_path, monkeypatch):
+    """A gigabyte read by every worker for every few pages of a corpus in one row group."""
+    make_corpus(tmp_path / "set", num_pages=70, num_queries=70)
+    before = CanonicalDataset(str(tmp_path / "set"))
+    corpus = tmp_path / "set" / "corpus" / "part-00000.parquet"
+    pq.write_table(pq.read_table(corpus), corpus, row_group_size=70)
+    size = largest_row_group_bytes([str(corpus)])
+    monkeypatch.setattr("colintern.data.resolve._ROW_GROUP_BYTES", size)
+    assert _resolve(tmp_path / "set", tmp_path).path == before.path
+    monkeypatch.setattr("colintern.data.resolve._ROW_GROUP_BYTES", size - 1)
+    cut = _resolve(tmp_path / "set", tmp_path)
+    assert cut.path.startswith(str(tmp_path / "made"))
+    assert largest_row_group_bytes(cut.corpus_files) < size
+    assert {name: page.image for name, page in _pages(cut).items()} == {
+        name: page.image for name, page in _pages(before).items()
+    }
+    assert (cut.queries(), cut.judgements()) == (before.queries(), before.judgements())
+
+
+def test_large_pages_are_written_in_small_row_groups(tmp_path, monkeypatch):
+    """64 scans of 20 megabytes in one row group of our own."""
+    monkeypatch.setattr("colintern.data.writing._BYTES_PER_ROW_GROUP", 1_000)
+    pages = [Page(f"{number:02d}", bytes(400)) for number in range(10)]
+    (tmp_path / "a.parquet").write_bytes(parquet_bytes(corpus_table(pages)))
+    assert pq.read_metadata(tmp_path / "a.parquet").num_row_groups == 5
 
 
 def test_a_dataset_is_brought_in_once_and_again_when_it_has_changed(tmp_path, monkeypatch):

@@ -116,13 +116,13 @@ def test_two_workers_train_as_one(corpus, tmp_path):
     shared = [json.loads(line)["loss"] for line in lines]
     assert len(shared) == len(alone) == 25
     assert shared[:20] == pytest.approx([line["loss"] for line in alone[:20]], rel=1e-4)
-    scores = [_dev_ndcg(corpus, tmp_path / name / "heads") for name in ("one", "two")]
+    scores = [_ndcg(corpus, tmp_path / name / "heads") for name in ("one", "two")]
     assert scores[0] > 0.2
     assert abs(scores[0] - scores[1]) <= 0.01
 
 
-def _dev_ndcg(corpus, heads_folder: Path) -> float:
-    view, store = corpus.catalog.evaluated("dev")
+def _ndcg(corpus, heads_folder: Path) -> float:
+    view, store = corpus.catalog.evaluated("test")
     heads, _ = load_heads(str(heads_folder))
     queries = embed_queries(heads, store.queries, [query.query_id for query in view.queries])
     shard = CorpusShard(store.pages, heads, view.page_ids, 0, len(view.page_ids))

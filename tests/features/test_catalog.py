@@ -1,0 +1,44 @@
+"""What training may see: never a page of dev, whatever folder it stands in."""
+
+from dataclasses import replace
+
+import pytest
+
+from colintern.errors import DatasetError
+from tests.helpers import make_corpus, make_store
+
+
+@pytest.fixture
+def shared(tmp_path, corpus):
+    """A training set of which dev has the pictures of the pages p036 to p039."""
+    dev = make_corpus(tmp_path / "other", num_pages=6, num_queries=6, first_picture=35)
+    return replace(corpus, dev=make_store(dev, tmp_path / "other-store"))
+
+
+def test_pages_of_dev_are_neither_trained_on_nor_mined(shared, corpus):
+    """A page that is learned in training and then asked for in dev: the stop rule is flattered."""
+    assert corpus.catalog.pages_held_out() == []
+    held_out = shared.catalog.pages_held_out()
+    assert held_out == ["p036", "p037", "p038", "p039"]
+    before, _ = corpus.catalog.train()
+    view, _ = shared.catalog.train()
+    assert view.page_ids == tuple(page for page in before.page_ids if page not in held_out)
+    assert view.pairs() == [pair for pair in before.pairs() if pair[1] not in held_out]
+    assert len(before.pairs()) - len(view.pairs()) == 4
+    assert all(view.judgements[query.query_id] for query in view.queries)
+    dev, store = shared.catalog.evaluated("dev")
+    assert dev.page_ids == tuple(store.pages.ids)  # dev is searched whole
+
+
+def test_pages_of_a_test_set_that_are_trained_on_are_named(shared):
+    """A test set that looks easy because it was seen; a page of dev counted among those."""
+    seen = shared.catalog.pages_seen_in_training("test")
+    assert seen == [f"p{number:03d}" for number in range(36)]
+    assert shared.catalog.pages_seen_in_training("dev") == []
+
+
+def test_a_dev_set_with_all_training_pages_is_refused(corpus):
+    """Training on nothing."""
+    same = replace(corpus, dev=replace(corpus, dev=None))
+    with pytest.raises(DatasetError, match=r"stands in data\.dev too.*data\.dev=null"):
+        same.catalog.train()

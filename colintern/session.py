@@ -398,7 +398,7 @@ class Session:
         if held_out := self._catalog.pages_held_out():
             log.say(
                 "data",
-                "%s: %d pages stand in dev too and are neither trained on nor mined: %s",
+                "%s: %d pages answer queries of dev and are neither trained on nor mined: %s",
                 self._config.data.train.name,
                 len(held_out),
                 ", ".join(held_out[:3]),

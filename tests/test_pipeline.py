@@ -373,7 +373,9 @@ def test_pages_that_dev_or_a_test_set_shares_with_training(
     mined = {page for line in lines for page in line["negs"]}
     assert mined
     assert mined <= kept
-    assert "train: 3 pages stand in dev too and are neither trained on nor mined" in caplog.text
+    assert (
+        "train: 3 pages answer queries of dev and are neither trained on nor mined" in caplog.text
+    )
     assert "test: 3 pages are training pages too: p000, p001, p002" in caplog.text
     inputs = {
         stage: json.loads((run / "records" / f"{stage}.json").read_text())["inputs"]

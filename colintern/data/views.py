@@ -63,7 +63,7 @@ def view_without(
         name: what the dataset is called in the run.
         dataset: where queries and judgements are read.
         page_ids: the pages that have features.
-        left_out: those of them that also stand in the dev set.
+        left_out: those of them that answer queries of the dev set.
 
     Raises:
         DatasetError: no query is left.
@@ -78,8 +78,8 @@ def view_without(
     )
     if not view.queries:
         raise DatasetError(
-            f"{dataset.path}: every page that answers a training query stands in data.dev too; "
-            "give dev pages of its own, or set data.dev=null to take data.dev_fraction of train"
+            f"{dataset.path}: every page that answers a training query answers one of data.dev; "
+            "give dev queries of its own, or set data.dev=null to take data.dev_fraction of train"
         )
     return view
 

@@ -30,7 +30,7 @@ class Catalog:
         """The training pages and queries: all that training and mining ever see.
 
         Raises:
-            DatasetError: nothing is left when the pages of dev are taken out.
+            DatasetError: nothing is left when the pages that answer dev are taken out.
         """
         entry = self.data.train
         store = FeatureStore(self.stores[entry.name])
@@ -55,11 +55,16 @@ class Catalog:
         return split_views(self.data.train.name, dataset, pages, self.data.dev_fraction, self.seed)
 
     def pages_held_out(self) -> list[str]:
-        """The pages of the training set whose very image stands in a dev set of its own, sorted."""
+        """The training pages whose very image answers a question of a dev set of its own, sorted.
+
+        Pages that dev only searches through may be trained on, as a corpus may be shared.
+        """
         if self.data.dev is None:
             return []
-        train, dev = (FeatureStore(self.stores[name]) for name in (self.data.train.name, DEV))
-        in_dev = {dev.pages.row(page_id).sha256 for page_id in dev.pages.ids}
+        train = FeatureStore(self.stores[self.data.train.name])
+        view, dev = self.evaluated(DEV)
+        answers = {page_id for found in view.judgements.values() for page_id in found}
+        in_dev = {dev.pages.row(page_id).sha256 for page_id in answers}
         return [page for page in train.pages.ids if train.pages.row(page).sha256 in in_dev]
 
     def pages_seen_in_training(self, name: str) -> list[str]:

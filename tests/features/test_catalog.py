@@ -30,6 +30,13 @@ def test_pages_of_dev_are_neither_trained_on_nor_mined(shared, corpus):
     assert dev.page_ids == tuple(store.pages.ids)  # dev is searched whole
 
 
+def test_a_page_that_dev_only_searches_through_may_be_trained_on(tmp_path, corpus):
+    """A corpus that train and dev share, with questions of their own, and nothing to train on."""
+    dev = make_corpus(tmp_path / "other", num_pages=6, num_queries=4, first_picture=35)
+    shared = replace(corpus, dev=make_store(dev, tmp_path / "other-store"))
+    assert shared.catalog.pages_held_out() == ["p036", "p037", "p038"]
+
+
 def test_pages_of_a_test_set_that_are_trained_on_are_named(shared):
     """A test set that looks easy because it was seen; a page of dev counted among those."""
     seen = shared.catalog.pages_seen_in_training("test")
@@ -40,5 +47,5 @@ def test_pages_of_a_test_set_that_are_trained_on_are_named(shared):
 def test_a_dev_set_with_all_training_pages_is_refused(corpus):
     """Training on nothing."""
     same = replace(corpus, dev=replace(corpus, dev=None))
-    with pytest.raises(DatasetError, match=r"stands in data\.dev too.*data\.dev=null"):
+    with pytest.raises(DatasetError, match=r"answers one of data\.dev.*data\.dev=null"):
         same.catalog.train()

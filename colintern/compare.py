@@ -49,7 +49,7 @@ def _rows(run_path: str, dataset: str, name: str, rounds: range) -> list[str]:
     return [
         line
         for number in rounds
-        for line in metric_lines(run_path, dataset, number, f"{number} {name}"[:13])
+        for line in metric_lines(run_path, dataset, number, f"{number} {name}")
     ]
 
 

@@ -40,23 +40,31 @@ class Lease:
         return now < self.expiry and not (self.host == _this_host() and _is_gone(self.pid))
 
 
+@dataclass(frozen=True)
 class Held:
-    """A lease that this driver has, at `path`."""
+    """A lease that this driver has; small, and can be sent to workers.
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    Attributes:
+        path: of the lease file.
+    """
+
+    path: str
 
     def check(self) -> None:
-        """Make sure that nobody has taken over; called before a result is committed.
+        """Make sure that nobody has taken over; called before a result is written.
 
         Raises:
             LeaseLostError: another driver found the lease expired and works here now.
         """
-        if not storage.exists(self._path):
+        if _is_lost(self.path):
             raise LeaseLostError(
-                f"{self._path}: another driver has taken over, because this one did not renew its "
-                "lease in time (was the machine asleep?); this one stops, and nothing is lost"
+                f"{self.path}: another driver has taken over, because this one did not renew its "
+                "lease in time (was the machine asleep?); this one stops, the other goes on"
             )
+
+    def is_seen(self) -> bool:
+        """Whether this machine reads the storage that the lease stands on."""
+        return storage.exists(self.path)
 
 
 @contextmanager
@@ -101,11 +109,6 @@ def is_held(folder: str) -> bool:
     return any(lease.is_live(time.time()) for lease in _read_all(folder).values())
 
 
-def is_seen(folder: str) -> bool:
-    """Whether any lease stands in `folder`, live or not."""
-    return any(is_lease_file(path) for path in storage.list_files(folder, ".json"))
-
-
 def _acquire(
     folder: str, wait: bool, seconds: float, on_wait: Callable[[Lease], None] | None
 ) -> tuple[str, Lease]:
@@ -138,8 +141,8 @@ def _shows_life(lease: Lease, first_seen: Lease) -> bool:
 
 def _take_next(folder: str, old: dict[str, Lease], seconds: float) -> tuple[str, Lease] | None:
     """Create the lease after the `old`, expired ones; None if another driver was faster."""
-    numbers = [int(path.rsplit(_PREFIX, 1)[1].removesuffix(".json")) for path in old]
-    path = storage.join(folder, f"{_PREFIX}{max(numbers, default=0) + 1:06d}.json")
+    number = max(map(_number, old), default=0) + 1
+    path = storage.join(folder, f"{_PREFIX}{number:06d}.json")
     now = time.time()
     lease = Lease(uuid.uuid4().hex, _this_host(), os.getpid(), now, now + seconds)
     if not storage.create_exclusively(path, _encoded(lease)):
@@ -159,9 +162,26 @@ def _renew(path: str, lease: Lease, seconds: float, stop: threading.Event) -> No
         lease = replace(lease, heartbeat=now, expiry=now + seconds)
         # A renewal that storage refuses is tried again: three fit into the lease's time.
         with suppress(StorageError):
-            if not storage.exists(path):
-                return  # taken over: `Held.check` stops the work before it is committed
+            if _is_lost(path):
+                return  # `Held.check` stops the work before its results are written
             storage.write_bytes(path, _encoded(lease))
+
+
+def _is_lost(path: str) -> bool:
+    """Whether the lease is gone, or a later one stands beside it.
+
+    A renewal that crosses the takeover may write the old lease once more.
+    """
+    numbers = {
+        _number(other)
+        for other in storage.list_files(path.rpartition("/")[0], ".json")
+        if is_lease_file(other)
+    }
+    return max(numbers, default=0) != _number(path)
+
+
+def _number(path: str) -> int:
+    return int(path.rsplit(_PREFIX, 1)[1].removesuffix(".json"))
 
 
 def _read_all(folder: str) -> dict[str, Lease]:

@@ -51,6 +51,7 @@ def open_session(config: Config) -> Iterator[Session]:
     for setting in unused_settings(config):
         log.warn_once("config", setting)
     config = with_datasets(config)
+    _check_dev(config)
     for dataset in datasets(config.data):
         CanonicalDataset(dataset.path).check()
     if config.training.init_heads:
@@ -63,6 +64,15 @@ def open_session(config: Config) -> Iterator[Session]:
         session.check_drift()
         session.write_run_json()
         yield session
+
+
+def _check_dev(config: Config) -> None:
+    dev = config.data.dev
+    if dev is not None and dev.path == config.data.train.path:
+        raise ConfigError(
+            f"data.dev: {dev.path} is data.train too, so that nothing would be left to train on; "
+            "set data.dev=null to take data.dev_fraction of it"
+        )
 
 
 def _check_extras(config: Config) -> None:

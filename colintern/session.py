@@ -143,7 +143,7 @@ class Session:
                 task,
                 self._config.training.num_workers,
                 self._config.cluster,
-                self.folder.path,
+                self._held,
                 lambda news: say_step(round_number, news),
             )
 
@@ -164,6 +164,7 @@ class Session:
             seed=self._config.run.seed,
             triples_path=self.folder.triples(round_number),
             mining_path=self.folder.mining(round_number),
+            held=self._held,
         )
 
         def work() -> None:
@@ -190,6 +191,7 @@ class Session:
                 seed=self._config.run.seed,
                 json_path=self.folder.evaluation(round_number, name),
                 parquet_path=self.folder.results(round_number, name),
+                held=self._held,
             )
 
             def work(task: EvaluateTask = task) -> None:
@@ -211,6 +213,7 @@ class Session:
             results = self.folder.results(round_number, "dev")
             values.append(judged_again(results, view.judgements).values[METRIC])
         decisions = decide(values, self._config.loop, self._config.run.seed)
+        self._held.check()
         storage.write_json(self.folder.loop_json, loop_document(decisions))
         last = decisions[-1]
         log.say("loop", "round %d: %s; %s", last.round, last.reason, last.decision)
@@ -296,7 +299,7 @@ class Session:
             self._config,
             round_number,
             features=self._features_hash(self._config.data.train.name),
-            dev_features=self._dev_features_hash(),
+            held_out=self._held_out_hash(),
             first_heads=self._heads_hash(round_number - 1),
             triples=triples,
         )
@@ -306,7 +309,7 @@ class Session:
         return mine_inputs(
             self._config,
             features=self._features_hash(self._config.data.train.name),
-            dev_features=self._dev_features_hash(),
+            held_out=self._held_out_hash(),
             heads=self._heads_hash(round_number - 1),
         )
 
@@ -352,10 +355,12 @@ class Session:
         manifests = (output for output in record.outputs if output.path.endswith(MANIFEST))
         return records.fingerprint({output.path: output.sha256 for output in manifests})
 
-    def _dev_features_hash(self) -> str | None:
-        """That of a dev set of its own; None also while a dev set that was added is not encoded."""
-        is_encoded = DEV in self._targets and self._record(encode_stage(DEV)) is not None
-        return self._features_hash(DEV) if is_encoded else None
+    def _held_out_hash(self) -> str | None:
+        """That of the training pages that answer dev; None also until dev is encoded."""
+        if DEV not in self._targets or self._record(encode_stage(DEV)) is None:
+            return None
+        pages = self._catalog.pages_held_out()
+        return records.fingerprint({"pages": pages}) if pages else None
 
     def _heads_hash(self, round_number: int) -> str:
         if round_number == 0:  # made from the configuration, before any stage
@@ -431,7 +436,7 @@ class Session:
 
     def _search_pool(self) -> SearchPool:
         if self._pool is None:
-            self._pool = SearchPool(self._config.cluster, self.folder.path)
+            self._pool = SearchPool(self._config.cluster, self._held)
         return self._pool
 
     def _close_pool(self) -> None:

@@ -47,13 +47,13 @@ def train_inputs(
     round_number: int,
     *,
     features: str,
-    dev_features: str | None,
+    held_out: str | None,
     first_heads: str,
     triples: str | None,
 ) -> dict[str, Any]:
     """What a round's heads depend on; all but `config` and the round are content hashes.
 
-    `dev_features` is of a dev set of its own, whose pages are not trained on.
+    `held_out` is of the training pages that answer a dev set of its own; None when there are none.
     """
     training = config.training.model_dump()
     keys = {key: value for key, value in training.items() if key not in _FREE_TRAINING_KEYS}
@@ -61,7 +61,7 @@ def train_inputs(
         del keys["negatives_per_query"]  # the first round has no mined negatives
     return {
         **_split_inputs(config),
-        **_held_out(dev_features),
+        **_held_out(held_out),
         **{f"training.{key}": value for key, value in keys.items()},
         "training.epochs": config.training.epochs_of_round(round_number),
         "first_heads_sha256": first_heads,
@@ -71,12 +71,12 @@ def train_inputs(
 
 
 def mine_inputs(
-    config: Config, *, features: str, dev_features: str | None, heads: str
+    config: Config, *, features: str, held_out: str | None, heads: str
 ) -> dict[str, Any]:
     """What mined triples depend on; all but `config` are content hashes, as in `train_inputs`."""
     return {
         **_split_inputs(config),
-        **_held_out(dev_features),
+        **_held_out(held_out),
         **{f"mining.{key}": value for key, value in config.mining.model_dump().items()},
         "heads_sha256": heads,
         "train_features_sha256": features,
@@ -94,8 +94,8 @@ def _split_inputs(config: Config) -> dict[str, Any]:
     return {"run.seed": config.run.seed, "data.dev_fraction": fraction}
 
 
-def _held_out(dev_features: str | None) -> dict[str, Any]:
-    return {} if dev_features is None else {"dev_features_sha256": dev_features}
+def _held_out(pages: str | None) -> dict[str, Any]:
+    return {} if pages is None else {"held_out_pages_sha256": pages}
 
 
 def _backbone_keys(backbone: BackboneConfig) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from colintern.run_folder import (
 
 _COLUMNS = ("ndcg_at_5", "mrr_at_10", "recall_at_1", "recall_at_5", "recall_at_10")
 _TITLES = ("nDCG@5", "MRR@10", "Recall@1", "Recall@5", "Recall@10")
-HEADER = f"{'dataset':<16}{'round':<14}" + "".join(f"{title:>14}" for title in _TITLES)
+_NAME = 26  # columns for the name of a row
+HEADER = f"{'dataset':<16}{'round':<{_NAME}}" + "".join(f"{title:>14}" for title in _TITLES)
 
 
 def read_run(run_path: str) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def table_lines(run_path: str) -> list[str]:
 def evaluated_rounds(run_path: str, dataset: str) -> range:
     """The rounds that are evaluated on a dataset."""
     number = 0
-    while storage.exists(RunFolder(run_path).evaluation(number, dataset)):
+    while RunFolder(run_path).record(evaluate_stage(number, dataset)):
         number += 1
     return range(number)
 
@@ -73,7 +74,7 @@ def metric_lines(run_path: str, dataset: str, round_number: int, name: str) -> l
     values = "".join(f"{document['metrics'][key]:>14.3f}" for key in _COLUMNS)
     intervals = (document["ci"][key] for key in _COLUMNS)
     below = "".join(f"{f'{low:.3f}-{high:.3f}':>14}" for low, high in intervals)
-    return [f"{dataset:<16}{name:<14}{values}", " " * 30 + below]
+    return [f"{dataset:<16}{name:<{_NAME}}{values}", " " * (16 + _NAME) + below]
 
 
 def _stages(config: dict[str, Any]) -> Sequence[str]:

@@ -212,7 +212,8 @@ def version_of(path: str) -> str:
         if is_local(path):
             found = local_path(path).stat()
             return f"{found.st_size} {found.st_mtime_ns}"
-        file_system, inner = _opened(path)
+        # What a listing has just told is remembered: no request for every file.
+        file_system, inner = url_to_fs(path)
         info = file_system.info(inner)
         return f"{info.get('size')} {info.get('ETag') or info.get('last_commit') or ''}"
 

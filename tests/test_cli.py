@@ -67,6 +67,14 @@ def test_mistakes_get_one_line_and_exit_code_2(monkeypatch, capsys, config, argu
     assert "Traceback" not in err
 
 
+def test_dev_that_is_the_training_set_is_refused(monkeypatch, capsys, config, tmp_path):
+    """Nothing left to train on, found after the whole corpus was encoded."""
+    folder = tmp_path / "train"
+    code, _, err = _main(monkeypatch, capsys, "run", "--config", config, f"data.dev={folder}")
+    assert code == 2
+    assert f"data.dev: {folder} is data.train too" in err
+
+
 def test_a_corpus_without_judgements_is_refused(monkeypatch, capsys, config, tmp_path):
     """A training set that nothing can be learned from, found after encoding it."""
     import pyarrow as pa

@@ -10,7 +10,7 @@ from colintern import lease
 from colintern.errors import LeaseHeldError, LeaseLostError
 
 
-def _foreign(folder, heartbeat: float, expiry: float) -> None:
+def _foreign(folder, heartbeat: float, expiry: float, number: int = 1) -> None:
     """A lease of a driver on another machine."""
     content = {
         "owner": "o",
@@ -19,7 +19,7 @@ def _foreign(folder, heartbeat: float, expiry: float) -> None:
         "heartbeat": heartbeat,
         "expiry": expiry,
     }
-    (folder / "lease-000001.json").write_text(json.dumps(content))
+    (folder / f"lease-{number:06d}.json").write_text(json.dumps(content))
 
 
 def test_a_second_driver_is_told_who_holds_the_run(tmp_path):
@@ -107,3 +107,12 @@ def test_a_driver_that_was_taken_over_commits_nothing(tmp_path):
         with pytest.raises(LeaseLostError, match="taken over"):
             held.check()
     assert list(tmp_path.iterdir()) == [taken]
+
+
+def test_a_renewal_that_crosses_the_takeover_does_not_win_it_back(tmp_path):
+    """Two drivers that both hold the run, because the old one's file came back to life."""
+    with lease.held(str(tmp_path), wait=False) as held:
+        now = time.time()
+        _foreign(tmp_path, now, now + 600, number=2)
+        with pytest.raises(LeaseLostError, match="taken over"):
+            held.check()

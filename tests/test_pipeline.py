@@ -381,7 +381,7 @@ def test_pages_that_dev_or_a_test_set_shares_with_training(
         stage: json.loads((run / "records" / f"{stage}.json").read_text())["inputs"]
         for stage in ("round-1-train", "round-2-mine", "round-2-train", "round-2-evaluate-test")
     }
-    depends = [stage for stage, found in inputs.items() if "dev_features_sha256" in found]
+    depends = [stage for stage, found in inputs.items() if "held_out_pages_sha256" in found]
     assert depends == ["round-1-train", "round-2-mine", "round-2-train"]
 
 

@@ -49,6 +49,7 @@ def read_size(data: bytes) -> ImageSize:
         BadImageError: empty, not an image, larger than `MAX_PIXELS`, or too narrow.
     """
     image = open_image(io.BytesIO(data))
+    _check_size(image)
     width, height = image.size
     if _orientation(image) in _SIDEWAYS:
         width, height = height, width
@@ -98,8 +99,10 @@ def num_frames(image: Image.Image) -> int:
 def open_image(file: BinaryIO) -> Image.Image:
     """An image of which only the header is read; `file` stays open for its pixels.
 
+    Its frames may be of different sizes: each is checked when it is decoded.
+
     Raises:
-        BadImageError: empty, not an image, larger than `MAX_PIXELS`, or too narrow.
+        BadImageError: empty, or not an image.
     """
     if not file.seek(0, io.SEEK_END):
         raise BadImageError("empty image")
@@ -113,7 +116,6 @@ def open_image(file: BinaryIO) -> Image.Image:
         raise BadImageError(f"too large (more than {MAX_PIXELS:,} pixels)") from error
     except _PILLOW_ERRORS as error:
         raise BadImageError(f"damaged image ({error})") from error
-    _check_size(image)
     return image
 
 

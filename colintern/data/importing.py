@@ -80,7 +80,8 @@ def import_pages(layout: Layout, writer: CorpusWriter, language: str | None) -> 
         )
     kept = {query.query_id for query in queries}
     judgements = [found for found in questions.judgements if found.query_id in kept]
-    return Questions(queries, judgements, questions.left_out)
+    left_out = {name: why for name, why in questions.left_out.items() if name in kept}
+    return Questions(queries, judgements, left_out)
 
 
 def _from_beir(layout: Layout, writer: CorpusWriter) -> Questions:
@@ -168,8 +169,8 @@ def _stem(path: str) -> str:
 
 
 def _whole(value: Any) -> int | None:
-    """A page number, which may stand as text; None for what is none."""
-    text = _text(value) or ""
+    """A page number, which may stand as text or as `3.0`; None for what is none."""
+    text = (_text(value) or "").removesuffix(".0")
     return int(text) if text.isdecimal() and len(text) <= _MAX_DIGITS else None
 
 

@@ -8,7 +8,6 @@ Columns are known by their names with hyphens (`corpus-id`); files may spell the
 (`corpus_id`), as ViDoRe v3 does.
 """
 
-import math
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -34,6 +33,7 @@ _KINDS = {
     "score": "numbers",
     "image": "a struct with bytes",
 }
+_MAX_SCORE = 2**31 - 1  # what a canonical folder has room for
 _NEVER_EMPTY = ("corpus-id", "query-id", "score")
 
 
@@ -160,8 +160,10 @@ def _values(batch: pa.RecordBatch, file: str, column: str, spelled: str) -> list
             f"{file}: the column '{spelled}' has text that is not UTF-8 ({_one_line(error)}); "
             "fetch or write the file again"
         ) from error
-    if column == "score" and not all(map(math.isfinite, values)):
-        raise DatasetError(f"{file}: the column '{spelled}' has a score that is NaN or infinite")
+    if column == "score" and not all(abs(value) <= _MAX_SCORE for value in values):  # NaN neither
+        raise DatasetError(
+            f"{file}: the column '{spelled}' has a score that is NaN or beyond {_MAX_SCORE:,}"
+        )
     return values
 
 

@@ -64,7 +64,7 @@ class Catalog:
         train = FeatureStore(self.stores[self.data.train.name])
         view, dev = self.evaluated(DEV)
         answers = {page_id for found in view.judgements.values() for page_id in found}
-        in_dev = {dev.pages.row(page_id).sha256 for page_id in answers}
+        in_dev = {dev.pages.row(page_id).sha256 for page_id in answers if page_id in dev.pages}
         return [page for page in train.pages.ids if train.pages.row(page).sha256 in in_dev]
 
     def pages_seen_in_training(self, name: str) -> list[str]:

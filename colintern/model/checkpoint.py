@@ -57,7 +57,12 @@ def check_weight_files(folder: Path, name: str) -> None:
     """
     files = {path.name for path in folder.glob("*.safetensors")}
     for index in folder.glob("*.safetensors.index.json"):
-        files.update(json.loads(index.read_text())["weight_map"].values())
+        try:
+            files.update(json.loads(index.read_text())["weight_map"].values())
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise BackboneError(
+                f"backbone.path={name}: {index.name} is no index of weights; download it again"
+            ) from error
     for file in sorted(files):
         try:
             with safe_open(folder / file, "pt"):

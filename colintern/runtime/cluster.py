@@ -13,9 +13,10 @@ import ray
 from ray.exceptions import RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from colintern import lease, log, storage
+from colintern import log, storage
 from colintern.config import ClusterConfig, Config
 from colintern.errors import ColInternError, StorageError, UserError
+from colintern.lease import Held
 
 # Two OpenMP teams that wait by spinning slow each other down tenfold on a busy machine.
 _WORKER_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "RAY_TRAIN_V2_ENABLED": "1"}
@@ -97,19 +98,17 @@ def device_of(use_gpu: bool) -> str:
     return "cuda" if use_gpu else "cpu"
 
 
-def check_shared(folder: str) -> None:
-    """On a worker, before it works: make sure that its node sees the lease the driver holds.
+def unshared(held: Held) -> ClusterError | None:
+    """On a worker, before it works: the error of a node that does not see the driver's lease.
 
     The driver asks the nodes that are there when it starts; this asks those that came later.
-
-    Raises:
-        ClusterError: it does not.
     """
-    if not lease.is_seen(folder):
-        raise ClusterError(
-            f"{folder}: node {ray.util.get_node_ip_address()} does not read what the driver writes "
-            "there; use shared storage for run.root and features.root"
-        )
+    if held.is_seen():
+        return None
+    return ClusterError(
+        f"{held.path.rpartition('/')[0]}: node {ray.util.get_node_ip_address()} does not read what "
+        "the driver writes there; use shared storage for run.root and features.root"
+    )
 
 
 def _join(address: str) -> None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import time
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -24,7 +23,7 @@ from colintern.features.encoding import (
 )
 from colintern.features.store import BAD_PAGES, BAD_QUERIES
 from colintern.model.backbone import BackboneIdentity, FrozenBackbone
-from colintern.runtime.cluster import check_shared, device_of
+from colintern.runtime.cluster import ClusterError, device_of, unshared
 
 _LOG_SECONDS = 2.0
 _SCALE_UP_SECONDS = 1_800  # a node with a GPU may take this long to come up
@@ -49,7 +48,7 @@ def encode_stores(
         plans = [_plan(target, backbone, config) for target in wanted]
         missing = [work for plan in plans for work in plan.missing()]
         if missing:
-            _encode(missing, config)
+            _encode(missing, config, held)
         for plan in plans:
             held[plan.target.path].check()
             bad = finish_store(plan, backbone, config.data.max_bad_fraction, started_at)
@@ -59,22 +58,25 @@ def encode_stores(
 class _ShardEncoder:
     """The actor: a backbone, loaded once, that turns rows of work into shards."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, held: Mapping[str, lease.Held]) -> None:
         self._features = config.features
+        self._held = held
         self._backbone = FrozenBackbone(config.backbone, device_of(config.cluster.use_gpu))
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        rows: dict[str, list[Any]] = {"folder": [], "items": [], "tokens": []}
+        rows: dict[str, list[Any]] = {"items": [], "tokens": [], "unshared": []}
         for text in batch["work"]:
             work = ShardWork.from_json(str(text))
-            check_shared(work.folder.rsplit("/", 1)[0])
-            items, tokens = encode_shard(
-                work, self._backbone, self._features.dtype, self._features.batch_tokens
-            )
-            rows["folder"].append(work.folder)
+            # Ray Data would show what is raised here with its own traceback around it.
+            error = unshared(self._held[work.folder.rpartition("/")[0]])
+            items, tokens = (0, 0) if error else self._encoded(work)
             rows["items"].append(items)
             rows["tokens"].append(tokens)
+            rows["unshared"].append(str(error or ""))
         return rows
+
+    def _encoded(self, work: ShardWork) -> tuple[int, int]:
+        return encode_shard(work, self._backbone, self._features.dtype, self._features.batch_tokens)
 
 
 def _plan(target: StoreTarget, backbone: BackboneIdentity, config: Config) -> StorePlan:
@@ -104,7 +106,7 @@ def _inventory(files: Sequence[str]) -> list[PageEntry]:
     return [entry for entries in found for entry in entries]
 
 
-def _encode(missing: Sequence[ShardWork], config: Config) -> None:
+def _encode(missing: Sequence[ShardWork], config: Config, held: Mapping[str, lease.Held]) -> None:
     """Run the work through a pool of actors, and say how far it is."""
     cluster = config.cluster
     context = DataContext.get_current()
@@ -116,27 +118,29 @@ def _encode(missing: Sequence[ShardWork], config: Config) -> None:
         [{"work": work.to_json()} for work in missing], override_num_blocks=len(missing)
     ).map_batches(
         _ShardEncoder,
-        fn_constructor_args=(config,),
+        fn_constructor_args=(config, held),
         batch_size=1,
         compute=ActorPoolStrategy(size=workers),
         num_cpus=cluster.cpus_per_worker,
         num_gpus=1 if cluster.use_gpu else 0,
     )
-    _say_progress(rows.iter_rows(), Counter(work.folder for work in missing))
+    _say_progress(rows.iter_rows(), len(missing))
 
 
-def _say_progress(rows: Iterable[dict[str, Any]], shards: Counter[str]) -> None:
+def _say_progress(rows: Iterable[dict[str, Any]], num_shards: int) -> None:
     began = last = time.monotonic()
     items = tokens = done = 0
     for row in rows:
+        if row["unshared"]:
+            raise ClusterError(row["unshared"])
         done, items, tokens = done + 1, items + row["items"], tokens + row["tokens"]
-        if time.monotonic() - last > _LOG_SECONDS or done == shards.total():
+        if time.monotonic() - last > _LOG_SECONDS or done == num_shards:
             last = time.monotonic()
             log.say(
                 "encode",
                 "%4d / %d shards   %s items   %s tokens   %.0f items/s",
                 done,
-                shards.total(),
+                num_shards,
                 f"{items:,}",
                 f"{tokens:,}",
                 items / max(last - began, 1e-9),

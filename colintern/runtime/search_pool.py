@@ -14,9 +14,10 @@ from colintern.data.views import View
 from colintern.evaluation.evaluate import evaluate, write_evaluation
 from colintern.features.catalog import Catalog
 from colintern.features.store import FeatureStore
+from colintern.lease import Held
 from colintern.mining.miner import Corpus, mine
 from colintern.model.heads import heads_sha256, load_heads
-from colintern.runtime.cluster import check_shared, device_of
+from colintern.runtime.cluster import device_of, unshared
 from colintern.runtime.relay import Teller
 from colintern.search.queries import embed_queries
 from colintern.search.shard import CorpusShard, shard_bounds
@@ -32,6 +33,7 @@ class MineTask:
     seed: int
     triples_path: str
     mining_path: str
+    held: Held
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class EvaluateTask:
     seed: int
     json_path: str
     parquet_path: str
+    held: Held
 
 
 class SearchPool:
@@ -53,15 +56,15 @@ class SearchPool:
 
     Args:
         cluster: how many shards, and what each asks of Ray.
-        run_path: the run folder, whose lease the caller holds.
+        held: the lease of the run folder.
     """
 
-    def __init__(self, cluster: ClusterConfig, run_path: str) -> None:
+    def __init__(self, cluster: ClusterConfig, held: Held) -> None:
         shard = _ShardActor.options(  # pyright: ignore[reportAttributeAccessIssue]
             num_cpus=cluster.cpus_per_worker, num_gpus=1 if cluster.use_gpu else 0
         )
         self._shards: list[Any] = [
-            shard.remote(device_of(cluster.use_gpu), cluster.cpus_per_worker, run_path)
+            shard.remote(device_of(cluster.use_gpu), cluster.cpus_per_worker, held)
             for _ in range(cluster.mining_workers)
         ]
         self._searcher: Any = _SearchActor.remote(self._shards)
@@ -97,16 +100,17 @@ class RayShards:
 class _ShardActor:
     """One shard: its embeddings and its own FAISS index."""
 
-    def __init__(self, device: str, num_threads: int, run_path: str) -> None:
+    def __init__(self, device: str, num_threads: int, held: Held) -> None:
         torch.set_num_threads(num_threads)
         self._device = device
-        self._run_path = run_path
+        self._held = held
         self._shard: CorpusShard | None = None
 
     def load(
         self, store_path: str, page_ids: Sequence[str], heads_folder: str, start: int, end: int
     ) -> None:
-        check_shared(self._run_path)
+        if error := unshared(self._held):
+            raise error
         self._shard = None  # the old one's memory first
         heads, _ = load_heads(heads_folder)
         store = FeatureStore(store_path)
@@ -137,6 +141,7 @@ class _SearchActor:
             "heads_sha256": heads_sha256(task.heads_folder),
             **found,
         }
+        task.held.check()
         write_triples(task.triples_path, triples)
         storage.write_json(task.mining_path, document)
         return document
@@ -153,6 +158,7 @@ class _SearchActor:
             seed=task.seed,
             on_progress=_progress(tell, len(queries)),
         )
+        task.held.check()
         write_evaluation(evaluation, task.json_path, task.parquet_path)
         return evaluation.document
 

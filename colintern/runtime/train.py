@@ -18,7 +18,8 @@ from ray.train.torch import TorchTrainer
 from colintern import storage
 from colintern.config import ClusterConfig
 from colintern.errors import ColInternError
-from colintern.runtime.cluster import check_shared
+from colintern.lease import Held
+from colintern.runtime.cluster import ClusterError, unshared
 from colintern.runtime.relay import News, Teller, relayed
 from colintern.training.loop import RoundTask, train_round
 from colintern.training.place import Place
@@ -31,7 +32,7 @@ class _Job:
     """What every worker gets."""
 
     task: RoundTask
-    run_path: str
+    held: Held
     num_threads: int
     tell: Teller
 
@@ -40,7 +41,7 @@ def train(
     task: RoundTask,
     num_workers: int,
     cluster: ClusterConfig,
-    run_path: str,
+    held: Held,
     show: Callable[[News], None],
 ) -> None:
     """Train one round; its heads and log are on storage when this returns.
@@ -49,16 +50,16 @@ def train(
         task: the round.
         num_workers: processes; 0 trains in this one.
         cluster: what each worker asks of Ray.
-        run_path: the run folder, whose lease the caller holds; Ray Train's own files go there.
+        held: the lease of the run folder, where Ray Train's own files go too.
         show: told about the progress.
 
     Raises:
         ColInternError: what the round raised on purpose, such as a loss that is not finite.
     """
-    with relayed(show) as tell, _scratch(run_path) as scratch:
+    with relayed(show) as tell, _scratch(held.path.rpartition("/")[0]) as scratch:
         trainer = TorchTrainer(
             _worker,
-            train_loop_config={"job": _Job(task, run_path, cluster.cpus_per_worker, tell)},
+            train_loop_config={"job": _Job(task, held, cluster.cpus_per_worker, tell)},
             scaling_config=ScalingConfig(
                 num_workers=num_workers,
                 use_gpu=cluster.use_gpu,
@@ -119,9 +120,20 @@ def _worker(config: dict[str, Any]) -> ColInternError | None:
         world_size=context.get_world_size() if dist.is_initialized() else 1,
         device=str(ray.train.torch.get_device()),
     )
+    if error := _unshared_by_any(job.held, place):
+        return error
     try:
-        check_shared(job.run_path)
-        train_round(job.task, place, job.tell)
+        train_round(job.task, place, job.tell, job.held.check)
     except ColInternError as error:
         return error
     return None
+
+
+def _unshared_by_any(held: Held, place: Place) -> ClusterError | None:
+    """The same answer on every rank: one that stops alone would leave the others waiting."""
+    error = unshared(held)
+    errors: list[ClusterError | None] = [error]
+    if place.world_size > 1:
+        errors = [None] * place.world_size
+        dist.all_gather_object(errors, error)
+    return next((found for found in errors if found), None)

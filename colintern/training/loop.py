@@ -52,13 +52,19 @@ class RoundTask:
     log_path: str
 
 
-def train_round(task: RoundTask, place: Place, observe: Observer) -> None:
+def train_round(
+    task: RoundTask,
+    place: Place,
+    observe: Observer,
+    check: Callable[[], None] = lambda: None,
+) -> None:
     """Train one round; every worker of the group calls this with its own `place`.
 
     Args:
         task: the round.
         place: this worker.
         observe: told about a step now and then, on the first worker.
+        check: called before the heads are written; raises when they must not be.
     """
     # Inputs
     training_set = open_training_set(task)
@@ -67,7 +73,6 @@ def train_round(task: RoundTask, place: Place, observe: Observer) -> None:
     heads = load_heads(task.first_heads)[0].to(place.device)
     strategy = make_strategy(heads, task.training, place)
     log = _StepLog(task.log_path)
-    clock = _Clock()
 
     try:
         for batch in _prefetched(_batches(training_set, task, epochs, place)):
@@ -77,8 +82,8 @@ def train_round(task: RoundTask, place: Place, observe: Observer) -> None:
 
             # The log, on the first worker
             if place.is_first:
-                log.add(_log_line(batch, rate, clock), result)
-                if clock.is_due() or batch.step == num_steps:
+                log.add(batch, rate, result)
+                if log.is_due() or batch.step == num_steps:
                     observe({**log.fetch_last(), "steps": num_steps})
     finally:
         if place.is_first:
@@ -86,6 +91,7 @@ def train_round(task: RoundTask, place: Place, observe: Observer) -> None:
 
     # The result
     if place.is_first:
+        check()
         save_heads(heads.cpu(), task.heads_folder, task.info)
 
 
@@ -110,60 +116,50 @@ def _batches(
     return (build_batch(training_set, batch, place) for batch in planned)
 
 
-class _Clock:
-    """Times steps, and says when a line for people is due."""
-
-    def __init__(self) -> None:
-        self._step_began = self._last_line = time.monotonic()
-
-    def lap(self) -> float:
-        """Seconds since the last lap."""
-        began, self._step_began = self._step_began, time.monotonic()
-        return self._step_began - began
-
-    def is_due(self) -> bool:
-        if time.monotonic() - self._last_line < _LOG_SECONDS:
-            return False
-        self._last_line = time.monotonic()
-        return True
-
-
 class _StepLog:
-    """The JSON-lines log; a step's results stay on the device until somebody looks at them."""
+    """The JSON-lines log; a step's results stay on the device until somebody looks at them.
+
+    A GPU works on behind the host: only what is fetched is done. So the seconds of a step are the
+    mean over the steps that were fetched together.
+    """
 
     def __init__(self, path: str) -> None:
         self._lines = JsonLines(path)
-        self._waiting: list[tuple[dict[str, Any], StepResult]] = []
+        self._waiting: list[tuple[dict[str, Any], int, StepResult]] = []
+        self._last_fetch = time.monotonic()
 
-    def add(self, line: dict[str, Any], result: StepResult) -> None:
+    def add(self, batch: Batch, rate: float, result: StepResult) -> None:
         """Note a step."""
-        self._waiting.append((line, result))
+        line = {"step": batch.step, "epoch": batch.epoch, "lr": rate}
+        self._waiting.append((line, len(batch.global_page_lengths), result))
+
+    def is_due(self) -> bool:
+        """Whether people have waited long enough for a line."""
+        return time.monotonic() - self._last_fetch > _LOG_SECONDS
 
     def fetch_last(self) -> dict[str, Any]:
         """Fetch what waits on the device; returns the last step's line."""
-        line: dict[str, Any] = {}
-        for numbers, result in self._waiting:
-            found = {"loss": result.loss.item(), "grad_norm": result.grad_norm.item()}
-            line = {**numbers, **found}
+        found = [
+            {**line, "loss": result.loss.item(), "grad_norm": result.grad_norm.item()}
+            for line, _, result in self._waiting
+        ]
+        began, self._last_fetch = self._last_fetch, time.monotonic()
+        seconds = max(self._last_fetch - began, 1e-9) / max(len(found), 1)
+        for line, (_, num_pairs, _) in zip(found, self._waiting, strict=True):
+            line |= {
+                "pairs_per_second": round(num_pairs / seconds, 1),
+                "seconds": round(seconds, 4),
+            }
             self._lines.add(line)
         self._waiting.clear()
-        return line
+        return found[-1] if found else {}
 
     def save(self) -> None:
         """Write all lines so far to storage."""
-        self.fetch_last()
-        self._lines.save()
-
-
-def _log_line(batch: Batch, rate: float, clock: _Clock) -> dict[str, Any]:
-    seconds = clock.lap()
-    return {
-        "step": batch.step,
-        "epoch": batch.epoch,
-        "lr": rate,
-        "pairs_per_second": round(len(batch.global_page_lengths) / max(seconds, 1e-9), 1),
-        "seconds": round(seconds, 4),
-    }
+        try:
+            self.fetch_last()  # fails on a GPU whose checks have stopped it
+        finally:
+            self._lines.save()
 
 
 def _prefetched(items: Iterator[T]) -> Iterator[T]:

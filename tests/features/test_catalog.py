@@ -1,7 +1,10 @@
-"""What training may see: never a page of dev, whatever folder it stands in."""
+"""What training may see: never a page that answers dev, whatever folder it stands in."""
 
 from dataclasses import replace
+from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from colintern.errors import DatasetError
@@ -31,10 +34,18 @@ def test_pages_of_dev_are_neither_trained_on_nor_mined(shared, corpus):
 
 
 def test_a_page_that_dev_only_searches_through_may_be_trained_on(tmp_path, corpus):
-    """A corpus that train and dev share, with questions of their own, and nothing to train on."""
+    """A corpus that train and dev share, refused although their questions differ."""
     dev = make_corpus(tmp_path / "other", num_pages=6, num_queries=4, first_picture=35)
     shared = replace(corpus, dev=make_store(dev, tmp_path / "other-store"))
     assert shared.catalog.pages_held_out() == ["p036", "p037", "p038"]
+
+
+def test_a_bad_page_that_answers_dev_costs_only_itself(shared):
+    """A KeyError after a night of encoding: a judged page of dev that has no features."""
+    manifest = Path(shared.catalog.stores["dev"]) / "pages" / "manifest.parquet"
+    table = pq.read_table(manifest)
+    pq.write_table(table.filter(pa.compute.field("id") != "p005"), manifest)
+    assert shared.catalog.pages_held_out() == ["p036", "p037", "p038", "p039"]
 
 
 def test_pages_of_a_test_set_that_are_trained_on_are_named(shared):

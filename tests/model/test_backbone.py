@@ -170,6 +170,9 @@ def test_mistakes_are_named(checkpoint, tmp_path):
     (cut / "model.safetensors.index.json").write_text('{"weight_map": {"a": "second.safetensors"}}')
     with pytest.raises(BackboneError, match=r"second\.safetensors is missing"):
         read_identity(_config(cut))
+    (cut / "model.safetensors.index.json").write_text("{")
+    with pytest.raises(BackboneError, match="is no index of weights"):
+        read_identity(_config(cut))
     with pytest.raises(BackboneError, match="no such folder"):
         read_identity(_config("/no/such/folder"))
 

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+import ray.train
 import torch
 
 from colintern import lease
@@ -18,9 +19,16 @@ from tests.training.test_loop import _task
 pytestmark = pytest.mark.ray
 
 
+class _SeenByTheFirst(lease.Held):
+    """A lease on the disk of the first worker's node."""
+
+    def is_seen(self) -> bool:
+        return ray.train.get_context().get_world_rank() == 0
+
+
 def _train(task, num_workers, folder, show=lambda _: None):
-    with lease.held(str(folder), wait=False):
-        train(task, num_workers, ClusterConfig(), str(folder), show)
+    with lease.held(str(folder), wait=False) as held:
+        train(task, num_workers, ClusterConfig(), held, show)
 
 
 def test_two_ray_workers_train_as_one_process(corpus, tmp_path, ray_cluster):
@@ -44,10 +52,11 @@ def test_a_round_that_fails_says_why(corpus, tmp_path, ray_cluster, num_workers)
 
 
 def test_a_worker_without_shared_storage_says_so(corpus, tmp_path, ray_cluster):
-    """A node that comes up later and reads and writes a disk of its own."""
-    task = _task(corpus, tmp_path)
+    """A node that comes up later and has a disk of its own; the others waiting for it for ever."""
+    held = _SeenByTheFirst(str(tmp_path / "lease-000001.json"))
     with pytest.raises(UserError, match="use shared storage"):
-        train(task, 1, ClusterConfig(), str(tmp_path / "seen by the driver"), lambda _: None)
+        train(_task(corpus, tmp_path), 2, ClusterConfig(), held, lambda _: None)
+    assert not (tmp_path / "train_log.jsonl").exists()
 
 
 @pytest.mark.slow

@@ -41,7 +41,7 @@ def read_questions(
     refused: list[Refusal] = []
     row_number = 0
     for row_number, row in enumerate(_rows(path), 1):
-        text = str(row.get("query") or "")
+        text = row.get("query") or ""
         page_id = _page(row, by_id, by_place)
         score = _score(row.get("score"))
         problem = _problem(row, text) or _page_problem(row, page_id) or _score_problem(row, score)
@@ -132,13 +132,15 @@ def _page_number(row: Mapping[str, Any]) -> int | None:
         return 1
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return int(number) if number.is_integer() and not isinstance(value, bool) else None
 
 
-def _problem(row: Mapping[Any, Any], text: str) -> str | None:
+def _problem(row: Mapping[Any, Any], text: Any) -> str | None:
     """Why a row cannot be used, whatever page it names."""
+    if not isinstance(text, str):
+        return f"its query is no text: {text}"
     if None in row:
         return "it has more values than there are columns: put quotes around its commas"
     try:
@@ -162,13 +164,13 @@ def _page_problem(row: Mapping[str, Any], page_id: str | None) -> str | None:
 
 def _score_problem(row: Mapping[str, Any], score: int | None) -> str | None:
     if score is None:
-        return f"its score is not a number up to {_MAX_SCORE:,}: {row.get('score')}"
+        return f"its score is not a whole number up to {_MAX_SCORE:,}: {row.get('score')}"
     return None
 
 
 def _score(value: Any) -> int | None:
     try:
-        score = 1 if value in (None, "") else int(float(value))
+        score = 1.0 if value in (None, "") else float(value)
     except (TypeError, ValueError, OverflowError):
         return None
-    return score if abs(score) <= _MAX_SCORE else None
+    return int(score) if score.is_integer() and abs(score) <= _MAX_SCORE else None

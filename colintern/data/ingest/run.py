@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from colintern import lease, log, storage
 from colintern.config import DatasetConfig
+from colintern.data import hub
 from colintern.data.entities import Page
 from colintern.data.images import BadImageError
 from colintern.data.ingest.dataset import copy_dataset, is_dataset
@@ -63,7 +64,8 @@ class IngestSettings:
 def ingest(sources: Sequence[str], out: str, settings: IngestSettings) -> Report:
     """Make the canonical dataset folder `out` of PDFs, pictures, or one dataset of another layout.
 
-    Killed and started again, it goes on: parts of the corpus that are written are kept.
+    Killed and started again, it goes on: parts of the corpus that are written are kept. Only the
+    copy of a dataset begins anew.
 
     Args:
         sources: files and folders, local or URLs.
@@ -139,6 +141,14 @@ def _layout_of(sources: Sequence[str], settings: IngestSettings) -> Layout | Non
     Raises:
         DatasetError: a dataset among several sources, or settings that have no effect.
     """
+    for source in sources:
+        if hub.is_url(source):
+            hub.check_commit(hub.pinned_url(source, None))
+        elif not storage.exists(storage.absolute(source)):
+            raise DatasetError(
+                f"{source}: no such file or folder; "
+                "a dataset on the Hub is hf://datasets/OWNER/NAME@COMMIT"
+            )
     datasets = [source for source in sources if is_dataset(source)]
     if not datasets:
         if settings.split or settings.language:

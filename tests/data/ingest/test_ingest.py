@@ -229,6 +229,17 @@ def test_a_tiff_of_many_frames_is_cut_into_parts(tmp_path, monkeypatch):
         assert np.array_equal(shown, np.asarray(frames[number - 1]))
 
 
+def test_a_tiff_whose_first_frame_is_a_thumbnail_costs_that_frame(tmp_path):
+    """A scan of two hundred pages lost to the tiny picture before them."""
+    small, page = Image.new("RGB", (3, 3)), Image.effect_noise((64, 64), 50)
+    small.save(tmp_path / "scan.tif", save_all=True, append_images=[page])
+    report = ingest([str(tmp_path / "scan.tif")], str(tmp_path / "out"), IngestSettings())
+    assert report.pages == 1
+    assert [(refusal.page, refusal.reason) for refusal in report.refused] == [
+        (1, "too narrow (3 x 3 pixels)")
+    ]
+
+
 def test_a_tiff_under_another_name_loses_no_frame(tmp_path):
     """The first frame taken for all of the file."""
     (tmp_path / "in").mkdir()
@@ -362,8 +373,8 @@ def test_odd_rows_of_a_queries_file_have_a_reason(tmp_path):
         "it names no page",
         "it holds half a character (a lone surrogate)",
         "it holds half a character (a lone surrogate)",
-        "its score is not a number up to 1,000,000: inf",
-        "its score is not a number up to 1,000,000: 1000000000000.0",
+        "its score is not a whole number up to 1,000,000: inf",
+        "its score is not a whole number up to 1,000,000: 1000000000000.0",
         "it has more values than there are columns: put quotes around its commas",
         "it names no page",
     ]

@@ -28,7 +28,7 @@ demo-control: demo ## the demo without mined negatives, and what they were worth
 	$(BIN)/colintern run --config configs/demo-control.yaml
 	$(BIN)/colintern compare runs/demo runs/demo-control
 
-reader: $(READY) ## make the built-in backbone again, in runs/reader (about an hour)
+reader: $(READY) ## make the built-in backbone again, in runs/reader (one to two hours)
 	$(BIN)/python -m pretraining --out runs/reader
 
 test: $(READY) ## the tests

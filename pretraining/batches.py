@@ -14,7 +14,6 @@ from pretraining.tiles import Tile, TilePrinter
 
 MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]  # ImageNet's, as InternVL's processor has
 STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
-_SPANS_PER_TILE = 2
 _MAX_QUERY_TOKENS = 24
 
 
@@ -27,6 +26,7 @@ class Batches(Dataset):
         query_prefix: token ids before every query.
         size: tiles in a batch.
         seed: another one gives other tiles.
+        spans_per_tile: queries about every tile.
     """
 
     def __init__(
@@ -36,12 +36,14 @@ class Batches(Dataset):
         query_prefix: list[int],
         size: int,
         seed: str,
+        spans_per_tile: int,
     ) -> None:
         self._source = source
         self._tokenizer = tokenizer
         self._query_prefix = query_prefix
         self._size = size
         self._seed = seed
+        self._spans_per_tile = spans_per_tile
         self._printer: TilePrinter | None = None  # made in the process that prints
 
     def __getitem__(self, number: int) -> Batch:
@@ -52,7 +54,7 @@ class Batches(Dataset):
         spans = [
             (place, _span(tile, draw))
             for place, tile in enumerate(tiles)
-            for _ in range(_SPANS_PER_TILE)
+            for _ in range(self._spans_per_tile)
         ]
         query_BQ, mask_BQ = self._queries([span for _, span in spans])
         return Batch(

@@ -57,11 +57,17 @@ def losses(
         + recipe.text_weight * parts["text"]
     )
     if retrieval:
-        score_BN = match(readers, text_BQH, batch.query_mask_BQ, state_NCH)
+        best_BNQ = similarities(readers, text_BQH, state_NCH)
+        score_BN = match(best_BNQ, batch.query_mask_BQ)
         parts["retrieval"] = functional.cross_entropy(
             recipe.retrieval_scale * score_BN, batch.tile_B
         )
-        total = total + recipe.retrieval_weight * parts["retrieval"]
+        parts["tokens"] = token_loss(recipe.retrieval_scale * best_BNQ, batch)
+        total = (
+            total
+            + recipe.retrieval_weight * parts["retrieval"]
+            + recipe.token_weight * parts["tokens"]
+        )
     return total, {name: float(part.detach()) for name, part in parts.items()}
 
 
@@ -81,11 +87,32 @@ def cell_loss(logits_FV: Tensor, tokens_FK: Tensor) -> Tensor:
     return -((logs_FK * is_token_FK).sum(-1) / is_token_FK.sum(-1)).mean()
 
 
-def match(readers: Readers, text_BQH: Tensor, mask_BQ: Tensor, state_NCH: Tensor) -> Tensor:
-    """MaxSim of queries and tiles, the mean over the query's tokens: [B, N]."""
+def token_loss(logits_BNQ: Tensor, batch: Batch) -> Tensor:
+    """Every query token by itself finds its tile, among those that do not hold the token too."""
+    num_tiles, num_tokens = len(batch.tokens_NCK), int(batch.query_BQ.max()) + 1
+    # One more column takes what is no token, and tokens that no query has.
+    places_NP = batch.tokens_NCK.flatten(1).where(
+        (batch.tokens_NCK.flatten(1) >= 0) & (batch.tokens_NCK.flatten(1) < num_tokens), num_tokens
+    )
+    holds_NV = torch.zeros(num_tiles, num_tokens + 1, dtype=torch.bool)
+    holds_NV.scatter_(1, places_NP, True)
+    is_held_BNQ = holds_NV[:, batch.query_BQ].transpose(0, 1)
+    is_own_BN1 = functional.one_hot(batch.tile_B, num_tiles).bool()[..., None]
+    others_BNQ = logits_BNQ.masked_fill(is_held_BNQ & ~is_own_BN1, -torch.inf)
+    target_BQ = batch.tile_B[:, None].expand_as(batch.query_BQ)
+    each_BQ = functional.cross_entropy(others_BNQ, target_BQ, reduction="none")
+    return each_BQ[batch.query_mask_BQ].mean()
+
+
+def similarities(readers: Readers, text_BQH: Tensor, state_NCH: Tensor) -> Tensor:
+    """The best cosine of every query token with the cells of every tile: [B, N, Q]."""
     query_BQE = functional.normalize(readers.query_match(text_BQH), dim=-1)
     page_NCE = functional.normalize(readers.page_match(state_NCH), dim=-1)
-    best_BNQ = torch.einsum("bqe,nce->bnqc", query_BQE, page_NCE).amax(-1)
+    return torch.einsum("bqe,nce->bnqc", query_BQE, page_NCE).amax(-1)
+
+
+def match(best_BNQ: Tensor, mask_BQ: Tensor) -> Tensor:
+    """MaxSim of queries and tiles, the mean over the query's tokens: [B, N]."""
     mask_B1Q = mask_BQ[:, None, :]
     return (best_BNQ * mask_B1Q).sum(-1) / mask_B1Q.sum(-1)
 
@@ -107,7 +134,7 @@ def reading(readers: Readers, batch: Batch, prompt: list[int]) -> dict[str, floa
     named_NCK = torch.where(is_likely_NCK, order_NCK, NO_TOKEN)
     found_NCK = (batch.tokens_NCK[..., :, None] == named_NCK[..., None, :]).any(-1)
     text_BQH = readers.read(batch.query_BQ)
-    score_BN = match(readers, text_BQH, batch.query_mask_BQ, state_NCH)
+    score_BN = match(similarities(readers, text_BQH, state_NCH), batch.query_mask_BQ)
     return {
         "characters": float(right.float().mean()),
         "cells": float(found_NCK[is_token_NCK].float().mean()),

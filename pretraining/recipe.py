@@ -18,16 +18,16 @@ class Recipe:
     linear down to `last_fraction` of the peak.
     """
 
-    steps: int = 5_000
+    steps: int = 6_000
     batch: int = 16
     seed: int = 0
     vocabulary: int = 4_096
     vision_width: int = 128
     vision_layers: int = 4
     vision_feed_forward: int = 256
-    text_width: int = 160
-    text_layers: int = 2
-    text_feed_forward: int = 400
+    text_width: int = 192
+    text_layers: int = 3
+    text_feed_forward: int = 480
     muon_learning_rate: float = 0.02
     adam_learning_rate: float = 2e-3
     warmup_steps: int = 50
@@ -36,7 +36,9 @@ class Recipe:
     character_weight: float = 0.5
     cell_weight: float = 1.0
     text_weight: float = 0.3
-    retrieval_weight: float = 0.5
+    spans_per_tile: int = 4
+    retrieval_weight: float = 0.3
+    token_weight: float = 0.3
     retrieval_from: float = 0.3  # of the steps: matching means nothing before letters are read
     retrieval_scale: float = 20.0
 

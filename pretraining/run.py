@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,53 +42,33 @@ def pretrain(recipe: Recipe, folder: Path) -> dict[str, float]:
     trained, held_out = _sources(folder)
     tokenizer = _tokenizer(recipe, trained, folder)
     prompts = Prompts(tokenizer)
-    batches = Batches(trained, tokenizer, prompts.query, recipe.batch, f"{recipe.seed} train")
-    test = Batches(held_out, tokenizer, prompts.query, _HELD_OUT_TILES, f"{recipe.seed} test")[0]
+    made = partial(
+        Batches,
+        tokenizer=tokenizer,
+        query_prefix=prompts.query,
+        spans_per_tile=recipe.spans_per_tile,
+    )
+    batches = made(trained, size=recipe.batch, seed=f"{recipe.seed} train")
+    test = made(held_out, size=_HELD_OUT_TILES, seed=f"{recipe.seed} test")[0]
 
-    torch.manual_seed(recipe.seed)
-    model = fresh_model(recipe, len(tokenizer), prompts.context_id)
-    count = -(-_WHITENING_TILES // recipe.batch)
-    whiten_patches(model, torch.cat([batches[-1 - n].pixels_N3TT for n in range(count)]))
-    readers = Readers(recipe, model, len(CHARACTERS) + 1, PATCH_SLOTS)
-    matrices, rest = split_parameters(readers)
-    optimizers = [
-        Muon(matrices, recipe.muon_learning_rate),
-        torch.optim.AdamW(rest, recipe.adam_learning_rate, betas=(0.9, 0.98), weight_decay=0.0),
-    ]
+    readers = _fresh_readers(recipe, len(tokenizer), prompts, batches)
+    optimizers = _optimizers(recipe, readers)
     first = _resume(folder, readers, optimizers)
-    say("reader", "%s parameters, from step %d", f"{_num_parameters(model):,}", first)
+    say("reader", "%s parameters, from step %d", f"{_num_parameters(readers.model):,}", first)
 
-    began, since = time.monotonic(), first
+    began = time.monotonic()
     for step, batch in enumerate(_stream(batches, first, recipe.steps), start=first):
-        total, parts = losses(
-            readers,
-            batch,
-            prompts.page,
-            recipe,
-            retrieval=step >= recipe.retrieval_from * recipe.steps,
-        )
-        total.backward()
-        norm = torch.nn.utils.clip_grad_norm_(readers.parameters(), _MAX_GRAD_NORM)
-        for optimizer, peak in zip(
-            optimizers, (recipe.muon_learning_rate, recipe.adam_learning_rate), strict=True
-        ):
-            optimizer.param_groups[0]["lr"] = peak * recipe.rate(step)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        parts = _train_step(readers, optimizers, batch, prompts.page, recipe, step)
 
+        # Once in a while
         done = step + 1
+        is_last = done == recipe.steps
         if done % _LOG_EVERY == 0:
-            rate = (done - since) * recipe.batch / (time.monotonic() - began)
-            shown = "   ".join(f"{name} {value:.3f}" for name, value in parts.items())
-            say("reader", "step %5d / %d   %s   %.1f tiles/s", done, recipe.steps, shown, rate)
-            _log(
-                folder, {"step": done, "grad_norm": float(norm), "tiles_per_second": rate, **parts}
-            )
-        if done % _MEASURE_EVERY == 0 or done == recipe.steps:
-            measured = _measure(readers, test, prompts.page)
-            say("reader", "held out: %s", "   ".join(f"{k} {v:.3f}" for k, v in measured.items()))
-            _log(folder, {"step": done, "held_out": measured})
-        if done % _SAVE_EVERY == 0 or done == recipe.steps:
+            rate = (done - first) * recipe.batch / (time.monotonic() - began)
+            _log_step(folder, recipe, done, {**parts, "tiles_per_second": rate})
+        if done % _MEASURE_EVERY == 0 or is_last:
+            _log_reading(folder, done, _measure(readers, test, prompts.page))
+        if done % _SAVE_EVERY == 0 or is_last:
             _save_state(folder, readers, optimizers, done)
             write_checkpoint(folder / "checkpoint", readers, tokenizer)
 
@@ -177,6 +158,58 @@ def _tokenizer(recipe: Recipe, source: Source, folder: Path) -> PreTrainedTokeni
         fresh = train_tokenizer(tokenizer_texts(source, recipe.seed), recipe.vocabulary)
         fresh.save_pretrained(path)
     return PreTrainedTokenizerFast.from_pretrained(path)
+
+
+def _fresh_readers(recipe: Recipe, num_tokens: int, prompts: Prompts, batches: Batches) -> Readers:
+    torch.manual_seed(recipe.seed)
+    model = fresh_model(recipe, num_tokens, prompts.context_id)
+    count = -(-_WHITENING_TILES // recipe.batch)
+    whiten_patches(model, torch.cat([batches[-1 - n].pixels_N3TT for n in range(count)]))
+    return Readers(recipe, model, len(CHARACTERS) + 1, PATCH_SLOTS)
+
+
+def _optimizers(recipe: Recipe, readers: Readers) -> list[torch.optim.Optimizer]:
+    """Muon and AdamW, each with its peak learning rate noted beside its parameters."""
+    matrices, rest = split_parameters(readers)
+    optimizers = [
+        Muon(matrices, recipe.muon_learning_rate),
+        torch.optim.AdamW(rest, recipe.adam_learning_rate, betas=(0.9, 0.98), weight_decay=0.0),
+    ]
+    for optimizer in optimizers:
+        optimizer.param_groups[0]["peak"] = optimizer.param_groups[0]["lr"]
+    return optimizers
+
+
+def _train_step(
+    readers: Readers,
+    optimizers: list[torch.optim.Optimizer],
+    batch: Batch,
+    prompt: list[int],
+    recipe: Recipe,
+    step: int,
+) -> dict[str, float]:
+    """Learn from one batch; returns the losses and the norm of the gradient."""
+    is_matching = step >= recipe.retrieval_from * recipe.steps
+    total, parts = losses(readers, batch, prompt, recipe, retrieval=is_matching)
+    total.backward()
+    norm = torch.nn.utils.clip_grad_norm_(readers.parameters(), _MAX_GRAD_NORM)
+    for optimizer in optimizers:
+        group = optimizer.param_groups[0]
+        group["lr"] = group["peak"] * recipe.rate(step)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    return {**parts, "grad_norm": float(norm)}
+
+
+def _log_step(folder: Path, recipe: Recipe, done: int, numbers: dict[str, float]) -> None:
+    shown = "   ".join(f"{name} {value:.3f}" for name, value in numbers.items())
+    say("reader", "step %5d / %d   %s", done, recipe.steps, shown)
+    _log(folder, {"step": done, **numbers})
+
+
+def _log_reading(folder: Path, done: int, measured: dict[str, float]) -> None:
+    say("reader", "held out: %s", "   ".join(f"{k} {v:.3f}" for k, v in measured.items()))
+    _log(folder, {"step": done, "held_out": measured})
 
 
 def _log(folder: Path, record: dict[str, Any]) -> None:

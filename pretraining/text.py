@@ -95,7 +95,7 @@ def demo_runs() -> set[tuple[str, ...]]:
 
 def tile_words(source: Source, draw: random.Random) -> Iterator[str]:
     """An endless stream of words for one tile: prose, words at random, or entries of forms."""
-    kind = draw.choices(("prose", "words", "entries"), (60, 15, 25))[0]
+    kind = draw.choices(("prose", "words", "entries"), (45, 30, 25))[0]
     while True:
         if kind == "prose":
             yield from draw.choice(source.texts).split()

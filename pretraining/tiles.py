@@ -8,7 +8,6 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -55,14 +54,14 @@ class TilePrinter:
         """One tile with rows of text on the patch grid, free horizontally."""
         canvas = _Canvas()
         words = tile_words(source, draw)
-        pitch = draw.choices((1, 2), (3, 1))[0]
+        pitch = draw.choice((1, 2))  # one or two rows of text in a cell
         left = draw.uniform(1, 28) if draw.random() < 0.5 else 6.0
         right = TILE - draw.choice((2, 6, 6, 40))
         gap_odds = draw.choice((0.0, 0.0, 0.15))
         rows = []
-        for row in range(draw.randrange(3), draw.randint(10, PATCH_GRID), pitch):
+        for row in range(pitch * draw.randrange(3), draw.randint(10, PATCH_GRID), pitch):
             if draw.random() < 0.04:
-                canvas.rule(row)
+                canvas.rule(row + pitch - 1)
                 continue
             printed, x = [], left
             while True:
@@ -145,16 +144,8 @@ def _padded(rows: Sequence[Sequence[int]], width: int, filler: int, dtype: type)
 
 @lru_cache(maxsize=200_000)
 def character_offsets(word: str) -> tuple[float, ...]:
-    """Where each character of a word begins, and where the last one ends, in pixels.
-
-    Kerning moves letters by less than a pixel: it is left out.
-    """
-    return tuple(accumulate(map(_advance, word), initial=0.0))
-
-
-@lru_cache(maxsize=1_000)
-def _advance(character: str) -> float:
-    return page_font().getlength(character)
+    """Where each character of a word begins, and where the last one ends, in pixels."""
+    return tuple(page_font().getlength(word[:end]) for end in range(len(word) + 1))
 
 
 @lru_cache(maxsize=1)

@@ -58,7 +58,7 @@ def test_it_reads():
     folder = find_checkpoint(CONFIG)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     prompts = Prompts(tokenizer)
-    tiles = Batches(HELD_OUT, tokenizer, prompts.query, 16, "held out")[0]
+    tiles = Batches(HELD_OUT, tokenizer, prompts.query, 16, "held out", 2)[0]
     model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
     readers = Readers(Recipe(), model, len(CHARACTERS) + 1, PATCH_SLOTS)
     assert reading(readers, tiles, prompts.page)["cells"] > 0.5

@@ -102,7 +102,7 @@ def _families(split: str, size: DemoSize, draw: random.Random) -> Iterator[DemoP
 
 def _reference_pages(split: str, size: DemoSize, draw: random.Random) -> Iterator[DemoPage]:
     """Pages of neighbouring passages of one module, enough of them to fill the page."""
-    wanted_words = 45 * (size.side // 224) ** 2
+    wanted_words = 35 * (size.side // 224) ** 2
     found: list[list[Passage]] = []
     for passage in passages()[split]:
         is_full = found and sum(len(p.text.split()) for p in found[-1]) >= wanted_words

@@ -41,9 +41,8 @@ def form_page(
 ) -> DemoPage:
     """A page of one of the `FORMS`, its body cut to what fits."""
     head, foot = FORMS[kind](fields)
-    body = _body(passage.text, head, foot, side)
-    lines = _typeset(head, body, foot, side)
-    return DemoPage(page_id, family, kind, fields, " ".join(body), lines)
+    body, lines = _typeset(head, passage.text, foot, side)
+    return DemoPage(page_id, family, kind, fields, body, lines)
 
 
 def reference_page(page_id: str, passages: Sequence[Passage], side: int) -> DemoPage:
@@ -51,9 +50,8 @@ def reference_page(page_id: str, passages: Sequence[Passage], side: int) -> Demo
     subject = passages[0].subject.split("#")[0].rsplit(".", 1)[-1]
     room = side - text_width("reference") - 4 * MARGIN
     head = (Line(_shortened(subject, room), "reference"), _RULE)
-    body = _body(" ".join(passage.text for passage in passages), head, (), side)
-    lines = _typeset(head, body, (), side)
-    return DemoPage(page_id, page_id, "", None, " ".join(body), lines)
+    body, lines = _typeset(head, " ".join(passage.text for passage in passages), (), side)
+    return DemoPage(page_id, page_id, "", None, body, lines)
 
 
 def _memo(fields: Fields) -> tuple[Sequence[Line], Sequence[Line]]:
@@ -103,32 +101,21 @@ def _shortened(text: str, room: float) -> str:
     return text
 
 
-def _body(text: str, head: Sequence[Line], foot: Sequence[Line], side: int) -> list[str]:
-    """The prose that fits between head and foot, single-spaced if need be."""
-    return wrap(text, side)[: _rows_between(head, foot, side)]
-
-
 def _typeset(
-    head: Sequence[Line], body: Sequence[str], foot: Sequence[Line], side: int
-) -> tuple[Line, ...]:
-    """The rows of a page: double-spaced, but for a body that is too long for it."""
-    is_short = 2 * len(body) <= _rows_between(head, foot, side)
-    prose = [Line(text) for text in body]
-    rows = [*_double(head), *(_double(prose) if is_short else prose)]
-    rows += [_BLANK] * (len(rows) % 2)  # so that the foot stands on an even row
-    return (*rows, *_double(foot))
+    head: Sequence[Line], text: str, foot: Sequence[Line], side: int
+) -> tuple[str, tuple[Line, ...]]:
+    """A double-spaced page.
 
-
-def _double(lines: Sequence[Line]) -> list[Line]:
-    """A blank row under every line of text; a rule stands in it."""
+    Returns:
+        As much of the text as fits between head and foot, and the rows of the whole page: under
+        every line a blank row, in which a rule may stand.
+    """
+    room = num_rows(side) // 2 - sum(not line.rule for line in (*head, *foot))
+    body = wrap(text, side)[:room]
     rows: list[Line] = []
-    for line in lines:
+    for line in (*head, *map(Line, body), *foot):
         if line.rule:
             rows[-1] = line
         else:
             rows += [line, _BLANK]
-    return rows
-
-
-def _rows_between(head: Sequence[Line], foot: Sequence[Line], side: int) -> int:
-    return num_rows(side) - 2 * sum(not line.rule for line in (*head, *foot))
+    return " ".join(body), tuple(rows)

@@ -35,7 +35,7 @@ _PROSE_FRAMES = (
     "what is said on {} when {} {}",
 )
 # How many fields queries name, with weights: single fields are the hard, ambiguous ones.
-_NUM_FIELDS = ((1, 4), (2, 5), (3, 1))
+_NUM_FIELDS = ((1, 9), (2, 3), (3, 1))
 # Which fields they name: a number tells a page from all others at once, so it is seldom named.
 _FIELD_WEIGHTS = {"name": 4, "date": 4, "city": 3, "item": 3, "number": 1}
 _PARTIAL = 0.3  # of the names and dates

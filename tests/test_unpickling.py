@@ -6,18 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from colintern.config import BackboneConfig, EvaluationConfig
+from colintern.config import BackboneConfig
 from colintern.data.canonical import CanonicalDataset
 from colintern.errors import BackboneError
-from colintern.evaluation.evaluate import evaluate
 from colintern.model.backbone import FrozenBackbone, read_identity
 from colintern.model.heads import load_heads
-from colintern.search.queries import embed_queries
-from colintern.search.shard import CorpusShard
-from colintern.search.shards import LocalShards
 from colintern.training.loop import train_round
 from colintern.training.place import Place
-from tests.training.test_loop import _task
+from tests.training.test_loop import _evaluated, _task
 
 
 @pytest.fixture
@@ -35,20 +31,7 @@ def test_a_round_and_its_evaluation_unpickle_nothing(corpus, tmp_path, no_unpick
     with pytest.raises(AssertionError):
         pickle.loads(b"")
     train_round(_task(corpus, tmp_path), Place(), lambda _: None)
-    heads, _ = load_heads(str(tmp_path / "heads"))
-    view, store = corpus.catalog.evaluated("test")
-    shard = CorpusShard(store.pages, heads, view.page_ids, 0, len(view.page_ids))
-    queries = embed_queries(heads, store.queries, [query.query_id for query in view.queries])
-    found = evaluate(
-        view,
-        LocalShards([shard]),
-        queries,
-        EvaluationConfig(),
-        round_number=1,
-        seed=0,
-        on_progress=lambda _: None,
-    )
-    assert found.document["num_queries"] > 0
+    assert _evaluated(corpus, tmp_path / "heads")["num_queries"] > 0
     assert CanonicalDataset(corpus.path).judgements()
     assert FrozenBackbone(BackboneConfig(path="reader")).encode_queries(["a query"])
 

@@ -122,6 +122,10 @@ def test_two_workers_train_as_one(corpus, tmp_path):
 
 
 def _ndcg(corpus, heads_folder: Path) -> float:
+    return _evaluated(corpus, heads_folder)["metrics"]["ndcg_at_5"]
+
+
+def _evaluated(corpus, heads_folder: Path) -> dict:
     view, store = corpus.catalog.evaluated("test")
     heads, _ = load_heads(str(heads_folder))
     queries = embed_queries(heads, store.queries, [query.query_id for query in view.queries])
@@ -135,7 +139,7 @@ def _ndcg(corpus, heads_folder: Path) -> float:
         seed=0,
         on_progress=lambda _: None,
     )
-    return found.document["metrics"]["ndcg_at_5"]
+    return found.document
 
 
 def test_mined_negatives_change_what_is_learned(corpus, tmp_path):

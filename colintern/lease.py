@@ -172,12 +172,12 @@ def _is_lost(path: str) -> bool:
 
     A renewal that crosses the takeover may write the old lease once more.
     """
-    numbers = {
-        _number(other)
-        for other in storage.list_files(path.rpartition("/")[0], ".json")
-        if is_lease_file(other)
-    }
+    numbers = map(_number, _lease_files(path.rpartition("/")[0]))
     return max(numbers, default=0) != _number(path)
+
+
+def _lease_files(folder: str) -> list[str]:
+    return [path for path in storage.list_files(folder, ".json") if is_lease_file(path)]
 
 
 def _number(path: str) -> int:
@@ -186,10 +186,9 @@ def _number(path: str) -> int:
 
 def _read_all(folder: str) -> dict[str, Lease]:
     leases = {}
-    for path in storage.list_files(folder, ".json"):
-        if is_lease_file(path):
-            with suppress(StorageError):  # its holder removed it since the listing
-                leases[path] = Lease(**storage.read_json(path))
+    for path in _lease_files(folder):
+        with suppress(StorageError):  # its holder removed it since the listing
+            leases[path] = Lease(**storage.read_json(path))
     return leases
 
 

@@ -56,6 +56,13 @@ def test_ids_of_any_type_and_scores_of_any_type(folder):
     assert [query.query_id for query in dataset.queries()] == ["8"]  # a null text is no query
 
 
+def _read_all(folder) -> None:
+    dataset = CanonicalDataset(str(folder))
+    list(iterate_pages(dataset.corpus_files[0]))
+    dataset.queries()
+    dataset.judgements()
+
+
 @pytest.mark.parametrize(
     ("part", "column"), [("corpus", "image"), ("queries", "query"), ("qrels", "score")]
 )
@@ -63,15 +70,8 @@ def test_a_missing_column_names_file_and_column(folder, part, column):
     """A KeyError from deep inside."""
     path = folder / part / "part-00000.parquet"
     pq.write_table(pq.read_table(path).drop_columns([column]), path)
-    dataset = CanonicalDataset(str(folder))
-
-    def read_all():
-        list(iterate_pages(dataset.corpus_files[0]))
-        dataset.queries()
-        dataset.judgements()
-
     with pytest.raises(DatasetError, match=rf"{part}/part-00000.parquet: lacks .* '{column}'"):
-        read_all()
+        _read_all(folder)
 
 
 def test_missing_parts_and_files_that_are_not_parquet(folder):
@@ -103,16 +103,9 @@ def test_damage_behind_a_good_footer_names_file_and_column(folder, part, column,
     data = bytearray(path.read_bytes())
     data[start : start + chunk.total_compressed_size] = b"\xff" * chunk.total_compressed_size
     path.write_bytes(data)
-    dataset = CanonicalDataset(str(folder))
-
-    def read_all():
-        list(iterate_pages(dataset.corpus_files[0]))
-        dataset.queries()
-        dataset.judgements()
-
     words = rf"{part}/part-00000.parquet: the column '{column}' is damaged .*again$"
     with pytest.raises(DatasetError, match=words):
-        read_all()
+        _read_all(folder)
 
 
 def test_text_that_is_not_utf8_names_file_and_column(folder):
@@ -170,15 +163,9 @@ def test_a_column_of_another_type_names_file_and_column(folder, part, column, va
     if column in table.column_names:
         table = table.drop_columns([column])
     pq.write_table(table.append_column(column, pa.array([value] * len(table))), path)
-    dataset = CanonicalDataset(str(folder))
-
-    def read_all():
-        list(iterate_pages(dataset.corpus_files[0]))
-        dataset.queries()
-
     words = rf"{part}/part-00000.parquet: the column '{column}' is .*; it must be {kind}"
     with pytest.raises(DatasetError, match=words):
-        read_all()
+        _read_all(folder)
 
 
 def test_categories_are_text(folder):

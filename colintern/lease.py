@@ -50,6 +50,11 @@ class Held:
 
     path: str
 
+    @property
+    def folder(self) -> str:
+        """The run or store that is held."""
+        return _folder(self.path)
+
     def check(self) -> None:
         """Make sure that nobody has taken over; called before a result is written.
 
@@ -172,12 +177,16 @@ def _is_lost(path: str) -> bool:
 
     A renewal that crosses the takeover may write the old lease once more.
     """
-    numbers = map(_number, _lease_files(path.rpartition("/")[0]))
+    numbers = map(_number, _lease_files(_folder(path)))
     return max(numbers, default=0) != _number(path)
 
 
 def _lease_files(folder: str) -> list[str]:
     return [path for path in storage.list_files(folder, ".json") if is_lease_file(path)]
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]
 
 
 def _number(path: str) -> int:

@@ -366,7 +366,8 @@ def test_pages_that_dev_or_a_test_set_shares_with_training(
     make_corpus(tmp_path / "test", num_pages=3, num_queries=3)
     monkeypatch.setattr(logging.getLogger("colintern"), "propagate", True)
     caplog.set_level(logging.INFO, "colintern")
-    run = Path(pipeline.run(_config(tmp_path, data={"dev": str(tmp_path / "dev")})).path)
+    config = _config(tmp_path, data={"dev": str(tmp_path / "dev")})
+    run = Path(pipeline.run(config).path)
     lines = [json.loads(line) for line in (run / "round-2/triples.jsonl").read_text().splitlines()]
     kept = {f"p{number:03d}" for number in range(21)}
     assert {page for line in lines for page in line["pos"]} == kept
@@ -383,6 +384,13 @@ def test_pages_that_dev_or_a_test_set_shares_with_training(
     }
     depends = [stage for stage, found in inputs.items() if "held_out_pages_sha256" in found]
     assert depends == ["round-1-train", "round-2-mine", "round-2-train"]
+
+    (store,) = (path for path in (run.parent / "features").glob("dev-*") if path.is_dir())
+    shutil.rmtree(store)
+    with pipeline.open_session(config) as session:  # as for any store that is gone
+        session.encode()
+        session.check_drift()
+    assert store.is_dir()
 
 
 def test_a_missing_extra_is_told_before_any_work(finished, monkeypatch):

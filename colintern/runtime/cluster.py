@@ -106,7 +106,7 @@ def unshared(held: Held) -> ClusterError | None:
     if held.is_seen():
         return None
     return ClusterError(
-        f"{held.path.rpartition('/')[0]}: node {ray.util.get_node_ip_address()} does not read what "
+        f"{held.folder}: node {ray.util.get_node_ip_address()} does not read what "
         "the driver writes there; use shared storage for run.root and features.root"
     )
 

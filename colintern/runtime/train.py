@@ -56,7 +56,7 @@ def train(
     Raises:
         ColInternError: what the round raised on purpose, such as a loss that is not finite.
     """
-    with relayed(show) as tell, _scratch(held.path.rpartition("/")[0]) as scratch:
+    with relayed(show) as tell, _scratch(held.folder) as scratch:
         trainer = TorchTrainer(
             _worker,
             train_loop_config={"job": _Job(task, held, cluster.cpus_per_worker, tell)},

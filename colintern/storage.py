@@ -174,7 +174,7 @@ def list_files(folder: str, suffix: str = "") -> list[str]:
 def find_files(folder: str, suffix: str = "") -> list[str]:
     """The files in `folder` and in all folders inside it, full paths in name order.
 
-    One listing on an object store. A folder that does not exist has no files.
+    One listing on an object store. A folder that does not exist has no files; a file is its own.
     """
     with named_errors(folder):
         file_system, inner = _opened(folder)
@@ -182,6 +182,8 @@ def find_files(folder: str, suffix: str = "") -> list[str]:
             found = file_system.find(inner)
         except FileNotFoundError:
             return []
+    if found == [inner]:
+        return [folder] if folder.endswith(suffix) else []
     prefix = inner.rstrip("/") + "/"
     names = (name.removeprefix(prefix) for name in found if name.startswith(prefix))
     return [

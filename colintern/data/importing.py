@@ -53,6 +53,7 @@ def import_dataset(layout: Layout, folder: str, language: str | None) -> dict[st
         DatasetError: a column is missing or of a wrong type, an id has two meanings, or no query
             is of the language.
     """
+    check_language(layout, language)
     writer = CorpusWriter(folder)
     questions = import_pages(layout, writer, language)
     write_questions(folder, questions.queries, questions.judgements)
@@ -64,20 +65,30 @@ def import_dataset(layout: Layout, folder: str, language: str | None) -> dict[st
     }
 
 
+def check_language(layout: Layout, language: str | None) -> None:
+    """Make sure that a query is of the language, before anything is written or deleted.
+
+    Raises:
+        DatasetError: none is.
+    """
+    if language is None:
+        return
+    files = layout.parts.get("queries") or layout.parts["rows"]
+    rows = stream_rows(files, ["query"], ["language"])
+    known = {row.get("language") for row in rows if row["query"] is not None}
+    if language not in known:
+        there = ", ".join(sorted(name or "none" for name in known)) or "no queries"
+        raise DatasetError(f"{files[0]}: no query has language {language}; there are: {there}")
+
+
 def import_pages(layout: Layout, writer: CorpusWriter, language: str | None) -> Questions:
-    """Write the corpus, and give the questions; otherwise as `import_dataset`."""
+    """Write the corpus, and give the questions; `language` has been checked."""
     read = _from_rows if layout.kind == "rows" else _from_beir
     questions = read(layout, writer)
     writer.flush()
     if language is None:
         return questions
     queries = [query for query in questions.queries if query.language == language]
-    if not queries:
-        known = sorted({query.language or "none" for query in questions.queries})
-        raise DatasetError(
-            f"{_first_file(layout)}: no query has language {language}; "
-            f"there are: {', '.join(known)}"
-        )
     kept = {query.query_id for query in queries}
     judgements = [found for found in questions.judgements if found.query_id in kept]
     left_out = {name: why for name, why in questions.left_out.items() if name in kept}
@@ -176,7 +187,3 @@ def _whole(value: Any) -> int | None:
 
 def _text(value: Any) -> str | None:
     return None if value is None else str(value)
-
-
-def _first_file(layout: Layout) -> str:
-    return next(iter(layout.parts.get("queries") or layout.parts["rows"]))

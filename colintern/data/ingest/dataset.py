@@ -57,8 +57,11 @@ def is_dataset(source: str) -> bool:
 
     It is one when the names of its parquet files or of their folders speak of all three parts
     (`corpus`, `queries`, `qrels`), whatever lies beside them; or when it has parquet files and
-    neither a PDF nor a picture. So a stray parquet file among PDFs is no dataset.
+    neither a PDF nor a picture. So a stray parquet file among PDFs is no dataset, and one that is
+    named by itself is.
     """
+    if source.endswith(".parquet"):
+        return True
     source = storage.absolute(source)
     files = [file.removeprefix(source) for file in storage.find_files(source)]
     words = [set(re.split(r"[/.-]", file)) for file in files if file.endswith(".parquet")]

@@ -111,8 +111,9 @@ def _drawn(document: pdfium.PdfDocument, index: int, settings: RenderSettings) -
         scale *= min(1.0, math.sqrt(settings.max_pixels / max(1.0, width * height * scale**2)))
         if min(width, height) * scale < MIN_SIDE:
             raise BadImageError(f"too narrow ({width:.0f} x {height:.0f} points)")
-        bitmap = page.render(scale=scale)  # pyright: ignore[reportArgumentType]
-        picture = bitmap.to_pil().convert("RGB")
+        # In the byte order of Pillow, which takes the pixels as they are, without a copy.
+        bitmap = page.render(scale=scale, rev_byteorder=True)  # pyright: ignore[reportArgumentType]
+        picture = bitmap.to_pil()
         page.close()
     except pdfium.PdfiumError as error:
         raise BadImageError("damaged page") from error

@@ -9,6 +9,7 @@ from colintern.config import DatasetConfig
 from colintern.data import hub
 from colintern.data.entities import Page
 from colintern.data.images import BadImageError
+from colintern.data.importing import check_language
 from colintern.data.ingest.dataset import copy_dataset, is_dataset
 from colintern.data.ingest.findings import Refusal, Report, equal_pages
 from colintern.data.ingest.parts import (
@@ -139,7 +140,8 @@ def _layout_of(sources: Sequence[str], settings: IngestSettings) -> Layout | Non
     """The layout of the dataset that is to be ingested; None for PDFs and pictures.
 
     Raises:
-        DatasetError: a dataset among several sources, or settings that have no effect.
+        DatasetError: a dataset among several sources, settings that have no effect, or a split or
+            language that the dataset does not have.
     """
     for source in sources:
         if hub.is_url(source):
@@ -159,7 +161,9 @@ def _layout_of(sources: Sequence[str], settings: IngestSettings) -> Layout | Non
         raise DatasetError(f"{source}: is a dataset: ingest it alone, into an --out of its own")
     if settings.queries:
         raise DatasetError(f"{source}: is a dataset with queries of its own; leave out --queries")
-    return find_layout(source_url(DatasetConfig(path=source, name="source")), settings.split)
+    layout = find_layout(source_url(DatasetConfig(path=source, name="source")), settings.split)
+    check_language(layout, settings.language)
+    return layout
 
 
 def _counted(

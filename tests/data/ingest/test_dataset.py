@@ -101,12 +101,23 @@ def test_a_bad_page_of_a_dataset_costs_that_page(tmp_path):
 
 
 def test_a_language_of_a_dataset(tmp_path):
-    """Every language taken although one was asked for."""
+    """Every language taken although one was asked for, or a typing error that costs a corpus."""
     _beir(tmp_path / "set", {"q1": ["a"], "q3": ["d"]})
     report = _ingest(tmp_path / "set", tmp_path / "out", language="de")
     assert (report.pages, report.queries) == (2, 1)
     with pytest.raises(DatasetError, match=r"no query has language fr; there are: de, en"):
         _ingest(tmp_path / "set", tmp_path / "out", language="fr")
+    assert len(_rows(tmp_path / "out")) == 2
+    CanonicalDataset(str(tmp_path / "out")).check()
+    assert (tmp_path / "out" / "dataset.json").exists()
+
+
+def test_one_parquet_file_is_a_dataset(tmp_path):
+    """A published set of one file, refused until it stands in a folder."""
+    rows = [{"query": "one", "image": _image(png(1))}, {"query": None, "image": _image(png(2))}]
+    _write(tmp_path / "set.parquet", rows)
+    report = _ingest(tmp_path / "set.parquet", tmp_path / "out")
+    assert (report.pages, report.queries, report.skipped) == (2, 1, {})
 
 
 @pytest.mark.parametrize(("query", "page"), [("q1", "nowhere"), ("q9", "a")])

@@ -16,8 +16,8 @@ import torch
 from colintern.scoring.packed import PackedPages, PackedQueries, score_pages, score_pairs
 
 WIDTH = 128
-PAGE_TOKENS = 200_000
-NUM_QUERIES = 100
+PAGE_TOKENS = 100_000
+NUM_QUERIES = 200
 PEAK_SIDE = 2_048
 CANDIDATES = 50
 

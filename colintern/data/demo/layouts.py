@@ -39,18 +39,20 @@ class DemoPage:
 def form_page(
     page_id: str, family: str, kind: str, fields: Fields, passage: Passage, side: int
 ) -> DemoPage:
-    """A page of one of the `FORMS`, its body cut to what fits."""
+    """A single-spaced page of one of the `FORMS`, its body cut to what fits."""
     head, foot = FORMS[kind](fields)
-    body, lines = _typeset(head, passage.text, foot, side)
+    head, foot = [*head, _BLANK], [_BLANK, *foot]
+    body, lines = _typeset(head, passage.text, foot, side, is_double_spaced=False)
     return DemoPage(page_id, family, kind, fields, body, lines)
 
 
 def reference_page(page_id: str, passages: Sequence[Passage], side: int) -> DemoPage:
-    """A page of documentation: what is documented, a rule, prose."""
+    """A double-spaced page of documentation: what is documented, a rule, prose."""
     subject = passages[0].subject.split("#")[0].rsplit(".", 1)[-1]
     room = side - text_width("reference") - 4 * MARGIN
     head = (Line(_shortened(subject, room), "reference"), _RULE)
-    body, lines = _typeset(head, " ".join(passage.text for passage in passages), (), side)
+    text = " ".join(passage.text for passage in passages)
+    body, lines = _typeset(head, text, (), side, is_double_spaced=True)
     return DemoPage(page_id, page_id, "", None, body, lines)
 
 
@@ -102,19 +104,22 @@ def _shortened(text: str, room: float) -> str:
 
 
 def _typeset(
-    head: Sequence[Line], text: str, foot: Sequence[Line], side: int
+    head: Sequence[Line], text: str, foot: Sequence[Line], side: int, *, is_double_spaced: bool
 ) -> tuple[str, tuple[Line, ...]]:
-    """A double-spaced page.
+    """A page with its text between head and foot.
 
     Returns:
-        As much of the text as fits between head and foot, and the rows of the whole page: under
-        every line a blank row, in which a rule may stand.
+        As much of the text as fits, and the rows of the whole page. On a double-spaced page a blank
+        row is under every line, and a rule stands in such a row.
     """
-    room = num_rows(side) // 2 - sum(not line.rule for line in (*head, *foot))
-    body = wrap(text, side)[:room]
+    rows_per_line = 2 if is_double_spaced else 1
+    taken = sum(not (is_double_spaced and line.rule) for line in (*head, *foot))
+    body = wrap(text, side)[: num_rows(side) // rows_per_line - taken]
     rows: list[Line] = []
     for line in (*head, *map(Line, body), *foot):
-        if line.rule:
+        if not is_double_spaced:
+            rows.append(line)
+        elif line.rule:
             rows[-1] = line
         else:
             rows += [line, _BLANK]

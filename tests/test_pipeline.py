@@ -229,7 +229,7 @@ def test_killed_before_every_record_and_started_again(finished, tmp_path, monkey
     """Work lost or mixed up by a kill between a stage's work and its record (property 8).
 
     The run is killed at the end of every stage, before its record is written, and inside encoding
-    and inside mining; each time it is started again with the same configuration. In the end it has
+    and the decision; each time it is started again with the same configuration. In the end it has
     the same bytes as the undisturbed run on the same worker count.
     """
     for part in ("train", "test"):

@@ -69,8 +69,8 @@ def test_it_reads():
 def test_the_reduced_demo_learns(ray_cluster, tmp_path):
     """A backbone, a corpus or a training step with which the loop runs and nothing is learned.
 
-    The floors are half of the gains over the untrained heads (0.695) that were measured when they
-    were set: 0.863 and 0.839. With so few pages mined negatives gain nothing yet.
+    The floors are half of the gains over the untrained heads (0.745) that were measured when they
+    were set: 0.909 and 0.916. With so few pages mined negatives gain next to nothing yet.
     """
     overrides = [f"run.root={tmp_path}", "training.epochs=[6,3]"]
     config = load_config(str(ROOT / "configs" / "tiny.yaml"), overrides)
@@ -80,5 +80,5 @@ def test_the_reduced_demo_learns(ray_cluster, tmp_path):
         json.loads(Path(folder.evaluation(number, name)).read_text())["metrics"]["ndcg_at_5"]
         for number in range(3)
     ]
-    assert found[1] > 0.77
-    assert found[2] > 0.76
+    assert found[1] > 0.827
+    assert found[2] > 0.830

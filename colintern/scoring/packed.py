@@ -5,26 +5,36 @@ a number never depends on what else is being scored: not on padding, batch, shar
 follows a product is a maximum, which has no rounding, and a sum over query tokens in float64, taken
 token by token in their order.
 
+On a CPU every product is computed by one thread, so that a number does not depend on their count
+either; the threads that torch may use (`torch.set_num_threads`) take different blocks. Several
+threads in one small product wait for each other longer than they work.
+
 A page is cut into segments of `_SEGMENT` tokens, the last one filled up with copies of the page's
 own last token, which cannot change its maximum. Segments of all pages stand one behind the other,
 so blocks are full whatever the pages' lengths. A block of pages stays in the cache while all query
 blocks of a wave pass over it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 _SEGMENT = 32  # tokens; image tokens come in multiples of 64 or 256, which waste nothing
-# Tokens of a block of pages and of a block of queries. On CPU the two and their product fit into
-# an L2 cache of 512 KiB; a GPU wants more work a launch.
+# Tokens of a block of pages and of a block of queries. On CPU those that came nearest to the peak
+# (benchmarks/maxsim.py, 512 KiB of L2 cache a core); a GPU wants more work a launch.
 _PAGE_BLOCK = {"cpu": 1_024, "cuda": 65_536}
 _QUERY_BLOCK = {"cpu": 128, "cuda": 1_024}
 _WAVE_TOKENS = 1_024  # query tokens that pass over the pages together
 _CHUNK_SEGMENTS = 8_192  # whose maxima are kept at one time: 32 MiB of them in a wave
+_BLOCKS_A_TASK = 4  # page blocks that a thread takes at once: some milliseconds of work
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -170,13 +180,17 @@ def score_pairs(
     Returns:
         score_N, float32.
     """
-    parts = [pages.token_SLE.new_empty(0)]
     num_pairs = torch.bincount(query_N, minlength=len(queries.lengths)).tolist()
     own_pages = page_N.split(num_pairs)
-    for rows, query in queries.waves(max_tokens=1):  # one query a wave
-        if len(chosen := own_pages[rows.start]):
-            parts.append(score_pages(query, pages.take(chosen))[0])
-    return torch.cat(parts)
+
+    def score(query: tuple[slice, PackedQueries]) -> Tensor:
+        place = query[0].start
+        return score_pages(query[1], pages.take(own_pages[place]))[0]
+
+    single = queries.waves(max_tokens=1)  # one query a wave
+    asked = [query for query in single if num_pairs[query[0].start]]
+    parts = _on_threads(score, asked, pages.token_SLE.device)
+    return torch.cat([pages.token_SLE.new_empty(0), *parts])
 
 
 def _packed(segment_SLE: Tensor, count_D: Tensor, by_count: Tensor) -> PackedPages:
@@ -203,17 +217,37 @@ def _best_tokens(blocks: list[Tensor], token_SLE: Tensor, chunk: _Chunk) -> Tens
     per_block, query_block = _PAGE_BLOCK[device] // _SEGMENT, _QUERY_BLOCK[device]
     padded = -(-chunk.num_segments // per_block) * per_block
     best_XSK = token_SLE.new_empty(len(blocks), padded, query_block)
-    product = token_SLE.new_empty(_PAGE_BLOCK[device], query_block)
-    segments_of_product = product.view(per_block, _SEGMENT, query_block)
-    for first in range(0, padded, per_block):
-        start = chunk.first_segment + first
-        page_block = token_SLE[start : start + per_block].view(-1, token_SLE.shape[2])
-        for number, block in enumerate(blocks):
-            torch.mm(page_block, block, out=product)
-            best = best_XSK[number, first : first + per_block]
-            torch.amax(segments_of_product, dim=1, out=best)
+
+    def fill(run: range) -> None:
+        product = token_SLE.new_empty(_PAGE_BLOCK[device], query_block)
+        segments_of_product = product.view(per_block, _SEGMENT, query_block)
+        for first in run:
+            start = chunk.first_segment + first
+            page_block = token_SLE[start : start + per_block].view(-1, token_SLE.shape[2])
+            for number, block in enumerate(blocks):
+                torch.mm(page_block, block, out=product)
+                best = best_XSK[number, first : first + per_block]
+                torch.amax(segments_of_product, dim=1, out=best)
+
+    firsts = range(0, padded, per_block)
+    runs = [firsts[n : n + _BLOCKS_A_TASK] for n in range(0, len(firsts), _BLOCKS_A_TASK)]
+    _on_threads(fill, runs, token_SLE.device)
     best_XDK = torch.cat(list(_best_of_pages(best_XSK, chunk.groups)), dim=1)
     return best_XDK.transpose(1, 2).flatten(0, 1)
+
+
+def _on_threads(function: Callable[[T], R], items: Iterable[T], device: torch.device) -> list[R]:
+    """`function` of every item, on the threads that torch may use on a CPU, each product on one."""
+    num_threads = torch.get_num_threads() if device.type == "cpu" else 1
+    if num_threads == 1:
+        return [function(item) for item in items]
+    return list(_threads(num_threads).map(function, items))
+
+
+@cache
+def _threads(number: int) -> ThreadPoolExecutor:
+    """Threads that live as long as the process, each with one thread for its own products."""
+    return ThreadPoolExecutor(number, "maxsim", torch.set_num_threads, (1,))
 
 
 def _best_of_pages(best_XSK: Tensor, groups: Sequence[tuple[int, int]]) -> Iterator[Tensor]:

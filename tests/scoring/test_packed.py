@@ -73,8 +73,9 @@ def test_pairs_equal_the_full_search(flat):
     assert score_pairs(_queries([0]), _pages([0]), nothing, nothing).shape == (0,)
 
 
-def test_many_pages_cross_blocks_and_chunks():
-    """A page at the border of a block or chunk that loses tokens: each one's own copy wins."""
+@pytest.mark.parametrize("num_threads", [1, 3])
+def test_many_pages_cross_blocks_and_chunks(num_threads):
+    """A page at the border of a block, chunk or thread that loses tokens: its own copy wins."""
     lengths = [40] * 9_000
     token_TE = torch.nn.functional.normalize(
         torch.randn(sum(lengths), 128, generator=torch.Generator().manual_seed(1)), dim=1
@@ -82,6 +83,10 @@ def test_many_pages_cross_blocks_and_chunks():
     pages = PackedPages.pack(token_TE, lengths)
     asked = [0, 255, 256, 4_095, 4_096, 8_191, 8_192, 8_999]
     own = torch.cat([token_TE[place * 40 : place * 40 + 40] for place in asked])
-    score = score_pages(PackedQueries.pack(own, [40] * len(asked)), pages)
+    torch.set_num_threads(num_threads)
+    try:
+        score = score_pages(PackedQueries.pack(own, [40] * len(asked)), pages)
+    finally:
+        torch.set_num_threads(1)
     assert score.argmax(dim=1).tolist() == asked
     assert torch.allclose(score.amax(dim=1), torch.ones(len(asked)), atol=1e-5)

@@ -92,7 +92,7 @@ def evaluate(
     from colintern import pipeline
 
     with pipeline.open_session(load_config(config, overrides or [])) as session:
-        session.evaluate(_chosen(round_number, session, session.evaluate_stages, 0))
+        session.evaluate(_chosen(round_number, session, session.recorded.evaluate_stages, 0))
 
 
 @app.command("ingest")
@@ -222,9 +222,9 @@ def _chosen(
     Raises:
         UserError: there is no such round.
     """
-    session.require_encoded()
+    session.recorded.require_encoded()
     if number is None:
-        return session.first_unrecorded(stages_of, first)
+        return session.recorded.first_unrecorded(stages_of, first)
     if number < first:
         raise UserError(f"--round {number}: this stage begins with round {first}")
     return number

@@ -7,6 +7,7 @@ Units stand in the names (`_seconds`, `_bytes`, `_tokens`). Secrets come from th
 import difflib
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -22,6 +23,7 @@ _YAML_WORDS = {
     r"a valid dictionary or instance of \w+": "a section with keys",
     r"input should be (None|False)$": r"only \1 is supported so far",
 }
+READER, RANDOM = "reader", "random"  # the built-in backbones
 DEMO_VARIANTS = ("demo", "demo-small", "demo-long")
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -110,7 +112,7 @@ class DataConfig(Section):
 class BackboneConfig(Section):
     """The frozen InternVL and how pages and queries are put before it."""
 
-    path: str = "reader"
+    path: str = READER
     revision: str | None = None
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     layer: int | Literal["projector"] = -1
@@ -255,6 +257,22 @@ class Config(Section):
         """Where feature stores are kept, absolute: `features.root`, or beside the runs."""
         root = self.features.root or storage.join(self.run.root, "features")
         return storage.absolute(root)
+
+    def located(self) -> "Config":
+        """The same with absolute paths, so that it means the same in every working directory."""
+        backbone, heads = self.backbone.path, self.training.init_heads
+        folder = Path(backbone).expanduser()
+        is_folder = backbone not in (READER, RANDOM) and folder.is_dir()
+        here = {
+            "run": {"root": storage.absolute(self.run.root)},
+            "features": {"root": self.features.root and storage.absolute(self.features.root)},
+            "backbone": {"path": str(folder.absolute()) if is_folder else backbone},
+            "training": {"init_heads": heads and storage.absolute(heads)},
+        }
+        sections = {
+            name: getattr(self, name).model_copy(update=keys) for name, keys in here.items()
+        }
+        return self.model_copy(update=sections)
 
 
 def unused_settings(config: Config) -> list[str]:

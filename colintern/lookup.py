@@ -42,7 +42,7 @@ def search_run(run_path: str, query: str, depth: int, dataset: str | None) -> li
         dataset: a dataset of the run by its name, or the path of one that the run has never seen,
             which is encoded on first use; None takes the first test set, or the training set.
     """
-    config = parse_config(read_run(run_path)["config"], RunFolder(run_path).run_json)
+    config = _config_of(run_path)
     heads, _ = load_heads(RunFolder(run_path).heads(best_round(run_path)))
     store = _store(config, _dataset(config, dataset))
     queries = _embedded(heads, query, config)
@@ -58,7 +58,7 @@ def search_run(run_path: str, query: str, depth: int, dataset: str | None) -> li
 
 def save_images(run_path: str, dataset: str | None, hits: list[Hit], folder: str) -> list[str]:
     """Write the pictures of found pages into `folder`, named by rank; returns their paths."""
-    config = parse_config(read_run(run_path)["config"], RunFolder(run_path).run_json)
+    config = _config_of(run_path)
     by_id = {hit.page_id: hit for hit in hits}
     written = []
     for file in CanonicalDataset(_dataset(config, dataset).path).corpus_files:
@@ -69,6 +69,15 @@ def save_images(run_path: str, dataset: str | None, hits: list[Hit], folder: str
                 storage.write_bytes(path, page.image)
                 written.append(path)
     return sorted(written)
+
+
+def _config_of(run_path: str) -> Config:
+    """What a run was made with; the run itself may have been moved since."""
+    config = parse_config(read_run(run_path)["config"], RunFolder(run_path).run_json)
+    root, _, name = storage.absolute(run_path).rstrip("/").rpartition("/")
+    return config.model_copy(
+        update={"run": config.run.model_copy(update={"root": root, "name": name})}
+    )
 
 
 def best_round(run_path: str) -> int:

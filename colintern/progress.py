@@ -1,10 +1,30 @@
 """The lines that tell a person how a run goes on."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from colintern import log
 from colintern.evaluation.decision import METRIC
 from colintern.runtime.relay import News
+
+
+def say_held_out(train: str, pages: Sequence[str]) -> None:
+    """Which training pages are left out because they answer dev."""
+    if pages:
+        log.say(
+            "data",
+            "%s: %d pages answer queries of dev and are neither trained on nor mined: %s",
+            train,
+            len(pages),
+            ", ".join(pages[:3]),
+        )
+
+
+def say_seen_in_training(name: str, pages: Sequence[str]) -> None:
+    """Which pages of a test set make it too easy."""
+    if pages:
+        shown = ", ".join(pages[:3])
+        log.say("data", "%s: %d pages are training pages too: %s", name, len(pages), shown)
 
 
 def say_step(round_number: int, news: News) -> None:

@@ -26,6 +26,11 @@ class RunFolder:
         """The gains and decisions of the rounds."""
         return self.file("loop.json")
 
+    @property
+    def report(self) -> str:
+        """The report's page."""
+        return self.file("report.html")
+
     def heads(self, round_number: int) -> str:
         """The folder of a round's heads; round 0 has the untrained ones."""
         return self.file(f"round-{round_number}", "heads")
@@ -52,7 +57,7 @@ class RunFolder:
 
     def record(self, stage: str) -> Record | None:
         """The record of a finished stage, or None."""
-        return records.read_record(self._record_path(stage))
+        return records.read_record(self.record_path(stage))
 
     def write_record(
         self, stage: str, inputs: Inputs, outputs: list[str], started_at: str
@@ -60,10 +65,11 @@ class RunFolder:
         """Record that `stage` is finished; `outputs` are full paths inside the run."""
         relative = [output.removeprefix(self.path).lstrip("/") for output in outputs]
         return records.write_record(
-            self._record_path(stage), self.path, inputs, relative, started_at
+            self.record_path(stage), self.path, inputs, relative, started_at
         )
 
-    def _record_path(self, stage: str) -> str:
+    def record_path(self, stage: str) -> str:
+        """Where the record of a stage stands."""
         return self.file("records", f"{stage}.json")
 
 

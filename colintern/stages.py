@@ -8,6 +8,7 @@ from typing import Any
 
 from colintern.config import BackboneConfig, Config, DatasetConfig
 from colintern.data.canonical import CanonicalDataset
+from colintern.features.catalog import datasets
 from colintern.features.encoding import StoreTarget
 from colintern.features.store import store_path
 from colintern.model.backbone import BackboneIdentity
@@ -31,6 +32,13 @@ def store_target(config: Config, dataset: DatasetConfig, backbone: BackboneIdent
         identity=identity,
         content_hash=CanonicalDataset(dataset.path).content_hash(),
     )
+
+
+def store_targets(config: Config, backbone: BackboneIdentity) -> dict[str, StoreTarget]:
+    """The feature stores of all datasets of a run, by the dataset's name."""
+    return {
+        dataset.name: store_target(config, dataset, backbone) for dataset in datasets(config.data)
+    }
 
 
 def heads_inputs(config: Config) -> dict[str, Any]:

@@ -33,12 +33,12 @@ def read_run(run_path: str) -> dict[str, Any]:
 
 
 def status_lines(run_path: str) -> list[str]:
-    """Every stage of a run up to `loop.max_rounds`: done with its seconds, running, or missing."""
+    """Every stage of a run up to the round it stopped at: done and when, running, or missing."""
     folder = RunFolder(run_path)
     config = read_run(run_path)["config"]
     is_held = lease.is_held(run_path)
     lines, running_shown = [], False
-    for stage in _stages(config):
+    for stage in _stages(config, _last_round(folder, config)):
         record = folder.record(stage)
         if record is not None:
             state = f"done       {record.finished_at[:19].replace('T', ' ')} UTC"
@@ -77,11 +77,20 @@ def metric_lines(run_path: str, dataset: str, round_number: int, name: str) -> l
     return [f"{dataset:<16}{name:<{_NAME}}{values}", " " * (16 + _NAME) + below]
 
 
-def _stages(config: dict[str, Any]) -> Sequence[str]:
+def _last_round(folder: RunFolder, config: dict[str, Any]) -> int:
+    """The round at which the loop has stopped, or may at the latest."""
+    if storage.exists(folder.loop_json):
+        last = storage.read_json(folder.loop_json)["rounds"][-1]
+        if last["decision"] == "stop":
+            return last["round"]
+    return config["loop"]["max_rounds"]
+
+
+def _stages(config: dict[str, Any], last_round: int) -> Sequence[str]:
     data = config["data"]
     names = [data["train"]["name"], *(["dev"] if data["dev"] else [])]
     stages = [encode_stage(name) for name in (*names, *(entry["name"] for entry in data["eval"]))]
-    for number in range(config["loop"]["max_rounds"] + 1):
+    for number in range(last_round + 1):
         if number > 1 and config["training"]["negatives_per_query"]:
             stages.append(mine_stage(number))
         if number:

@@ -11,7 +11,7 @@ from colintern import pipeline
 from colintern.compare import compare_lines
 from colintern.config import Config, parse_config
 from colintern.data.canonical import CanonicalDataset, iterate_pages
-from colintern.data.entities import Judgement, Page
+from colintern.data.entities import Judgement, Page, Query
 from colintern.data.writing import write_dataset
 from colintern.errors import (
     CheckpointError,
@@ -26,8 +26,9 @@ from colintern.errors import (
 from colintern.evaluation.evaluate import read_results
 from colintern.lookup import best_round, save_images, search_run
 from colintern.run_folder import RunFolder
+from colintern.session import Session
 from colintern.status import status_lines, table_lines
-from tests.helpers import make_corpus
+from tests.helpers import make_corpus, png
 
 pytestmark = pytest.mark.ray
 
@@ -41,6 +42,9 @@ COMPARED = (
     "round-2/eval/test.run.parquet",
     "loop.json",
 )
+
+
+RUNS = ("killed", "run")
 
 
 class Killed(BaseException):
@@ -152,6 +156,56 @@ def test_a_new_test_set_does_not_hide_a_drift(finished, tmp_path):
         pipeline.run(changed)
 
 
+def test_a_test_set_added_to_a_finished_run_is_measured_after_every_round(finished, tmp_path):
+    """A loop that has decided to stop, and so never comes to the last round again."""
+    make_corpus(tmp_path / "late", num_pages=4, num_queries=4)
+    first = _config(finished, run={"name": "grown"})
+    assert len(table_lines(pipeline.run(first).path)) == 1 + 2 * 2 * 3
+    grown = {"eval": [str(finished / "test"), str(tmp_path / "late")]}
+    folder = pipeline.run(_config(finished, run={"name": "grown"}, data=grown))
+    assert len(table_lines(folder.path)) == 1 + 2 * 3 * 3
+
+
+def test_another_training_set_is_refused_before_it_is_encoded(finished, tmp_path, monkeypatch):
+    """Hours of encoding, and run.json of the finished run overwritten, before the refusal."""
+    make_corpus(tmp_path / "other", num_pages=12, num_queries=12)
+    before = (finished / "runs" / "run" / "run.json").read_bytes()
+    with pytest.raises(DriftError, match=r"another training set than data\.train=other"):
+        pipeline.run(_config(finished, data={"train": str(tmp_path / "other")}))
+    assert (finished / "runs" / "run" / "run.json").read_bytes() == before
+
+
+def test_a_run_is_asked_from_any_working_directory(finished, tmp_path, monkeypatch):
+    """Paths that mean something else elsewhere, so that the whole corpus is encoded again."""
+    monkeypatch.chdir(finished)
+    document = {
+        **_config(finished).model_dump(mode="json"),
+        "run": {"name": "relative", "root": "runs"},
+        "features": {"root": "runs/features", "shard_bytes": 300_000},
+    }
+    with pipeline.open_session(parse_config(document, "test")) as session:
+        session.encode()
+        session.evaluate(0)
+        session.train(1)
+    monkeypatch.chdir(tmp_path)
+    stores = {path.name for path in (finished / "runs" / "features").iterdir()}
+    assert search_run(str(finished / "runs" / "relative"), "question", 3, "test")
+    assert {path.name for path in (finished / "runs" / "features").iterdir()} == stores
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_training_set_without_a_dev_set_is_refused_before_it_is_encoded(ray_cluster, tmp_path):
+    """A corpus of one document, which cannot be on both sides, told after its encoding."""
+    pages = [Page(f"p{number}", png(number), "one") for number in range(6)]
+    queries = [Query(f"q{number}", f"question {number}", None, None) for number in range(6)]
+    judged = [Judgement(f"q{number}", f"p{number}", 1) for number in range(6)]
+    write_dataset(str(tmp_path / "train"), pages, queries, judged)
+    make_corpus(tmp_path / "test", num_pages=4, num_queries=4)
+    with pytest.raises(DatasetError, match="leaves no dev queries"):
+        pipeline.run(_config(tmp_path))
+    assert not (tmp_path / "runs" / "features").exists()
+
+
 def test_a_store_that_is_gone_is_made_again(finished, tmp_path):
     """A run that says: run colintern encode, which then does nothing."""
     config = _config(finished, run={"name": "moved"}, features={"root": str(tmp_path / "features")})
@@ -228,9 +282,10 @@ def test_a_second_run_repeats_nothing(finished, monkeypatch):
 def test_killed_before_every_record_and_started_again(finished, tmp_path, monkeypatch):
     """Work lost or mixed up by a kill between a stage's work and its record (property 8).
 
-    The run is killed at the end of every stage, before its record is written, and inside encoding
-    and the decision; each time it is started again with the same configuration. In the end it has
-    the same bytes as the undisturbed run on the same worker count.
+    The run is killed before the work of every round's stage, at the end of every stage before its
+    record is written, and inside encoding and the decision; each time it is started again with the
+    same configuration. In the end it has the same records and the same bytes as the undisturbed run
+    on the same worker count.
     """
     for part in ("train", "test"):
         (tmp_path / part).symlink_to(finished / part)
@@ -246,7 +301,16 @@ def test_killed_before_every_record_and_started_again(finished, tmp_path, monkey
             raise Killed
         return write_record(self, stage, *arguments)
 
+    do = Session._do
+
+    def die_or_do(self, stage, *arguments):
+        if f"before {stage}" not in killed:
+            killed.add(f"before {stage}")
+            raise Killed
+        do(self, stage, *arguments)
+
     monkeypatch.setattr(RunFolder, "write_record", write_or_die)
+    monkeypatch.setattr(Session, "_do", die_or_do)
     _die_once(monkeypatch, killed, "colintern.runtime.encode.finish_store", "inside encode")
     _die_once(monkeypatch, killed, "colintern.session.decide", "inside the decision")
     starts = 0
@@ -256,9 +320,12 @@ def test_killed_before_every_record_and_started_again(finished, tmp_path, monkey
             pipeline.run(config)
             break
         except Killed:
-            assert starts < 20
-    assert len(killed) >= 12
+            assert starts < 30
+    assert len(killed) >= 21
     assert starts == len(killed) + 1
+    runs = finished / "runs"
+    records = [{path.name for path in (runs / name / "records").iterdir()} for name in RUNS]
+    assert records[0] == records[1]
     for name in COMPARED:
         disturbed = (finished / "runs" / "killed" / name).read_bytes()
         assert disturbed == (finished / "runs" / "run" / name).read_bytes(), name
@@ -389,7 +456,7 @@ def test_pages_that_dev_or_a_test_set_shares_with_training(
     shutil.rmtree(store)
     with pipeline.open_session(config) as session:  # as for any store that is gone
         session.encode()
-        session.check_drift()
+        session.recorded.check_drift()
     assert store.is_dir()
 
 

@@ -104,11 +104,11 @@ class CanonicalDataset:
             )
         return relevant
 
-    def page_ids(self) -> list[str]:
-        """All page ids, sorted; no image is read."""
-        return sorted(
-            {str(row["corpus-id"]) for row in stream_rows(self.corpus_files, ["corpus-id"])}
-        )
+    def documents(self) -> dict[str, str | None]:
+        """All page ids, sorted, with the document of each, if known; no image is read."""
+        rows = stream_rows(self.corpus_files, ["corpus-id"], ["doc-id"])
+        found = {str(row["corpus-id"]): _text(row.get("doc-id")) for row in rows}
+        return {page_id: found[page_id] for page_id in sorted(found)}
 
     def check(self) -> None:
         """Make sure that ids mean one thing each, without reading an image.
@@ -123,7 +123,7 @@ class CanonicalDataset:
                 raise DatasetError(
                     f"{self.path}/queries: 'query-id' {query.query_id} stands twice, with two texts"
                 )
-        pages = set(self.page_ids())
+        pages = self.documents().keys()
         for file in self.qrels_files:
             for row in stream_rows([file], ["query-id", "corpus-id"]):
                 for column, known, part in (
@@ -180,9 +180,8 @@ def largest_row_group_bytes(files: Sequence[str]) -> int:
 
 
 def _page_from(row: dict[str, Any]) -> Page:
-    doc_id = row.get("doc-id")
-    return Page(
-        page_id=str(row["corpus-id"]),
-        image=image_bytes(row["image"]),
-        doc_id=None if doc_id is None else str(doc_id),
-    )
+    return Page(str(row["corpus-id"]), image_bytes(row["image"]), _text(row.get("doc-id")))
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

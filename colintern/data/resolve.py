@@ -6,11 +6,15 @@ into a canonical folder once; the source is only read.
 """
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
-from colintern import log, storage
+from colintern import lease, log, storage
 from colintern.config import DatasetConfig
 from colintern.data import hub
 from colintern.data.canonical import largest_row_group_bytes
+from colintern.data.demo import DEMO_VERSION, write_demo
 from colintern.data.importing import import_dataset
 from colintern.data.layouts import Layout, find_layout
 from colintern.errors import DatasetError
@@ -38,36 +42,86 @@ def source_url(dataset: DatasetConfig) -> str:
     return hub.pinned_url(path, dataset.revision) if hub.is_url(path) else storage.absolute(path)
 
 
-def canonical_folder(dataset: DatasetConfig, root: str) -> str:
-    """The canonical folder of a dataset, made inside `root` first where it must be.
+@dataclass(frozen=True)
+class Source:
+    """A dataset that has been found.
 
-    The caller holds the lease of `root`.
+    Attributes:
+        folder: the canonical folder that it is read from.
+        write: makes that folder; None for one that stands already.
+    """
+
+    folder: str
+    write: Callable[[], None] | None = None
+
+
+def find_source(dataset: DatasetConfig, root: str) -> Source:
+    """Look for a dataset, without reading or writing much.
 
     Args:
-        dataset: not a built-in one.
-        root: where folders that are made here stand; they are shared between runs.
+        dataset: as configured, or a built-in one.
+        root: where folders that have to be made stand; they are shared between runs.
 
     Raises:
-        DatasetError: the source is missing or has no known layout.
+        DatasetError: it is missing or has no known layout.
     """
+    if dataset.is_demo:
+        return _demo(dataset, root)
     source = source_url(dataset)
     if hub.is_url(source):  # a commit stays as it is: what was made of it once is good for ever
         folder = _folder(
             root, dataset, [source, dataset.format, str(dataset.split), str(dataset.language)]
         )
-        if not _is_made(folder):
-            hub.check_commit(source)
-            _make(folder, dataset, source, find_layout(source, dataset.split, dataset.format))
-        return folder
+        if _is_made(folder):
+            return Source(folder)
+        hub.check_commit(source)
+        layout = find_layout(source, dataset.split, dataset.format)
+        return _imported(folder, dataset, source, layout)
     layout = find_layout(source, dataset.split, dataset.format)
     if _stays_in_place(layout, dataset):
-        return source
+        return Source(source)
     files = [file for found in layout.parts.values() for file in found]
     versions = [f"{file} {storage.version_of(file)}" for file in files]
     folder = _folder(root, dataset, [source, layout.kind, str(dataset.language), *versions])
-    if not _is_made(folder):
-        _make(folder, dataset, source, layout)
-    return folder
+    return _imported(folder, dataset, source, layout)
+
+
+def made(source: Source) -> str:
+    """The canonical folder of a dataset, written first if it has to be.
+
+    One driver writes it; others that want it wait.
+    """
+    if source.write is not None:
+        with lease.held(source.folder, wait=True, on_wait=_say_waiting):
+            if not _is_made(source.folder):
+                source.write()
+    return source.folder
+
+
+def canonical_folder(dataset: DatasetConfig, root: str) -> str:
+    """The canonical folder of a dataset: what `find_source` finds, written."""
+    return made(find_source(dataset, root))
+
+
+def _demo(dataset: DatasetConfig, root: str) -> Source:
+    name, split = dataset.path, dataset.split
+    assert split is not None
+    folder = storage.join(root, f"{name}-{split}-v{DEMO_VERSION}")
+
+    def write() -> None:
+        log.say("data", "writing the built-in corpus %s %s", name, split)
+        write_demo(folder, name, split)
+
+    return Source(folder, None if _is_made(folder) else write)
+
+
+def _imported(folder: str, dataset: DatasetConfig, source: str, layout: Layout) -> Source:
+    write = partial(_import, folder, dataset, source, layout)
+    return Source(folder, None if _is_made(folder) else write)
+
+
+def _say_waiting(holder: lease.Lease) -> None:
+    log.say("data", "waiting for process %d on %s to write this dataset", holder.pid, holder.host)
 
 
 def _stays_in_place(layout: Layout, dataset: DatasetConfig) -> bool:
@@ -89,7 +143,7 @@ def _is_made(folder: str) -> bool:
     return storage.exists(storage.join(folder, _DONE))
 
 
-def _make(folder: str, dataset: DatasetConfig, source: str, layout: Layout) -> None:
+def _import(folder: str, dataset: DatasetConfig, source: str, layout: Layout) -> None:
     log.say("data", "bringing %s (%s layout) into %s", source, layout.kind, folder)
     counts = import_dataset(layout, folder, dataset.language)
     details = {"source": source, "layout": layout.kind, **counts}

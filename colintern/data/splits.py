@@ -106,7 +106,10 @@ def _groups(
 
 
 def _dealt(asked: Mapping[str, set[str]], fraction: float, seed: int) -> set[str]:
-    """The groups that become dev; a group that would make it much too large is passed over."""
+    """The groups that become dev; a group that would make it much too large is passed over.
+
+    When all are too large, as those of a few long documents are, dev is the smallest.
+    """
 
     def order(group: str) -> bytes:
         return hashlib.sha256(f"{seed} {group}".encode()).digest()
@@ -118,4 +121,6 @@ def _dealt(asked: Mapping[str, set[str]], fraction: float, seed: int) -> set[str
         if count < share and count + len(asked[group]) <= max(1.0, _MOST * share):
             dealt.add(group)
             count += len(asked[group])
+    if not dealt and len(asked) > 1:
+        dealt.add(min(asked, key=lambda group: (len(asked[group]), order(group))))
     return dealt

@@ -44,7 +44,7 @@ def write_report(run_path: str) -> str:
         losses_svg=Markup(loss_chart(data.losses)) if data.losses else None,
         settings=_flat(data.config),
     )
-    path = RunFolder(run_path).file("report.html")
+    path = RunFolder(run_path).report
     storage.write_bytes(path, page.encode())
     return path
 

@@ -9,12 +9,10 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from safetensors import SafetensorError, safe_open
 
 from colintern import log, storage
-from colintern.config import BackboneConfig
+from colintern.config import RANDOM, READER, BackboneConfig
 from colintern.errors import BackboneError
 from colintern.model.random_checkpoint import random_checkpoint
 
-READER = "reader"
-RANDOM = "random"
 _READER_FOLDER = Path(__file__).parent / "reader"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]

@@ -193,7 +193,7 @@ def test_the_content_hash_sees_a_changed_page(folder, tmp_path):
 def test_pairs_leave_out_pages_without_features(folder):
     """A training pair whose page was refused by encoding."""
     dataset = CanonicalDataset(str(folder))
-    view = whole_view("train", dataset, [page for page in dataset.page_ids() if page != "p005"])
+    view = whole_view("train", dataset, [page for page in dataset.documents() if page != "p005"])
     pairs = view.pairs()
     assert len(pairs) == 198
     assert all(page != "p005" for _, page in pairs)

@@ -31,7 +31,7 @@ def test_the_same_bytes_every_time(tmp_path):
         assert path.read_bytes() == twin.read_bytes()
     details = json.loads((tmp_path / "one" / "dataset.json").read_text())
     dataset = CanonicalDataset(str(tmp_path / "one"))
-    assert len(dataset.page_ids()) == details["pages"] == 60
+    assert len(dataset.documents()) == details["pages"] == 60
     assert len(dataset.queries()) == details["queries"] == 60
 
 

@@ -35,7 +35,7 @@ def test_a_dataset_is_read_from_the_hub_once(hub, tmp_path):
     """A page that differs, or a Hub that must be there at every later start."""
     folder = _bring_in(tmp_path)
     here, there = CanonicalDataset(folder), CanonicalDataset(str(tmp_path / "hub"))
-    assert here.page_ids() == there.page_ids()
+    assert here.documents() == there.documents()
     assert (here.queries(), here.judgements()) == (there.queries(), there.judgements())
     details = storage.read_json(f"{folder}/dataset.json")
     assert details["source"] == f"hf://datasets/{NAME}@{COMMIT}"

@@ -1,0 +1,80 @@
+"""What a user may have got wrong, told in one line before any long work starts."""
+
+import importlib.util
+
+from colintern.config import Config
+from colintern.data.canonical import CanonicalDataset
+from colintern.data.splits import PageKey, split_views
+from colintern.errors import CheckpointError, ConfigError
+from colintern.features.catalog import datasets
+from colintern.model.backbone import BackboneIdentity
+from colintern.model.heads import load_heads
+
+
+def check_extras(config: Config) -> None:
+    """Make sure that the packages which only some settings need are installed.
+
+    Raises:
+        ConfigError: one is not.
+    """
+    may_pool = config.mining.search != "exact" or config.evaluation.search != "exact"
+    needed = {
+        "faiss": ("mining.search and evaluation.search", "cpu or gpu", may_pool),
+        "deepspeed": ("training.strategy", "deepspeed", config.training.strategy == "deepspeed"),
+    }
+    for module, (key, extra, is_needed) in needed.items():
+        if is_needed and importlib.util.find_spec(module) is None:
+            raise ConfigError(
+                f"{key}: need the package {module}; install the extra {extra}: "
+                "pip install 'colintern[...]'"
+            )
+
+
+def check_datasets(config: Config) -> None:
+    """Make sure that every dataset means what it says and that there is a dev set.
+
+    Args:
+        config: with every dataset resolved to a canonical folder.
+
+    Raises:
+        ConfigError: dev is train.
+        DatasetError: a dataset contradicts itself, or no dev set can be taken out of train.
+    """
+    train, dev = config.data.train, config.data.dev
+    if dev is not None and dev.path == train.path:
+        raise ConfigError(
+            f"data.dev: {dev.path} is data.train too, so that nothing would be left to train on; "
+            "set data.dev=null to take data.dev_fraction of it"
+        )
+    for dataset in datasets(config.data):
+        CanonicalDataset(dataset.path).check()
+    if dev is None:
+        dataset = CanonicalDataset(train.path)
+        # Equal images are not known yet; they can only tie more pages together.
+        pages = [PageKey(page, page, document) for page, document in dataset.documents().items()]
+        split_views(train.name, dataset, pages, config.data.dev_fraction, config.run.seed)
+
+
+def check_init_heads(config: Config, backbone: BackboneIdentity) -> None:
+    """Make sure that `training.init_heads`, if set, fits the configuration and the backbone.
+
+    Raises:
+        CheckpointError: it cannot be loaded, or has another shape than the configuration asks for.
+    """
+    folder = config.training.init_heads
+    if folder is None:
+        return
+    _, info = load_heads(folder)
+    wanted = {
+        "heads.kind": (config.heads.kind, info.kind),
+        "heads.dim": (config.heads.dim, info.dim),
+        "heads.shared": (config.heads.shared, info.shared),
+        "backbone.layer": (config.backbone.layer, info.backbone.layer),
+        "the backbone's width": (backbone.width, info.features_width),
+    }
+    for key, (asked, found) in wanted.items():
+        if asked != found:
+            raise CheckpointError(
+                f"training.init_heads={folder}: made for {key}={found}, not {asked}; "
+                "change the setting, or take other heads"
+            )

@@ -1,0 +1,237 @@
+"""What a run has recorded, held against what its configuration would give now."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from colintern import records, storage
+from colintern.config import Config
+from colintern.errors import DriftError, MissingStageError
+from colintern.features.catalog import DEV, Catalog, evaluated_names
+from colintern.features.encoding import StoreTarget
+from colintern.features.store import MANIFEST, PAGES, QUERIES, RECORD
+from colintern.model.backbone import BackboneIdentity
+from colintern.model.heads import heads_sha256
+from colintern.records import Inputs
+from colintern.run_folder import (
+    RunFolder,
+    encode_stage,
+    evaluate_stage,
+    mine_stage,
+    train_stage,
+)
+from colintern.stages import evaluate_inputs, heads_inputs, mine_inputs, store_targets, train_inputs
+
+
+class Recorded:
+    """The stages of one run: which are recorded, and from which inputs each would be made now.
+
+    Args:
+        config: with every dataset resolved to a canonical folder.
+        backbone: the identity of the frozen backbone.
+    """
+
+    def __init__(self, config: Config, backbone: BackboneIdentity) -> None:
+        self.folder = RunFolder(config.run_path)
+        self.targets = store_targets(config, backbone)
+        self._config = config
+
+    @property
+    def catalog(self) -> Catalog:
+        """Where the run reads its datasets and their features."""
+        stores = {name: target.path for name, target in self.targets.items()}
+        return Catalog(self._config.data, self._config.run.seed, stores)
+
+    # Asking
+
+    def is_recorded(self, stage: str) -> bool:
+        """Whether a stage is finished."""
+        return self.folder.record(stage) is not None
+
+    def is_done(self, stage: str, inputs: Inputs) -> bool:
+        """Whether a stage is finished, and would come out the same now.
+
+        Raises:
+            DriftError: it is finished, but would come out otherwise.
+        """
+        record = self.folder.record(stage)
+        if record is not None:
+            records.check_drift(stage, record, inputs)
+        return record is not None
+
+    def is_encoded(self, target: StoreTarget) -> bool:
+        """Whether a dataset is encoded, and its store still there.
+
+        Raises:
+            DriftError: it would come out otherwise now, or another run has grown the store since.
+        """
+        stage = encode_stage(target.dataset.name)
+        return self.is_done(stage, target.inputs) and self._stands(target)
+
+    def mines(self, round_number: int) -> bool:
+        """Whether a round trains on mined negatives."""
+        return round_number > 1 and self._config.training.negatives_per_query > 0
+
+    def evaluate_stages(self, round_number: int) -> list[str]:
+        """The stages that measure a round: dev and every test set."""
+        return [evaluate_stage(round_number, name) for name in evaluated_names(self._config.data)]
+
+    def first_unrecorded(self, stages_of: Callable[[int], Sequence[str]], first: int) -> int:
+        """The first round, from `first` on, of which a stage is not recorded."""
+        number = first
+        while all(map(self.is_recorded, stages_of(number))):
+            number += 1
+        return number
+
+    # Demanding
+
+    def check_drift(self) -> None:
+        """Make sure that the configuration still gives every recorded stage.
+
+        The inputs of rounds are read from the stores. While one that is recorded is gone, only
+        encoding is checked: it makes the store again, and then every stage checks itself.
+
+        Raises:
+            DriftError: it does not.
+        """
+        train = self._config.data.train
+        if not self.is_recorded(encode_stage(train.name)) and self._has_rounds():
+            raise DriftError(
+                f"{self.folder.path}: its rounds are made from another training set than "
+                f"data.train={train.name}; set it back, or take another run.name"
+            )
+        recorded = [
+            target
+            for name, target in self.targets.items()
+            if self.is_done(encode_stage(name), target.inputs)
+        ]
+        if all(target.is_finished() for target in recorded):
+            for stage, inputs in self.stages_of_rounds():
+                self.is_done(stage, inputs)
+
+    def require(self, stage: str, command: str) -> None:
+        """Make sure that an earlier stage is recorded.
+
+        Raises:
+            MissingStageError: it is not; the message names the command that makes it.
+        """
+        if not self.is_recorded(stage):
+            raise MissingStageError(
+                f"{self.folder.path}: stage {stage} is missing; run first: colintern {command}"
+            )
+
+    def require_encoded(self) -> None:
+        """Make sure that every dataset is encoded, as all other stages need."""
+        for name in self.targets:
+            self.require(encode_stage(name), "encode")
+
+    # Inputs of stages
+
+    def train_inputs(self, round_number: int, *, with_triples: bool = True) -> dict[str, Any]:
+        """What a round's heads would be made from now."""
+        triples = None
+        if with_triples and self.mines(round_number):
+            self.require(mine_stage(round_number), f"mine --round {round_number}")
+            triples = storage.sha256_of_file(self.folder.triples(round_number))
+        inputs = train_inputs(
+            self._config,
+            round_number,
+            features=self._features_hash(self._config.data.train.name),
+            held_out=self._held_out_hash(),
+            first_heads=self._heads_hash(round_number - 1),
+            triples=triples,
+        )
+        return {**inputs, **heads_inputs(self._config)} if round_number == 1 else inputs
+
+    def mine_inputs(self, round_number: int) -> dict[str, Any]:
+        """What a round's triples would be made from now."""
+        return mine_inputs(
+            self._config,
+            features=self._features_hash(self._config.data.train.name),
+            held_out=self._held_out_hash(),
+            heads=self._heads_hash(round_number - 1),
+        )
+
+    def evaluate_inputs(self, round_number: int, dataset: str) -> dict[str, Any]:
+        """What the evaluation of a round on a dataset would be made from now."""
+        is_split = dataset == DEV and self._config.data.dev is None
+        inputs = evaluate_inputs(
+            self._config,
+            features=self._features_hash(self._config.data.train.name if is_split else dataset),
+            heads=self._heads_hash(round_number),
+        )
+        return {**inputs, **heads_inputs(self._config)} if round_number == 0 else inputs
+
+    def stages_of_rounds(self) -> Iterator[tuple[str, Inputs]]:
+        """The recorded stages of all rounds, in order, with the inputs they would have now."""
+        if not self.is_recorded(encode_stage(self._config.data.train.name)):
+            return
+        round_number = 0
+        while True:
+            is_mined = self.mines(round_number) and self.is_recorded(mine_stage(round_number))
+            if is_mined:
+                yield mine_stage(round_number), self.mine_inputs(round_number)
+            if round_number and not self.is_recorded(train_stage(round_number)):
+                return
+            if round_number:
+                inputs = self.train_inputs(round_number, with_triples=is_mined)
+                yield train_stage(round_number), inputs
+            for name in evaluated_names(self._config.data):
+                is_encoded = name not in self.targets or self.is_recorded(encode_stage(name))
+                if is_encoded and self.is_recorded(evaluate_stage(round_number, name)):
+                    inputs = self.evaluate_inputs(round_number, name)
+                    yield evaluate_stage(round_number, name), inputs
+            round_number += 1
+
+    def _has_rounds(self) -> bool:
+        return self.is_recorded(train_stage(1)) or any(
+            map(self.is_recorded, self.evaluate_stages(0))
+        )
+
+    def _features_hash(self, dataset: str) -> str:
+        """The hash of the manifests that the run has recorded for a dataset."""
+        stage = encode_stage(dataset)
+        self.require(stage, "encode")
+        record = self.folder.record(stage)
+        assert record is not None
+        manifests = (output for output in record.outputs if output.path.endswith(MANIFEST))
+        return records.fingerprint({output.path: output.sha256 for output in manifests})
+
+    def _held_out_hash(self) -> str | None:
+        """That of the training pages that answer dev; None also until dev is encoded."""
+        if DEV not in self.targets or not self.is_recorded(encode_stage(DEV)):
+            return None
+        pages = self.catalog.pages_held_out()
+        return records.fingerprint({"pages": pages}) if pages else None
+
+    def _heads_hash(self, round_number: int) -> str:
+        if round_number == 0:  # made from the configuration, before any stage
+            given = self._config.training.init_heads
+            return heads_sha256(given) if given else records.fingerprint(heads_inputs(self._config))
+        self.require(train_stage(round_number), f"train --round {round_number}")
+        return heads_sha256(self.folder.heads(round_number))
+
+    def _stands(self, target: StoreTarget) -> bool:
+        """Whether the store that the run has recorded is there.
+
+        Raises:
+            DriftError: it is there, but another run has grown it since.
+        """
+        record = self.folder.record(encode_stage(target.dataset.name))
+        assert record is not None
+        for output in record.outputs:
+            path = storage.join(target.path, output.path)
+            if not output.path.endswith(MANIFEST):
+                continue
+            if not storage.exists(path):
+                return False
+            if storage.sha256_of_file(path) != output.sha256:
+                raise DriftError(
+                    f"{path}: is not what this run was made from; the dataset has changed since: "
+                    "take another run.name"
+                )
+        return True
+
+
+def encoding_outputs() -> list[str]:
+    """What a run records of a store, relative to it: which manifests it works from."""
+    return [*(f"{part}/{MANIFEST}" for part in (PAGES, QUERIES)), RECORD]

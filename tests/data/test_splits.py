@@ -82,3 +82,18 @@ def test_a_split_that_leaves_nothing_is_a_mistake(tmp_path):
     dataset = _dataset(tmp_path, [(f"text {n}", f"p{n}") for n in range(9)])
     with pytest.raises(DatasetError, match=r"data\.dev_fraction=0.1 leaves no dev.*1 groups"):
         split_views("train", dataset, pages, 0.1, seed=0)
+
+
+def test_of_a_few_long_documents_the_shortest_becomes_dev(tmp_path):
+    """A corpus of three books, none of them a tenth of the questions, that cannot be trained on."""
+    documents = {"long": 60, "short": 20, "longest": 80}
+    pages = [
+        PageKey(f"{name}-{n}", f"image {name} {n}", name)
+        for name, count in documents.items()
+        for n in range(count)
+    ]
+    dataset = _dataset(tmp_path, [(f"text {page.page_id}", page.page_id) for page in pages])
+    train, dev = split_views("train", dataset, sorted(pages, key=lambda page: page.page_id), 0.1, 0)
+    assert {page.split("-")[0] for _, page in dev.pairs()} == {"short"}
+    assert len(dev.queries) == 20
+    assert len(train.queries) == 140

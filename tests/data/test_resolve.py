@@ -1,0 +1,37 @@
+"""A dataset that has to be written first is written once, by whoever comes first."""
+
+import threading
+
+from colintern import lease
+from colintern.data.resolve import Source, made
+
+
+def test_a_second_driver_waits_and_writes_nothing(tmp_path, caplog):
+    """Two runs that import the same dataset at once, and write into each other's files."""
+    folder = tmp_path / "made"
+    written = []
+
+    def write() -> None:
+        written.append("again")
+
+    caplog.set_level("INFO", "colintern")
+    with lease.held(str(folder), wait=True):
+        second = threading.Thread(target=made, args=(Source(str(folder), write),))
+        second.start()
+        while "to write this dataset" not in caplog.text:
+            second.join(0.05)
+            assert second.is_alive()
+        (folder / "dataset.json").write_text("{}")  # the first driver is done
+    second.join()
+    assert written == []
+    assert made(Source(str(folder), write)) == str(folder)
+    assert written == []
+
+
+def test_a_dataset_is_written_under_its_lease(tmp_path):
+    """A lease that is taken and given back before anything is written."""
+    folder = str(tmp_path / "made")
+    seen = []
+    made(Source(folder, lambda: seen.append(lease.is_held(folder))))
+    assert seen == [True]
+    assert not lease.is_held(folder)

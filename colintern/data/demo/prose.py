@@ -6,8 +6,10 @@ alike) goes to the first split only, so that no passage of a test page was seen 
 
 import ast
 import hashlib
+import os
 import re
 import sysconfig
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,6 +27,7 @@ _LEFT_OUT = (
     "ensurepip",
     "__pycache__",
 )
+_BLOCKS = ("body", "handlers", "cases", "orelse", "finalbody")  # of statements
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 _PLAIN_SENTENCE = re.compile(r"[A-Z][A-Za-z0-9,;:'() -]+[.]")
 
@@ -42,7 +45,8 @@ class Passage:
 def passages() -> dict[str, list[Passage]]:
     """All passages by split, in the order of modules and of their lines."""
     found: dict[str, list[Passage]] = {split: [] for split in SPLITS}
-    by_split = {split: [m for m in _modules() if split_of(m[0]) == split] for split in SPLITS}
+    modules = _modules()
+    by_split = {split: [m for m in modules if split_of(m[0]) == split] for split in SPLITS}
     owner: dict[tuple[str, ...], str] = {}
     for split in SPLITS:
         for module, path in by_split[split]:
@@ -72,9 +76,10 @@ def word_runs(text: str) -> set[tuple[str, ...]]:
 def _modules() -> list[tuple[str, Path]]:
     root = Path(sysconfig.get_path("stdlib"))
     modules = []
-    for path in sorted(root.rglob("*.py")):
-        parts = path.relative_to(root).with_suffix("").parts
-        if not any(part in _LEFT_OUT or part.startswith("_") for part in parts[:-1]):
+    for folder, inner, files in os.walk(root):
+        inner[:] = [name for name in inner if name not in _LEFT_OUT and name[0] != "_"]
+        for path in (Path(folder, name) for name in files if name.endswith(".py")):
+            parts = path.relative_to(root).with_suffix("").parts
             modules.append((".".join(part for part in parts if part != "__init__"), path))
     return sorted(modules)
 
@@ -83,11 +88,21 @@ def passages_of(module: str, path: Path) -> Iterator[Passage]:
     """The plain prose of a source file's docstrings."""
     tree = ast.parse(path.read_text(encoding="utf-8", errors="replace"))
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, kinds) and (text := ast.get_docstring(node)):
             subject = module if isinstance(node, ast.Module) else f"{module}.{node.name}"
             for number, prose in enumerate(_plain_prose(text)):
                 yield Passage(module, f"{subject}#{number}", prose)
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """As `ast.walk`, but not down into expressions: no docstring is there, and most nodes are."""
+    waiting = deque[ast.AST]([tree])
+    while waiting:
+        node = waiting.popleft()
+        yield node
+        for field in _BLOCKS:
+            waiting.extend(getattr(node, field, ()))
 
 
 def _plain_prose(docstring: str) -> Iterator[str]:

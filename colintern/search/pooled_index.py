@@ -7,6 +7,7 @@ from torch import Tensor
 # More than asked for, so that a page at the end of a list is not lost to a rounding in FAISS.
 _SLACK = 8
 _GPU_LIMIT = 2_048  # FAISS on GPU returns no more neighbours
+_GATHERED_BYTES = 64 * 2**20  # vectors that are scored again at one time, in float64
 
 
 class PooledIndex:
@@ -35,10 +36,14 @@ class PooledIndex:
             the index is smaller; in no particular order.
         """
         wanted = min(depth + _SLACK, self._limit)
-        _, place_BC = self._index.search(np.ascontiguousarray(query_BE.numpy()), wanted)
-        place = torch.from_numpy(place_BC)
-        page_BCE = self._page_DE[place].double()
-        return torch.einsum("be,bce->bc", query_BE.double(), page_BCE).float(), place
+        _, found_BC = self._index.search(np.ascontiguousarray(query_BE.numpy()), wanted)
+        place_BC = torch.from_numpy(found_BC)
+        rows = max(1, _GATHERED_BYTES // (8 * wanted * query_BE.shape[1]))
+        score_BC = [
+            torch.einsum("be,bce->bc", query.double(), self._page_DE[place].double())
+            for query, place in zip(query_BE.split(rows), place_BC.split(rows), strict=True)
+        ]
+        return torch.cat(score_BC).float(), place_BC
 
 
 def pool(token_TE: Tensor, lengths: list[int]) -> Tensor:

@@ -17,7 +17,8 @@ class _InOrder:
     def __init__(self, num_pages: int) -> None:
         self._scores = torch.linspace(1, 0, num_pages)
 
-    def start(self, method, queries, argument):
+    def start(self, method, *arguments):
+        queries, argument = arguments
         if method == "rescore":
             return lambda: [order.to_keys(self._scores[argument], argument)]
         scores = self._scores.repeat(len(queries), 1)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from colintern.scoring import packed
 from colintern.scoring.packed import PackedPages, PackedQueries, score_pages, score_pairs
 
 
@@ -71,6 +72,21 @@ def test_pairs_equal_the_full_search(flat):
     assert torch.equal(found, flat[query, page])
     nothing = torch.empty(0, dtype=torch.int64)
     assert score_pairs(_queries([0]), _pages([0]), nothing, nothing).shape == (0,)
+
+
+@pytest.mark.parametrize("max_bytes", [1, 5 * 32 * 128 * 4])
+def test_pairs_do_not_depend_on_the_budget(flat, monkeypatch, max_bytes):
+    """All pages of a query copied out at one time, or one lost where a part of them ends."""
+    pages = _pages(ALL_PAGES)
+    parts = [part.tolist() for part in pages.parts(torch.tensor(ALL_PAGES), max_bytes)]
+    assert [place for part in parts for place in part] == ALL_PAGES
+    for part in parts:  # within the budget but for the last page
+        others = sum(-(-PAGE_LENGTHS[place] // 32) for place in part[:-1])
+        assert others * 32 * 128 * 4 < max_bytes
+    query, page = torch.cartesian_prod(torch.tensor(ALL_QUERIES), torch.tensor(ALL_PAGES)).T
+    monkeypatch.setitem(packed._TAKEN_BYTES, "cpu", max_bytes)
+    found = score_pairs(_queries(ALL_QUERIES), pages, query, page)
+    assert torch.equal(found, flat.flatten())
 
 
 @pytest.mark.parametrize("num_threads", [1, 3])

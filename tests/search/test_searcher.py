@@ -8,7 +8,8 @@ import torch
 from colintern.config import HeadsConfig
 from colintern.features.store import FeatureStore
 from colintern.model.heads import init_heads
-from colintern.search import order, searcher
+from colintern.search import order, pooled_index, searcher
+from colintern.search.pooled_index import PooledIndex
 from colintern.search.queries import embed_queries
 from colintern.search.shard import CorpusShard, shard_bounds
 from colintern.search.shards import LocalShards
@@ -65,6 +66,18 @@ def test_all_candidates_give_the_exact_search(world):
     assert searcher.recall(found, exact) == 1.0
     fewer = torch.cat(list(searcher.pooled(shards(2), queries, 20, 20)))
     assert searcher.recall(fewer, exact) < 1.0
+
+
+def test_pooled_scores_do_not_depend_on_the_budget(monkeypatch):
+    """The vectors of all queries' candidates in memory at one time, or a query's part lost."""
+    draw = torch.Generator().manual_seed(0)
+    index = PooledIndex(torch.randn(50, 16, generator=draw))
+    query_BE = torch.randn(7, 16, generator=draw)
+    whole = index.search(query_BE, 20)
+    monkeypatch.setattr(pooled_index, "_GATHERED_BYTES", 1)
+    for found, expected in zip(index.search(query_BE, 20), whole, strict=True):
+        assert torch.equal(found, expected)
+    assert whole[0].shape == (7, 28)
 
 
 def test_bounds_cover_the_corpus_evenly():

@@ -79,16 +79,26 @@ class PackedPages:
             token_TE: L2-normalised embeddings.
             lengths: tokens of each page, at least 1.
         """
+        pages = PackedPages.empty(lengths, token_TE.shape[1], token_TE.device)
+        pages.put(0, token_TE, lengths)
+        return pages
+
+    @staticmethod
+    def empty(lengths: Sequence[int], dim: int, device: torch.device) -> "PackedPages":
+        """Room for pages of these lengths, each of which is yet to be `put` in."""
+        length_D = torch.tensor(lengths, dtype=torch.int64)
+        return _room((length_D + _SEGMENT - 1) // _SEGMENT, dim, device)
+
+    def put(self, first: int, token_TE: Tensor, lengths: Sequence[int]) -> None:
+        """Fill in the pages from the place `first` on; arguments as of `pack`."""
+        device = token_TE.device
+        places = slice(first, first + len(lengths))
         length_D = torch.tensor(lengths, dtype=torch.int64)
         start_D = length_D.cumsum(0) - length_D
-        count_D = (length_D + _SEGMENT - 1) // _SEGMENT
-        pages = _room(count_D, token_TE.shape[1], token_TE.device)
-        by_count = pages.first_segment.argsort()
-        item, place_X = _ragged_range(count_D[by_count] * _SEGMENT)
-        page_X = by_count[item]
+        page_X, place_X = _ragged_range(self.num_segments[places] * _SEGMENT)
         source_X = start_D[page_X] + torch.minimum(place_X, length_D[page_X] - 1)
-        pages.token_SLE.flatten(0, 1)[: len(source_X)] = token_TE[source_X.to(token_TE.device)]
-        return pages
+        target_X = self.first_segment[places][page_X] * _SEGMENT + place_X
+        self.token_SLE.flatten(0, 1)[target_X.to(device)] = token_TE[source_X.to(device)]
 
     @property
     def num_pages(self) -> int:

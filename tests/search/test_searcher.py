@@ -8,7 +8,7 @@ import torch
 from colintern.config import HeadsConfig
 from colintern.features.store import FeatureStore
 from colintern.model.heads import init_heads
-from colintern.search import order, pooled_index, searcher
+from colintern.search import embedding, order, pooled_index, searcher
 from colintern.search.pooled_index import PooledIndex
 from colintern.search.queries import embed_queries
 from colintern.search.shard import CorpusShard, shard_bounds
@@ -78,6 +78,32 @@ def test_pooled_scores_do_not_depend_on_the_budget(monkeypatch):
     for found, expected in zip(index.search(query_BE, 20), whole, strict=True):
         assert torch.equal(found, expected)
     assert whole[0].shape == (7, 28)
+
+
+@pytest.mark.parametrize("max_tokens", [1, 17])
+def test_embeddings_do_not_depend_on_their_batches(world, monkeypatch, max_tokens):
+    """All features projected at one time, or a page put in the place of another."""
+    shards, queries, _ = world
+    flat = torch.cat(list(searcher.exact(shards(1), queries, 40)))
+    pooled = torch.cat(list(searcher.pooled(shards(1), queries, 5, 10)))
+    monkeypatch.setattr(embedding, "_TOKENS", max_tokens)
+    again = torch.cat(list(searcher.exact(shards(2), queries, 40)))
+    assert torch.equal(again, flat)
+    assert torch.equal(torch.cat(list(searcher.pooled(shards(2), queries, 5, 10))), pooled)
+
+
+def test_queries_are_projected_in_batches(corpus, monkeypatch):
+    """The features of all queries in memory at one time."""
+    store, heads = FeatureStore(corpus.store), init_heads(HeadsConfig(dim=16), WIDTH, seed=3)
+    query_ids = store.queries.ids
+    whole = embed_queries(heads, store.queries, query_ids)
+    read, sizes = store.queries.read, []
+    monkeypatch.setattr(embedding, "_TOKENS", 17)
+    monkeypatch.setattr(store.queries, "read", lambda ids: sizes.append(len(ids)) or read(ids))
+    found = embed_queries(heads, store.queries, query_ids)
+    assert torch.equal(found.token_TE, whole.token_TE)
+    assert found.lengths == whole.lengths
+    assert sizes == [4] * 15  # 60 queries of 4 tokens
 
 
 def test_bounds_cover_the_corpus_evenly():

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, cached_property
+from threading import Barrier
 from typing import TypeVar
 
 import torch
@@ -270,8 +271,21 @@ def _on_threads(function: Callable[[T], R], items: Iterable[T], device: torch.de
 
 @cache
 def _threads(number: int) -> ThreadPoolExecutor:
-    """Threads that live as long as the process, each with one thread for its own products."""
-    return ThreadPoolExecutor(number, "maxsim", torch.set_num_threads, (1,))
+    """Threads that live as long as the process, each with one thread for its own products.
+
+    torch gives the number that was set last, in whatever thread, to every thread that comes later:
+    so all of ours begin now, and then the calling thread's number is set again.
+    """
+    threads = ThreadPoolExecutor(number, "maxsim", _compute_alone)
+    all_begun = Barrier(number)
+    list(threads.map(lambda _: all_begun.wait(), range(number)))
+    torch.set_num_threads(number)
+    return threads
+
+
+def _compute_alone() -> None:
+    torch.get_num_threads()  # takes over the process's number, which else is done after the next
+    torch.set_num_threads(1)
 
 
 def _best_of_pages(best_XSK: Tensor, groups: Sequence[tuple[int, int]]) -> Iterator[Tensor]:

@@ -1,5 +1,8 @@
 """Search scores must not depend on anything but the query and the page."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
 import torch
 
@@ -87,6 +90,22 @@ def test_pairs_do_not_depend_on_the_budget(flat, monkeypatch, max_bytes):
     monkeypatch.setitem(packed._TAKEN_BYTES, "cpu", max_bytes)
     found = score_pairs(_queries(ALL_QUERIES), pages, query, page)
     assert torch.equal(found, flat.flatten())
+
+
+def test_threads_of_a_search_leave_those_of_the_process_alone():
+    """Every thread that starts after a search computes on one core; or ours on all of them."""
+    packed._threads.cache_clear()
+    torch.set_num_threads(2)
+    try:
+        score_pages(_queries(ALL_QUERIES), _pages(ALL_PAGES))
+        with ThreadPoolExecutor(1) as later:
+            assert later.submit(torch.get_num_threads).result() == 2
+        assert torch.get_num_threads() == 2
+        both = Barrier(2)
+        own = packed._threads(2).map(lambda _: both.wait() >= 0 and torch.get_num_threads(), "ab")
+        assert list(own) == [1, 1]
+    finally:
+        torch.set_num_threads(1)
 
 
 @pytest.mark.parametrize("num_threads", [1, 3])

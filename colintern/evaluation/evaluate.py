@@ -101,7 +101,7 @@ def _searched(
 ) -> Iterator[Tensor]:
     if settings.search == "exact":
         return searcher.exact(shards, queries, depth)
-    return searcher.pooled(shards, queries, depth, max(RERANKED, depth))
+    return searcher.pooled(shards, queries, depth, RERANKED)
 
 
 def _document(

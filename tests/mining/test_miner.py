@@ -1,5 +1,7 @@
 """Mining as a whole, over local shards."""
 
+from typing import Any
+
 import pytest
 
 from colintern.config import MiningConfig
@@ -9,6 +11,7 @@ from colintern.data.views import whole_view
 from colintern.data.writing import write_dataset
 from colintern.features.store import FeatureStore
 from colintern.mining.miner import Corpus, certify, mine
+from colintern.search import searcher
 from colintern.search.queries import embed_queries
 from colintern.search.shard import CorpusShard, shard_bounds
 from colintern.search.shards import LocalShards
@@ -51,6 +54,23 @@ def test_triples_do_not_depend_on_the_number_of_workers(world, search):
             triples,
             summary,
         )
+
+
+def test_only_the_block_of_a_query_with_many_copies_is_searched_deeper(world, monkeypatch):
+    """One query whose page has thousands of copies, for which every query is searched that deep."""
+    found = _mine(world, 2, search="exact")
+    depths, start = [], LocalShards.start
+
+    def recorded(shards: LocalShards, method: str, *arguments: Any) -> Any:
+        if method == "exact_best":
+            depths.append(arguments[1])
+        return start(shards, method, *arguments)
+
+    monkeypatch.setattr(searcher, "QUERY_BLOCK", 10)
+    monkeypatch.setattr(LocalShards, "start", recorded)
+    assert _mine(world, 2, search="exact") == found
+    # p000 and p001, which are one image, answer q000, q001, q040 and q041.
+    assert depths == [8, 7, 7, 7, 8, 7]
 
 
 def test_no_positive_and_no_copy_among_the_negatives(world):

@@ -1,5 +1,6 @@
 """Mining as a whole, over local shards."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -96,18 +97,28 @@ def test_an_uncertain_search_is_widened_to_exact(world):
     assert 0.0 < certify(corpus, shards(2), queries, low, 0).recall < 1.0
 
 
-def test_equal_query_texts_share_their_positives(tmp_path, corpus):
-    """The page of an equal question comes back as a negative (property 3)."""
-    dataset = CanonicalDataset(corpus.path)
-    pages = [page for _, page in iterate_pages(dataset.corpus_files[0])]
-    queries = [Query("a", "Same Question "), Query("b", "same question")]
-    write_dataset(
-        str(tmp_path / "twice"),
-        pages,
-        queries,
-        [Judgement("a", "p002", 1), Judgement("b", "p003", 1)],
-    )
-    view = whole_view(
-        "train", CanonicalDataset(str(tmp_path / "twice")), [p.page_id for p in pages]
-    )
-    assert view.positives["a"] == view.positives["b"] == {"p002", "p003"}
+def test_the_page_of_an_equal_question_is_no_negative(world, tmp_path, corpus):
+    """The page that answers an equal question, mined as a near miss (property 3)."""
+    whole, shards, queries = world
+    pages = [page for _, page in iterate_pages(CanonicalDataset(corpus.path).corpus_files[0])]
+    # Two questions of the corpus under other texts: each finds what answers the other.
+    asked = [Query("q002", "Same Question "), Query("q003", "same question")]
+    judged = [Judgement("q002", "p002", 1), Judgement("q003", "p003", 1)]
+    mined = {}
+    for name, texts in (("equal", asked), ("different", [asked[0], Query("q003", "another")])):
+        folder = str(tmp_path / name)
+        write_dataset(folder, pages, texts, judged)
+        view = whole_view("train", CanonicalDataset(folder), [page.page_id for page in pages])
+        triples, _ = mine(
+            replace(whole, view=view),
+            shards(2),
+            queries.slice(2, 4),
+            MiningConfig(search="exact", range_max=40, num_negatives=40, relative_margin=0.0),
+            0,
+            lambda _: None,
+        )
+        mined[name] = {triple.query_id: set(triple.negs) for triple in triples}
+    assert "p003" in mined["different"]["q002"]
+    assert "p002" in mined["different"]["q003"]
+    assert all(mined["equal"].values())
+    assert not {"p002", "p003"} & set.union(*mined["equal"].values())

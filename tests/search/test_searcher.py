@@ -23,11 +23,11 @@ def world(corpus):
     queries = embed_queries(heads, store.queries, store.queries.ids)
     page_ids = store.pages.ids
 
-    def shards(number: int) -> LocalShards:
+    def shards(number: int, device: str = "cpu") -> LocalShards:
         lengths = [store.pages.row(page_id).num_tokens for page_id in page_ids]
         return LocalShards(
             [
-                CorpusShard(store.pages, heads, page_ids, start, end)
+                CorpusShard(store.pages, heads, page_ids, start, end, device)
                 for start, end in shard_bounds(lengths, number)
             ]
         )
@@ -118,16 +118,30 @@ def test_bounds_cover_the_corpus_evenly():
 
 
 @pytest.mark.gpu
-def test_a_shard_on_a_gpu_finds_the_same_pages(corpus, world):
-    """FAISS on a GPU, or scores of tensors that never left the CPU."""
+def test_a_corpus_on_a_gpu_finds_the_same_pages(world):
+    """FAISS on a GPU that loses pages, tensors left on the wrong device, or scores by shard."""
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
     shards, queries, page_ids = world
-    store = FeatureStore(corpus.store)
-    heads = init_heads(HeadsConfig(dim=16), WIDTH, seed=3)
-    there = LocalShards([CorpusShard(store.pages, heads, page_ids, 0, len(page_ids), "cuda")])
-    for found, wanted in zip(
-        searcher.exact(there, queries, 5), searcher.exact(shards(1), queries, 5), strict=True
-    ):
-        scores, expected = order.to_scores(found), order.to_scores(wanted)
-        torch.testing.assert_close(scores, expected, atol=1e-4, rtol=1e-4)
+    everything = len(page_ids)
+
+    def found(corpus: LocalShards) -> list[torch.Tensor]:
+        searches = (
+            searcher.exact(corpus, queries, everything),
+            searcher.pooled(corpus, queries, 5, 10),
+            searcher.pooled(corpus, queries, 5, everything),
+        )
+        return [torch.cat(list(keys)) for keys in searches]
+
+    flat = found(shards(1, "cuda"))
+    for sharded, whole in zip(found(shards(3, "cuda")), flat, strict=True):
+        assert torch.equal(sharded, whole)
+    assert torch.equal(flat[2], flat[0][:, :5])
+    wanted = found(shards(1))[0]
+    there, here = (_by_page(keys) for keys in (flat[0], wanted))
+    torch.testing.assert_close(there, here, atol=1e-4, rtol=1e-4)
+
+
+def _by_page(key_BD: torch.Tensor) -> torch.Tensor:
+    """The scores of all pages in the order of their ids."""
+    return order.to_scores(key_BD).gather(1, order.to_ordinals(key_BD).argsort(dim=1))

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import faiss
 import pytest
 import torch
 
@@ -78,6 +79,35 @@ def test_pooled_scores_do_not_depend_on_the_budget(monkeypatch):
     for found, expected in zip(index.search(query_BE, 20), whole, strict=True):
         assert torch.equal(found, expected)
     assert whole[0].shape == (7, 28)
+
+
+class _GpuIndex:
+    """What FAISS puts on a GPU: an index that returns no more than some neighbours."""
+
+    used = False
+
+    def __init__(self, index: faiss.IndexFlatIP) -> None:
+        self._index = index
+
+    def search(self, query_BE, wanted: int):
+        assert wanted <= pooled_index._GPU_LIMIT
+        _GpuIndex.used = True
+        return self._index.search(query_BE, wanted)
+
+
+@pytest.mark.parametrize(("candidates", "on_gpu"), [(10, True), (30, False)])
+def test_more_candidates_than_a_gpu_returns(world, monkeypatch, candidates, on_gpu):
+    """Fewer candidates than asked for from one shard, and as many from each of several."""
+    shards, queries, _ = world
+    wanted = torch.cat(list(searcher.pooled(shards(1), queries, 10, candidates)))
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1)
+    monkeypatch.setattr(faiss, "index_cpu_to_all_gpus", _GpuIndex, raising=False)
+    monkeypatch.setattr(pooled_index, "_GPU_LIMIT", 18)
+    monkeypatch.setattr(_GpuIndex, "used", False)
+    for number in (1, 2):
+        found = torch.cat(list(searcher.pooled(shards(number), queries, 10, candidates)))
+        assert torch.equal(found, wanted)
+    assert _GpuIndex.used == on_gpu
 
 
 @pytest.mark.parametrize("max_tokens", [1, 17])

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from colintern import pipeline, storage
 from colintern.config import Config, DatasetConfig, parse_config
-from colintern.data.canonical import CanonicalDataset, iterate_pages
+from colintern.data.canonical import CanonicalDataset
 from colintern.errors import DatasetError, MissingStageError
 from colintern.features.catalog import datasets
 from colintern.features.encoding import STORED_DTYPES
@@ -59,15 +59,14 @@ def search_run(run_path: str, query: str, depth: int, dataset: str | None) -> li
 def save_images(run_path: str, dataset: str | None, hits: list[Hit], folder: str) -> list[str]:
     """Write the pictures of found pages into `folder`, named by rank; returns their paths."""
     config = _config_of(run_path)
-    by_id = {hit.page_id: hit for hit in hits}
+    ranks = {hit.page_id: hit.rank for hit in hits}
+    corpus = CanonicalDataset(_dataset(config, dataset).path)
     written = []
-    for file in CanonicalDataset(_dataset(config, dataset).path).corpus_files:
-        for _, page in iterate_pages(file):
-            if page.page_id in by_id:
-                suffix = "png" if page.image.startswith(b"\x89PNG") else "jpg"
-                path = storage.join(folder, f"{by_id[page.page_id].rank:03d}.{suffix}")
-                storage.write_bytes(path, page.image)
-                written.append(path)
+    for page_id, image in corpus.images(ranks).items():
+        suffix = "png" if image.startswith(b"\x89PNG") else "jpg"
+        path = storage.join(folder, f"{ranks[page_id]:03d}.{suffix}")
+        storage.write_bytes(path, image)
+        written.append(path)
     return sorted(written)
 
 

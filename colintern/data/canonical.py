@@ -6,7 +6,7 @@ page is relevant to a query when its score is at least 1. Images stay bytes unti
 are encoded. Other layouts are brought into this one by `data.resolve`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -110,6 +110,16 @@ class CanonicalDataset:
         found = {str(row["corpus-id"]): _text(row.get("doc-id")) for row in rows}
         return {page_id: found[page_id] for page_id in sorted(found)}
 
+    def images(self, page_ids: Collection[str]) -> dict[str, bytes]:
+        """The image bytes of those pages that are there; no row group without one is read."""
+        found = {
+            page_id: location
+            for file in self.corpus_files
+            for location, page_id in _locations(file)
+            if page_id in page_ids
+        }
+        return dict(zip(found, read_images(list(found.values())), strict=True))
+
     def check(self) -> None:
         """Make sure that ids mean one thing each, without reading an image.
 
@@ -151,6 +161,14 @@ def iterate_pages(
         for group in range(parquet.num_row_groups) if row_groups is None else row_groups:
             for index, row in enumerate(rows_of(parquet, file, _PAGE_COLUMNS, group)):
                 yield PageLocation(file, group, index), _page_from(row)
+
+
+def _locations(file: str) -> Iterator[tuple[PageLocation, str]]:
+    """Where every page of one corpus file stands; of the columns only the ids are read."""
+    with open_parquet(file, ["corpus-id"]) as parquet:
+        for group in range(parquet.num_row_groups):
+            for index, row in enumerate(rows_of(parquet, file, ["corpus-id"], group)):
+                yield PageLocation(file, group, index), str(row["corpus-id"])
 
 
 def read_images(locations: Sequence[PageLocation]) -> list[bytes]:

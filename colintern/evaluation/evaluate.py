@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from torch import Tensor
 
@@ -52,7 +53,7 @@ def evaluate(
         seed: of the bootstrap.
         on_progress: told the number of queries done.
     """
-    depth = min(DEPTH, len(view.page_ids))
+    depth = min(max((DEPTH, *settings.cutoffs)), len(view.page_ids))
     columns: dict[str, list[Any]] = {"query_id": [], "page_id": [], "score": [], "rank": []}
     done = 0
     for key_BK in _searched(shards, queries, settings, depth):
@@ -64,7 +65,7 @@ def evaluate(
             columns["rank"] += range(1, len(keys) + 1)
         done += len(key_BK)
         on_progress(done)
-    results = pa.table(
+    found = pa.table(
         {
             "query_id": pa.array(columns["query_id"], pa.string()),
             "page_id": pa.array(columns["page_id"], pa.string()),
@@ -72,8 +73,9 @@ def evaluate(
             "rank": pa.array(columns["rank"], pa.int32()),
         }
     )
-    values = per_query_metrics(ranking_of(results), view.judgements, settings.cutoffs)
-    return Evaluation(results, _document(view, values, settings, round_number, seed))
+    values = per_query_metrics(ranking_of(found), view.judgements, settings.cutoffs)
+    kept = found.filter(pc.field("rank") <= DEPTH)
+    return Evaluation(kept, _document(view, values, settings, round_number, seed))
 
 
 def write_evaluation(evaluation: Evaluation, json_path: str, parquet_path: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from colintern import storage
-from colintern.data.canonical import CanonicalDataset, iterate_pages
+from colintern.data.canonical import CanonicalDataset
 from colintern.data.images import BadImageError, decode
 from colintern.data.triples import read_triples
 from colintern.errors import ColInternError
@@ -199,10 +199,8 @@ def _add_pictures(examples: Sequence[Example], dataset_path: str) -> None:
     wanted = {page.page_id for page in shown}
     pictures: dict[str, str] = {}
     try:
-        for file in CanonicalDataset(dataset_path).corpus_files:
-            for _, page in iterate_pages(file):
-                if page.page_id in wanted:
-                    pictures[page.page_id] = _data_uri(page.image)
+        for page_id, image in CanonicalDataset(dataset_path).images(wanted).items():
+            pictures[page_id] = _data_uri(image)
     except (ColInternError, BadImageError):
         pass  # the report comes without pictures rather than not at all
     for page in shown:

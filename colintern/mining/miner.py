@@ -68,9 +68,8 @@ def mine(
     """
     certificate = certify(corpus, shards, queries, settings, seed)
     excluded = _Excluded(corpus)
-    depth = min(len(corpus.view.page_ids), settings.range_max + excluded.most)
     triples, evidence = [], Evidence(settings.num_negatives)
-    blocks = _searched(shards, queries, depth, certificate)
+    blocks = _searched(shards, queries, _depths(corpus, excluded, settings), certificate)
     for (start, block), key_BK in zip(queries.blocks(searcher.QUERY_BLOCK), blocks, strict=True):
         asked = corpus.view.queries[start : start + len(block)]
         positive_BC = excluded.positive_ordinals(asked)
@@ -148,11 +147,19 @@ def _sample(queries: EmbeddedQueries, seed: int) -> EmbeddedQueries:
 
 
 def _searched(
-    shards: Shards, queries: EmbeddedQueries, depth: int, certificate: Certificate
+    shards: Shards, queries: EmbeddedQueries, depths: Sequence[int], certificate: Certificate
 ) -> Iterator[Tensor]:
     if certificate.candidates is None:
-        return searcher.exact(shards, queries, depth)
-    return searcher.pooled(shards, queries, depth, max(certificate.candidates, depth))
+        return searcher.exact(shards, queries, depths)
+    return searcher.pooled(shards, queries, depths, certificate.candidates)
+
+
+def _depths(corpus: Corpus, excluded: "_Excluded", settings: MiningConfig) -> list[int]:
+    """How deep each block is searched, so that `range_max` pages are left of every query."""
+    queries = corpus.view.queries
+    blocks = range(0, len(queries), searcher.QUERY_BLOCK)
+    most = [excluded.most(queries[start : start + searcher.QUERY_BLOCK]) for start in blocks]
+    return [min(len(corpus.view.page_ids), settings.range_max + number) for number in most]
 
 
 class _Excluded:
@@ -162,9 +169,12 @@ class _Excluded:
         self._view = corpus.view
         self._ordinals = {page: place for place, page in enumerate(corpus.view.page_ids)}
         self._hashes = corpus.hashes
-        copies = Counter(corpus.hashes)
-        self.most = max(
-            sum(copies[sha256] for sha256 in self.hashes_of(query)) for query in corpus.view.queries
+        self._copies = Counter(corpus.hashes)
+
+    def most(self, queries: Sequence[Query]) -> int:
+        """Pages excluded for the query that has the most of them."""
+        return max(
+            sum(self._copies[sha256] for sha256 in self.hashes_of(query)) for query in queries
         )
 
     def hash_of(self, page_id: str) -> str:

@@ -43,7 +43,8 @@ def select_negatives(
     """Apply the rules to one query.
 
     Args:
-        ranked: the best pages of the searched corpus, best first.
+        ranked: the best pages of the searched corpus, best first; those behind the range are
+            neither taken nor counted.
         positives: all pages judged for this query or an equal query text.
         positive_hashes: the image hashes of `positives`.
         hashes: the image hash of each page of `ranked`.
@@ -57,6 +58,8 @@ def select_negatives(
     dropped: Counter[str] = Counter()
     others = []
     for page, sha256 in zip(ranked, hashes, strict=True):
+        if len(others) == settings.range_max:  # what follows may be there for another query
+            break
         if page.page_id in positives:
             dropped["positive"] += 1
         elif sha256 in positive_hashes:
@@ -64,7 +67,7 @@ def select_negatives(
         else:
             others.append(page)
     kept = []
-    for page in others[settings.range_min : settings.range_max]:
+    for page in others[settings.range_min :]:
         rule = _refused_by(page.score, lowest_positive, settings)
         if rule is None:
             kept.append(page)

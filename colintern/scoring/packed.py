@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, cached_property
+from threading import Barrier
 from typing import TypeVar
 
 import torch
@@ -32,6 +33,8 @@ _QUERY_BLOCK = {"cpu": 128, "cuda": 1_024}
 _WAVE_TOKENS = 1_024  # query tokens that pass over the pages together
 _CHUNK_SEGMENTS = 8_192  # whose maxima are kept at one time: 32 MiB of them in a wave
 _BLOCKS_A_TASK = 4  # page blocks that a thread takes at once: some milliseconds of work
+# Chosen pages that a thread copies out at one time: many blocks, of which the last may not be full.
+_TAKEN_BYTES = {"cpu": 16 * 2**20, "cuda": 512 * 2**20}
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -59,8 +62,8 @@ class PackedPages:
     """Page embeddings as segments.
 
     Attributes:
-        token_SLE: segments of `_SEGMENT` tokens; at the end one block of zeros, so that a block
-            may begin at any segment.
+        token_SLE: segments of `_SEGMENT` tokens, those of the pages with the fewest first; at the
+            end one block of zeros, so that a block may begin at any segment.
         first_segment: where each page's segments begin, by the place that the caller gave it.
         num_segments: how many each page has.
     """
@@ -77,33 +80,49 @@ class PackedPages:
             token_TE: L2-normalised embeddings.
             lengths: tokens of each page, at least 1.
         """
+        pages = PackedPages.empty(lengths, token_TE.shape[1], token_TE.device)
+        pages.put(0, token_TE, lengths)
+        return pages
+
+    @staticmethod
+    def empty(lengths: Sequence[int], dim: int, device: torch.device) -> "PackedPages":
+        """Room for pages of these lengths, each of which is yet to be `put` in."""
         length_D = torch.tensor(lengths, dtype=torch.int64)
-        count_D = (length_D + _SEGMENT - 1) // _SEGMENT
+        return _room((length_D + _SEGMENT - 1) // _SEGMENT, dim, device)
+
+    def put(self, first: int, token_TE: Tensor, lengths: Sequence[int]) -> None:
+        """Fill in the pages from the place `first` on; arguments as of `pack`."""
+        device = token_TE.device
+        places = slice(first, first + len(lengths))
+        length_D = torch.tensor(lengths, dtype=torch.int64)
         start_D = length_D.cumsum(0) - length_D
-        by_count = count_D.argsort(stable=True)
-        item, place_X = _ragged_range(count_D[by_count] * _SEGMENT)
-        page_X = by_count[item]
+        page_X, place_X = _ragged_range(self.num_segments[places] * _SEGMENT)
         source_X = start_D[page_X] + torch.minimum(place_X, length_D[page_X] - 1)
-        segment_SLE = token_TE[source_X.to(token_TE.device)].unflatten(0, (-1, _SEGMENT))
-        return _packed(segment_SLE, count_D, by_count)
+        target_X = self.first_segment[places][page_X] * _SEGMENT + place_X
+        self.token_SLE.flatten(0, 1)[target_X.to(device)] = token_TE[source_X.to(device)]
 
     @property
     def num_pages(self) -> int:
         """Pages that are packed."""
         return len(self.num_segments)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the embeddings."""
-        return self.token_SLE.nbytes
-
     def take(self, page_N: Tensor) -> "PackedPages":
         """Some of the pages, packed anew, in the given order."""
-        count_N = self.num_segments[page_N]
-        by_count = count_N.argsort(stable=True)
-        item, place_S = _ragged_range(count_N[by_count])
+        device = self.token_SLE.device
+        taken = _room(self.num_segments[page_N], self.token_SLE.shape[2], device)
+        by_count = taken.first_segment.argsort()
+        item, place_S = _ragged_range(taken.num_segments[by_count])
         source_S = self.first_segment[page_N[by_count]][item] + place_S
-        return _packed(self.token_SLE[source_S.to(self.token_SLE.device)], count_N, by_count)
+        own = taken.token_SLE[: len(source_S)]
+        torch.index_select(self.token_SLE, 0, source_S.to(device), out=own)
+        return taken
+
+    def parts(self, page_N: Tensor, max_bytes: int) -> tuple[Tensor, ...]:
+        """Runs of `page_N` of about `max_bytes` of embeddings together, at least one page."""
+        count_N = self.num_segments[page_N]
+        part_N = (count_N.cumsum(0) - count_N) * self.token_SLE[0].nbytes // max_bytes
+        _, sizes = part_N.unique_consecutive(return_counts=True)
+        return page_N.split(sizes.tolist())
 
     @cached_property
     def chunks(self) -> list[_Chunk]:
@@ -160,9 +179,10 @@ def score_pages(queries: PackedQueries, pages: PackedPages) -> Tensor:
     score_BD = torch.empty(len(queries.lengths), pages.num_pages, device=device)
     for rows, wave in queries.waves(_WAVE_TOKENS):
         blocks = _query_blocks(wave.token_TE)
+        length_B, steps = torch.tensor(wave.lengths, device=device), _steps(wave.lengths, device)
         for chunk in pages.chunks:
             best_TD = _best_tokens(blocks, pages.token_SLE, chunk)
-            score_BD[rows, chunk.places.to(device)] = _mean_over_tokens(best_TD, wave.lengths)
+            score_BD[rows, chunk.places.to(device)] = _mean_over_tokens(best_TD, length_B, steps)
     return score_BD
 
 
@@ -181,22 +201,27 @@ def score_pairs(
         score_N, float32.
     """
     num_pairs = torch.bincount(query_N, minlength=len(queries.lengths)).tolist()
-    own_pages = page_N.split(num_pairs)
+    device = pages.token_SLE.device
 
-    def score(query: tuple[slice, PackedQueries]) -> Tensor:
-        place = query[0].start
-        return score_pages(query[1], pages.take(own_pages[place]))[0]
+    def score(chosen: tuple[PackedQueries, Tensor]) -> Tensor:
+        query, own_N = chosen
+        return score_pages(query, pages.take(own_N))[0]
 
     single = queries.waves(max_tokens=1)  # one query a wave
-    asked = [query for query in single if num_pairs[query[0].start]]
-    parts = _on_threads(score, asked, pages.token_SLE.device)
-    return torch.cat([pages.token_SLE.new_empty(0), *parts])
+    chosen = [
+        (query, part_N)
+        for (_, query), own_N in zip(single, page_N.split(num_pairs), strict=True)
+        for part_N in pages.parts(own_N, _TAKEN_BYTES[device.type])
+    ]
+    return torch.cat([pages.token_SLE.new_empty(0), *_on_threads(score, chosen, device)])
 
 
-def _packed(segment_SLE: Tensor, count_D: Tensor, by_count: Tensor) -> PackedPages:
-    """Pages whose segments stand in the order `by_count`."""
-    block = _PAGE_BLOCK[segment_SLE.device.type] // _SEGMENT
-    token_SLE = torch.nn.functional.pad(segment_SLE, (0, 0, 0, 0, 0, block))
+def _room(count_D: Tensor, dim: int, device: torch.device) -> PackedPages:
+    """Pages of these numbers of segments, whose embeddings are yet to be filled in."""
+    block = _PAGE_BLOCK[device.type] // _SEGMENT
+    token_SLE = torch.empty(int(count_D.sum()) + block, _SEGMENT, dim, device=device)
+    token_SLE[-block:] = 0.0
+    by_count = count_D.argsort(stable=True)
     ordered = count_D[by_count]
     first_segment = torch.empty_like(count_D)
     first_segment[by_count] = ordered.cumsum(0) - ordered
@@ -246,8 +271,21 @@ def _on_threads(function: Callable[[T], R], items: Iterable[T], device: torch.de
 
 @cache
 def _threads(number: int) -> ThreadPoolExecutor:
-    """Threads that live as long as the process, each with one thread for its own products."""
-    return ThreadPoolExecutor(number, "maxsim", torch.set_num_threads, (1,))
+    """Threads that live as long as the process, each with one thread for its own products.
+
+    torch gives the number that was set last, in whatever thread, to every thread that comes later:
+    so all of ours begin now, and then the calling thread's number is set again.
+    """
+    threads = ThreadPoolExecutor(number, "maxsim", _compute_alone)
+    all_begun = Barrier(number)
+    list(threads.map(lambda _: all_begun.wait(), range(number)))
+    torch.set_num_threads(number)
+    return threads
+
+
+def _compute_alone() -> None:
+    torch.get_num_threads()  # takes over the process's number, which else is done after the next
+    torch.set_num_threads(1)
 
 
 def _best_of_pages(best_XSK: Tensor, groups: Sequence[tuple[int, int]]) -> Iterator[Tensor]:
@@ -259,17 +297,25 @@ def _best_of_pages(best_XSK: Tensor, groups: Sequence[tuple[int, int]]) -> Itera
         first += count * num_pages
 
 
-def _mean_over_tokens(best_TD: Tensor, lengths: Sequence[int]) -> Tensor:
-    """score_BD: the mean over each query's tokens, added up in float64 token by token."""
-    device = best_TD.device
+def _steps(lengths: Sequence[int], device: torch.device) -> list[tuple[Tensor, Tensor]]:
+    """For every place in a query: the queries that are so long, and their tokens at this place."""
     length_B = torch.tensor(lengths)
     start_B = length_B.cumsum(0) - length_B
-    total_BD = torch.zeros(len(lengths), best_TD.shape[1], dtype=torch.float64, device=device)
-    for place in range(max(lengths)):
-        active = (length_B > place).nonzero()[:, 0]
-        tokens = (start_B[active] + place).to(device)
-        total_BD[active.to(device)] += best_TD[tokens]
-    return (total_BD / length_B[:, None].to(device)).float()
+    active = [(length_B > place).nonzero()[:, 0] for place in range(max(lengths))]
+    return [
+        (query_A.to(device), (start_B[query_A] + place).to(device))
+        for place, query_A in enumerate(active)
+    ]
+
+
+def _mean_over_tokens(
+    best_TD: Tensor, length_B: Tensor, steps: Sequence[tuple[Tensor, Tensor]]
+) -> Tensor:
+    """score_BD: the mean over each query's tokens, added up in float64 token by token."""
+    total_BD = best_TD.new_zeros(len(length_B), best_TD.shape[1], dtype=torch.float64)
+    for query_A, token_A in steps:
+        total_BD[query_A] += best_TD[token_A]
+    return (total_BD / length_B[:, None]).float()
 
 
 def _ragged_range(length_D: Tensor) -> tuple[Tensor, Tensor]:

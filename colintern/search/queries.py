@@ -8,6 +8,7 @@ from torch import Tensor
 
 from colintern.features.store import Items
 from colintern.model.heads import Heads
+from colintern.search.embedding import embedded
 
 
 @dataclass(frozen=True)
@@ -40,5 +41,9 @@ class EmbeddedQueries:
 
 def embed_queries(heads: Heads, items: Items, query_ids: Sequence[str]) -> EmbeddedQueries:
     """Project the stored features of queries."""
-    token_TH, lengths = items.read(query_ids)
-    return EmbeddedQueries(heads.exact_queries(token_TH.float()), tuple(lengths))
+    lengths = tuple(items.row(query_id).num_tokens for query_id in query_ids)
+    token_TE, filled = torch.empty(sum(lengths), heads.dim), 0
+    for _, part_TE, _ in embedded(items, query_ids, heads.exact_queries, "cpu"):
+        token_TE[filled : filled + len(part_TE)] = part_TE
+        filled += len(part_TE)
+    return EmbeddedQueries(token_TE, lengths)

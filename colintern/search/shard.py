@@ -1,5 +1,6 @@
 """One worker's part of a corpus: its page embeddings, and its own FAISS index."""
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -9,10 +10,10 @@ from colintern.features.store import Items
 from colintern.model.heads import Heads
 from colintern.scoring.packed import PackedPages, PackedQueries, score_pages, score_pairs
 from colintern.search import order
+from colintern.search.embedding import embedded
 from colintern.search.pooled_index import PooledIndex, pool
 from colintern.search.queries import EmbeddedQueries
 
-_EMBED_TOKENS = 65_536  # features projected at one time
 _RESULT_BYTES = 128 * 2**20  # scores and keys of one query block against the whole shard
 
 
@@ -25,7 +26,7 @@ class CorpusShard:
         page_ids: the whole corpus, sorted.
         start: the first ordinal of this shard.
         end: the ordinal after its last.
-        device: where the products are computed; results come back to the CPU.
+        device: where products are computed and ordered; results come back to the CPU.
     """
 
     def __init__(
@@ -38,9 +39,14 @@ class CorpusShard:
         device: str = "cpu",
     ) -> None:
         self._start, self._end, self._device = start, end, device
-        token_TE, self._lengths = _embed_pages(items, heads, page_ids[start:end])
-        self._packed = PackedPages.pack(token_TE.to(device), self._lengths)
-        self._pooled_DE = pool(token_TE, self._lengths)
+        own_ids = page_ids[start:end]
+        self._lengths = [items.row(page_id).num_tokens for page_id in own_ids]
+        self._packed = PackedPages.empty(self._lengths, heads.dim, torch.device(device))
+        self._pooled_DE = torch.empty(len(own_ids), heads.dim)
+        project = copy.deepcopy(heads).to(device).exact_pages
+        for first, token_TE, lengths in embedded(items, own_ids, project, device):
+            self._packed.put(first, token_TE, lengths)
+            self._pooled_DE[first : first + len(lengths)] = pool(token_TE.cpu(), lengths)
         self._index: PooledIndex | None = None
 
     @property
@@ -50,12 +56,12 @@ class CorpusShard:
 
     def exact_best(self, queries: EmbeddedQueries, depth: int) -> Tensor:
         """The best pages of the shard by exact MaxSim: key_BK of `order`."""
-        ordinal_D = torch.arange(self._start, self._end)
+        ordinal_D = torch.arange(self._start, self._end, device=self._device)
         block = max(1, _RESULT_BYTES // (12 * max(1, len(self._lengths))))
         found = []
         for _, part in queries.blocks(block):
-            score_BD = score_pages(self._pack(part), self._packed).cpu()
-            found.append(order.best(order.to_keys(score_BD, ordinal_D), depth))
+            score_BD = score_pages(self._pack(part), self._packed)
+            found.append(order.best(order.to_keys(score_BD, ordinal_D), depth).cpu())
         return torch.cat(found)
 
     def pooled_best(self, queries: EmbeddedQueries, depth: int) -> Tensor:
@@ -91,24 +97,3 @@ def shard_bounds(lengths: Sequence[int], num_shards: int) -> list[tuple[int, int
         cut = int(torch.searchsorted(ends, share, right=True))
         cuts.append(min(max(cut, cuts[-1] + 1), len(lengths) - num_shards + number))
     return list(zip(cuts, [*cuts[1:], len(lengths)], strict=True))
-
-
-def _embed_pages(items: Items, heads: Heads, page_ids: Sequence[str]) -> tuple[Tensor, list[int]]:
-    lengths = [items.row(page_id).num_tokens for page_id in page_ids]
-    token_TE = torch.empty(sum(lengths), heads.dim)
-    filled, first = 0, 0
-    while first < len(page_ids):
-        last = _end_of_batch(lengths, first)
-        token_TH, _ = items.read(page_ids[first:last])
-        token_TE[filled : filled + len(token_TH)] = heads.exact_pages(token_TH.float())
-        filled, first = filled + len(token_TH), last
-    return token_TE, lengths
-
-
-def _end_of_batch(lengths: Sequence[int], first: int) -> int:
-    """The end of the run from `first` that holds about `_EMBED_TOKENS`, at least one page."""
-    last, tokens = first + 1, lengths[first]
-    while last < len(lengths) and tokens + lengths[last] <= _EMBED_TOKENS:
-        tokens += lengths[last]
-        last += 1
-    return last

@@ -9,8 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from colintern.config import DatasetConfig
-from colintern.data.canonical import CanonicalDataset, iterate_pages, read_images
+from colintern.data import canonical
+from colintern.data.canonical import CanonicalDataset, PageLocation, iterate_pages, read_images
+from colintern.data.entities import Page
 from colintern.data.inventory import read_entries, row_groups
+from colintern.data.parquet import rows_of
 from colintern.data.resolve import canonical_folder
 from colintern.data.text import normalised
 from colintern.data.views import whole_view
@@ -25,10 +28,14 @@ def folder(tmp_path):
     return tmp_path / "set"
 
 
+def _all_pages(dataset: CanonicalDataset) -> list[tuple[PageLocation, Page]]:
+    return [pair for file in dataset.corpus_files for pair in iterate_pages(file)]
+
+
 def test_pages_are_read_back_wherever_they_stand(folder):
     """A page read from another row, or a row group read once for every page of it."""
     dataset = CanonicalDataset(str(folder))
-    found = [pair for file in dataset.corpus_files for pair in iterate_pages(file)]
+    found = _all_pages(dataset)
     assert [page.page_id for _, page in found] == [f"p{n:03d}" for n in range(150)]
     chosen = [found[place] for place in (140, 3, 70, 4)]
     assert len({location.row_group for location, _ in chosen}) > 1
@@ -39,6 +46,23 @@ def test_pages_are_read_back_wherever_they_stand(folder):
     assert [entry.page_id for entry in entries] == [page.page_id for _, page in found]
     assert entries[0].sha256 == entries[1].sha256 != entries[2].sha256
     assert (entries[0].size.width, entries[0].size.height) == (32, 32)
+
+
+def test_images_of_a_few_pages_are_found_by_their_ids(folder, monkeypatch):
+    """All images of a corpus read to find a few; a page taken from a wrong place."""
+    dataset, read = CanonicalDataset(str(folder)), []
+    pages = {page.page_id: (location, page.image) for location, page in _all_pages(dataset)}
+
+    def recorded(parquet, file, columns, row_group):
+        read.append((tuple(columns), row_group))
+        return rows_of(parquet, file, columns, row_group)
+
+    monkeypatch.setattr(canonical, "rows_of", recorded)
+    found = dataset.images({"p003", "p140", "unknown"})
+    assert found == {page_id: pages[page_id][1] for page_id in ("p003", "p140")}
+    groups = [group for columns, group in read if columns != ("corpus-id",)]
+    assert groups == [pages[page_id][0].row_group for page_id in ("p003", "p140")]
+    assert len({location.row_group for location, _ in pages.values()}) > len(groups)
 
 
 def test_ids_of_any_type_and_scores_of_any_type(folder):

@@ -4,8 +4,12 @@ import json
 import re
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from colintern.data import canonical
+from colintern.data import parquet as parquets
 from colintern.data.entities import Judgement, Page, Query
 from colintern.data.triples import Triple, write_triples
 from colintern.data.writing import write_dataset
@@ -65,6 +69,23 @@ def test_nothing_from_data_becomes_markup(run):
     assert "&lt;script&gt;alert" in html
     assert "<script" not in html
     assert html.count("data:image/png;base64,") == 3
+
+
+def test_only_the_pages_that_are_shown_are_read(run, monkeypatch):
+    """Every image of a large corpus read for the few in the report."""
+    (file,) = (run.parent / "data" / "corpus").iterdir()
+    table, read = pq.read_table(file), []
+    others = pa.table({**table.to_pydict(), "corpus-id": ["x", "y", "z"]}, table.schema)
+    pq.write_table(pa.concat_tables([others, table]), file, row_group_size=1)
+
+    def recorded(parquet, file, columns, row_group=None):
+        if "image" in columns:
+            read.append(row_group)
+        return parquets.rows_of(parquet, file, columns, row_group)
+
+    monkeypatch.setattr(canonical, "rows_of", recorded)
+    assert Path(write_report(str(run))).read_text().count("data:image/png;base64,") == 3
+    assert read == [3, 4, 5]
 
 
 def test_nothing_is_fetched(run):

@@ -1,5 +1,8 @@
 """Mining as a whole, over local shards."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from colintern.config import MiningConfig
@@ -9,6 +12,7 @@ from colintern.data.views import whole_view
 from colintern.data.writing import write_dataset
 from colintern.features.store import FeatureStore
 from colintern.mining.miner import Corpus, certify, mine
+from colintern.search import searcher
 from colintern.search.queries import embed_queries
 from colintern.search.shard import CorpusShard, shard_bounds
 from colintern.search.shards import LocalShards
@@ -53,6 +57,23 @@ def test_triples_do_not_depend_on_the_number_of_workers(world, search):
         )
 
 
+def test_only_the_block_of_a_query_with_many_copies_is_searched_deeper(world, monkeypatch):
+    """One query whose page has thousands of copies, for which every query is searched that deep."""
+    found = _mine(world, 2, search="exact")
+    depths, start = [], LocalShards.start
+
+    def recorded(shards: LocalShards, method: str, *arguments: Any) -> Any:
+        if method == "exact_best":
+            depths.append(arguments[1])
+        return start(shards, method, *arguments)
+
+    monkeypatch.setattr(searcher, "QUERY_BLOCK", 10)
+    monkeypatch.setattr(LocalShards, "start", recorded)
+    assert _mine(world, 2, search="exact") == found
+    # p000 and p001, which are one image, answer q000, q001, q040 and q041.
+    assert depths == [8, 7, 7, 7, 8, 7]
+
+
 def test_no_positive_and_no_copy_among_the_negatives(world):
     """p000 and p001 are one image; neither may be a negative for a question about the other."""
     triples, summary = _mine(world, 2, search="exact", relative_margin=0.0)
@@ -76,18 +97,28 @@ def test_an_uncertain_search_is_widened_to_exact(world):
     assert 0.0 < certify(corpus, shards(2), queries, low, 0).recall < 1.0
 
 
-def test_equal_query_texts_share_their_positives(tmp_path, corpus):
-    """The page of an equal question comes back as a negative (property 3)."""
-    dataset = CanonicalDataset(corpus.path)
-    pages = [page for _, page in iterate_pages(dataset.corpus_files[0])]
-    queries = [Query("a", "Same Question "), Query("b", "same question")]
-    write_dataset(
-        str(tmp_path / "twice"),
-        pages,
-        queries,
-        [Judgement("a", "p002", 1), Judgement("b", "p003", 1)],
-    )
-    view = whole_view(
-        "train", CanonicalDataset(str(tmp_path / "twice")), [p.page_id for p in pages]
-    )
-    assert view.positives["a"] == view.positives["b"] == {"p002", "p003"}
+def test_the_page_of_an_equal_question_is_no_negative(world, tmp_path, corpus):
+    """The page that answers an equal question, mined as a near miss (property 3)."""
+    whole, shards, queries = world
+    pages = [page for _, page in iterate_pages(CanonicalDataset(corpus.path).corpus_files[0])]
+    # Two questions of the corpus under other texts: each finds what answers the other.
+    asked = [Query("q002", "Same Question "), Query("q003", "same question")]
+    judged = [Judgement("q002", "p002", 1), Judgement("q003", "p003", 1)]
+    mined = {}
+    for name, texts in (("equal", asked), ("different", [asked[0], Query("q003", "another")])):
+        folder = str(tmp_path / name)
+        write_dataset(folder, pages, texts, judged)
+        view = whole_view("train", CanonicalDataset(folder), [page.page_id for page in pages])
+        triples, _ = mine(
+            replace(whole, view=view),
+            shards(2),
+            queries.slice(2, 4),
+            MiningConfig(search="exact", range_max=40, num_negatives=40, relative_margin=0.0),
+            0,
+            lambda _: None,
+        )
+        mined[name] = {triple.query_id: set(triple.negs) for triple in triples}
+    assert "p003" in mined["different"]["q002"]
+    assert "p002" in mined["different"]["q003"]
+    assert all(mined["equal"].values())
+    assert not {"p002", "p003"} & set.union(*mined["equal"].values())

@@ -60,6 +60,13 @@ def test_the_range_counts_after_positives_are_taken_out():
     assert [page.rank for page in selection.negatives] == [3, 5]
 
 
+def test_what_follows_the_range_changes_nothing():
+    """Counts of refused pages that grow with how deep another query had to be searched."""
+    selection = _select(low=2.0, range_max=2)
+    assert [page.page_id for page in selection.negatives] == ["p0", "p2"]
+    assert selection.dropped == {"positive": 1}  # its copy p3 comes behind the range
+
+
 def test_limits_and_short_lists():
     """Limits ignored, or a short list filled up with pages that were not near misses."""
     selection = _select(low=2.0, max_score=0.8, min_score=0.45, num_negatives=10)

@@ -1,8 +1,12 @@
 """Search scores must not depend on anything but the query and the page."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
 import torch
 
+from colintern.scoring import packed
 from colintern.scoring.packed import PackedPages, PackedQueries, score_pages, score_pairs
 
 
@@ -71,6 +75,37 @@ def test_pairs_equal_the_full_search(flat):
     assert torch.equal(found, flat[query, page])
     nothing = torch.empty(0, dtype=torch.int64)
     assert score_pairs(_queries([0]), _pages([0]), nothing, nothing).shape == (0,)
+
+
+@pytest.mark.parametrize("max_bytes", [1, 5 * 32 * 128 * 4])
+def test_pairs_do_not_depend_on_the_budget(flat, monkeypatch, max_bytes):
+    """All pages of a query copied out at one time, or one lost where a part of them ends."""
+    pages = _pages(ALL_PAGES)
+    parts = [part.tolist() for part in pages.parts(torch.tensor(ALL_PAGES), max_bytes)]
+    assert [place for part in parts for place in part] == ALL_PAGES
+    for part in parts:  # within the budget but for the last page
+        others = sum(-(-PAGE_LENGTHS[place] // 32) for place in part[:-1])
+        assert others * 32 * 128 * 4 < max_bytes
+    query, page = torch.cartesian_prod(torch.tensor(ALL_QUERIES), torch.tensor(ALL_PAGES)).T
+    monkeypatch.setitem(packed._TAKEN_BYTES, "cpu", max_bytes)
+    found = score_pairs(_queries(ALL_QUERIES), pages, query, page)
+    assert torch.equal(found, flat.flatten())
+
+
+def test_threads_of_a_search_leave_those_of_the_process_alone():
+    """Every thread that starts after a search computes on one core; or ours on all of them."""
+    packed._threads.cache_clear()
+    torch.set_num_threads(2)
+    try:
+        score_pages(_queries(ALL_QUERIES), _pages(ALL_PAGES))
+        with ThreadPoolExecutor(1) as later:
+            assert later.submit(torch.get_num_threads).result() == 2
+        assert torch.get_num_threads() == 2
+        both = Barrier(2)
+        own = packed._threads(2).map(lambda _: both.wait() >= 0 and torch.get_num_threads(), "ab")
+        assert list(own) == [1, 1]
+    finally:
+        torch.set_num_threads(1)
 
 
 @pytest.mark.parametrize("num_threads", [1, 3])

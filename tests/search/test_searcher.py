@@ -2,13 +2,15 @@
 
 from itertools import pairwise
 
+import faiss
 import pytest
 import torch
 
 from colintern.config import HeadsConfig
 from colintern.features.store import FeatureStore
 from colintern.model.heads import init_heads
-from colintern.search import order, searcher
+from colintern.search import embedding, order, pooled_index, searcher
+from colintern.search.pooled_index import PooledIndex
 from colintern.search.queries import embed_queries
 from colintern.search.shard import CorpusShard, shard_bounds
 from colintern.search.shards import LocalShards
@@ -22,11 +24,11 @@ def world(corpus):
     queries = embed_queries(heads, store.queries, store.queries.ids)
     page_ids = store.pages.ids
 
-    def shards(number: int) -> LocalShards:
+    def shards(number: int, device: str = "cpu") -> LocalShards:
         lengths = [store.pages.row(page_id).num_tokens for page_id in page_ids]
         return LocalShards(
             [
-                CorpusShard(store.pages, heads, page_ids, start, end)
+                CorpusShard(store.pages, heads, page_ids, start, end, device)
                 for start, end in shard_bounds(lengths, number)
             ]
         )
@@ -67,6 +69,73 @@ def test_all_candidates_give_the_exact_search(world):
     assert searcher.recall(fewer, exact) < 1.0
 
 
+def test_pooled_scores_do_not_depend_on_the_budget(monkeypatch):
+    """The vectors of all queries' candidates in memory at one time, or a query's part lost."""
+    draw = torch.Generator().manual_seed(0)
+    index = PooledIndex(torch.randn(50, 16, generator=draw))
+    query_BE = torch.randn(7, 16, generator=draw)
+    whole = index.search(query_BE, 20)
+    monkeypatch.setattr(pooled_index, "_GATHERED_BYTES", 1)
+    for found, expected in zip(index.search(query_BE, 20), whole, strict=True):
+        assert torch.equal(found, expected)
+    assert whole[0].shape == (7, 28)
+
+
+class _GpuIndex:
+    """What FAISS puts on a GPU: an index that returns no more than some neighbours."""
+
+    used = False
+
+    def __init__(self, index: faiss.IndexFlatIP) -> None:
+        self._index = index
+
+    def search(self, query_BE, wanted: int):
+        assert wanted <= pooled_index._GPU_LIMIT
+        _GpuIndex.used = True
+        return self._index.search(query_BE, wanted)
+
+
+@pytest.mark.parametrize(("candidates", "on_gpu"), [(10, True), (30, False)])
+def test_more_candidates_than_a_gpu_returns(world, monkeypatch, candidates, on_gpu):
+    """Fewer candidates than asked for from one shard, and as many from each of several."""
+    shards, queries, _ = world
+    wanted = torch.cat(list(searcher.pooled(shards(1), queries, 10, candidates)))
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1)
+    monkeypatch.setattr(faiss, "index_cpu_to_all_gpus", _GpuIndex, raising=False)
+    monkeypatch.setattr(pooled_index, "_GPU_LIMIT", 18)
+    monkeypatch.setattr(_GpuIndex, "used", False)
+    for number in (1, 2):
+        found = torch.cat(list(searcher.pooled(shards(number), queries, 10, candidates)))
+        assert torch.equal(found, wanted)
+    assert _GpuIndex.used == on_gpu
+
+
+@pytest.mark.parametrize("max_tokens", [1, 17])
+def test_embeddings_do_not_depend_on_their_batches(world, monkeypatch, max_tokens):
+    """All features projected at one time, or a page put in the place of another."""
+    shards, queries, _ = world
+    flat = torch.cat(list(searcher.exact(shards(1), queries, 40)))
+    pooled = torch.cat(list(searcher.pooled(shards(1), queries, 5, 10)))
+    monkeypatch.setattr(embedding, "_TOKENS", max_tokens)
+    again = torch.cat(list(searcher.exact(shards(2), queries, 40)))
+    assert torch.equal(again, flat)
+    assert torch.equal(torch.cat(list(searcher.pooled(shards(2), queries, 5, 10))), pooled)
+
+
+def test_queries_are_projected_in_batches(corpus, monkeypatch):
+    """The features of all queries in memory at one time."""
+    store, heads = FeatureStore(corpus.store), init_heads(HeadsConfig(dim=16), WIDTH, seed=3)
+    query_ids = store.queries.ids
+    whole = embed_queries(heads, store.queries, query_ids)
+    read, sizes = store.queries.read, []
+    monkeypatch.setattr(embedding, "_TOKENS", 17)
+    monkeypatch.setattr(store.queries, "read", lambda ids: sizes.append(len(ids)) or read(ids))
+    found = embed_queries(heads, store.queries, query_ids)
+    assert torch.equal(found.token_TE, whole.token_TE)
+    assert found.lengths == whole.lengths
+    assert sizes == [4] * 15  # 60 queries of 4 tokens
+
+
 def test_bounds_cover_the_corpus_evenly():
     """A page lost between shards, an empty shard, or all the work in one of them."""
     for lengths, number in (([5] * 10, 3), ([1, 1, 100, 1], 2), ([7], 4), ([9, 1, 1, 1], 4)):
@@ -79,16 +148,30 @@ def test_bounds_cover_the_corpus_evenly():
 
 
 @pytest.mark.gpu
-def test_a_shard_on_a_gpu_finds_the_same_pages(corpus, world):
-    """FAISS on a GPU, or scores of tensors that never left the CPU."""
+def test_a_corpus_on_a_gpu_finds_the_same_pages(world):
+    """FAISS on a GPU that loses pages, tensors left on the wrong device, or scores by shard."""
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
     shards, queries, page_ids = world
-    store = FeatureStore(corpus.store)
-    heads = init_heads(HeadsConfig(dim=16), WIDTH, seed=3)
-    there = LocalShards([CorpusShard(store.pages, heads, page_ids, 0, len(page_ids), "cuda")])
-    for found, wanted in zip(
-        searcher.exact(there, queries, 5), searcher.exact(shards(1), queries, 5), strict=True
-    ):
-        scores, expected = order.to_scores(found), order.to_scores(wanted)
-        torch.testing.assert_close(scores, expected, atol=1e-4, rtol=1e-4)
+    everything = len(page_ids)
+
+    def found(corpus: LocalShards) -> list[torch.Tensor]:
+        searches = (
+            searcher.exact(corpus, queries, everything),
+            searcher.pooled(corpus, queries, 5, 10),
+            searcher.pooled(corpus, queries, 5, everything),
+        )
+        return [torch.cat(list(keys)) for keys in searches]
+
+    flat = found(shards(1, "cuda"))
+    for sharded, whole in zip(found(shards(3, "cuda")), flat, strict=True):
+        assert torch.equal(sharded, whole)
+    assert torch.equal(flat[2], flat[0][:, :5])
+    wanted = found(shards(1))[0]
+    there, here = (_by_page(keys) for keys in (flat[0], wanted))
+    torch.testing.assert_close(there, here, atol=1e-4, rtol=1e-4)
+
+
+def _by_page(key_BD: torch.Tensor) -> torch.Tensor:
+    """The scores of all pages in the order of their ids."""
+    return order.to_scores(key_BD).gather(1, order.to_ordinals(key_BD).argsort(dim=1))

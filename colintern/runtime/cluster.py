@@ -14,16 +14,17 @@ from ray.exceptions import RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from colintern import log, storage
-from colintern.config import ClusterConfig, Config
+from colintern.config import Config
 from colintern.errors import ColInternError, StorageError, UserError
 from colintern.lease import Held
+from colintern.runtime.resources import cpus_wanted, shortage
 
 # Two OpenMP teams that wait by spinning slow each other down tenfold on a busy machine.
 _WORKER_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "RAY_TRAIN_V2_ENABLED": "1"}
 
 
 class ClusterError(UserError):
-    """The cluster cannot be joined, or its nodes do not share storage."""
+    """The cluster cannot be joined, is too small, or its nodes do not share storage."""
 
 
 class Cluster:
@@ -55,6 +56,7 @@ class Cluster:
         _quiet_ray()
         where = f"cluster at {address}" if address else "local cluster"
         log.say("ray", "%s ready in %.0f s", where, time.monotonic() - began)
+        _check_size(self._config, may_grow=bool(address))
         _check_shared_storage([storage.absolute(self._config.run.root), self._config.features_root])
 
     def close(self, *, keep_logs: bool = False) -> None:
@@ -132,16 +134,27 @@ def _start_local(config: Config, temporary: str) -> None:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else C++ advice on standard error
     ray.init(
         address="local",
-        num_cpus=max(os.cpu_count() or 1, _cpus_wanted(config.cluster, config)),
+        num_cpus=max(os.cpu_count() or 1, cpus_wanted(config)),
         log_to_driver=False,
         logging_level=logging.ERROR,
         _temp_dir=temporary,
     )
 
 
-def _cpus_wanted(cluster: ClusterConfig, config: Config) -> int:
-    workers = max(cluster.encode_workers, cluster.mining_workers, config.training.num_workers)
-    return workers * cluster.cpus_per_worker
+def _check_size(config: Config, *, may_grow: bool) -> None:
+    """Say what the cluster lacks; Ray would wait for it without a word.
+
+    Raises:
+        ClusterError: it will never have it.
+    """
+    lacking = shortage(config, ray.cluster_resources())
+    if lacking and not may_grow:  # started with the CPUs that are wanted: GPUs are lacking
+        raise ClusterError(
+            f"{lacking}; lower it, set cluster.use_gpu=false, or join a cluster with GPUs "
+            "by RAY_ADDRESS"
+        )
+    if lacking:
+        log.say("ray", "%s now; waiting for the rest", lacking)
 
 
 def _quiet_ray() -> None:

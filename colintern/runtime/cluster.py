@@ -100,6 +100,11 @@ def device_of(use_gpu: bool) -> str:
     return "cuda" if use_gpu else "cpu"
 
 
+def on_this_node() -> NodeAffinitySchedulingStrategy:
+    """Where the driver is: machines of workers may vanish, and take their actors with them."""
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+
+
 def unshared(held: Held) -> ClusterError | None:
     """On a worker, before it works: the error of a node that does not see the driver's lease.
 

@@ -7,7 +7,8 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import ray
 from ray.exceptions import RayTaskError
@@ -172,23 +173,42 @@ def _quiet_ray() -> None:
 
 def _check_shared_storage(roots: Sequence[str]) -> None:
     """On several nodes, make sure that each of them reads what the driver writes."""
-    nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+    nodes = [node for node in ray.nodes() if node["Alive"]]
     if len(nodes) < 2:
         return
-    read = ray.remote(num_cpus=0)(storage.read_bytes)
     for root in sorted(set(roots)):
         path, token = storage.join(root, f"shared-{uuid.uuid4().hex}"), uuid.uuid4().hex.encode()
         storage.write_bytes(path, token)
         try:
             for node in nodes:
-                strategy = NodeAffinitySchedulingStrategy(node, soft=False)
-                found = ray.get(read.options(scheduling_strategy=strategy).remote(path))
-                if found != token:
-                    raise StorageError(f"{path}: another file")
-        except (StorageError, RayTaskError) as error:
-            raise ClusterError(
-                f"{root}: not every node of the cluster reads what the driver writes there; "
-                "use shared storage for run.root and features.root"
-            ) from error
+                if _read_on(node, path) != token:
+                    raise ClusterError(
+                        f"{root}: node {node['NodeManagerAddress']} does not read what the driver "
+                        "writes there; use shared storage for run.root and features.root"
+                    )
         finally:
             storage.delete(path)
+
+
+def _read_on(node: Mapping[str, Any], path: str) -> bytes | None:
+    """What a node reads at `path`; None where there is no such file.
+
+    Raises:
+        ClusterError: it cannot read there, with its reason.
+    """
+    read = ray.remote(num_cpus=0)(_read_if_there)
+    strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+    try:
+        return ray.get(read.options(scheduling_strategy=strategy).remote(path))
+    except RayTaskError as error:
+        reason = " ".join(str(_original(error)).split())
+        raise ClusterError(f"node {node['NodeManagerAddress']}: {reason}") from error
+
+
+def _read_if_there(path: str) -> bytes | None:
+    try:
+        return storage.read_bytes(path)
+    except StorageError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise

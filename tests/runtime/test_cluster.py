@@ -1,10 +1,12 @@
 """Joining or starting a cluster: what a user may have got wrong is one line."""
 
 import pytest
+import ray
 
+from colintern import storage
 from colintern.config import parse_config
 from colintern.runtime import cluster
-from colintern.runtime.cluster import Cluster, ClusterError
+from colintern.runtime.cluster import Cluster, ClusterError, _check_shared_storage
 
 
 @pytest.fixture
@@ -40,3 +42,32 @@ def test_a_cluster_that_may_grow_is_waited_for(unstarted, monkeypatch):
     assert said[-1] == (
         "training.num_workers=4 asks for 4 GPUs, the cluster has 0 now; waiting for the rest"
     )
+
+
+@pytest.fixture
+def two_nodes(ray_cluster, monkeypatch) -> None:
+    """The node of the tests' cluster, counted twice."""
+    nodes = ray.nodes()
+    monkeypatch.setattr(cluster.ray, "nodes", lambda: nodes * 2)
+
+
+@pytest.mark.ray
+def test_storage_that_only_the_driver_sees_is_named(two_nodes, tmp_path, monkeypatch):
+    """Workers that write into a folder of their own machine, where nobody finds their files."""
+    _check_shared_storage([str(tmp_path)])
+    assert not list(tmp_path.iterdir())
+    write = storage.write_bytes
+    for seen_by_others in (lambda *_: None, lambda path, _: write(path, b"another file")):
+        monkeypatch.setattr(storage, "write_bytes", seen_by_others)
+        with pytest.raises(ClusterError, match=r"does not read what .* use shared storage"):
+            _check_shared_storage([str(tmp_path)])
+
+
+@pytest.mark.ray
+def test_a_node_that_may_not_read_says_so(two_nodes, bucket, s3_server):
+    """The advice to use shared storage for what is a matter of credentials."""
+    denied = s3_server.failing(1, denied=True, only=lambda method, query: method == "GET")
+    with denied, pytest.raises(ClusterError, match=r"node .*: access denied; check") as raised:
+        _check_shared_storage([f"{bucket}/runs"])
+    assert "shared storage" not in str(raised.value)
+    assert s3_server.failed

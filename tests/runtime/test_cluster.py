@@ -2,6 +2,7 @@
 
 import pytest
 import ray
+from ray.exceptions import AuthenticationError
 
 from colintern import storage
 from colintern.config import parse_config
@@ -42,6 +43,19 @@ def test_a_cluster_that_may_grow_is_waited_for(unstarted, monkeypatch):
     assert said[-1] == (
         "training.num_workers=4 asks for 4 GPUs, the cluster has 0 now; waiting for the rest"
     )
+
+
+def test_a_missing_token_is_one_line(unstarted, monkeypatch):
+    """A traceback, and exit code 1, on a cluster that wants an authentication token."""
+
+    def refuse(**_) -> None:
+        raise AuthenticationError("Token authentication is enabled but no token was found")
+
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    monkeypatch.setattr(cluster.ray, "init", refuse)
+    with pytest.raises(ClusterError, match=r"RAY_ADDRESS=10.*no token was found") as raised:
+        unstarted.ensure()
+    assert "\n" not in str(raised.value)
 
 
 @pytest.fixture

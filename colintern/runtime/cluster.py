@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import shutil
+import sys
 import tempfile
 import time
 import uuid
@@ -22,6 +23,11 @@ from colintern.runtime.resources import cpus_wanted, shortage
 
 # Two OpenMP teams that wait by spinning slow each other down tenfold on a busy machine.
 _WORKER_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "RAY_TRAIN_V2_ENABLED": "1"}
+
+_SOCKET_BYTES = 103 if sys.platform == "darwin" else 107  # of an AF_UNIX address
+_RAY_SOCKET = "session_2026-01-31_23-59-59_999999_9999999/sockets/plasma_store"  # the longest
+_TEMPORARY_PREFIX = "colintern-ray-"
+_RANDOM_CHARACTERS = 8  # that `tempfile.mkdtemp` appends
 
 
 class ClusterError(UserError):
@@ -50,8 +56,9 @@ class Cluster:
         if address:
             _join(address)
         else:
-            # Sockets in it must have short names, so it cannot be in the run folder.
-            self._temporary = tempfile.mkdtemp(prefix="colintern-ray-")
+            self._temporary = tempfile.mkdtemp(
+                prefix=_TEMPORARY_PREFIX, dir=_root_for_sockets(tempfile.gettempdir())
+            )
             _start_local(self._config, self._temporary)
         self._is_ours = True
         _quiet_ray()
@@ -133,6 +140,13 @@ def _join(address: str) -> None:
             f"RAY_ADDRESS={address}: cannot join that cluster ({reason}); "
             "unset it to start a local one"
         ) from error
+
+
+def _root_for_sockets(wanted: str) -> str:
+    """`wanted`, or /tmp where Ray's sockets would have too long names in it."""
+    name = _TEMPORARY_PREFIX + _RANDOM_CHARACTERS * "x"
+    socket = os.path.join(wanted, name, _RAY_SOCKET)
+    return wanted if len(os.fsencode(socket)) <= _SOCKET_BYTES else "/tmp"
 
 
 def _start_local(config: Config, temporary: str) -> None:

@@ -1,13 +1,21 @@
 """Joining or starting a cluster: what a user may have got wrong is one line."""
 
+from pathlib import Path
+
 import pytest
 import ray
+from ray._private.utils import validate_socket_filepath
 from ray.exceptions import AuthenticationError
 
 from colintern import storage
 from colintern.config import parse_config
 from colintern.runtime import cluster
-from colintern.runtime.cluster import Cluster, ClusterError, _check_shared_storage
+from colintern.runtime.cluster import (
+    Cluster,
+    ClusterError,
+    _check_shared_storage,
+    _root_for_sockets,
+)
 
 
 @pytest.fixture
@@ -32,6 +40,22 @@ def test_gpus_that_this_machine_does_not_have_are_one_line(unstarted):
     """A run that hangs for ever, waiting for a GPU that nobody will plug in."""
     with pytest.raises(ClusterError, match=r"num_workers=4 asks for 4 GPUs.*use_gpu=false"):
         unstarted.ensure()
+
+
+def test_a_long_tmpdir_is_too_long_for_sockets(unstarted, monkeypatch, tmp_path):
+    """Ray's OSError about the path of a socket, for a TMPDIR that anything else can work in."""
+    assert _root_for_sockets("/tmp") == "/tmp"
+    assert _root_for_sockets("/var/tmp") == "/var/tmp"
+    (long := tmp_path / "a-scratch-folder-of-a-job").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    started = {}
+    monkeypatch.setattr(cluster.ray, "init", lambda **settings: started.update(settings))
+    with pytest.raises(ClusterError):  # of the GPUs
+        unstarted.ensure()
+    session = "session_2026-01-31_23-59-59_999999_9999999"
+    validate_socket_filepath(f"{started['_temp_dir']}/{session}/sockets/plasma_store")
+    unstarted.close()
+    assert not Path(started["_temp_dir"]).exists()
 
 
 def test_a_cluster_that_may_grow_is_waited_for(unstarted, monkeypatch):

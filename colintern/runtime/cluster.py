@@ -4,8 +4,10 @@ import contextlib
 import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -53,19 +55,23 @@ class Cluster:
         began = time.monotonic()
         os.environ.update(_WORKER_ENVIRONMENT)
         address = os.environ.get("RAY_ADDRESS")
-        if address:
-            _join(address)
-        else:
-            self._temporary = tempfile.mkdtemp(
-                prefix=_TEMPORARY_PREFIX, dir=_root_for_sockets(tempfile.gettempdir())
-            )
-            _start_local(self._config, self._temporary)
-        self._is_ours = True
+        self._is_ours = True  # from here on: a start that fails half way leaves processes
+        with _own_sigterm():
+            self._connect(address)
         _quiet_ray()
         where = f"cluster at {address}" if address else "local cluster"
         log.say("ray", "%s ready in %.0f s", where, time.monotonic() - began)
         _check_size(self._config, may_grow=bool(address))
         _check_shared_storage([storage.absolute(self._config.run.root), self._config.features_root])
+
+    def _connect(self, address: str | None) -> None:
+        if address:
+            _join(address)
+            return
+        self._temporary = tempfile.mkdtemp(
+            prefix=_TEMPORARY_PREFIX, dir=_root_for_sockets(tempfile.gettempdir())
+        )
+        _start_local(self._config, self._temporary)
 
     def close(self, *, keep_logs: bool = False) -> None:
         """Disconnect; a local cluster of ours ends, and its logs go unless they are wanted."""
@@ -124,6 +130,18 @@ def unshared(held: Held) -> ClusterError | None:
         f"{held.folder}: node {ray.util.get_node_ip_address()} does not read what "
         "the driver writes there; use shared storage for run.root and features.root"
     )
+
+
+@contextlib.contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keep the handler of SIGTERM: `ray.init` sets its own, which exits with 15 instead of 143."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        is_main = threading.current_thread() is threading.main_thread()
+        if is_main and handler is not None:  # None: it was not set from Python
+            signal.signal(signal.SIGTERM, handler)
 
 
 def _join(address: str) -> None:

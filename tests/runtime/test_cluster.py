@@ -1,5 +1,7 @@
 """Joining or starting a cluster: what a user may have got wrong is one line."""
 
+import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,32 @@ def test_a_cluster_that_may_grow_is_waited_for(unstarted, monkeypatch):
     assert said[-1] == (
         "training.num_workers=4 asks for 4 GPUs, the cluster has 0 now; waiting for the rest"
     )
+
+
+def test_the_handler_of_sigterm_stays(unstarted, monkeypatch):
+    """A driver that is asked to end and exits with 15, as Ray's handler does, instead of 143."""
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(cluster.ray, "init", lambda **_: signal.signal(signal.SIGTERM, sys.exit))
+    with pytest.raises(ClusterError):  # of the GPUs
+        unstarted.ensure()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("place", ["init", "nodes"])
+def test_a_start_that_fails_is_ended(unstarted, monkeypatch, place):
+    """Processes of Ray that stay behind because the start, or what follows it, has failed."""
+    ended = []
+
+    def fail(*_, **__):
+        raise OSError("out of processes")
+
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    monkeypatch.setattr(cluster.ray, place, fail)
+    monkeypatch.setattr(cluster.ray, "shutdown", lambda: ended.append(True))
+    with pytest.raises(OSError, match="out of processes"):
+        unstarted.ensure()
+    unstarted.close()
+    assert ended
 
 
 def test_a_missing_token_is_one_line(unstarted, monkeypatch):

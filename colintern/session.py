@@ -175,8 +175,7 @@ class Session:
             )
 
             def work(task: EvaluateTask = task) -> None:
-                with relayed(lambda _: None) as tell:
-                    say_metrics(self._search_pool().evaluate(task, tell))
+                say_metrics(self._search_pool().evaluate(task))
 
             self._do(stage, inputs, [task.json_path, task.parquet_path], work)
 

@@ -152,6 +152,24 @@ def delete(path: str) -> None:
             return
 
 
+def delete_folder(folder: str) -> None:
+    """Remove `folder` and everything in it; one that is not there is no error."""
+    with named_errors(folder):
+        file_system, inner = _opened(folder)
+        try:
+            file_system.rm(inner, recursive=True)
+        except FileNotFoundError:
+            return
+
+
+def file_system_of(path: str) -> tuple[Any, str]:
+    """The fsspec file system that `path` is read with here, and the path inside it.
+
+    For libraries that would open one of their own, with other credentials or another address.
+    """
+    return url_to_fs(path)
+
+
 def list_files(folder: str, suffix: str = "") -> list[str]:
     """The files right inside `folder` whose name ends in `suffix`, full paths in name order.
 

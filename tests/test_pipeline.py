@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from colintern import pipeline
 from colintern.compare import compare_lines
@@ -14,6 +15,7 @@ from colintern.data.canonical import CanonicalDataset, iterate_pages
 from colintern.data.entities import Judgement, Page, Query
 from colintern.data.writing import write_dataset
 from colintern.errors import (
+    BackboneError,
     CheckpointError,
     ConfigError,
     DatasetError,
@@ -25,6 +27,7 @@ from colintern.errors import (
 )
 from colintern.evaluation.evaluate import read_results
 from colintern.lookup import best_round, save_images, search_run
+from colintern.model.random_checkpoint import write_random_checkpoint
 from colintern.run_folder import RunFolder
 from colintern.session import Session
 from colintern.status import status_lines, table_lines
@@ -466,6 +469,22 @@ def test_a_missing_extra_is_told_before_any_work(finished, monkeypatch):
     refused = pytest.raises(ConfigError, match="need the package faiss; install the extra")
     with refused, pipeline.open_session(_config(finished)):
         pass
+
+
+def test_weights_that_do_not_fit_are_one_line(ray_cluster, tmp_path):
+    """A traceback of Ray Data's, and exit code 1, for what a worker says about the backbone."""
+    make_corpus(tmp_path / "train", num_pages=8, num_queries=8)
+    make_corpus(tmp_path / "test", num_pages=2, num_queries=2)
+    folder = tmp_path / "backbone"
+    write_random_checkpoint(folder, seed=1)
+    weights = load_file(folder / "model.safetensors")
+    name = next(name for name in weights if name.endswith("mlp.down_proj.weight"))
+    weights[name] = weights[name][:, :-1].contiguous()
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(BackboneError, match=r"mismatched keys: .*down_proj") as raised:
+        pipeline.run(_config(tmp_path, backbone={"path": str(folder)}))
+    assert type(raised.value) is BackboneError
+    assert "\n" not in str(raised.value)
 
 
 def test_init_heads_of_another_shape_are_refused_before_any_work(finished):

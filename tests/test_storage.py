@@ -51,3 +51,12 @@ def test_ranges_listings_and_missing_files(tmp_path):
     assert storage.sha256_of_file(path) == storage.sha256_of_bytes(b"0123456789")
     with pytest.raises(StorageError, match=r"gone\.json"):
         storage.read_json(str(tmp_path / "gone.json"))
+
+
+def test_a_folder_is_deleted_with_all_that_is_in_it(tmp_path):
+    """Files that stay behind, or a neighbour that goes as well."""
+    for name in ("a/b", "a/c/d", "ab/kept"):
+        storage.write_bytes(str(tmp_path / name), b"")
+    storage.delete_folder(str(tmp_path / "a"))
+    storage.delete_folder(str(tmp_path / "a"))
+    assert storage.find_files(str(tmp_path)) == [str(tmp_path / "ab/kept")]

@@ -1,8 +1,10 @@
 """Encoding on Ray Data: one planned shard is one row of work; the actor writes the shard."""
 
 import contextlib
+import pickle
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import ray
@@ -12,6 +14,7 @@ from colintern import lease, log, records
 from colintern.config import Config
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.inventory import PageEntry, read_entries, row_groups
+from colintern.errors import ColInternError
 from colintern.features.encoding import (
     ShardWork,
     StorePlan,
@@ -23,7 +26,7 @@ from colintern.features.encoding import (
 )
 from colintern.features.store import BAD_PAGES, BAD_QUERIES
 from colintern.model.backbone import BackboneIdentity, FrozenBackbone
-from colintern.runtime.cluster import ClusterError, device_of, unshared
+from colintern.runtime.cluster import device_of, unshared
 
 _LOG_SECONDS = 2.0
 _SCALE_UP_SECONDS = 1_800  # a node with a GPU may take this long to come up
@@ -56,27 +59,40 @@ def encode_stores(
 
 
 class _ShardEncoder:
-    """The actor: a backbone, loaded once, that turns rows of work into shards."""
+    """The actor: a backbone, loaded once, that turns rows of work into shards.
+
+    What is raised on purpose becomes an entry of the row: Ray Data would start an actor that fails
+    to start again and again, and put its own traceback around what a row raises.
+    """
 
     def __init__(self, config: Config, held: Mapping[str, lease.Held]) -> None:
-        self._features = config.features
+        self._config = config
         self._held = held
-        self._backbone = FrozenBackbone(config.backbone, device_of(config.cluster.use_gpu))
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        rows: dict[str, list[Any]] = {"items": [], "tokens": [], "unshared": []}
+        rows: dict[str, list[Any]] = {"items": [], "tokens": [], "error": []}
         for text in batch["work"]:
-            work = ShardWork.from_json(str(text))
-            # Ray Data would show what is raised here with its own traceback around it.
-            error = unshared(self._held[work.folder.rpartition("/")[0]])
-            items, tokens = (0, 0) if error else self._encoded(work)
+            items, tokens, error = self._encoded(ShardWork.from_json(str(text)))
             rows["items"].append(items)
             rows["tokens"].append(tokens)
-            rows["unshared"].append(str(error or ""))
+            rows["error"].append(pickle.dumps(error))
         return rows
 
-    def _encoded(self, work: ShardWork) -> tuple[int, int]:
-        return encode_shard(work, self._backbone, self._features.dtype, self._features.batch_tokens)
+    def _encoded(self, work: ShardWork) -> tuple[int, int, ColInternError | None]:
+        """The numbers of items and tokens written, or what went wrong."""
+        if error := unshared(self._held[work.folder.rpartition("/")[0]]):
+            return 0, 0, error
+        features = self._config.features
+        try:
+            written = encode_shard(work, self._backbone, features.dtype, features.batch_tokens)
+        except ColInternError as error:
+            return 0, 0, error
+        return *written, None
+
+    @cached_property
+    def _backbone(self) -> FrozenBackbone:
+        """Loaded for the first row, which can say what is wrong with it."""
+        return FrozenBackbone(self._config.backbone, device_of(self._config.cluster.use_gpu))
 
 
 def _plan(target: StoreTarget, backbone: BackboneIdentity, config: Config) -> StorePlan:
@@ -131,8 +147,8 @@ def _say_progress(rows: Iterable[dict[str, Any]], num_shards: int) -> None:
     began = last = time.monotonic()
     items = tokens = done = 0
     for row in rows:
-        if row["unshared"]:
-            raise ClusterError(row["unshared"])
+        if error := pickle.loads(row["error"]):
+            raise error
         done, items, tokens = done + 1, items + row["items"], tokens + row["tokens"]
         if time.monotonic() - last > _LOG_SECONDS or done == num_shards:
             last = time.monotonic()

@@ -6,6 +6,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import ray
+from ray.exceptions import RayActorError
+
+from colintern import log
+from colintern.runtime.cluster import on_this_node
 
 News = Mapping[str, Any]
 _POLL_SECONDS = 0.5
@@ -38,13 +42,20 @@ class Teller:
 @contextmanager
 def relayed(show: Callable[[News], None]) -> Iterator[Teller]:
     """A `Teller` for workers; what they tell is shown on the driver until the block ends."""
-    relay: Any = _Relay.remote()
+    relay: Any = _Relay.options(  # pyright: ignore[reportAttributeAccessIssue]
+        scheduling_strategy=on_this_node()
+    ).remote()
     done = threading.Event()
 
     def poll() -> None:
         while True:
             is_last = done.wait(_POLL_SECONDS)
-            for news in ray.get(relay.take.remote()):
+            try:
+                found = ray.get(relay.take.remote())
+            except RayActorError:
+                log.say("ray", "the progress of this stage is lost; its work goes on")
+                return
+            for news in found:
                 show(news)
             if is_last:
                 return

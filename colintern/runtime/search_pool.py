@@ -6,8 +6,9 @@ from typing import Any
 
 import ray
 import torch
+from ray.exceptions import ObjectLostError, RayActorError
 
-from colintern import storage
+from colintern import log, storage
 from colintern.config import ClusterConfig, EvaluationConfig, MiningConfig
 from colintern.data.triples import write_triples
 from colintern.data.views import View
@@ -17,10 +18,13 @@ from colintern.features.store import FeatureStore
 from colintern.lease import Held
 from colintern.mining.miner import Corpus, mine
 from colintern.model.heads import heads_sha256, load_heads
-from colintern.runtime.cluster import device_of, unshared
-from colintern.runtime.relay import Teller
+from colintern.runtime.cluster import device_of, on_this_node, unshared
+from colintern.runtime.relay import News
 from colintern.search.queries import embed_queries
 from colintern.search.shard import CorpusShard, shard_bounds
+
+_MAX_REPEATS = 3  # lost machines; a stage starts again from its first query
+Tell = Callable[[News], None]
 
 
 @dataclass(frozen=True)
@@ -54,33 +58,61 @@ class EvaluateTask:
 class SearchPool:
     """Shard actors and one searching actor, for as long as stages need them.
 
+    When one of them goes, with a spot machine for instance, all are started anew and the stage is
+    repeated: it gives the same result.
+
     Args:
         cluster: how many shards, and what each asks of Ray.
         held: the lease of the run folder.
     """
 
     def __init__(self, cluster: ClusterConfig, held: Held) -> None:
-        shard = _ShardActor.options(  # pyright: ignore[reportAttributeAccessIssue]
-            num_cpus=cluster.cpus_per_worker, num_gpus=1 if cluster.use_gpu else 0
-        )
-        self._shards: list[Any] = [
-            shard.remote(device_of(cluster.use_gpu), cluster.cpus_per_worker, held)
-            for _ in range(cluster.mining_workers)
-        ]
-        self._searcher: Any = _SearchActor.remote(self._shards)
+        self._cluster = cluster
+        self._held = held
+        self._start()
 
-    def mine(self, task: MineTask, tell: Teller) -> dict[str, Any]:
+    def mine(self, task: MineTask, tell: Tell) -> dict[str, Any]:
         """Mine, write the triples and `mining.json`; returns the latter's content."""
-        return ray.get(self._searcher.mine.remote(task, tell))
+        return self._repeated(lambda: self._searcher.mine.remote(task, tell))
 
-    def evaluate(self, task: EvaluateTask, tell: Teller) -> dict[str, Any]:
+    def evaluate(self, task: EvaluateTask) -> dict[str, Any]:
         """Evaluate, write results and metrics; returns the metrics' document."""
-        return ray.get(self._searcher.evaluate.remote(task, tell))
+        return self._repeated(lambda: self._searcher.evaluate.remote(task))
 
     def close(self) -> None:
         """End the actors and give their resources back."""
         for actor in (*self._shards, self._searcher):
             ray.kill(actor)
+
+    def _start(self) -> None:
+        cluster = self._cluster
+        shard = _ShardActor.options(  # pyright: ignore[reportAttributeAccessIssue]
+            num_cpus=cluster.cpus_per_worker, num_gpus=1 if cluster.use_gpu else 0
+        )
+        self._shards: list[Any] = [
+            shard.remote(device_of(cluster.use_gpu), cluster.cpus_per_worker, self._held)
+            for _ in range(cluster.mining_workers)
+        ]
+        searcher = _SearchActor.options(  # pyright: ignore[reportAttributeAccessIssue]
+            scheduling_strategy=on_this_node()
+        )
+        self._searcher: Any = searcher.remote(self._shards)
+
+    def _repeated(self, start: Callable[[], Any]) -> dict[str, Any]:
+        """What a call of the searcher returns, with new actors when some were lost meanwhile."""
+        for repeat in range(1, _MAX_REPEATS + 1):
+            try:
+                return ray.get(start())
+            except (RayActorError, ObjectLostError):
+                log.say(
+                    "ray",
+                    "a search worker or its machine is gone; searching again (%d of %d)",
+                    repeat,
+                    _MAX_REPEATS,
+                )
+                self.close()
+                self._start()
+        return ray.get(start())
 
 
 class RayShards:
@@ -128,13 +160,18 @@ class _SearchActor:
         torch.set_num_threads(1)
         self._shards = shards
 
-    def mine(self, task: MineTask, tell: Teller) -> dict[str, Any]:
+    def mine(self, task: MineTask, tell: Tell) -> dict[str, Any]:
         view, store = task.catalog.train()
         shards, queries = self._open(view, store, task.heads_folder)
         rows = [store.pages.row(page_id) for page_id in view.page_ids]
         corpus = Corpus(view, [row.sha256 for row in rows], sum(row.num_tokens for row in rows))
         triples, found = mine(
-            corpus, shards, queries, task.settings, task.seed, _progress(tell, len(queries))
+            corpus,
+            shards,
+            queries,
+            task.settings,
+            task.seed,
+            on_progress=lambda done: tell({"done": done, "queries": len(queries)}),
         )
         document = {
             "settings": task.settings.model_dump(),
@@ -146,7 +183,7 @@ class _SearchActor:
         storage.write_json(task.mining_path, document)
         return document
 
-    def evaluate(self, task: EvaluateTask, tell: Teller) -> dict[str, Any]:
+    def evaluate(self, task: EvaluateTask) -> dict[str, Any]:
         view, store = task.catalog.evaluated(task.dataset)
         shards, queries = self._open(view, store, task.heads_folder)
         evaluation = evaluate(
@@ -156,7 +193,7 @@ class _SearchActor:
             task.settings,
             round_number=task.round_number,
             seed=task.seed,
-            on_progress=_progress(tell, len(queries)),
+            on_progress=lambda done: None,
         )
         task.held.check()
         write_evaluation(evaluation, task.json_path, task.parquet_path)
@@ -177,7 +214,3 @@ class _SearchActor:
         queries = embed_queries(heads, store.queries, query_ids)
         ray.get(loading)
         return RayShards(used), queries
-
-
-def _progress(tell: Teller, num_queries: int) -> Callable[[int], None]:
-    return lambda done: tell({"done": done, "queries": num_queries})

@@ -1,10 +1,9 @@
 """Training on Ray Train: a group of workers runs the same round."""
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +11,13 @@ import ray.train
 import ray.train.torch
 import torch
 import torch.distributed as dist
+from pyarrow.fs import FSSpecHandler, PyFileSystem
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
 from colintern import storage
 from colintern.config import ClusterConfig
-from colintern.errors import ColInternError
+from colintern.errors import ColInternError, StorageError
 from colintern.lease import Held
 from colintern.runtime.cluster import ClusterError, unshared
 from colintern.runtime.relay import News, Teller, relayed
@@ -56,7 +56,7 @@ def train(
     Raises:
         ColInternError: what the round raised on purpose, such as a loss that is not finite.
     """
-    with relayed(show) as tell, _scratch(held.folder) as scratch:
+    with relayed(show) as tell, _scratch(held.folder) as (file_system, folder):
         trainer = TorchTrainer(
             _worker,
             train_loop_config={"job": _Job(task, held, cluster.cpus_per_worker, tell)},
@@ -67,7 +67,8 @@ def train(
             ),
             run_config=RunConfig(
                 name=f"round-{task.round_number}",
-                storage_path=scratch,
+                storage_path=folder,
+                storage_filesystem=file_system,
                 failure_config=FailureConfig(max_failures=_MAX_FAILURES),
             ),
         )
@@ -95,14 +96,19 @@ def _fitted(trainer: TorchTrainer) -> ColInternError | None:
 
 
 @contextmanager
-def _scratch(run_path: str) -> Iterator[str]:
-    """Where Ray Train keeps its files: in the run folder, which all nodes share."""
+def _scratch(run_path: str) -> Iterator[tuple[PyFileSystem, str]]:
+    """Where Ray Train keeps its files: in the run folder, which all nodes share.
+
+    Yields:
+        The file system that the run is on, as Ray Train takes it, and the folder inside it.
+    """
     folder = storage.join(run_path, "ray-train")
+    file_system, inner = storage.file_system_of(folder)
     try:
-        yield folder
+        yield PyFileSystem(FSSpecHandler(file_system)), inner
     finally:
-        if storage.is_local(folder):
-            shutil.rmtree(storage.local_path(folder), ignore_errors=True)
+        with suppress(StorageError):  # what is left there harms nobody
+            storage.delete_folder(folder)
 
 
 def _worker(config: dict[str, Any]) -> ColInternError | None:

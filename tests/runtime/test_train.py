@@ -3,15 +3,16 @@
 import json
 from dataclasses import replace
 
+import fsspec
 import pytest
 import ray.train
 import torch
 
-from colintern import lease
+from colintern import lease, storage
 from colintern.config import ClusterConfig
 from colintern.errors import ColInternError, UserError
 from colintern.model.heads import load_heads
-from colintern.runtime.train import train
+from colintern.runtime.train import _scratch, train
 from colintern.training.loop import train_round
 from colintern.training.place import Place
 from tests.training.test_loop import _task
@@ -57,6 +58,24 @@ def test_a_worker_without_shared_storage_says_so(corpus, tmp_path, ray_cluster):
     with pytest.raises(UserError, match="use shared storage"):
         train(_task(corpus, tmp_path), 2, ClusterConfig(), held, lambda _: None)
     assert not (tmp_path / "train_log.jsonl").exists()
+
+
+def test_ray_train_keeps_its_files_where_the_run_is(bucket, s3_server, monkeypatch):
+    """A file system of Ray Train's own, without the address and credentials that fsspec has."""
+    known = {
+        "endpoint_url": s3_server.environment["AWS_ENDPOINT_URL"],
+        "key": s3_server.environment["AWS_ACCESS_KEY_ID"],
+        "secret": s3_server.environment["AWS_SECRET_ACCESS_KEY"],
+    }
+    monkeypatch.setitem(fsspec.config.conf, "s3", known)
+    for name in s3_server.environment:
+        monkeypatch.delenv(name)
+    with _scratch(f"{bucket}/run") as (file_system, folder):
+        file_system.create_dir(f"{folder}/round-1", recursive=True)
+        with file_system.open_output_stream(f"{folder}/round-1/state") as file:
+            file.write(b"written")
+        assert storage.read_bytes(f"{bucket}/run/ray-train/round-1/state") == b"written"
+    assert storage.find_files(bucket) == []
 
 
 @pytest.mark.slow

@@ -1,0 +1,139 @@
+"""Joining or starting a cluster: what a user may have got wrong is one line."""
+
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+import ray
+from ray._private.utils import validate_socket_filepath
+from ray.exceptions import AuthenticationError
+
+from colintern import storage
+from colintern.config import parse_config
+from colintern.runtime import cluster
+from colintern.runtime.cluster import (
+    Cluster,
+    ClusterError,
+    _check_shared_storage,
+    _root_for_sockets,
+)
+
+
+@pytest.fixture
+def unstarted(monkeypatch, tmp_path) -> Cluster:
+    """A cluster whose Ray is not started, but has two CPUs; nothing is joined by the shell."""
+    config = {
+        "data": {"train": "demo"},
+        "run": {"root": str(tmp_path / "runs")},
+        "training": {"num_workers": 4},
+        "cluster": {"use_gpu": True},
+    }
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(cluster.ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(cluster.ray, "init", lambda **_: None)
+    monkeypatch.setattr(cluster.ray, "shutdown", lambda: None)
+    monkeypatch.setattr(cluster.ray, "nodes", list)
+    monkeypatch.setattr(cluster.ray, "cluster_resources", lambda: {"CPU": 4.0})
+    return Cluster(parse_config(config, "test"))
+
+
+def test_gpus_that_this_machine_does_not_have_are_one_line(unstarted):
+    """A run that hangs for ever, waiting for a GPU that nobody will plug in."""
+    with pytest.raises(ClusterError, match=r"num_workers=4 asks for 4 GPUs.*use_gpu=false"):
+        unstarted.ensure()
+
+
+def test_a_long_tmpdir_is_too_long_for_sockets(unstarted, monkeypatch, tmp_path):
+    """Ray's OSError about the path of a socket, for a TMPDIR that anything else can work in."""
+    assert _root_for_sockets("/tmp") == "/tmp"
+    assert _root_for_sockets("/var/tmp") == "/var/tmp"
+    (long := tmp_path / "a-scratch-folder-of-a-job").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    started = {}
+    monkeypatch.setattr(cluster.ray, "init", lambda **settings: started.update(settings))
+    with pytest.raises(ClusterError):  # of the GPUs
+        unstarted.ensure()
+    session = "session_2026-01-31_23-59-59_999999_9999999"
+    validate_socket_filepath(f"{started['_temp_dir']}/{session}/sockets/plasma_store")
+    unstarted.close()
+    assert not Path(started["_temp_dir"]).exists()
+
+
+def test_a_cluster_that_may_grow_is_waited_for(unstarted, monkeypatch):
+    """A run on an autoscaling cluster refused because its nodes are not up yet; a silent wait."""
+    said = []
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    monkeypatch.setattr(cluster.log, "say", lambda part, text, *values: said.append(text % values))
+    unstarted.ensure()
+    assert said[-1] == (
+        "training.num_workers=4 asks for 4 GPUs, the cluster has 0 now; waiting for the rest"
+    )
+
+
+def test_the_handler_of_sigterm_stays(unstarted, monkeypatch):
+    """A driver that is asked to end and exits with 15, as Ray's handler does, instead of 143."""
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(cluster.ray, "init", lambda **_: signal.signal(signal.SIGTERM, sys.exit))
+    with pytest.raises(ClusterError):  # of the GPUs
+        unstarted.ensure()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("place", ["init", "nodes"])
+def test_a_start_that_fails_is_ended(unstarted, monkeypatch, place):
+    """Processes of Ray that stay behind because the start, or what follows it, has failed."""
+    ended = []
+
+    def fail(*_, **__):
+        raise OSError("out of processes")
+
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    monkeypatch.setattr(cluster.ray, place, fail)
+    monkeypatch.setattr(cluster.ray, "shutdown", lambda: ended.append(True))
+    with pytest.raises(OSError, match="out of processes"):
+        unstarted.ensure()
+    unstarted.close()
+    assert ended
+
+
+def test_a_missing_token_is_one_line(unstarted, monkeypatch):
+    """A traceback, and exit code 1, on a cluster that wants an authentication token."""
+
+    def refuse(**_) -> None:
+        raise AuthenticationError("Token authentication is enabled but no token was found")
+
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    monkeypatch.setattr(cluster.ray, "init", refuse)
+    with pytest.raises(ClusterError, match=r"RAY_ADDRESS=10.*no token was found") as raised:
+        unstarted.ensure()
+    assert "\n" not in str(raised.value)
+
+
+@pytest.fixture
+def two_nodes(ray_cluster, monkeypatch) -> None:
+    """The node of the tests' cluster, counted twice."""
+    nodes = ray.nodes()
+    monkeypatch.setattr(cluster.ray, "nodes", lambda: nodes * 2)
+
+
+@pytest.mark.ray
+def test_storage_that_only_the_driver_sees_is_named(two_nodes, tmp_path, monkeypatch):
+    """Workers that write into a folder of their own machine, where nobody finds their files."""
+    _check_shared_storage([str(tmp_path)])
+    assert not list(tmp_path.iterdir())
+    write = storage.write_bytes
+    for seen_by_others in (lambda *_: None, lambda path, _: write(path, b"another file")):
+        monkeypatch.setattr(storage, "write_bytes", seen_by_others)
+        with pytest.raises(ClusterError, match=r"does not read what .* use shared storage"):
+            _check_shared_storage([str(tmp_path)])
+
+
+@pytest.mark.ray
+def test_a_node_that_may_not_read_says_so(two_nodes, bucket, s3_server):
+    """The advice to use shared storage for what is a matter of credentials."""
+    denied = s3_server.failing(1, denied=True, only=lambda method, query: method == "GET")
+    with denied, pytest.raises(ClusterError, match=r"node .*: access denied; check") as raised:
+        _check_shared_storage([f"{bucket}/runs"])
+    assert "shared storage" not in str(raised.value)
+    assert s3_server.failed

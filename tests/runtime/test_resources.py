@@ -1,0 +1,60 @@
+"""What the stages ask of a cluster, against what it has."""
+
+import pytest
+
+from colintern.config import parse_config
+from colintern.runtime.resources import cpus_wanted, shortage
+
+
+def _config(num_workers: int = 1, **cluster):
+    document = {
+        "data": {"train": "demo"},
+        "training": {"num_workers": num_workers},
+        "cluster": cluster,
+    }
+    return parse_config(document, "test")
+
+
+@pytest.mark.parametrize(
+    ("config", "resources"),
+    [
+        (_config(), {"CPU": 1.0}),
+        (_config(num_workers=0), {"CPU": 1.0}),
+        (_config(mining_workers=4, cpus_per_worker=2), {"CPU": 8.0}),
+        (_config(num_workers=4, use_gpu=True), {"CPU": 16.0, "GPU": 4.0}),
+    ],
+)
+def test_enough_is_enough(config, resources):
+    """A cluster that is refused although every stage fits into it."""
+    assert shortage(config, resources) is None
+
+
+@pytest.mark.parametrize(
+    ("config", "resources", "line"),
+    [
+        (
+            _config(use_gpu=True),
+            {"CPU": 2.0},
+            "cluster.encode_workers=1 asks for 1 GPU, the cluster has 0",
+        ),
+        (
+            _config(num_workers=4, use_gpu=True),
+            {"CPU": 16.0, "GPU": 1.0},
+            "training.num_workers=4 asks for 4 GPUs, the cluster has 1",
+        ),
+        (
+            _config(mining_workers=3, cpus_per_worker=4),
+            {"CPU": 8.0},
+            "cluster.mining_workers=3 asks for 12 CPUs, the cluster has 8",
+        ),
+    ],
+)
+def test_the_setting_that_asks_for_too_much_is_named(config, resources, line):
+    """Workers that are waited for without a word, for ever."""
+    assert shortage(config, resources) == line
+
+
+def test_a_local_cluster_is_made_for_the_largest_stage():
+    """A stage left out of the sum, so that a local cluster cannot hold its workers."""
+    config = _config(num_workers=2, encode_workers=3, mining_workers=5, cpus_per_worker=2)
+    assert cpus_wanted(config) == 10

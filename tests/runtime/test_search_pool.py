@@ -1,0 +1,106 @@
+"""Mining and evaluation in actors that may vanish."""
+
+import os
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import ray
+from ray.exceptions import RayActorError
+
+from colintern import lease
+from colintern.config import ClusterConfig, EvaluationConfig, MiningConfig
+from colintern.model.heads import save_heads
+from colintern.runtime.relay import relayed
+from colintern.runtime.search_pool import EvaluateTask, MineTask, SearchPool
+from tests.helpers import knowing_heads
+from tests.training.test_loop import INFO
+
+pytestmark = pytest.mark.ray
+
+
+def _untold(_) -> None:
+    """Progress that nobody asks for."""
+
+
+@pytest.fixture
+def held(tmp_path):
+    with lease.held(str(tmp_path / "run"), wait=False) as held:
+        yield held
+
+
+@pytest.fixture
+def task(corpus, held, tmp_path) -> MineTask:
+    save_heads(knowing_heads(16), str(tmp_path / "heads"), INFO)
+    return MineTask(
+        catalog=corpus.catalog,
+        heads_folder=str(tmp_path / "heads"),
+        settings=MiningConfig(relative_margin=0.0),
+        seed=0,
+        triples_path=str(tmp_path / "first.jsonl"),
+        mining_path=str(tmp_path / "mining.json"),
+        held=held,
+    )
+
+
+def test_a_lost_worker_changes_nothing(task, held, ray_cluster, tmp_path, corpus):
+    """A run that ends because a spot machine, or the searcher's own process, is gone."""
+    pool = SearchPool(ClusterConfig(mining_workers=2), held)
+    document = pool.mine(task, _untold)
+    triples = Path(task.triples_path).read_bytes()
+    assert triples
+
+    ray.kill(pool._shards[1])
+    again = replace(task, triples_path=str(tmp_path / "second.jsonl"))
+    died = tmp_path / "died"
+
+    def die_once(_) -> None:
+        if not died.exists():
+            died.touch()
+            os._exit(1)
+
+    assert pool.mine(again, die_once) == document
+    assert died.exists()
+    assert Path(again.triples_path).read_bytes() == triples
+
+    ray.kill(pool._shards[0])
+    evaluation = EvaluateTask(
+        catalog=corpus.catalog,
+        dataset="test",
+        heads_folder=task.heads_folder,
+        settings=EvaluationConfig(),
+        round_number=1,
+        seed=0,
+        json_path=str(tmp_path / "test.json"),
+        parquet_path=str(tmp_path / "test.parquet"),
+        held=held,
+    )
+    assert pool.evaluate(evaluation)["num_queries"] == 60
+    pool.close()
+
+
+def test_workers_that_are_always_lost_end_the_stage(task, held, ray_cluster, tmp_path):
+    """A stage that is repeated for ever, as when its memory never suffices."""
+    pool = SearchPool(ClusterConfig(), held)
+
+    def die(_) -> None:
+        with (tmp_path / "deaths").open("a") as file:
+            file.write("x")
+        os._exit(1)
+
+    with pytest.raises(RayActorError):
+        pool.mine(task, die)
+    assert len((tmp_path / "deaths").read_text()) == 4
+    pool.close()
+
+
+def test_a_relay_that_dies_takes_only_the_progress(ray_cluster, monkeypatch):
+    """A traceback of a thread, in the middle of a stage that goes on."""
+    crashes = []
+    monkeypatch.setattr(threading, "excepthook", crashes.append)
+    shown = []
+    with relayed(shown.append) as tell:
+        ray.kill(tell._relay)
+        tell({"step": 1})
+    assert crashes == shown == []

@@ -29,12 +29,13 @@ DEMO_VARIANTS = ("demo", "demo-small", "demo-long")
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]  # a signed 64-bit integer, as generators take them
 
 
 class Section(BaseModel):
-    """A frozen part of the configuration that refuses unknown keys and wrong types."""
+    """A frozen part of the configuration; unknown keys, wrong types, inf and nan are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class RunConfig(Section):
@@ -42,7 +43,7 @@ class RunConfig(Section):
 
     name: str = "run"
     root: str = "runs"
-    seed: Count = 0
+    seed: Seed = 0
 
     @field_validator("name")
     @classmethod

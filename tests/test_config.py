@@ -27,6 +27,14 @@ def file(tmp_path) -> str:
         ("training.epochs=x", "'training.epochs' is 'x'"),
         ("training.epochs=true", "'training.epochs' is True"),
         ("run.seed=1.5", "'run.seed' is 1.5"),
+        ("run.seed=9223372036854775808", "'run.seed' is 9223372036854775808: input should be less"),
+        (
+            "training.learning_rate=.inf",
+            "'training.learning_rate' is inf: input should be a finite",
+        ),
+        ("training.learning_rate=1e999", "'training.learning_rate' is inf"),
+        ("loop.min_gain=.nan", "'loop.min_gain' is nan: input should be a finite number"),
+        ("mining.max_score=-.inf", "'mining.max_score' is -inf: input should be a finite number"),
         ("run.name=a/b", "not a name"),
         ("data.train=3", "'data.train' is 3"),
         ("data.eval=[demo, demo]", "two datasets are called 'demo-test'"),
@@ -38,7 +46,7 @@ def file(tmp_path) -> str:
     ],
 )
 def test_mistakes_are_named(file, override, words):
-    """A typing error that is ignored, or found an hour later."""
+    """A typing error that is ignored, or found an hour later as a loss that is not finite."""
     with pytest.raises(ConfigError) as caught:
         load_config(file, [override])
     assert words in str(caught.value)

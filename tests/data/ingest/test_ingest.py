@@ -389,7 +389,7 @@ def test_a_name_with_a_line_break_stays_in_its_line():
 
 
 def test_a_killed_ingest_goes_on_and_a_changed_source_is_read_again(tmp_path, monkeypatch):
-    """Pages rendered twice after a kill or of a file as it was before, or half of them trained on."""
+    """Pages rendered twice after a kill or of a file as it was before, or half of them read."""
     monkeypatch.setattr("colintern.data.ingest.parts._PAGES_PER_PART", 4)
     source = tmp_path / "in"
     source.mkdir()

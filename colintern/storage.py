@@ -71,6 +71,11 @@ def absolute(path: str) -> str:
     return str(local_path(path).expanduser().absolute()) if is_local(path) else path.rstrip("/")
 
 
+def is_relative(path: str) -> bool:
+    """Whether `path` means another place in another working folder."""
+    return is_local(path) and not local_path(path).expanduser().is_absolute()
+
+
 def join(root: str, *parts: str) -> str:
     """Join `parts` under `root` with slashes."""
     return posixpath.join(root, *parts)

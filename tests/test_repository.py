@@ -1,8 +1,13 @@
 """What stands around the package: what is shipped, cleaned and declared."""
 
+import ast
 import json
+import re
 import shutil
 import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -55,3 +60,35 @@ def test_torch_comes_from_the_index_that_is_set(index):
     told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     line = next(line for line in told.replace("\\\n", " ").splitlines() if line.endswith(" torch"))
     assert ("--extra-index-url https://example.org/cpu" in line) == bool(index)
+
+
+def test_every_imported_package_is_declared_and_every_declared_one_imported():
+    """An import that breaks when another package drops it; a package that nobody uses."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [name for extra in ("cpu", "gpu") for name in project["optional-dependencies"][extra]]
+    required, extras = _distributions(project["dependencies"]), _distributions(extras)
+    files = [file for folder in ("colintern", "ray_jobs") for file in (ROOT / folder).rglob("*.py")]
+    modules = {module for file in files for module in _imported(file)}
+    modules -= {*sys.stdlib_module_names, "colintern"}
+    distributions = packages_distributions()
+    imported = _distributions(distributions.get(name, [name])[0] for name in modules)
+    assert len(imported) > 15
+    assert imported - required <= extras
+    assert required - imported == {"s3fs"}  # which fsspec imports
+
+
+def _imported(file: Path) -> set[str]:
+    """The top modules that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def _distributions(requirements) -> set[str]:
+    """Their names, all spelled in one way."""
+    names = (re.split(r"[^\w.-]", requirement)[0] for requirement in requirements)
+    return {re.sub(r"[-_.]+", "-", name).lower() for name in names}

@@ -12,7 +12,20 @@ from pathlib import Path
 
 import pytest
 
+from colintern.config import load_config
+
 ROOT = Path(__file__).parent.parent
+
+
+def test_the_commands_of_the_readme_name_what_is_there():
+    """A first command that fails: a configuration that is gone, or that reads another folder."""
+    readme = (ROOT / "README.md").read_text()
+    named = set(re.findall(r"configs/\w+\.yaml", readme))
+    assert {"configs/own.yaml", "configs/cluster.yaml"} <= named
+    assert all((ROOT / name).is_file() for name in named)
+    own = load_config(str(ROOT / "configs" / "own.yaml"))
+    assert f"--out {own.data.train.path} " in readme
+    assert f"search {own.run.root}/{own.run.name} " in readme
 
 
 @pytest.mark.parametrize("file", [".gitignore", ".rayignore"])

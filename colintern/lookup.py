@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from colintern import pipeline, storage
 from colintern.config import Config, DatasetConfig, parse_config
 from colintern.data.canonical import CanonicalDataset, iterate_pages
+from colintern.data.images import suffix_of
 from colintern.errors import DatasetError, MissingStageError
 from colintern.features.catalog import datasets
 from colintern.features.encoding import STORED_DTYPES
@@ -64,8 +65,8 @@ def save_images(run_path: str, dataset: str | None, hits: list[Hit], folder: str
     for file in CanonicalDataset(_dataset(config, dataset).path).corpus_files:
         for _, page in iterate_pages(file):
             if page.page_id in by_id:
-                suffix = "png" if page.image.startswith(b"\x89PNG") else "jpg"
-                path = storage.join(folder, f"{by_id[page.page_id].rank:03d}.{suffix}")
+                name = f"{by_id[page.page_id].rank:03d}.{suffix_of(page.image)}"
+                path = storage.join(folder, name)
                 storage.write_bytes(path, page.image)
                 written.append(path)
     return sorted(written)

@@ -281,6 +281,10 @@ def unused_settings(config: Config) -> list[str]:
     unused = []
     if config.data.dev is not None and "dev_fraction" in config.data.model_fields_set:
         unused.append("data.dev_fraction has no effect: data.dev is a dataset of its own")
+    named = [("train", config.data.train), ("dev", config.data.dev)]
+    named += [(f"eval.{place}", dataset) for place, dataset in enumerate(config.data.eval)]
+    for name, dataset in named:
+        unused += [f"data.{name}.{words}" for words in (_unused_keys(dataset) if dataset else ())]
     if config.mining.search == "exact":
         approximate = {"first_stage", "index", "candidates", "min_recall"}
         unused += [
@@ -288,6 +292,25 @@ def unused_settings(config: Config) -> list[str]:
             for key in sorted(approximate & config.mining.model_fields_set)
         ]
     return unused
+
+
+def _unused_keys(dataset: DatasetConfig) -> list[str]:
+    """The keys of one dataset that are set and change nothing; `split` is told by its layout."""
+    keys, reason = (), ""
+    if dataset.is_demo:
+        keys, reason = ("format", "revision", "language"), f"{dataset.path} is built in"
+    elif not _may_be_on_hub(dataset.path):
+        keys, reason = ("revision",), f"{dataset.path} is not on the Hub"
+    defaults = DatasetConfig.model_fields
+    return [
+        f"{key} has no effect: {reason}"
+        for key in keys
+        if getattr(dataset, key) != defaults[key].default
+    ]
+
+
+def _may_be_on_hub(path: str) -> bool:
+    return path.startswith("hf://") or (storage.is_local(path) and not storage.exists(path))
 
 
 def load_config(path: str, overrides: Sequence[str] = ()) -> Config:

@@ -89,13 +89,13 @@ def test_the_reference_lists_every_key_with_its_default():
     """A key that nobody can find, or a documented default that is not the real one."""
     text = (ROOT / "configs" / "reference.yaml").read_text()
     document = yaml.safe_load(text)
-    defaults = Config.model_validate({"data": document["data"]}).model_dump(mode="json")
+    given = {key: document["data"][key] for key in ("train", "dev", "eval")}
+    defaults = Config.model_validate({"data": given}).model_dump(mode="json")
+    found = load_config(str(ROOT / "configs" / "reference.yaml")).model_dump(mode="json")
     for section, fields in Config.model_fields.items():
         keys = fields.annotation.model_fields  # pyright: ignore
         assert set(document[section]) == set(keys), section
-        if section != "data":
-            found = load_config(str(ROOT / "configs" / "reference.yaml")).model_dump(mode="json")
-            assert found[section] == defaults[section]
+        assert found[section] == defaults[section]
     lines = [line for line in text.splitlines() if line.startswith("  ") and line.strip()]
     undocumented = [line for line in lines if "#" not in line]
     assert undocumented == []
@@ -114,7 +114,7 @@ def test_workers_that_would_have_nothing_to_do_are_refused(keys, words):
         parse_config({"data": {"train": "demo"}, "training": keys}, "test")
 
 
-def test_settings_without_effect_are_told():
+def test_settings_without_effect_are_told(tmp_path):
     """A knob that is turned for days and moves nothing."""
     quiet = {"data": {"train": "demo", "dev": "demo"}, "mining": {"search": "exact"}}
     assert unused_settings(parse_config(quiet, "test")) == []
@@ -122,3 +122,14 @@ def test_settings_without_effect_are_told():
     mining = {"search": "exact", "candidates": 5, "num_negatives": 4}
     told = unused_settings(parse_config({"data": data, "mining": mining}, "test"))
     assert [line.split()[0] for line in told] == ["data.dev_fraction", "mining.candidates"]
+    pinned = {"revision": "0" * 40, "language": "en", "split": "test"}
+    folder, url = {"path": str(tmp_path), **pinned}, {"path": "s3://bucket/set", **pinned}
+    hub = {"path": "vidore/a", **pinned}
+    data = {"train": folder, "dev": hub, "eval": [{"path": "demo", **pinned}, url]}
+    told = unused_settings(parse_config({"data": data}, "test"))
+    assert [line.split()[0] for line in told] == [
+        "data.train.revision",
+        "data.eval.0.revision",
+        "data.eval.0.language",
+        "data.eval.1.revision",
+    ]

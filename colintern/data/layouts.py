@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from colintern import storage
+from colintern import log, storage
 from colintern.data.canonical import DATASET_DONE, INGEST_BEGUN, PARTS
 from colintern.data.parquet import open_parquet, spellings
 from colintern.errors import DatasetError
@@ -57,6 +57,8 @@ def find_layout(path: str, split: str | None, wanted: str = "auto") -> Layout:
             f"{path}: no parquet files; a dataset has corpus/, queries/ and qrels/, or rows with a "
             "query and an image (PDFs and pictures: colintern ingest makes a dataset of them)"
         )
+    if split and not any(_split_of(file.removeprefix(path)) for file in files):
+        log.warn_once("data", f"{path}: split: {split} has no effect: no file is named by a split")
     parts = {part: [file for file in files if _part_of(file, path) == part] for part in PARTS}
     if all(parts.values()):
         chosen = {part: _of_split(found, path, split) for part, found in parts.items()}

@@ -2,6 +2,9 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Where pip looks for torch besides its own index, which serves a CUDA build to most machines with
+# Linux; the builds for CPUs, a tenth of the size, are at https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
 export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: help setup demo demo-control reader test test-slow check bench clean
@@ -12,12 +15,13 @@ help: ## list the targets
 
 setup: $(READY) ## make .venv and install what constraints.txt pins
 
-# torch first and alone: pip then takes the CPU build where one is served for the pinned version.
+# torch first and alone: of the same version pip takes TORCH_INDEX's build, if there is one.
 $(READY): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "make needs $(PYTHON); set PYTHON=..." >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt \
+		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cpu,deepspeed,dev]'
 	@touch $(READY)
 
@@ -50,5 +54,9 @@ bench: $(READY) ## the benchmarks, each prints a table
 	$(BIN)/python benchmarks/bm25.py
 	$(BIN)/python benchmarks/demo.py
 
-clean: ## remove the results of demo runs
-	rm -rf runs
+# A feature store is the demo's when its record says that its pages are.
+clean: ## remove what the demo left in runs/: runs, features, pages; your own runs stay
+	@for record in $$(grep -lE '"dataset_path": ".*/datasets/demo-[a-z]+-v[0-9]+"' \
+			runs/features/*/record.json 2>/dev/null); do rm -rf "$${record%/record.json}"; done
+	rm -rf runs/demo runs/demo-control runs/datasets/demo-train-v* runs/datasets/demo-dev-v* \
+		runs/datasets/demo-test-v*

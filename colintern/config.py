@@ -29,12 +29,13 @@ DEMO_VARIANTS = ("demo", "demo-small", "demo-long")
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]  # a signed 64-bit integer, as generators take them
 
 
 class Section(BaseModel):
-    """A frozen part of the configuration that refuses unknown keys and wrong types."""
+    """A frozen part of the configuration; unknown keys, wrong types, inf and nan are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class RunConfig(Section):
@@ -42,7 +43,7 @@ class RunConfig(Section):
 
     name: str = "run"
     root: str = "runs"
-    seed: Count = 0
+    seed: Seed = 0
 
     @field_validator("name")
     @classmethod
@@ -280,6 +281,10 @@ def unused_settings(config: Config) -> list[str]:
     unused = []
     if config.data.dev is not None and "dev_fraction" in config.data.model_fields_set:
         unused.append("data.dev_fraction has no effect: data.dev is a dataset of its own")
+    named = [("train", config.data.train), ("dev", config.data.dev)]
+    named += [(f"eval.{place}", dataset) for place, dataset in enumerate(config.data.eval)]
+    for name, dataset in named:
+        unused += [f"data.{name}.{words}" for words in (_unused_keys(dataset) if dataset else ())]
     if config.mining.search == "exact":
         approximate = {"first_stage", "index", "candidates", "min_recall"}
         unused += [
@@ -287,6 +292,25 @@ def unused_settings(config: Config) -> list[str]:
             for key in sorted(approximate & config.mining.model_fields_set)
         ]
     return unused
+
+
+def _unused_keys(dataset: DatasetConfig) -> list[str]:
+    """The keys of one dataset that are set and change nothing; `split` is told by its layout."""
+    keys, reason = (), ""
+    if dataset.is_demo:
+        keys, reason = ("format", "revision", "language"), f"{dataset.path} is built in"
+    elif not _may_be_on_hub(dataset.path):
+        keys, reason = ("revision",), f"{dataset.path} is not on the Hub"
+    defaults = DatasetConfig.model_fields
+    return [
+        f"{key} has no effect: {reason}"
+        for key in keys
+        if getattr(dataset, key) != defaults[key].default
+    ]
+
+
+def _may_be_on_hub(path: str) -> bool:
+    return path.startswith("hf://") or (storage.is_local(path) and not storage.exists(path))
 
 
 def load_config(path: str, overrides: Sequence[str] = ()) -> Config:

@@ -50,8 +50,12 @@ class LeaseLostError(ColInternError):
     """Another driver has taken over what this one was working on."""
 
 
-class StorageError(UserError):
-    """A path or URL that cannot be read or written."""
+class StorageError(ColInternError):
+    """Storage that fails: a full disk, a server that is down. No mistake of the user's."""
+
+
+class PathError(StorageError, UserError):
+    """A path or URL that is wrong: nothing is there, access is denied, or it is damaged."""
 
 
 class TooManyBadPagesError(ColInternError):

@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 
-from colintern import storage
-from colintern.errors import LeaseHeldError, LeaseLostError, StorageError
+from colintern import log, storage
+from colintern.errors import LeaseHeldError, LeaseLostError, PathError, StorageError
 
 LEASE_SECONDS = 60.0
 _PREFIX = "lease-"
@@ -101,7 +101,7 @@ def held(
     finally:
         stop.set()
         renewal.join()
-        storage.delete(path)
+        _release(path)
 
 
 def is_lease_file(path: str) -> bool:
@@ -112,6 +112,14 @@ def is_lease_file(path: str) -> bool:
 def is_held(folder: str) -> bool:
     """Whether a driver may be at work on `folder` right now."""
     return any(lease.is_live(time.time()) for lease in _read_all(folder).values())
+
+
+def _release(path: str) -> None:
+    """Remove our lease. If that fails it runs out by itself, and what ended the work is told."""
+    try:
+        storage.delete(path)
+    except StorageError as error:
+        log.say("lease", "%s", error)
 
 
 def _acquire(
@@ -196,7 +204,7 @@ def _number(path: str) -> int:
 def _read_all(folder: str) -> dict[str, Lease]:
     leases = {}
     for path in _lease_files(folder):
-        with suppress(StorageError):  # its holder removed it since the listing
+        with suppress(PathError):  # its holder removed it since the listing
             leases[path] = Lease(**storage.read_json(path))
     return leases
 

@@ -16,12 +16,12 @@ _logger = logging.getLogger("colintern")
 _warned: set[str] = set()
 
 
-def set_up(*, quiet: bool = False) -> None:
-    """Send our lines to standard error; `quiet` keeps only warnings."""
+def set_up() -> None:
+    """Send our lines to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
     _logger.handlers[:] = [handler]
-    _logger.setLevel(logging.WARNING if quiet else logging.INFO)
+    _logger.setLevel(logging.INFO)
     _logger.propagate = False
 
 

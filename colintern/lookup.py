@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from colintern import pipeline, storage
 from colintern.config import Config, DatasetConfig, parse_config
 from colintern.data.canonical import CanonicalDataset
+from colintern.data.images import suffix_of
 from colintern.errors import DatasetError, MissingStageError
 from colintern.features.catalog import datasets
 from colintern.features.encoding import STORED_DTYPES
@@ -63,8 +64,7 @@ def save_images(run_path: str, dataset: str | None, hits: list[Hit], folder: str
     corpus = CanonicalDataset(_dataset(config, dataset).path)
     written = []
     for page_id, image in corpus.images(ranks).items():
-        suffix = "png" if image.startswith(b"\x89PNG") else "jpg"
-        path = storage.join(folder, f"{ranks[page_id]:03d}.{suffix}")
+        path = storage.join(folder, f"{ranks[page_id]:03d}.{suffix_of(image)}")
         storage.write_bytes(path, image)
         written.append(path)
     return sorted(written)

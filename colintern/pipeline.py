@@ -8,7 +8,7 @@ from colintern.config import Config, DatasetConfig, unused_settings
 from colintern.data.resolve import find_source, made
 from colintern.features.catalog import datasets
 from colintern.model.backbone import read_identity
-from colintern.preflight import check_datasets, check_extras, check_init_heads
+from colintern.preflight import check_datasets, check_extras, check_init_heads, check_roots
 from colintern.run_folder import RunFolder
 from colintern.runtime.cluster import cluster_of
 from colintern.session import Session
@@ -43,6 +43,7 @@ def open_session(config: Config) -> Iterator[Session]:
         UserError: a dataset, the backbone, a setting that would change a recorded stage, or
             another driver on the same run; before any long work starts.
     """
+    check_roots(config)
     check_extras(config)
     for dataset in datasets(config.data):
         find_source(dataset, _datasets_root(config))

@@ -1,7 +1,9 @@
 """What a user may have got wrong, told in one line before any long work starts."""
 
 import importlib.util
+import os
 
+from colintern import storage
 from colintern.config import Config
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.splits import PageKey, split_views
@@ -9,6 +11,24 @@ from colintern.errors import CheckpointError, ConfigError
 from colintern.features.catalog import datasets
 from colintern.model.backbone import BackboneIdentity
 from colintern.model.heads import load_heads
+
+_SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray sets it for the driver of a submitted job only
+
+
+def check_roots(config: Config) -> None:
+    """Make sure that a submitted job does not write into the folder that Ray deletes with it.
+
+    Raises:
+        ConfigError: a root is relative, so that it would be in the job's working_dir.
+    """
+    if _SUBMITTED not in os.environ:
+        return
+    for key, root in (("run.root", config.run.root), ("features.root", config.features.root)):
+        if root and storage.is_relative(root):
+            raise ConfigError(
+                f"{key}={root}: in a submitted job it must be absolute: Ray deletes the job's "
+                f"working_dir; set {key} to storage that every node sees (s3://..., /shared/...)"
+            )
 
 
 def check_extras(config: Config) -> None:

@@ -38,10 +38,6 @@ class Record:
     outputs: tuple[Output, ...]
     inputs: Inputs
 
-    def sha256_of(self, path: str) -> str:
-        """The hash of one output, by its path relative to the folder."""
-        return next(output.sha256 for output in self.outputs if output.path == path)
-
 
 def fingerprint(inputs: Inputs) -> str:
     """SHA-256 over the canonical JSON of `inputs`, as 64 hexadecimal digits."""

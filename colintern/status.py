@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from colintern import lease, storage
-from colintern.errors import StorageError
+from colintern.errors import PathError
 from colintern.run_folder import (
     REPORT_STAGE,
     RunFolder,
@@ -24,11 +24,11 @@ def read_run(run_path: str) -> dict[str, Any]:
     """The content of `run.json`.
 
     Raises:
-        StorageError: `run_path` is no run folder.
+        PathError: `run_path` is no run folder.
     """
     path = RunFolder(run_path).run_json
     if not storage.exists(path):
-        raise StorageError(f"{run_path}: is no run folder (it has no run.json)")
+        raise PathError(f"{run_path}: is no run folder (it has no run.json)")
     return storage.read_json(path)
 
 

@@ -5,10 +5,13 @@ A reader never sees half a file: local writes go to a temporary name in the same
 disk and are renamed; object stores show an object only when its upload is complete.
 """
 
+import errno
 import hashlib
 import json
 import os
 import posixpath
+import random
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,16 +19,38 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
 from fsspec.core import url_to_fs
 from huggingface_hub.errors import HfHubHTTPError
 
-from colintern.errors import StorageError
+from colintern.errors import PathError, StorageError
 
 _TEMPORARY_MARK = ".tmp-"
 _GAP_BYTES = 2**20  # about what S3 sends in the time that one more request waits for its answer
 _REQUEST_BYTES = 16 * 2**20  # more in one request would come slower than in two at a time
 _BYTES_AT_ONCE = 64 * 2**20
+# Raised about a path that cannot be one, an unknown scheme, or credentials that cannot be right.
+_MISTAKES = (
+    ValueError,
+    ImportError,
+    IsADirectoryError,
+    NotADirectoryError,
+    ParamValidationError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
+_MISTAKEN_NUMBERS = (errno.EINVAL, errno.ELOOP, errno.ENAMETOOLONG, errno.EROFS)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+# S3 says so of a create while another request on the same name is on its way.
+_CONFLICTS = ("ConditionalRequestConflict", "OperationAborted")
+_CONFLICT_PAUSES_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.6)
 # With the errors of the HTTP library below it, which has been another one before.
 HUB_ERRORS: Any = HfHubHTTPError.__bases__
 
@@ -44,6 +69,11 @@ def local_path(path: str) -> Path:
 def absolute(path: str) -> str:
     """`path` made independent of the working folder (Ray workers have another one)."""
     return str(local_path(path).expanduser().absolute()) if is_local(path) else path.rstrip("/")
+
+
+def is_relative(path: str) -> bool:
+    """Whether `path` means another place in another working folder."""
+    return is_local(path) and not local_path(path).expanduser().is_absolute()
 
 
 def join(root: str, *parts: str) -> str:
@@ -101,7 +131,7 @@ def read_json(path: str) -> Any:
     try:
         return json.loads(read_bytes(path))
     except ValueError as error:
-        raise StorageError(
+        raise PathError(
             f"{path}: is not JSON ({error}); remove it to have it made again"
         ) from error
 
@@ -131,8 +161,7 @@ def create_exclusively(path: str, data: bytes) -> bool:
     with named_errors(path):
         try:
             if not is_local(path):
-                file_system = fsspec.filesystem(path.split("://")[0])
-                file_system.pipe_file(path, data, mode="create")
+                _create_object(path, data)
                 return True
             with _written_beside(local_path(path), data) as temporary:
                 os.link(temporary, local_path(path))
@@ -273,6 +302,23 @@ def _opened(path: str) -> tuple[Any, str]:
     return file_system, inner
 
 
+def _create_object(path: str, data: bytes) -> None:
+    """Create an object unless it is there; a conflict with another request is tried again."""
+    file_system = fsspec.filesystem(path.split("://")[0])
+    for pause_seconds in (*_CONFLICT_PAUSES_SECONDS, None):
+        try:
+            return file_system.pipe_file(path, data, mode="create")
+        except OSError as error:
+            if pause_seconds is None or not _is_conflict(error):
+                raise
+        time.sleep(pause_seconds * (0.5 + random.random()))
+
+
+def _is_conflict(error: OSError) -> bool:
+    answer = error.__cause__
+    return isinstance(answer, ClientError) and answer.response["Error"]["Code"] in _CONFLICTS
+
+
 def _near(ranges: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
     """Sorted ranges in blocks that are each read with one request."""
     blocks: list[list[tuple[int, int]]] = []
@@ -319,24 +365,32 @@ def _written_beside(path: Path, data: bytes) -> Iterator[Path]:
 
 @contextmanager
 def named_errors(path: str) -> Iterator[None]:
-    """Turn what file systems raise about `path` into one line that names it."""
+    """Turn what file systems raise about `path` into one line that names it.
+
+    Raises:
+        PathError: it is wrong, which the user can mend.
+        StorageError: storage fails.
+    """
     try:
         yield
     except FileExistsError:
         raise
     except FileNotFoundError as error:
         what = "file or folder" if is_local(path) else "file, folder or bucket"
-        raise StorageError(f"{path}: no such {what}") from error
+        raise PathError(f"{path}: no such {what}") from error
     except PermissionError as error:
-        raise StorageError(
-            f"{path}: access denied; check its permissions or credentials"
-        ) from error
+        raise PathError(f"{path}: access denied; check its permissions or credentials") from error
     except NoCredentialsError as error:
-        raise StorageError(
+        raise PathError(
             f"{path}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or "
             "AWS_PROFILE, or run where a role gives them"
         ) from error
-    except (OSError, ValueError, BotoCoreError, ClientError, *HUB_ERRORS) as error:
+    except (OSError, *_MISTAKES, BotoCoreError, ClientError, *HUB_ERRORS) as error:
         reason = " ".join(str(error).split())
-        remedy = "; check the connection, or try again" if path.startswith("hf://") else ""
-        raise StorageError(f"{path}: cannot be read or written ({reason}){remedy}") from error
+        number = error.errno if isinstance(error, OSError) else None
+        if isinstance(error, _MISTAKES) or number in _MISTAKEN_NUMBERS:
+            raise PathError(f"{path}: cannot be read or written ({reason})") from error
+        remedy = "check the connection, or try again"
+        if is_local(path):
+            remedy = "free some space" if number in _FULL else "check the disk, or try again"
+        raise StorageError(f"{path}: cannot be read or written ({reason}); {remedy}") from error

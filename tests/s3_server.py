@@ -13,8 +13,9 @@ from werkzeug.serving import make_server
 
 from tests.helpers import free_port
 
-_BROKEN = ("500 Internal Server Error", "InternalError")
-_DENIED = ("403 Forbidden", "AccessDenied")
+BROKEN = ("500 Internal Server Error", "InternalError")
+DENIED = ("403 Forbidden", "AccessDenied")
+CONFLICT = ("409 Conflict", "ConditionalRequestConflict")
 
 
 Wanted = Callable[[str, str], bool]  # told the method and the query of a request
@@ -33,7 +34,7 @@ class S3Server:
     def __init__(self) -> None:
         self._port = free_port()
         self._app = DomainDispatcherApplication(create_backend_app)
-        self._fail_every, self._answer_with = 0, _BROKEN
+        self._fail_every, self._answer_with = 0, BROKEN
         self._fail_only: Wanted = lambda method, query: True
         self._count = itertools.count(1)
         self.failed = 0
@@ -70,17 +71,21 @@ class S3Server:
 
     @contextlib.contextmanager
     def failing(
-        self, every: int, *, denied: bool = False, only: Wanted = lambda method, query: True
+        self,
+        every: int,
+        *,
+        answer: tuple[str, str] = BROKEN,
+        only: Wanted = lambda method, query: True,
     ) -> Iterator[None]:
-        """Answer every so-many-th of some requests with 500, or 403, for the length of the block.
+        """Answer every so-many-th of some requests with an error, for the length of the block.
 
         Args:
             every: 1 is each of them.
-            denied: 403 instead.
+            answer: status and code of the error.
             only: told the method and the query of each request.
         """
         self._fail_every, self.failed, self._fail_only = every, 0, only
-        self._answer_with = _DENIED if denied else _BROKEN
+        self._answer_with = answer
         try:
             yield
         finally:

@@ -1,5 +1,6 @@
 """The command line as a user meets it: one line, the right exit code, no traceback."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -64,6 +65,36 @@ def test_mistakes_get_one_line_and_exit_code_2(monkeypatch, capsys, config, argu
     assert code == 2
     assert len(errors) == 1
     assert words in errors[0]
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("run.root=runs", "run.root=runs: in a submitted job it must be absolute"),
+        ("features.root=f", "features.root=f: in a submitted job it must be absolute"),
+    ],
+)
+def test_a_submitted_job_has_no_relative_root(monkeypatch, capsys, config, override, words):
+    """Results in the job's working_dir, which Ray deletes when nobody uses it any more."""
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    code, _, err = _main(monkeypatch, capsys, "run", "--config", config, override)
+    assert code == 2
+    assert err.startswith(f"error: {words}")
+    assert len(err.splitlines()) == 1
+
+
+def test_a_full_disk_is_one_line_and_exit_code_1(monkeypatch, capsys, config):
+    """A traceback, or a failure of the machine that is told as a mistake of the user's."""
+
+    def fail(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.fsync", fail)
+    code, _, err = _main(monkeypatch, capsys, "run", "--config", config)
+    assert code == 1
+    assert err.splitlines()[-1].startswith("failed: ")
+    assert "No space left" in err
     assert "Traceback" not in err
 
 

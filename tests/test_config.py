@@ -27,6 +27,14 @@ def file(tmp_path) -> str:
         ("training.epochs=x", "'training.epochs' is 'x'"),
         ("training.epochs=true", "'training.epochs' is True"),
         ("run.seed=1.5", "'run.seed' is 1.5"),
+        ("run.seed=9223372036854775808", "'run.seed' is 9223372036854775808: input should be less"),
+        (
+            "training.learning_rate=.inf",
+            "'training.learning_rate' is inf: input should be a finite",
+        ),
+        ("training.learning_rate=1e999", "'training.learning_rate' is inf"),
+        ("loop.min_gain=.nan", "'loop.min_gain' is nan: input should be a finite number"),
+        ("mining.max_score=-.inf", "'mining.max_score' is -inf: input should be a finite number"),
         ("run.name=a/b", "not a name"),
         ("data.train=3", "'data.train' is 3"),
         ("data.eval=[demo, demo]", "two datasets are called 'demo-test'"),
@@ -38,7 +46,7 @@ def file(tmp_path) -> str:
     ],
 )
 def test_mistakes_are_named(file, override, words):
-    """A typing error that is ignored, or found an hour later."""
+    """A typing error that is ignored, or found an hour later as a loss that is not finite."""
     with pytest.raises(ConfigError) as caught:
         load_config(file, [override])
     assert words in str(caught.value)
@@ -81,13 +89,13 @@ def test_the_reference_lists_every_key_with_its_default():
     """A key that nobody can find, or a documented default that is not the real one."""
     text = (ROOT / "configs" / "reference.yaml").read_text()
     document = yaml.safe_load(text)
-    defaults = Config.model_validate({"data": document["data"]}).model_dump(mode="json")
+    given = {key: document["data"][key] for key in ("train", "dev", "eval")}
+    defaults = Config.model_validate({"data": given}).model_dump(mode="json")
+    found = load_config(str(ROOT / "configs" / "reference.yaml")).model_dump(mode="json")
     for section, fields in Config.model_fields.items():
         keys = fields.annotation.model_fields  # pyright: ignore
         assert set(document[section]) == set(keys), section
-        if section != "data":
-            found = load_config(str(ROOT / "configs" / "reference.yaml")).model_dump(mode="json")
-            assert found[section] == defaults[section]
+        assert found[section] == defaults[section]
     lines = [line for line in text.splitlines() if line.startswith("  ") and line.strip()]
     undocumented = [line for line in lines if "#" not in line]
     assert undocumented == []
@@ -106,7 +114,7 @@ def test_workers_that_would_have_nothing_to_do_are_refused(keys, words):
         parse_config({"data": {"train": "demo"}, "training": keys}, "test")
 
 
-def test_settings_without_effect_are_told():
+def test_settings_without_effect_are_told(tmp_path):
     """A knob that is turned for days and moves nothing."""
     quiet = {"data": {"train": "demo", "dev": "demo"}, "mining": {"search": "exact"}}
     assert unused_settings(parse_config(quiet, "test")) == []
@@ -114,3 +122,14 @@ def test_settings_without_effect_are_told():
     mining = {"search": "exact", "candidates": 5, "num_negatives": 4}
     told = unused_settings(parse_config({"data": data, "mining": mining}, "test"))
     assert [line.split()[0] for line in told] == ["data.dev_fraction", "mining.candidates"]
+    pinned = {"revision": "0" * 40, "language": "en", "split": "test"}
+    folder, url = {"path": str(tmp_path), **pinned}, {"path": "s3://bucket/set", **pinned}
+    hub = {"path": "vidore/a", **pinned}
+    data = {"train": folder, "dev": hub, "eval": [{"path": "demo", **pinned}, url]}
+    told = unused_settings(parse_config({"data": data}, "test"))
+    assert [line.split()[0] for line in told] == [
+        "data.train.revision",
+        "data.eval.0.revision",
+        "data.eval.0.language",
+        "data.eval.1.revision",
+    ]

@@ -75,7 +75,10 @@ def _submitted(command: list, environment: dict[str, str]) -> subprocess.Complet
 
 @pytest.mark.ray
 def test_ray_job_submit_runs_the_loop_to_the_end(head, tmp_path):
-    """A driver that needs an installed entry point, the shell's folder, or no authentication."""
+    """A driver that needs an installed entry point, the shell's folder, or no authentication.
+
+    And results in the job's own folder, which Ray deletes: without an absolute root it is refused.
+    """
     environment, address = head
     submit = [
         RAY,
@@ -90,9 +93,11 @@ def test_ray_job_submit_runs_the_loop_to_the_end(head, tmp_path):
         "ray_jobs/pipeline.py",
         "--config",
         "configs/tiny.yaml",
-        f"run.root={tmp_path}/runs",
     ]
     job = _submitted(submit, environment)
+    assert "error: run.root=runs: in a submitted job it must be absolute" in job.stdout
+    assert job.returncode != 0
+    job = _submitted([*submit, f"run.root={tmp_path}/runs"], environment)
     assert job.returncode == 0, job.stdout + job.stderr
     assert "succeeded" in job.stdout
     run = tmp_path / "runs" / "tiny"

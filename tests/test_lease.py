@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from colintern import lease
-from colintern.errors import LeaseHeldError, LeaseLostError
+from colintern import lease, log, storage
+from colintern.errors import LeaseHeldError, LeaseLostError, NonFiniteError, StorageError
 
 
 def _foreign(folder, heartbeat: float, expiry: float, number: int = 1) -> None:
@@ -116,3 +116,20 @@ def test_a_renewal_that_crosses_the_takeover_does_not_win_it_back(tmp_path):
         _foreign(tmp_path, now, now + 600, number=2)
         with pytest.raises(LeaseLostError, match="taken over"):
             held.check()
+
+
+def test_a_lease_that_cannot_be_removed_hides_nothing(tmp_path, monkeypatch):
+    """A run that ends with an error of the lease instead of what went wrong in it."""
+    said = []
+
+    def fail(path):
+        raise StorageError(f"{path}: the server is down")
+
+    monkeypatch.setattr(storage, "delete", fail)
+    monkeypatch.setattr(log, "say", lambda *words: said.append(words))
+    with (
+        pytest.raises(NonFiniteError, match="the loss is not finite"),
+        lease.held(str(tmp_path), wait=False),
+    ):
+        raise NonFiniteError("the loss is not finite")
+    assert "the server is down" in str(said)

@@ -234,6 +234,7 @@ def test_a_search_finds_what_the_evaluation_found(finished, tmp_path):
     assert [(hit.page_id, hit.rank) for hit in hits] == wanted[:5]
     (picture,) = save_images(run, "test", hits[:1], str(tmp_path / "found"))
     shown = {page.page_id: page.image for _, page in _pages(finished / "test")}
+    assert Path(picture).name == "001.png"
     assert Path(picture).read_bytes() == shown[hits[0].page_id]
 
 

@@ -17,7 +17,7 @@ def test_a_record_is_read_back(tmp_path):
     assert found is not None
     assert found.fingerprint == written.fingerprint
     assert found.outputs[0].bytes == 3
-    assert found.sha256_of("out.txt") == storage.sha256_of_bytes(b"abc")
+    assert found.outputs[0].sha256 == storage.sha256_of_bytes(b"abc")
     records.check_drift("stage", found, inputs)
 
 

@@ -1,5 +1,6 @@
 """Datasets, stores, runs and leases on S3: a server of our own, which also fails now and then."""
 
+import re
 import subprocess
 import sys
 import threading
@@ -14,10 +15,11 @@ from colintern import lease, pipeline, storage
 from colintern.config import parse_config
 from colintern.data.canonical import CanonicalDataset, iterate_pages
 from colintern.data.ingest import IngestSettings, ingest
-from colintern.errors import LeaseHeldError, StorageError
+from colintern.errors import LeaseHeldError, PathError, StorageError
 from colintern.features.store import FeatureStore
 from colintern.lookup import search_run
 from tests.helpers import make_corpus, png
+from tests.s3_server import CONFLICT, DENIED
 
 
 def _upload(folder: Path, url: str) -> None:
@@ -125,12 +127,12 @@ def test_only_ranges_near_each_other_are_read_together(bucket, s3_server):
 def test_errors_name_the_path_and_the_remedy(bucket, s3_server):
     """A traceback from inside of botocore."""
     missing = "s3://no-such-bucket-here/x"
-    with pytest.raises(StorageError, match=f"{missing}: no such file, folder or bucket"):
+    with pytest.raises(PathError, match=f"{missing}: no such file, folder or bucket"):
         storage.read_bytes(missing)
-    with pytest.raises(StorageError, match=f"{missing}: no such file, folder or bucket"):
+    with pytest.raises(PathError, match=f"{missing}: no such file, folder or bucket"):
         storage.write_bytes(missing, b"data")
-    denied = s3_server.failing(every=1, denied=True)
-    refused = pytest.raises(StorageError, match=f"{bucket}/x: access denied; check")
+    denied = s3_server.failing(every=1, answer=DENIED)
+    refused = pytest.raises(PathError, match=f"{bucket}/x: access denied; check")
     with denied, refused:
         storage.write_bytes(f"{bucket}/x", b"data")
 
@@ -152,9 +154,33 @@ def test_a_store_that_always_fails_is_an_error_in_the_end(bucket, s3_server, mon
     """A run that hangs for ever on a store that is down."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
     path = f"{bucket}/x"
-    with s3_server.failing(every=1), pytest.raises(StorageError, match=path):
+    with s3_server.failing(every=1), pytest.raises(StorageError, match=path) as caught:
         storage.write_bytes(path, b"data")
+    assert caught.value.exit_code == 1  # no mistake of the user's
     assert not storage.exists(path)
+
+
+def test_a_conflict_of_two_creations_is_tried_again(bucket, s3_server):
+    """A driver that fails because another one asked for the same lease in the same moment."""
+    path, refused = f"{bucket}/only", iter((True, True))
+    with s3_server.failing(1, answer=CONFLICT, only=lambda method, _: next(refused, False)):
+        assert storage.create_exclusively(path, b"mine")
+    assert s3_server.failed == 2
+    assert storage.read_bytes(path) == b"mine"
+    assert not storage.create_exclusively(path, b"other")
+
+
+def test_a_store_that_fails_costs_no_page(bucket, s3_server, monkeypatch, tmp_path):
+    """Good pages that are listed as bad ones, for good, because the store was down for a minute."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    storage.write_bytes(f"{bucket}/in/1.png", png(1))
+    settings = IngestSettings(num_processes=1)
+    is_file = re.compile("versionId|^$").search
+    down = s3_server.failing(1, only=lambda method, query: method == "GET" and is_file(query))
+    with down, pytest.raises(StorageError, match=r"in/1\.png: cannot be read") as caught:
+        ingest([f"{bucket}/in"], str(tmp_path / "out"), settings)
+    assert caught.value.exit_code == 1
+    assert ingest([f"{bucket}/in"], str(tmp_path / "out"), settings).pages == 1
 
 
 _LARGE = 101 * 2**20  # is sent in parts; what is smaller, in one request
@@ -209,7 +235,7 @@ def test_an_upload_that_fails_leaves_no_half_file(bucket, s3_server, size):
     for before in (None, b"whole"):
         if before:
             storage.write_bytes(path, before)
-        failing = s3_server.failing(1, denied=True, only=is_late)
+        failing = s3_server.failing(1, answer=DENIED, only=is_late)
         with failing, pytest.raises(StorageError, match=path):
             storage.write_bytes(path, bytes(size))
         assert s3_server.failed

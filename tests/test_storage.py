@@ -1,11 +1,13 @@
 """Whole or not at all."""
 
+import errno
+import os
 import threading
 
 import pytest
 
 from colintern import storage
-from colintern.errors import StorageError
+from colintern.errors import PathError, StorageError
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path, monkeypatch):
@@ -14,11 +16,12 @@ def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path, monkeypatch
     storage.write_json(path, {"old": True})
 
     def fail(_):
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(StorageError, match="disk full"):
+    with pytest.raises(StorageError, match=f"{path}: .*No space left.*; free some space") as caught:
         storage.write_json(path, {"new": True})
+    assert caught.value.exit_code == 1  # no mistake of the user's
     assert storage.read_json(path) == {"old": True}
     assert storage.list_files(str(tmp_path / "a")) == [path]
 
@@ -60,3 +63,23 @@ def test_a_folder_is_deleted_with_all_that_is_in_it(tmp_path):
     storage.delete_folder(str(tmp_path / "a"))
     storage.delete_folder(str(tmp_path / "a"))
     assert storage.find_files(str(tmp_path)) == [str(tmp_path / "ab/kept")]
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("{folder}/gone.json", "no such file or folder"),
+        ("{folder}", "Is a directory"),
+        ("{folder}/file/x", "Not a directory"),
+        ("{folder}/" + 300 * "x", "File name too long"),
+        ("nowhere://bucket/x", "Protocol not known"),
+        ("gs://bucket/x", "install gcsfs"),
+    ],
+)
+def test_a_wrong_path_is_the_users_mistake(tmp_path, path, words):
+    """A traceback, or a typing error that looks like a failure to be tried again."""
+    (tmp_path / "file").write_text("")
+    path = path.format(folder=tmp_path)
+    with pytest.raises(PathError, match=f"{path}: .*{words}") as caught:
+        storage.read_bytes(path)
+    assert caught.value.exit_code == 2

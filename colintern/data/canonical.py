@@ -18,6 +18,8 @@ from colintern.data.text import query_problem
 from colintern.errors import DatasetError
 
 PARTS = ("corpus", "queries", "qrels")
+# What ColIntern writes into a dataset folder that it makes: before all else, and at the very end.
+INGEST_BEGUN, DATASET_DONE = "ingest.json", "dataset.json"
 _PAGE_COLUMNS = ("corpus-id", "image", "doc-id")
 
 

@@ -27,6 +27,7 @@ _PILLOW_ERRORS = (
     struct.error,
 )
 _FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "PPM", "JPEG2000")  # none runs a program
+_SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "JPEG2000": "jp2", "TIFF": "tif"}  # else the format
 _SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 
 
@@ -54,6 +55,16 @@ def read_size(data: bytes) -> ImageSize:
     if _orientation(image) in _SIDEWAYS:
         width, height = height, width
     return ImageSize(width, height)
+
+
+def suffix_of(data: bytes) -> str:
+    """How the name of a file with this image ends, without the dot.
+
+    Raises:
+        BadImageError: empty, or not an image.
+    """
+    name = str(open_image(io.BytesIO(data)).format)
+    return _SUFFIXES.get(name, name.lower())
 
 
 def decode(data: bytes) -> Image.Image:

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from colintern import storage
-from colintern.data.canonical import PARTS
+from colintern import log, storage
+from colintern.data.canonical import DATASET_DONE, INGEST_BEGUN, PARTS
 from colintern.data.parquet import open_parquet, spellings
 from colintern.errors import DatasetError
 
@@ -46,15 +46,19 @@ def find_layout(path: str, split: str | None, wanted: str = "auto") -> Layout:
         wanted: the layout it must have, or `auto`.
 
     Raises:
-        DatasetError: no parquet files, a layout that is not known or not the wanted one, or
-            several splits of which none is chosen.
+        DatasetError: no parquet files, those of an ingest that has not come to its end, a layout
+            that is not known or not the wanted one, or several splits of which none is chosen.
     """
-    files = storage.find_files(path, ".parquet")
+    everything = storage.find_files(path)
+    _check_finished(path, everything)
+    files = [file for file in everything if file.endswith(".parquet")]
     if not files:
         raise DatasetError(
             f"{path}: no parquet files; a dataset has corpus/, queries/ and qrels/, or rows with a "
             "query and an image (PDFs and pictures: colintern ingest makes a dataset of them)"
         )
+    if split and not any(_split_of(file.removeprefix(path)) for file in files):
+        log.warn_once("data", f"{path}: split: {split} has no effect: no file is named by a split")
     parts = {part: [file for file in files if _part_of(file, path) == part] for part in PARTS}
     if all(parts.values()):
         chosen = {part: _of_split(found, path, split) for part, found in parts.items()}
@@ -77,6 +81,16 @@ def find_layout(path: str, split: str | None, wanted: str = "auto") -> Layout:
     if wanted not in ("auto", layout.kind):
         raise DatasetError(f"{path}: its layout is {layout.kind}, not format: {wanted}")
     return layout
+
+
+def _check_finished(path: str, files: Sequence[str]) -> None:
+    """Refuse the folder of an ingest that was interrupted: some of its pages may be missing."""
+    begun, done = (storage.join(path, name) for name in (INGEST_BEGUN, DATASET_DONE))
+    if begun in files and done not in files:
+        raise DatasetError(
+            f"{path}: its ingest has not come to its end; run the same 'colintern ingest ... "
+            f"--out {path}' again, which goes on where it was, or wait for the one that runs"
+        )
 
 
 def _part_of(file: str, root: str) -> str | None:

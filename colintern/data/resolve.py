@@ -13,14 +13,13 @@ from functools import partial
 from colintern import lease, log, storage
 from colintern.config import DatasetConfig
 from colintern.data import hub
-from colintern.data.canonical import largest_row_group_bytes
+from colintern.data.canonical import DATASET_DONE, largest_row_group_bytes
 from colintern.data.demo import DEMO_VERSION, write_demo
 from colintern.data.importing import import_dataset
 from colintern.data.layouts import Layout, find_layout
 from colintern.errors import DatasetError
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-_DONE = "dataset.json"
 # Every worker reads pages out of row groups again and again, and may have to hold two such groups.
 _ROW_GROUP_BYTES = 256 * 2**20
 
@@ -140,12 +139,12 @@ def _folder(root: str, dataset: DatasetConfig, made_from: list[str]) -> str:
 
 
 def _is_made(folder: str) -> bool:
-    return storage.exists(storage.join(folder, _DONE))
+    return storage.exists(storage.join(folder, DATASET_DONE))
 
 
 def _import(folder: str, dataset: DatasetConfig, source: str, layout: Layout) -> None:
     log.say("data", "bringing %s (%s layout) into %s", source, layout.kind, folder)
     counts = import_dataset(layout, folder, dataset.language)
     details = {"source": source, "layout": layout.kind, **counts}
-    storage.write_json(storage.join(folder, _DONE), details)
+    storage.write_json(storage.join(folder, DATASET_DONE), details)
     log.say("data", "%s", "   ".join(f"{name} {count:,}" for name, count in counts.items()))

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from colintern import storage
+from colintern.data.canonical import DATASET_DONE
 from colintern.data.entities import Judgement, Page, Query
 
 _PAGES_PER_FILE = 2_000
@@ -62,7 +63,7 @@ def write_dataset(
     writer.flush()
     write_questions(folder, queries, judgements)
     if details is not None:
-        storage.write_json(storage.join(folder, "dataset.json"), details)
+        storage.write_json(storage.join(folder, DATASET_DONE), details)
 
 
 def write_questions(folder: str, queries: Sequence[Query], judgements: Sequence[Judgement]) -> None:

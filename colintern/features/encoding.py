@@ -104,7 +104,6 @@ class StorePlan:
     queries: Sequence[Query]
     refused_queries: Mapping[str, str]
     work: Sequence[ShardWork]
-    old_shards: Mapping[str, str]
 
     def missing(self) -> list[ShardWork]:
         """The work that no earlier start has finished."""
@@ -168,14 +167,7 @@ def plan_store(
         )
         for shard in plan_shards(query_items, features.shard_bytes, len(set(old_queries.values())))
     ]
-    return StorePlan(
-        target,
-        entries,
-        queries,
-        dataset.refused_queries(),
-        [*page_work, *query_work],
-        {**old_pages, **old_queries},
-    )
+    return StorePlan(target, entries, queries, dataset.refused_queries(), [*page_work, *query_work])
 
 
 def encode_shard(

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from colintern.data import images
-from colintern.data.images import BadImageError, decode, read_size
+from colintern.data.images import BadImageError, decode, read_size, suffix_of
 
 
 def _bytes(image: Image.Image, kind: str = "PNG", **options) -> bytes:
@@ -75,3 +75,12 @@ def test_absurd_sizes_are_refused_before_decoding(monkeypatch):
     for function in (read_size, decode):
         with pytest.raises(BadImageError, match="too large"):
             function(data)
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix"),
+    [("PNG", "png"), ("JPEG", "jpg"), ("TIFF", "tif"), ("WEBP", "webp"), ("BMP", "bmp")],
+)
+def test_an_image_is_named_by_what_it_is(kind, suffix):
+    """A found page saved under a name that viewers do not open it by."""
+    assert suffix_of(_bytes(Image.new("RGB", (20, 20)), kind)) == suffix

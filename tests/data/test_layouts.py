@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from colintern import log
 from colintern.config import DatasetConfig
 from colintern.data.canonical import CanonicalDataset, iterate_pages, largest_row_group_bytes
 from colintern.data.entities import Page
@@ -128,6 +129,19 @@ def test_one_split_of_several(tmp_path):
     assert len(_pages(dataset)) == 1
     with pytest.raises(DatasetError, match="has no split dev"):
         _resolve(tmp_path / "set", tmp_path, split="dev")
+
+
+def test_a_split_without_effect_is_told(tmp_path, monkeypatch):
+    """Two datasets that are believed to be the train and the test split, and are the same pages."""
+    told = []
+    monkeypatch.setattr(log, "warn_once", lambda part, message: told.append(message))
+    make_corpus(tmp_path / "set", num_pages=4, num_queries=4)
+    _write(tmp_path / "named" / "train.parquet", query=["a"], image=[png(1)])
+    find_layout(str(tmp_path / "set"), None)
+    find_layout(str(tmp_path / "named"), "train")
+    assert told == []
+    find_layout(str(tmp_path / "set"), "train")
+    assert [line.split(": ")[0] for line in told] == [str(tmp_path / "set")]
 
 
 def test_a_canonical_folder_is_read_where_it_stands(tmp_path):

@@ -17,7 +17,7 @@ from colintern.data.entities import Page
 from colintern.data.images import MIN_SIDE, BadImageError, decode_frame, num_frames, open_image
 from colintern.data.ingest.findings import Refusal
 from colintern.data.ingest.sources import SourceFile
-from colintern.errors import StorageError
+from colintern.errors import PathError
 
 _POINTS_PER_INCH = 72
 _JPEG_QUALITY = 92  # thin strokes of small print stay sharp
@@ -89,7 +89,7 @@ def _open_pdf(file: SourceFile) -> pdfium.PdfDocument:
             data = storage.read_bytes(file.path)
         elif not storage.read_bytes(file.path, 0, 1):
             raise BadImageError("empty file")
-    except StorageError as error:
+    except PathError as error:
         raise BadImageError(str(error)) from error
     try:
         document = pdfium.PdfDocument(data)
@@ -147,7 +147,7 @@ def _open_file(file: SourceFile) -> BinaryIO:
         if not storage.is_local(file.path):
             return io.BytesIO(storage.read_bytes(file.path))
         return storage.local_path(file.path).open("rb")
-    except StorageError as error:
+    except PathError as error:
         raise BadImageError(str(error)) from error
     except OSError as error:
         raise BadImageError(f"cannot be read ({error.strerror})") from error

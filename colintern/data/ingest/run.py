@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from colintern import lease, log, storage
 from colintern.config import DatasetConfig
 from colintern.data import hub
+from colintern.data.canonical import DATASET_DONE, INGEST_BEGUN
 from colintern.data.entities import Page
 from colintern.data.images import BadImageError
 from colintern.data.importing import check_language
@@ -36,9 +37,6 @@ from colintern.data.progress import Progress
 from colintern.data.resolve import source_url
 from colintern.data.writing import write_questions
 from colintern.errors import DatasetError, TooManyBadPagesError
-
-_BEGUN = "ingest.json"  # says that the folder is ours, from the first moment on
-_DONE = "dataset.json"
 
 
 @dataclass(frozen=True)
@@ -86,13 +84,13 @@ def ingest(sources: Sequence[str], out: str, settings: IngestSettings) -> Report
     if settings.queries:
         read_questions(settings.queries, [])  # a file that cannot be read is told before the work
     with lease.held(out, wait=False):
-        storage.write_json(storage.join(out, _BEGUN), {"sources": list(sources)})
-        storage.delete(storage.join(out, _DONE))
+        storage.write_json(storage.join(out, INGEST_BEGUN), {"sources": list(sources)})
+        storage.delete(storage.join(out, DATASET_DONE))
         if isinstance(found, Sources):
             report = _from_files(found, out, settings)
         else:
             report = _from_dataset(sources[0], found, out, settings)
-        storage.write_json(storage.join(out, _DONE), report.document())
+        storage.write_json(storage.join(out, DATASET_DONE), report.document())
     _check_bad_fraction(report, settings.max_bad_fraction)
     return report
 
@@ -239,7 +237,7 @@ def _check_out(out: str, sources: Sequence[str]) -> None:
             raise DatasetError(f"{source}: is given twice; name every source once")
         if f"{out}/".startswith(f"{source}/") or f"{source}/".startswith(f"{out}/"):
             raise DatasetError(f"--out {out}: must stand apart from the source {source}")
-    is_ours = storage.exists(storage.join(out, _BEGUN))
+    is_ours = storage.exists(storage.join(out, INGEST_BEGUN))
     files = [file for file in storage.list_files(out) if not lease.is_lease_file(file)]
     if not is_ours and (files or storage.list_folders(out)):
         raise DatasetError(f"--out {out}: is not empty and no dataset of an earlier ingest")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from colintern.config import DatasetConfig
 from colintern.data.canonical import CanonicalDataset, iterate_pages
 from colintern.data.images import decode
 from colintern.data.ingest import IngestSettings, RenderSettings, ingest
@@ -18,6 +19,7 @@ from colintern.data.ingest.findings import Refusal
 from colintern.data.ingest.parts import PageEntry
 from colintern.data.ingest.pool import Processes
 from colintern.data.ingest.questions import read_questions
+from colintern.data.resolve import find_source
 from colintern.errors import DatasetError, TooManyBadPagesError
 from tests.helpers import png
 
@@ -387,7 +389,7 @@ def test_a_name_with_a_line_break_stays_in_its_line():
 
 
 def test_a_killed_ingest_goes_on_and_a_changed_source_is_read_again(tmp_path, monkeypatch):
-    """Pages rendered twice after a kill, or pages of a file as it was before."""
+    """Pages rendered twice after a kill or of a file as it was before, or half of them read."""
     monkeypatch.setattr("colintern.data.ingest.parts._PAGES_PER_PART", 4)
     source = tmp_path / "in"
     source.mkdir()
@@ -407,10 +409,15 @@ def test_a_killed_ingest_goes_on_and_a_changed_source_is_read_again(tmp_path, mo
         with pytest.raises(KeyboardInterrupt):
             _ingest(source, out=tmp_path / "out")
     assert not (tmp_path / "out" / "dataset.json").exists()
+    dataset = DatasetConfig.model_validate(str(tmp_path / "out"))
+    unfinished = rf"{tmp_path}/out: its ingest .* run the same 'colintern ingest \.\.\. --out"
+    with pytest.raises(DatasetError, match=unfinished):
+        find_source(dataset, str(tmp_path / "made"))
     times = {path: os.stat(path).st_mtime_ns for path in written}
     _ingest(source, out=tmp_path / "out")
     assert {path: os.stat(path).st_mtime_ns for path in written} == times
     assert len(_pages(tmp_path / "out")) == 10
+    assert find_source(dataset, str(tmp_path / "made")).folder == str(tmp_path / "out")
     (source / "0.png").write_bytes(png(99, 40, 40))
     _ingest(source, out=tmp_path / "out")
     assert _pages(tmp_path / "out")["0.png"].image == png(99, 40, 40)

@@ -1,0 +1,107 @@
+"""What stands around the package: what is shipped, cleaned and declared."""
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from colintern.config import load_config
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_commands_of_the_readme_name_what_is_there():
+    """A first command that fails: a configuration that is gone, or that reads another folder."""
+    readme = (ROOT / "README.md").read_text()
+    named = set(re.findall(r"configs/\w+\.yaml", readme))
+    assert {"configs/own.yaml", "configs/cluster.yaml"} <= named
+    assert all((ROOT / name).is_file() for name in named)
+    own = load_config(str(ROOT / "configs" / "own.yaml"))
+    assert f"--out {own.data.train.path} " in readme
+    assert f"search {own.run.root}/{own.run.name} " in readme
+
+
+@pytest.mark.parametrize("file", [".gitignore", ".rayignore"])
+def test_what_the_readme_writes_is_neither_committed_nor_shipped(file):
+    """Pages in a commit, or a job that is refused because its working_dir is above 512 MiB."""
+    readme = (ROOT / "README.md").read_text()
+    ignored = (ROOT / file).read_text().splitlines()
+    for folder in ("data/", "found/"):
+        assert f" {folder}" in readme
+        assert f"/{folder}" in ignored  # with the slash: colintern/data is not meant
+
+
+def test_make_clean_removes_the_demo_only(tmp_path):
+    """Days of somebody's own runs and features, gone with the demo's."""
+    stays = [
+        "runs/mine/run.json",
+        "runs/tiny/run.json",
+        "runs/datasets/demo-tapes-0123abcd/dataset.json",
+        "runs/features/dev-00000002/record.json",
+        "runs/features/train-00000003/pages/shard-0.safetensors",
+    ]
+    goes = [
+        "runs/demo/run.json",
+        "runs/demo-control/run.json",
+        "runs/datasets/demo-train-v5/dataset.json",
+        "runs/features/dev-00000001/record.json",
+    ]
+    for path in (*stays, *goes):
+        inputs = {"dataset_path": f"{tmp_path}/runs/datasets/mine"}
+        if path in goes:
+            inputs = {"dataset_path": f"{tmp_path}/runs/datasets/demo-dev-v5"}
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(json.dumps({"inputs": inputs}, indent=2))
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for _ in range(2):  # the second finds nothing
+        subprocess.run(["make", "clean"], cwd=tmp_path, check=True, capture_output=True)
+    left = [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("runs/**/*.*")]
+    assert sorted(left) == sorted(stays)
+
+
+@pytest.mark.parametrize("index", ["", "https://example.org/cpu"])
+def test_torch_comes_from_the_index_that_is_set(index):
+    """Gigabytes of CUDA on a machine without a GPU, and no way to say so."""
+    command = ["make", "-n", "-B", "setup", "PYTHON=python3", f"TORCH_INDEX={index}"]
+    told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    line = next(line for line in told.replace("\\\n", " ").splitlines() if line.endswith(" torch"))
+    assert ("--extra-index-url https://example.org/cpu" in line) == bool(index)
+
+
+def test_every_imported_package_is_declared_and_every_declared_one_imported():
+    """An import that breaks when another package drops it; a package that nobody uses."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [name for extra in ("cpu", "gpu") for name in project["optional-dependencies"][extra]]
+    required, extras = _distributions(project["dependencies"]), _distributions(extras)
+    files = [file for folder in ("colintern", "ray_jobs") for file in (ROOT / folder).rglob("*.py")]
+    modules = {module for file in files for module in _imported(file)}
+    modules -= {*sys.stdlib_module_names, "colintern"}
+    distributions = packages_distributions()
+    imported = _distributions(distributions.get(name, [name])[0] for name in modules)
+    assert len(imported) > 15
+    assert imported - required <= extras
+    assert required - imported == {"s3fs"}  # which fsspec imports
+
+
+def _imported(file: Path) -> set[str]:
+    """The top modules that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def _distributions(requirements) -> set[str]:
+    """Their names, all spelled in one way."""
+    names = (re.split(r"[^\w.-]", requirement)[0] for requirement in requirements)
+    return {re.sub(r"[-_.]+", "-", name).lower() for name in names}

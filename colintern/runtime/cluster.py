@@ -68,9 +68,9 @@ class Cluster:
         if address:
             _join(address)
             return
-        self._temporary = tempfile.mkdtemp(
-            prefix=_TEMPORARY_PREFIX, dir=_root_for_sockets(tempfile.gettempdir())
-        )
+        root = _root_for_sockets(tempfile.gettempdir())
+        os.environ["TMPDIR"] = root  # Ray's dashboard opens sockets of Python's in it
+        self._temporary = tempfile.mkdtemp(prefix=_TEMPORARY_PREFIX, dir=root)
         _start_local(self._config, self._temporary)
 
     def close(self, *, keep_logs: bool = False) -> None:

@@ -1,5 +1,6 @@
 """Joining or starting a cluster: what a user may have got wrong is one line."""
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -30,6 +31,7 @@ def unstarted(monkeypatch, tmp_path) -> Cluster:
         "cluster": {"use_gpu": True},
     }
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("TMPDIR", "/tmp")
     monkeypatch.setattr(cluster.ray, "is_initialized", lambda: False)
     monkeypatch.setattr(cluster.ray, "init", lambda **_: None)
     monkeypatch.setattr(cluster.ray, "shutdown", lambda: None)
@@ -45,17 +47,19 @@ def test_gpus_that_this_machine_does_not_have_are_one_line(unstarted):
 
 
 def test_a_long_tmpdir_is_too_long_for_sockets(unstarted, monkeypatch, tmp_path):
-    """Ray's OSError about the path of a socket, for a TMPDIR that anything else can work in."""
+    """Ray's OSError about the path of a socket, or its dashboard's, where anything else works."""
     assert _root_for_sockets("/tmp") == "/tmp"
     assert _root_for_sockets("/var/tmp") == "/var/tmp"
     (long := tmp_path / "a-scratch-folder-of-a-job").mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(long))
+    monkeypatch.setenv("TMPDIR", str(long))
+    monkeypatch.setattr("tempfile.tempdir", None)  # what it remembers
     started = {}
     monkeypatch.setattr(cluster.ray, "init", lambda **settings: started.update(settings))
     with pytest.raises(ClusterError):  # of the GPUs
         unstarted.ensure()
     session = "session_2026-01-31_23-59-59_999999_9999999"
     validate_socket_filepath(f"{started['_temp_dir']}/{session}/sockets/plasma_store")
+    assert os.environ["TMPDIR"] == "/tmp"
     unstarted.close()
     assert not Path(started["_temp_dir"]).exists()
 

@@ -99,6 +99,19 @@ def test_a_full_disk_is_one_line_and_exit_code_1(monkeypatch, capsys, config):
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("content", ["[]", "{}", '{"config": {}}', "no json"])
+@pytest.mark.parametrize("command", ["status", "report", "search"])
+def test_a_folder_with_another_run_json_is_no_run(monkeypatch, capsys, tmp_path, command, content):
+    """A traceback about a file of another program's."""
+    (tmp_path / "run.json").write_text(content)
+    arguments = [command, str(tmp_path), *(["query"] if command == "search" else [])]
+    code, _, err = _main(monkeypatch, capsys, *arguments)
+    assert code == 2
+    assert len(err.splitlines()) == 1
+    assert f"error: {tmp_path}" in err
+    assert "run.json" in err
+
+
 def test_dev_that_is_the_training_set_is_refused(monkeypatch, capsys, config, tmp_path):
     """Nothing left to train on, found after the whole corpus was encoded."""
     folder = tmp_path / "train"

@@ -334,7 +334,23 @@ def parse_config(document: dict[str, Any], source: str) -> Config:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML that reads `1e-3` as a number (PyYAML follows YAML 1.1, where it is a string)."""
+    """YAML that reads `1e-3` as a number (PyYAML follows YAML 1.1, where it is a string).
+
+    And that refuses a key which stands twice, of which PyYAML would take the last.
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A mapping, as PyYAML calls for it."""
+        seen = set()
+        for key, _ in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else key
+            if name in seen:
+                problem = f"the key '{name}' stands there twice"
+                raise yaml.constructor.ConstructorError(
+                    problem=problem, problem_mark=key.start_mark
+                )
+            seen.add(name)
+        return super().construct_mapping(node, deep)
 
 
 _Loader.add_implicit_resolver(

@@ -29,7 +29,11 @@ def read_run(run_path: str) -> dict[str, Any]:
     path = RunFolder(run_path).run_json
     if not storage.exists(path):
         raise PathError(f"{run_path}: is no run folder (it has no run.json)")
-    return storage.read_json(path)
+    document = storage.read_json(path)
+    config = document.get("config") if isinstance(document, dict) else None
+    if not isinstance(config, dict) or not config.keys() >= {"data", "training", "loop"}:
+        raise PathError(f"{run_path}: is no run folder (its run.json holds no run's configuration)")
+    return document
 
 
 def status_lines(run_path: str) -> list[str]:

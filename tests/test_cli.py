@@ -43,7 +43,8 @@ def _main(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
         (["run", "--config", "{c}", "training.learning_rat=1"], "training.learning_rate"),
         (["run", "--config", "{c}", "training.epochs=many"], "training.epochs"),
         (["run", "--config", "{c}.gone"], "no such configuration file"),
-        (["run", "--config", "{c}", "data.train=/no/such/folder"], "/no/such/folder"),
+        (["run", "--config", "/"], "Is a directory"),
+        (["run", "--config", "{c}", "data.train=/no/such/folder"], "/folder: no such file"),
         (["run", "--config", "{c}", "data.eval=[/no/such/set]"], "/no/such/set"),
         (["run", "--config", "{c}", "backbone.path=/no/model"], "backbone.path=/no/model"),
         (["run", "--config", "{c}", "backbone.path=a/b"], "backbone.revision"),
@@ -96,6 +97,19 @@ def test_a_full_disk_is_one_line_and_exit_code_1(monkeypatch, capsys, config):
     assert err.splitlines()[-1].startswith("failed: ")
     assert "No space left" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"config": {}}', "no json"])
+@pytest.mark.parametrize("command", ["status", "report", "search"])
+def test_a_folder_with_another_run_json_is_no_run(monkeypatch, capsys, tmp_path, command, content):
+    """A traceback about a file of another program's."""
+    (tmp_path / "run.json").write_text(content)
+    arguments = [command, str(tmp_path), *(["query"] if command == "search" else [])]
+    code, _, err = _main(monkeypatch, capsys, *arguments)
+    assert code == 2
+    assert len(err.splitlines()) == 1
+    assert f"error: {tmp_path}" in err
+    assert "run.json" in err
 
 
 def test_dev_that_is_the_training_set_is_refused(monkeypatch, capsys, config, tmp_path):

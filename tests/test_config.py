@@ -77,6 +77,14 @@ def test_extends_in_a_circle_and_missing_files(tmp_path):
         load_config(str(tmp_path / "gone.yaml"))
 
 
+def test_a_key_that_stands_twice_is_refused(tmp_path):
+    """The first of two sections of one name, ignored without a word."""
+    path = tmp_path / "c.yaml"
+    path.write_text("data: {train: demo}\nrun: {seed: 1}\nrun: {name: first}\n")
+    with pytest.raises(ConfigError, match=r"c.yaml: .* key 'run' stands there twice .* line 3"):
+        load_config(str(path))
+
+
 def test_every_shipped_configuration_loads():
     """A recipe that a renamed key has broken."""
     files = sorted((ROOT / "configs").glob("*.yaml"))

@@ -52,6 +52,8 @@ def find_layout(path: str, split: str | None, wanted: str = "auto") -> Layout:
     everything = storage.find_files(path)
     _check_finished(path, everything)
     files = [file for file in everything if file.endswith(".parquet")]
+    if not files and not storage.exists(path):
+        raise DatasetError(f"{path}: no such file or folder")
     if not files:
         raise DatasetError(
             f"{path}: no parquet files; a dataset has corpus/, queries/ and qrels/, or rows with a "

@@ -11,7 +11,7 @@ from colintern.config import TrainingConfig
 from colintern.data.triples import read_triples
 from colintern.features.catalog import Catalog
 from colintern.log import JsonLines
-from colintern.model.heads import HeadsInfo, load_heads, save_heads
+from colintern.model.heads import Heads, HeadsInfo, load_heads, save_heads
 from colintern.training.batch import Batch, build_batch
 from colintern.training.examples import GlobalBatch, TrainingSet
 from colintern.training.place import Place
@@ -52,8 +52,26 @@ class RoundTask:
     log_path: str
 
 
+@dataclass(frozen=True)
+class RoundInputs:
+    """What a worker reads before it meets the others: the pairs, and the heads to start from."""
+
+    training_set: TrainingSet
+    heads: Heads
+
+
+def open_round(task: RoundTask) -> RoundInputs:
+    """Read what the round starts from.
+
+    Raises:
+        ColInternError: the features, the heads or the triples cannot be used.
+    """
+    return RoundInputs(open_training_set(task), load_heads(task.first_heads)[0])
+
+
 def train_round(
     task: RoundTask,
+    inputs: RoundInputs,
     place: Place,
     observe: Observer,
     check: Callable[[], None] = lambda: None,
@@ -62,15 +80,19 @@ def train_round(
 
     Args:
         task: the round.
+        inputs: what `open_round` has read for it; its heads are trained in place.
         place: this worker.
         observe: told about a step now and then, on the first worker.
         check: called before the heads are written; raises when they must not be.
+
+    Raises:
+        NonFiniteError: on every worker in the same step.
+        StorageError: features cannot be read, perhaps on this worker only.
     """
     # Inputs
-    training_set = open_training_set(task)
+    training_set, heads = inputs.training_set, inputs.heads.to(place.device)
     epochs = task.training.epochs_of_round(task.round_number)
     num_steps = training_set.num_steps(task.training.global_batch, epochs)
-    heads = load_heads(task.first_heads)[0].to(place.device)
     strategy = make_strategy(heads, task.training, place)
     log = _StepLog(task.log_path)
 

@@ -18,7 +18,7 @@ from colintern.search.queries import embed_queries
 from colintern.search.shard import CorpusShard
 from colintern.search.shards import LocalShards
 from colintern.training.examples import TrainingSet
-from colintern.training.loop import RoundTask, train_round
+from colintern.training.loop import RoundTask, open_round, train_round
 from colintern.training.place import Place
 from colintern.training.schedule import learning_rate
 from colintern.training.step import train_step
@@ -61,7 +61,7 @@ def _task(
 def _train(corpus, folder: Path, round_number: int = 1, triples: str | None = None) -> list[dict]:
     task = _task(corpus, folder, round_number, triples)
     news: list = []
-    train_round(task, Place(), news.append)
+    train_round(task, open_round(task), Place(), news.append)
     assert news[-1]["step"] == news[-1]["steps"]
     return [json.loads(line) for line in (folder / "train_log.jsonl").read_text().splitlines()]
 
@@ -92,8 +92,9 @@ def test_a_round_that_fails_leaves_its_log(corpus, tmp_path, monkeypatch):
         return train_step(heads, strategy, batch, *others)
 
     monkeypatch.setattr("colintern.training.loop.train_step", fail_in_step_4)
+    task = _task(corpus, tmp_path)
     with pytest.raises(NonFiniteError, match="step 4"):
-        train_round(_task(corpus, tmp_path), Place(), lambda _: None)
+        train_round(task, open_round(task), Place(), lambda _: None)
     lines = (tmp_path / "train_log.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [1, 2, 3]
     assert not (tmp_path / "heads").exists()
@@ -102,7 +103,7 @@ def test_a_round_that_fails_leaves_its_log(corpus, tmp_path, monkeypatch):
 def _ranked(rank: int, task: RoundTask, port: int) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
-    train_round(task, Place(rank, 2), lambda _: None)
+    train_round(task, open_round(task), Place(rank, 2), lambda _: None)
     dist.destroy_process_group()
 
 

@@ -66,6 +66,11 @@ class ShardFile:
         """Item hash to number of tokens, for every item with features."""
         return {name: place.shape[0] for name, place in self._places.items()}
 
+    def nothing(self) -> Tensor:
+        """Features of no tokens, [0, H] in the stored dtype: what no items have."""
+        place = next(iter(self._places.values()))
+        return torch.empty(0, place.shape[1], dtype=place.dtype)
+
     def read(self, hashes: Sequence[str]) -> list[Tensor]:
         """The features [tokens, H] of some items, in the stored dtype, on the CPU; read only."""
         places = [self._places[sha256] for sha256 in hashes]

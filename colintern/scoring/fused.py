@@ -11,8 +11,13 @@ from torch import Tensor
 
 
 def is_usable(embeddings: Tensor) -> bool:
-    """Whether the kernels are installed and the embeddings are on a GPU that they support."""
-    return embeddings.is_cuda and importlib.util.find_spec("late_interaction_kernels") is not None
+    """Whether the kernels are installed, and there are embeddings, on a GPU that they support."""
+    has_any = embeddings.numel() > 0  # a worker without rows has none, and kernels no grid for it
+    return (
+        has_any
+        and embeddings.is_cuda
+        and importlib.util.find_spec("late_interaction_kernels") is not None
+    )
 
 
 def maxsim(query_BQE: Tensor, query_mask_BQ: Tensor, pages: Tensor, page_mask: Tensor) -> Tensor:

@@ -14,6 +14,9 @@ from colintern.training.place import Place
 class Batch:
     """The rows of one worker, ragged features one after the other.
 
+    With fewer pairs than workers some have no rows: their tensors are of size 0, and they take part
+    in all that the workers do together.
+
     Shapes: B the worker's rows, D the pages of the global batch, T tokens, H backbone width.
 
     Attributes:

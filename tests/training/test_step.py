@@ -85,6 +85,21 @@ def test_workers_share_out_one_step(corpus, tmp_path, world_size, loss):
     """Gradients lost in the gather or multiplied by the world size; pages cut to the shortest."""
     # 13 rows: shares of unequal size. No clipping: it would hide a wrong scale.
     training = TrainingConfig(global_batch=13, loss=loss, max_grad_norm=1e9)
+    _compare_one_step(corpus, tmp_path, training, world_size)
+
+
+@pytest.mark.parametrize(
+    ("num_pairs", "world_size", "loss"), [(2, 3, "infonce"), (3, 4, "pairwise")]
+)
+def test_workers_without_a_pair_change_nothing(corpus, tmp_path, num_pairs, world_size, loss):
+    """A training set smaller than its group: no maximum of nothing, no collective left out."""
+    training = TrainingConfig(global_batch=num_pairs, loss=loss, max_grad_norm=1e9)
+    assert not share_of(num_pairs, Place(0, world_size))
+    _compare_one_step(corpus, tmp_path, training, world_size)
+
+
+def _compare_one_step(corpus, tmp_path, training, world_size):
+    """One step of `world_size` workers has the loss and the gradients of one worker's."""
     expected_loss, expected = _one_step(corpus.catalog, training, Place())
     arguments = (world_size, free_port(), corpus.catalog, training, str(tmp_path))
     mp.spawn(_worker, arguments, nprocs=world_size)

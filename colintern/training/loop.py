@@ -14,6 +14,7 @@ from colintern.log import JsonLines
 from colintern.model.heads import Heads, HeadsInfo, load_heads, save_heads
 from colintern.training.batch import Batch, build_batch
 from colintern.training.examples import GlobalBatch, TrainingSet
+from colintern.training.finite import FiniteGuard
 from colintern.training.place import Place
 from colintern.training.schedule import learning_rate
 from colintern.training.step import StepResult, train_step
@@ -94,19 +95,22 @@ def train_round(
     epochs = task.training.epochs_of_round(task.round_number)
     num_steps = training_set.num_steps(task.training.global_batch, epochs)
     strategy = make_strategy(heads, task.training, place)
+    guard = FiniteGuard(place)
     log = _StepLog(task.log_path)
 
     try:
         for batch in _prefetched(_batches(training_set, task, epochs, place)):
             # The step
             rate = learning_rate(batch.step, num_steps, task.training)
-            result = train_step(heads, strategy, batch, rate, task.training, place)
+            result = train_step(heads, strategy, batch, rate, task.training, place, guard)
 
             # The log, on the first worker
             if place.is_first:
                 log.add(batch, rate, result)
-                if log.is_due() or batch.step == num_steps:
-                    observe({**log.fetch_last(), "steps": num_steps})
+                is_shown = log.is_due() or batch.step == num_steps
+                if is_shown and (line := log.fetch_last()):
+                    observe({**line, "steps": num_steps})
+        guard.look()
     finally:
         if place.is_first:
             log.save()  # also of a round that fails: it shows how the loss went there
@@ -139,7 +143,9 @@ def _batches(
 
 
 class _StepLog:
-    """The JSON-lines log; a step's results stay on the device until somebody looks at them.
+    """The JSON-lines log of the steps that updated the heads.
+
+    A step's results stay on the device until somebody looks at them.
 
     A GPU works on behind the host: only what is fetched is done. So the seconds of a step are the
     mean over the steps that were fetched together.
@@ -160,14 +166,15 @@ class _StepLog:
         return time.monotonic() - self._last_fetch > _LOG_SECONDS
 
     def fetch_last(self) -> dict[str, Any]:
-        """Fetch what waits on the device; returns the last step's line."""
+        """Fetch what waits on the device; returns the last step's line, or nothing."""
+        steps = [step for step in self._waiting if step[2].updated]
         found = [
             {**line, "loss": result.loss.item(), "grad_norm": result.grad_norm.item()}
-            for line, _, result in self._waiting
+            for line, _, result in steps
         ]
         began, self._last_fetch = self._last_fetch, time.monotonic()
-        seconds = max(self._last_fetch - began, 1e-9) / max(len(found), 1)
-        for line, (_, num_pairs, _) in zip(found, self._waiting, strict=True):
+        seconds = max(self._last_fetch - began, 1e-9) / max(len(self._waiting), 1)
+        for line, (_, num_pairs, _) in zip(found, steps, strict=True):
             line |= {
                 "pairs_per_second": round(num_pairs / seconds, 1),
                 "seconds": round(seconds, 4),
@@ -179,7 +186,7 @@ class _StepLog:
     def save(self) -> None:
         """Write all lines so far to storage."""
         try:
-            self.fetch_last()  # fails on a GPU whose checks have stopped it
+            self.fetch_last()  # fails when the GPU itself has failed
         finally:
             self._lines.save()
 

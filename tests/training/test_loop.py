@@ -1,6 +1,7 @@
 """A whole round: it learns, repeats itself byte for byte, and its loss curve is known."""
 
 import json
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,10 +19,11 @@ from colintern.search.queries import embed_queries
 from colintern.search.shard import CorpusShard
 from colintern.search.shards import LocalShards
 from colintern.training.examples import TrainingSet
+from colintern.training.finite import FiniteGuard
 from colintern.training.loop import RoundTask, open_round, train_round
 from colintern.training.place import Place
 from colintern.training.schedule import learning_rate
-from colintern.training.step import train_step
+from colintern.training.step import StepResult, train_step
 from tests.helpers import WIDTH, free_port
 
 GOLDEN = Path(__file__).parent / "golden_losses.txt"
@@ -97,6 +99,40 @@ def test_a_round_that_fails_leaves_its_log(corpus, tmp_path, monkeypatch):
         train_round(task, open_round(task), Place(), lambda _: None)
     lines = (tmp_path / "train_log.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [1, 2, 3]
+    assert not (tmp_path / "heads").exists()
+
+
+def test_the_log_ends_before_a_step_that_did_not_update(corpus, tmp_path, monkeypatch):
+    """NaN in a JSON log, as a GPU would leave it when its failure is found some steps later."""
+
+    def fail_in_step_4(heads, strategy, batch, *others):
+        result = train_step(heads, strategy, batch, *others)
+        if batch.step < 4:
+            return result
+        return StepResult(torch.tensor(float("nan")), result.grad_norm, torch.tensor(False))
+
+    monkeypatch.setattr("colintern.training.loop.train_step", fail_in_step_4)
+    task, news = _task(corpus, tmp_path), []
+    train_round(task, open_round(task), Place(), news.append)
+    lines = (tmp_path / "train_log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2, 3]
+    assert all("step" in line for line in news)
+
+
+def test_a_round_whose_last_step_fails_writes_no_heads(corpus, tmp_path, monkeypatch):
+    """A last step that falls between two looks at a GPU, and heads that pass for trained."""
+
+    def fail_in_step_25(heads, strategy, batch, *others):
+        if batch.step == 25:
+            batch.page_TH[0] = float("nan")
+        return train_step(heads, strategy, batch, *others)
+
+    late = partial(FiniteGuard, look_steps=16)
+    monkeypatch.setattr("colintern.training.loop.FiniteGuard", late)
+    monkeypatch.setattr("colintern.training.loop.train_step", fail_in_step_25)
+    task = _task(corpus, tmp_path)
+    with pytest.raises(NonFiniteError, match="step 25"):
+        train_round(task, open_round(task), Place(), lambda _: None)
     assert not (tmp_path / "heads").exists()
 
 

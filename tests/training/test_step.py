@@ -1,6 +1,7 @@
 """The global batch is the truth: one step on 1, 2 or 4 workers is the same step (property 2)."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from colintern.features.catalog import Catalog
 from colintern.model.heads import init_heads
 from colintern.training.batch import build_batch, share_of
 from colintern.training.examples import TrainingSet
+from colintern.training.finite import FiniteGuard
 from colintern.training.place import Place
 from colintern.training.step import train_step
 from colintern.training.strategy import make_strategy
@@ -47,6 +49,7 @@ def _one_step(catalog: Catalog, training: TrainingConfig, place: Place):
         1e-3,
         training,
         place,
+        FiniteGuard(place),
     )
     return result.loss.item(), gradients
 
@@ -58,10 +61,10 @@ class _KeepGradients:
         self.embed, self.backward = strategy.embed, strategy.backward
         self._strategy, self._heads, self._kept = strategy, heads, kept
 
-    def step(self, learning_rate):
+    def step(self, *arguments):
         for name, parameter in self._heads.named_parameters():
             self._kept[name] = parameter.grad.clone()
-        self._strategy.step(learning_rate)
+        self._strategy.step(*arguments)
 
 
 def _worker(rank, world_size, port, catalog, training, folder, backend="gloo"):
@@ -184,20 +187,73 @@ def test_a_step_on_a_gpu_is_close_to_one_on_the_cpu(corpus):
         batch = build_batch(training_set, next(training_set.batches(16, 1, 2, seed="0")), place)
         heads = init_heads(HeadsConfig(dim=16), WIDTH, seed=1).to(place.device)
         strategy = make_strategy(heads, training, place)
-        losses.append(train_step(heads, strategy, batch, 1e-3, training, place).loss.item())
+        result = train_step(heads, strategy, batch, 1e-3, training, place, FiniteGuard(place))
+        losses.append(result.loss.item())
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+def _steps(corpus, place: Place, guard: FiniteGuard, optimizer=None):
+    """Heads, and a function that trains step n on a batch that is `broken` or not."""
+    training = TrainingConfig(global_batch=8)
+    training_set = _training_set(corpus.catalog)
+    planned = next(training_set.batches(8, 1, 2, seed="0"))
+    heads = init_heads(HeadsConfig(dim=16), WIDTH, seed=1).to(place.device)
+    strategy = make_strategy(heads, training, place)
+    if optimizer:
+        strategy._optimizer = optimizer(heads.parameters())
+
+    def step(number: int, *, broken: bool):
+        batch = build_batch(training_set, replace(planned, step=number), place)
+        if broken:
+            batch.page_TH[3, 0] = float("nan")
+        return train_step(heads, strategy, batch, 1e-3, training, place, guard)
+
+    return heads, step
+
+
+def _weights(heads):
+    return {name: value.clone() for name, value in heads.state_dict().items()}
+
+
+def _are_equal(weights, others) -> bool:
+    return all(torch.equal(value, others[name]) for name, value in weights.items())
 
 
 def test_a_loss_that_is_not_finite_leaves_the_heads_alone(corpus):
     """A NaN that is averaged into the heads before anybody looks."""
-    training_set = _training_set(corpus.catalog)
-    batch = build_batch(training_set, next(training_set.batches(8, 1, 2, seed="0")), Place())
-    batch.page_TH[3, 0] = float("nan")
-    heads = init_heads(HeadsConfig(dim=16), WIDTH, seed=1)
-    before = {name: value.clone() for name, value in heads.state_dict().items()}
-    training = TrainingConfig(global_batch=8)
-    strategy = make_strategy(heads, training, Place())
-    with pytest.raises(NonFiniteError, match="step 1"):
-        train_step(heads, strategy, batch, 1e-3, training, Place())
-    for name, value in heads.state_dict().items():
-        assert torch.equal(value, before[name])
+    heads, step = _steps(corpus, Place(), FiniteGuard(Place()))
+    before = _weights(heads)
+    with pytest.raises(NonFiniteError, match="step 1: loss nan"):
+        step(1, broken=True)
+    assert _are_equal(_weights(heads), before)
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_no_step_updates_between_one_that_is_not_finite_and_the_next_look(corpus, device):
+    """The host that looks at a GPU only now and then, and finds heads that are NaN."""
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    fused = partial(torch.optim.AdamW, fused=True)  # on a GPU the strategy's own
+    place = Place(device=device)
+    heads, step = _steps(corpus, place, FiniteGuard(place, look_steps=4), fused)
+    untrained = _weights(heads)
+    assert step(1, broken=False).updated
+    before = _weights(heads)
+    assert not _are_equal(before, untrained)
+    assert not step(2, broken=True).updated
+    assert not step(3, broken=False).updated
+    with pytest.raises(NonFiniteError, match="step 2: loss nan"):
+        step(4, broken=False)
+    assert _are_equal(_weights(heads), before)
+
+
+def test_the_end_of_a_round_looks_once_more():
+    """A last step that is not finite and falls between two looks."""
+    guard = FiniteGuard(Place(), look_steps=16)
+    one, bad = torch.tensor(1.0), torch.tensor(float("inf"))
+    assert guard.admit(one, one, 1)
+    guard.look()
+    assert not guard.admit(one, bad, 2)
+    assert not guard.admit(bad, one, 3)
+    with pytest.raises(NonFiniteError, match=r"step 2: loss 1\.0, gradient norm inf"):
+        guard.look()

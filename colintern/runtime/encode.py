@@ -13,6 +13,7 @@ from colintern.config import Config
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.inventory import PageEntry, read_entries, row_groups
 from colintern.features.encoding import (
+    LeftOut,
     ShardWork,
     StorePlan,
     StoreTarget,
@@ -51,8 +52,8 @@ def encode_stores(
             _encode(missing, config, held)
         for plan in plans:
             held[plan.target.path].check()
-            bad = finish_store(plan, backbone, config.data.max_bad_fraction, started_at)
-            _say_finished(plan, bad)
+            left_out = finish_store(plan, backbone, config.data.max_bad_fraction, started_at)
+            _say_finished(plan, left_out)
 
 
 class _ShardEncoder:
@@ -147,11 +148,11 @@ def _say_progress(rows: Iterable[dict[str, Any]], num_shards: int) -> None:
             )
 
 
-def _say_finished(plan: StorePlan, bad: dict[str, str]) -> None:
+def _say_finished(plan: StorePlan, left_out: LeftOut) -> None:
     name = plan.target.dataset.name
     log.say("encode", "%s: features in %s", name, plan.target.path)
-    _say_left_out(f"{name}: page", bad, BAD_PAGES)
-    _say_left_out(f"{name}: query", plan.refused_queries, BAD_QUERIES)
+    _say_left_out(f"{name}: page", left_out.pages, BAD_PAGES)
+    _say_left_out(f"{name}: query", left_out.queries, BAD_QUERIES)
 
 
 def _say_left_out(what: str, reasons: Mapping[str, str], file: str) -> None:

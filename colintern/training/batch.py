@@ -74,13 +74,15 @@ def _allowed(
 ) -> Tensor:
     """mask_BD: false where the page answers the query, or is the same image as one that does."""
     pages = training_set.store.pages
-    column_hashes = [pages.row(example.page_id).sha256 for example in columns]
+    columns_of: dict[str, list[int]] = {}
+    for column, example in enumerate(columns):
+        columns_of.setdefault(pages.row(example.page_id).sha256, []).append(column)
     allowed = torch.ones(len(rows), len(columns), dtype=torch.bool)
     for place, example in enumerate(rows):
         positives = training_set.view.positives[example.query_id]
         answers = {pages.row(page_id).sha256 for page_id in positives if page_id in pages}
-        for column, sha256 in enumerate(column_hashes):
-            allowed[place, column] = sha256 not in answers
+        same = [column for sha256 in answers for column in columns_of.get(sha256, ())]
+        allowed[place, same] = False
     return allowed
 
 

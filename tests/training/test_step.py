@@ -2,19 +2,23 @@
 
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from colintern.config import HeadsConfig, TrainingConfig
 from colintern.data.views import make_view
 from colintern.errors import NonFiniteError
 from colintern.features.catalog import Catalog
 from colintern.model.heads import init_heads
-from colintern.training.batch import build_batch, share_of
-from colintern.training.examples import TrainingSet
+from colintern.training.batch import _allowed, build_batch, share_of
+from colintern.training.examples import Example, TrainingSet
 from colintern.training.finite import FiniteGuard
 from colintern.training.place import Place
 from colintern.training.step import train_step
@@ -151,6 +155,40 @@ def test_positives_and_copies_are_masked_in_the_batch(corpus):
             assert built.mask_BD[row, column].item() == (not same)
     by_page = {example.page_id: row for row, example in enumerate(batch.examples)}
     assert not built.mask_BD[by_page["p000"], by_page["p001"]]  # one image, two ids
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    images=st.lists(st.integers(0, 5), min_size=1, max_size=8),
+    answers=st.lists(st.sets(st.integers(0, 9)), min_size=1, max_size=8),
+    asked=st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=12),
+    rows=st.slices(12),
+)
+def test_the_mask_is_that_of_a_plain_loop(images, answers, asked, rows):
+    """A column of an equal image missed by the look-up; a page without features looked up."""
+    pages = {f"p{number}": SimpleNamespace(sha256=image) for number, image in enumerate(images)}
+    positives = {
+        f"q{n}": frozenset(f"p{page}" for page in found) for n, found in enumerate(answers)
+    }
+    columns = [
+        Example(f"q{query % len(answers)}", f"p{page % len(images)}", ()) for query, page in asked
+    ]
+    training_set: Any = SimpleNamespace(
+        store=SimpleNamespace(pages=_Pages(pages)), view=SimpleNamespace(positives=positives)
+    )
+    mask_BD = _allowed(training_set, columns[rows], columns)
+    assert mask_BD.shape == (len(columns[rows]), len(columns))
+    for row, example in enumerate(columns[rows]):
+        for column, other in enumerate(columns):
+            answering = {pages[page].sha256 for page in positives[example.query_id] & pages.keys()}
+            is_answer = pages[other.page_id].sha256 in answering
+            assert mask_BD[row, column].item() == (not is_answer)
+
+
+class _Pages(dict):
+    """The pages of a store, as far as the mask asks them."""
+
+    row = dict.__getitem__
 
 
 def test_every_positive_of_an_equal_question_is_masked_in_the_batch(corpus):

@@ -18,7 +18,7 @@ from colintern.data.canonical import CanonicalDataset, PageLocation, read_images
 from colintern.data.entities import Query
 from colintern.data.images import BadImageError, decode
 from colintern.data.inventory import PageEntry
-from colintern.errors import DatasetError, TooManyBadPagesError
+from colintern.errors import ConfigError, DatasetError, TooManyBadPagesError
 from colintern.features.manifest import (
     PageRow,
     QueryRow,
@@ -187,6 +187,32 @@ def plan_store(
     )
 
 
+def check_compute_dtype(plan: StorePlan, dtype: str) -> None:
+    """Make sure that what is missing would be computed like what is there.
+
+    `backbone.dtype: auto` says another thing on another machine, and the store's path cannot tell.
+
+    Args:
+        plan: the store.
+        dtype: what its missing shards would be computed in.
+
+    Raises:
+        ConfigError: the shards that are there were computed otherwise.
+    """
+    missing = {work.path for work in plan.missing()}
+    paths = (storage.join(folder, file) for folder, file in sorted(_all_shards(plan)))
+    kept = next((path for path in paths if path not in missing), None)
+    if not missing or kept is None:
+        return
+    found = ShardFile(kept).compute_dtype
+    if found not in (None, dtype):
+        raise ConfigError(
+            f"backbone.dtype=auto: {plan.target.path} was begun in {found} and would go on in "
+            f"{dtype} here; set cluster.use_gpu as before, or set backbone.dtype={dtype}, which "
+            "begins a store of its own"
+        )
+
+
 def encode_shard(
     work: ShardWork, backbone: FrozenBackbone, dtype: str, batch_tokens: int
 ) -> tuple[int, int]:
@@ -216,7 +242,7 @@ def encode_shard(
     for name in overflown:
         del features[name]
         bad[name] = _NOT_FINITE
-    write_shard(work.path, features, bad)
+    write_shard(work.path, features, bad, backbone.compute_dtype)
     return len(features), sum(tensor.shape[0] for tensor in features.values())
 
 

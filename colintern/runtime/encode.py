@@ -18,12 +18,13 @@ from colintern.features.encoding import (
     StorePlan,
     StoreTarget,
     check_bad_fraction,
+    check_compute_dtype,
     encode_shard,
     finish_store,
     plan_store,
 )
 from colintern.features.store import BAD_PAGES, BAD_QUERIES
-from colintern.model.backbone import BackboneIdentity, FrozenBackbone
+from colintern.model.backbone import BackboneIdentity, FrozenBackbone, compute_dtype
 from colintern.runtime.cluster import ClusterError, device_of, unshared
 
 _LOG_SECONDS = 2.0
@@ -85,6 +86,7 @@ def _plan(target: StoreTarget, backbone: BackboneIdentity, config: Config) -> St
     began = time.monotonic()
     entries = _inventory(CanonicalDataset(target.dataset.path).corpus_files)
     plan = plan_store(target, entries, backbone, config.features)
+    check_compute_dtype(plan, compute_dtype(config.backbone, device_of(config.cluster.use_gpu)))
     missing = len(plan.missing())
     log.say(
         "encode",

@@ -21,14 +21,20 @@ from colintern.config import (
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.inventory import read_entries, row_groups
 from colintern.data.views import whole_view
-from colintern.errors import MissingStageError, TooManyBadPagesError
+from colintern.errors import ConfigError, MissingStageError, TooManyBadPagesError
 from colintern.evaluation.evaluate import evaluate
 from colintern.features.catalog import Catalog
-from colintern.features.encoding import ShardWork, encode_shard, finish_store, plan_store
+from colintern.features.encoding import (
+    ShardWork,
+    check_compute_dtype,
+    encode_shard,
+    finish_store,
+    plan_store,
+)
 from colintern.features.plan import Item, plan_shards
 from colintern.features.shard_file import ShardFile, write_shard
 from colintern.features.store import FeatureStore
-from colintern.model.backbone import FrozenBackbone, read_identity
+from colintern.model.backbone import FrozenBackbone, compute_dtype, read_identity
 from colintern.model.heads import init_heads
 from colintern.search.queries import embed_queries
 from colintern.search.shard import CorpusShard
@@ -158,6 +164,7 @@ class _Overflowing:
 
     def __init__(self, backbone):
         self._backbone = backbone
+        self.compute_dtype = backbone.compute_dtype
         self._waits = {"encode_pages", "encode_queries"}
 
     def encode_pages(self, *arguments, **options):
@@ -214,6 +221,20 @@ def test_added_pages_get_new_shards(tmp_path, backbone):
     assert store.pages.read(["p025", "p003"])[1] == [64, 64]
 
 
+def test_a_store_is_not_finished_in_another_precision(tmp_path, backbone):
+    """Pages of a CPU in float32 beside those of a GPU in bfloat16, in one store, unseen."""
+    make_corpus(tmp_path / "set", num_pages=20, num_queries=5)
+    check_compute_dtype(_plan(tmp_path)[0], "bfloat16")  # nothing is there yet
+    _encode(tmp_path, backbone, 1)
+    plan, _ = _plan(tmp_path)
+    assert compute_dtype(BackboneConfig(path="random"), "cuda") == "bfloat16"
+    check_compute_dtype(plan, compute_dtype(BackboneConfig(path="random"), "cpu"))
+    with pytest.raises(ConfigError, match=r"begun in float32 .* backbone\.dtype=bfloat16"):
+        check_compute_dtype(plan, "bfloat16")
+    _encode(tmp_path, backbone)
+    check_compute_dtype(_plan(tmp_path)[0], "bfloat16")  # nothing is missing any more
+
+
 def test_an_unfinished_store_is_not_read(tmp_path):
     """Half a corpus searched as if it were all."""
     with pytest.raises(MissingStageError, match="colintern encode"):
@@ -244,7 +265,7 @@ def test_a_shard_is_read_back_exactly(tmp_path, dtype):
         for number in range(5)
     }
     for path in (str(tmp_path / "a.safetensors"), "memory://store/a.safetensors"):
-        write_shard(path, features, {"broken": "why"})
+        write_shard(path, features, {"broken": "why"}, "float32")
         shard = ShardFile(path)
         assert shard.bad == {"broken": "why"}
         assert shard.num_tokens() == {f"item{number}": number + 1 for number in range(5)}

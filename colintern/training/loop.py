@@ -12,6 +12,7 @@ from colintern.data.triples import read_triples
 from colintern.features.catalog import Catalog
 from colintern.log import JsonLines
 from colintern.model.heads import Heads, HeadsInfo, load_heads, save_heads
+from colintern.scoring.fused import kernel_on
 from colintern.training.batch import Batch, build_batch
 from colintern.training.examples import GlobalBatch, TrainingSet
 from colintern.training.finite import FiniteGuard
@@ -109,7 +110,7 @@ def train_round(
                 log.add(batch, rate, result)
                 is_shown = log.is_due() or batch.step == num_steps
                 if is_shown and (line := log.fetch_last()):
-                    observe({**line, "steps": num_steps})
+                    observe({**line, "steps": num_steps, "maxsim": kernel_on(place.device)})
         guard.look()
     finally:
         if place.is_first:

@@ -65,6 +65,7 @@ def _train(corpus, folder: Path, round_number: int = 1, triples: str | None = No
     news: list = []
     train_round(task, open_round(task), Place(), news.append)
     assert news[-1]["step"] == news[-1]["steps"]
+    assert news[-1]["maxsim"] == "plain"
     return [json.loads(line) for line in (folder / "train_log.jsonl").read_text().splitlines()]
 
 

@@ -84,20 +84,3 @@ def _allowed(
         same = [column for sha256 in answers for column in columns_of.get(sha256, ())]
         allowed[place, same] = False
     return allowed
-
-
-def pad_items(token_TE: Tensor, lengths: Sequence[int], width: int | None = None) -> Tensor:
-    """Ragged tokens to [items, longest (or `width`), E], zeros behind each item.
-
-    In one assignment: item by item, as `pad_sequence` does it, the backward pass would copy the
-    whole gradient once for every item.
-    """
-    width = max(lengths, default=0) if width is None else width
-    padded = token_TE.new_zeros(len(lengths), width, token_TE.shape[-1])
-    return padded.index_put((token_mask(lengths, width, token_TE.device),), token_TE)
-
-
-def token_mask(lengths: Sequence[int], width: int, device: torch.device) -> Tensor:
-    """[items, width], true for an item's own tokens."""
-    ends = torch.tensor(lengths, device=device)
-    return torch.arange(width, device=device) < ends[:, None]

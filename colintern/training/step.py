@@ -10,9 +10,10 @@ from colintern.config import TrainingConfig
 from colintern.model.heads import Heads
 from colintern.scoring.losses import infonce_loss, pairwise_loss
 from colintern.scoring.maxsim import maxsim_candidates, maxsim_in_batch
-from colintern.training.batch import Batch, pad_items, token_mask
+from colintern.training.batch import Batch
 from colintern.training.finite import FiniteGuard
 from colintern.training.gather import gather_pages
+from colintern.training.padding import pad_items, pad_negatives, token_mask
 from colintern.training.place import Place
 from colintern.training.strategy import Strategy
 
@@ -74,7 +75,7 @@ def row_losses(
 
     negative_score_BN, negative_mask_BN = None, None
     if negatives.shape[0]:
-        negative_BNPE, token_mask_BNP = _pad_negatives(negatives, batch.negative_lengths)
+        negative_BNPE, token_mask_BNP = pad_negatives(negatives, batch.negative_lengths)
         negative_mask_BN = token_mask_BNP.any(dim=2)
         negative_score_BN = maxsim_candidates(
             query_BQE, query_mask_BQ, negative_BNPE, token_mask_BNP
@@ -92,17 +93,6 @@ def row_losses(
 
 def _num_negative_tokens(batch: Batch) -> int:
     return sum(sum(lengths) for lengths in batch.negative_lengths)
-
-
-def _pad_negatives(token_TE: Tensor, lengths_BN: list[list[int]]) -> tuple[Tensor, Tensor]:
-    """Ragged negatives of ragged rows to page_BNPE and its token mask_BNP."""
-    num_negatives = max(len(lengths) for lengths in lengths_BN)
-    filled = [lengths + [0] * (num_negatives - len(lengths)) for lengths in lengths_BN]
-    flat = [length for lengths in filled for length in lengths]
-    page_XPE = pad_items(token_TE, flat)
-    mask_XP = token_mask(flat, page_XPE.shape[1], token_TE.device)
-    shape = (len(lengths_BN), num_negatives)
-    return page_XPE.unflatten(0, shape), mask_XP.unflatten(0, shape)
 
 
 def _summed(value: Tensor, place: Place) -> Tensor:

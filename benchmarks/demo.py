@@ -39,7 +39,7 @@ from colintern.search.queries import embed_queries
 from colintern.search.shard import CorpusShard
 from colintern.search.shards import LocalShards
 from colintern.stages import store_target
-from colintern.training.loop import RoundTask, train_round
+from colintern.training.loop import RoundTask, open_round, train_round
 from colintern.training.place import Place
 
 Values = NDArray[np.float64]
@@ -116,7 +116,7 @@ class Bench:
             log_path=storage.join(path, "log.jsonl"),
         )
         began = time.monotonic()
-        train_round(task, Place(), lambda _: None)
+        train_round(task, open_round(task), Place(), lambda _: None)
         return path, time.monotonic() - began
 
     def mined(self, heads_folder: str) -> tuple[str, float]:

@@ -8,7 +8,16 @@ from pathlib import Path
 
 from colintern import __version__
 
-_PACKAGES = ("torch", "transformers", "ray", "pyarrow", "faiss-cpu", "faiss-gpu", "deepspeed")
+_PACKAGES = (
+    "torch",
+    "transformers",
+    "ray",
+    "pyarrow",
+    "faiss-cpu",
+    "faiss-gpu",
+    "deepspeed",
+    "late-interaction-kernels",
+)
 
 
 def versions() -> dict[str, str]:

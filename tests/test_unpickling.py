@@ -11,7 +11,7 @@ from colintern.data.canonical import CanonicalDataset
 from colintern.errors import BackboneError
 from colintern.model.backbone import FrozenBackbone, read_identity
 from colintern.model.heads import load_heads
-from colintern.training.loop import train_round
+from colintern.training.loop import open_round, train_round
 from colintern.training.place import Place
 from tests.training.test_loop import _evaluated, _task
 
@@ -30,7 +30,8 @@ def test_a_round_and_its_evaluation_unpickle_nothing(corpus, tmp_path, no_unpick
     """Heads, features, datasets or the backbone kept in a format that can run code."""
     with pytest.raises(AssertionError):
         pickle.loads(b"")
-    train_round(_task(corpus, tmp_path), Place(), lambda _: None)
+    task = _task(corpus, tmp_path)
+    train_round(task, open_round(task), Place(), lambda _: None)
     assert _evaluated(corpus, tmp_path / "heads")["num_queries"] > 0
     assert CanonicalDataset(corpus.path).judgements()
     assert FrozenBackbone(BackboneConfig(path="reader")).encode_queries(["a query"])

@@ -4,8 +4,8 @@ Mining and training see train pages only; dev and test sets are views of their o
 taken out of the training queries stands in `data.splits`.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.entities import Query
@@ -82,6 +82,13 @@ def view_without(
             "give dev queries of its own, or set data.dev=null to take data.dev_fraction of train"
         )
     return view
+
+
+def view_of_queries(view: View, query_ids: Container[str]) -> View:
+    """The same view with no other queries than those."""
+    kept = tuple(query for query in view.queries if query.query_id in query_ids)
+    judgements = {query.query_id: view.judgements[query.query_id] for query in kept}
+    return replace(view, queries=kept, judgements=judgements)
 
 
 def make_view(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from colintern.config import DataConfig, DatasetConfig
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.splits import PageKey, split_views
-from colintern.data.views import View, view_without, whole_view
+from colintern.data.views import View, view_of_queries, view_without, whole_view
 from colintern.features.store import FeatureStore
 
 DEV = "dev"
@@ -27,7 +27,7 @@ class Catalog:
     stores: Mapping[str, str]
 
     def train(self) -> tuple[View, FeatureStore]:
-        """The training pages and queries: all that training and mining ever see.
+        """The training pages and queries with features: all that training and mining ever see.
 
         Raises:
             DatasetError: nothing is left when the pages that answer dev are taken out.
@@ -35,18 +35,20 @@ class Catalog:
         entry = self.data.train
         store = FeatureStore(self.stores[entry.name])
         if self.data.dev is None:
-            return self._split(store)[0], store
+            return view_of_queries(self._split(store)[0], store.queries), store
         dataset, held_out = CanonicalDataset(entry.path), set(self.pages_held_out())
-        return view_without(entry.name, dataset, store.pages.ids, held_out), store
+        view = view_without(entry.name, dataset, store.pages.ids, held_out)
+        return view_of_queries(view, store.queries), store
 
     def evaluated(self, name: str) -> tuple[View, FeatureStore]:
-        """The dev set or a test set."""
+        """The dev set or a test set: its pages and queries with features."""
         if name == DEV and self.data.dev is None:
             store = FeatureStore(self.stores[self.data.train.name])
-            return self._split(store)[1], store
+            return view_of_queries(self._split(store)[1], store.queries), store
         entry = next(dataset for dataset in datasets(self.data) if dataset.name == name)
         store = FeatureStore(self.stores[name])
-        return whole_view(name, CanonicalDataset(entry.path), store.pages.ids), store
+        view = whole_view(name, CanonicalDataset(entry.path), store.pages.ids)
+        return view_of_queries(view, store.queries), store
 
     def _split(self, store: FeatureStore) -> tuple[View, View]:
         dataset = CanonicalDataset(self.data.train.path)

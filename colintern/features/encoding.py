@@ -18,7 +18,7 @@ from colintern.data.canonical import CanonicalDataset, PageLocation, read_images
 from colintern.data.entities import Query
 from colintern.data.images import BadImageError, decode
 from colintern.data.inventory import PageEntry
-from colintern.errors import DatasetError, TooManyBadPagesError
+from colintern.errors import ConfigError, DatasetError, TooManyBadPagesError
 from colintern.features.manifest import (
     PageRow,
     QueryRow,
@@ -32,6 +32,7 @@ from colintern.model.backbone import BackboneIdentity, FrozenBackbone
 
 STORED_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 _BYTES_PER_NUMBER = 2
+_NOT_FINITE = "the backbone's features of it are not finite"
 _QUERY_TOKENS = 32  # a guess; it only decides how many queries share a shard
 
 
@@ -115,6 +116,14 @@ class StorePlan:
         return [work for work in self.work if work.path not in done]
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """What a finished store has no features of: page id, and query id, to the reason."""
+
+    pages: Mapping[str, str]
+    queries: Mapping[str, str]
+
+
 def plan_store(
     target: StoreTarget,
     entries: Sequence[PageEntry],
@@ -170,10 +179,36 @@ def plan_store(
     return StorePlan(target, entries, queries, dataset.refused_queries(), [*page_work, *query_work])
 
 
+def check_compute_dtype(plan: StorePlan, dtype: str) -> None:
+    """Make sure that what is missing would be computed like what is there.
+
+    `backbone.dtype: auto` says another thing on another machine, and the store's path cannot tell.
+
+    Args:
+        plan: the store.
+        dtype: what its missing shards would be computed in.
+
+    Raises:
+        ConfigError: the shards that are there were computed otherwise.
+    """
+    missing = {work.path for work in plan.missing()}
+    paths = (storage.join(folder, file) for folder, file in sorted(_all_shards(plan)))
+    kept = next((path for path in paths if path not in missing), None)
+    if not missing or kept is None:
+        return
+    found = ShardFile(kept).compute_dtype
+    if found not in (None, dtype):
+        raise ConfigError(
+            f"backbone.dtype=auto: {plan.target.path} was begun in {found} and would go on in "
+            f"{dtype} here; set cluster.use_gpu as before, or set backbone.dtype={dtype}, which "
+            "begins a store of its own"
+        )
+
+
 def encode_shard(
     work: ShardWork, backbone: FrozenBackbone, dtype: str, batch_tokens: int
 ) -> tuple[int, int]:
-    """Encode one planned shard and write it.
+    """Encode one planned shard and write it; what cannot be used is noted in it with its reason.
 
     Returns:
         How many items and how many tokens were written.
@@ -194,30 +229,38 @@ def encode_shard(
         encoded = backbone.encode_pages(list(pictures.values()), batch_tokens=batch_tokens)
         features.update(zip(pictures, encoded, strict=True))
     features = {name: tensor.to(STORED_DTYPES[dtype]) for name, tensor in features.items()}
-    write_shard(work.path, features, bad)
+    # One such item would turn every loss, and every score of its batch, into NaN.
+    overflown = [name for name, tensor in features.items() if not tensor.isfinite().all()]
+    for name in overflown:
+        del features[name]
+        bad[name] = _NOT_FINITE
+    write_shard(work.path, features, bad, backbone.compute_dtype)
     return len(features), sum(tensor.shape[0] for tensor in features.values())
 
 
-def check_bad_fraction(name: str, num_bad: int, num_pages: int, limit: float) -> None:
-    """Stop when too many pages of a dataset cannot be used.
+def check_bad_fraction(
+    name: str, num_bad: int, num_items: int, limit: float, *, kind: str = "pages"
+) -> None:
+    """Stop when too many pages, or queries, of a dataset cannot be used.
 
     Raises:
         TooManyBadPagesError: more than `limit` of them.
     """
-    if num_bad > limit * num_pages:
+    if num_bad > limit * num_items:
         raise TooManyBadPagesError(
-            f"dataset {name}: {num_bad} of {num_pages} pages cannot be used, more than "
+            f"dataset {name}: {num_bad} of {num_items} {kind} cannot be used, more than "
             f"data.max_bad_fraction={limit} allows; the log names the first of them"
         )
 
 
 def finish_store(
     plan: StorePlan, backbone: BackboneIdentity, max_bad_fraction: float, started_at: str
-) -> dict[str, str]:
-    """Write manifests, the list of bad pages, and last the record.
+) -> LeftOut:
+    """Write manifests, the lists of what is left out, and last the record.
 
-    Returns:
-        Page id to the reason why it has no features.
+    Raises:
+        TooManyBadPagesError: more than `max_bad_fraction` of the pages, or of the queries that can
+            be asked, have no features.
     """
     target = plan.target
     located: dict[str, tuple[str, int]] = {}
@@ -231,7 +274,15 @@ def finish_store(
         for entry in plan.entries
         if entry.sha256 not in located
     }
-    check_bad_fraction(target.dataset.name, len(bad), len(plan.entries), max_bad_fraction)
+    silent = {
+        query.query_id: reasons.get(sha256, "no features")
+        for query in plan.queries
+        if (sha256 := _text_hash(query)) not in located
+    }
+    name = target.dataset.name
+    check_bad_fraction(name, len(bad), len(plan.entries), max_bad_fraction)
+    check_bad_fraction(name, len(silent), len(plan.queries), max_bad_fraction, kind="queries")
+    left_out = LeftOut(bad, {**plan.refused_queries, **silent})
 
     page_manifest = storage.join(PAGES, MANIFEST)
     query_manifest = storage.join(QUERIES, MANIFEST)
@@ -241,12 +292,12 @@ def finish_store(
     query_rows = (
         QueryRow(query.query_id, sha256, *located[sha256])
         for query in plan.queries
-        if (sha256 := _text_hash(query))
+        if (sha256 := _text_hash(query)) in located
     )
     write_manifest(storage.join(target.path, page_manifest), page_rows, PageRow)
     write_manifest(storage.join(target.path, query_manifest), query_rows, QueryRow)
-    _write_reasons(storage.join(target.path, BAD_PAGES), "page_id", bad)
-    _write_reasons(storage.join(target.path, BAD_QUERIES), "query_id", plan.refused_queries)
+    _write_reasons(storage.join(target.path, BAD_PAGES), "page_id", left_out.pages)
+    _write_reasons(storage.join(target.path, BAD_QUERIES), "query_id", left_out.queries)
     records.write_record(
         storage.join(target.path, RECORD),
         target.path,
@@ -254,7 +305,7 @@ def finish_store(
         [page_manifest, query_manifest, BAD_PAGES, BAD_QUERIES],
         started_at,
     )
-    return bad
+    return left_out
 
 
 def _write_reasons(path: str, key: str, reasons: Mapping[str, str]) -> None:

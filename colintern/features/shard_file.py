@@ -18,20 +18,24 @@ from torch import Tensor
 from colintern import storage
 
 _TORCH_TYPES = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32}
-_BAD_KEY = "bad_items"  # in the file's metadata: JSON of sha256 to reason
+# The one entry of the file's metadata, as JSON: safetensors writes several in a random order.
+_NOTES_KEY = "colintern"
 
 
-def write_shard(path: str, features: Mapping[str, Tensor], bad: Mapping[str, str]) -> None:
+def write_shard(
+    path: str, features: Mapping[str, Tensor], bad: Mapping[str, str], compute_dtype: str
+) -> None:
     """Write one shard, atomically and with the same bytes for the same content.
 
     Args:
         path: the file.
         features: item hash to [tokens, H].
         bad: item hash to the reason why it has no features.
+        compute_dtype: what the backbone computed in, which says more than what is stored.
     """
     contiguous = {name: tensor.contiguous() for name, tensor in features.items()}
-    metadata = {_BAD_KEY: json.dumps(dict(sorted(bad.items())))}
-    storage.write_bytes(path, save(contiguous, metadata))
+    notes = {"bad_items": dict(sorted(bad.items())), "compute_dtype": compute_dtype}
+    storage.write_bytes(path, save(contiguous, {_NOTES_KEY: json.dumps(notes)}))
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,9 @@ class ShardFile:
         self.path = path
         header_bytes = int.from_bytes(storage.read_bytes(path, 0, 8), "little")
         header = json.loads(storage.read_bytes(path, 8, 8 + header_bytes))
-        metadata = header.pop("__metadata__", {})
-        self.bad: dict[str, str] = json.loads(metadata.get(_BAD_KEY, "{}"))
+        notes = json.loads(header.pop("__metadata__", {}).get(_NOTES_KEY, "{}"))
+        self.bad: dict[str, str] = notes.get("bad_items", {})
+        self.compute_dtype: str | None = notes.get("compute_dtype")  # None: an older shard
         data_start = 8 + header_bytes
         self._places = {
             name: _Place(
@@ -65,6 +70,11 @@ class ShardFile:
     def num_tokens(self) -> dict[str, int]:
         """Item hash to number of tokens, for every item with features."""
         return {name: place.shape[0] for name, place in self._places.items()}
+
+    def nothing(self) -> Tensor:
+        """Features of no tokens, [0, H] in the stored dtype: what no items have."""
+        place = next(iter(self._places.values()))
+        return torch.empty(0, place.shape[1], dtype=place.dtype)
 
     def read(self, hashes: Sequence[str]) -> list[Tensor]:
         """The features [tokens, H] of some items, in the stored dtype, on the CPU; read only."""

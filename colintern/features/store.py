@@ -50,12 +50,14 @@ class Items(Generic[Row]):
         return self._rows[item_id]
 
     def read(self, item_ids: Sequence[str]) -> tuple[Tensor, list[int]]:
-        """Features of several items, one after the other.
+        """Features of several items, or of none, one after the other.
 
         Returns:
             token_TH in the stored dtype on the CPU, and the number of tokens of each item.
         """
         rows = [self._rows[item_id] for item_id in item_ids]
+        if not rows:
+            return self._shard(next(iter(self._rows.values())).shard).nothing(), []
         wanted: dict[str, list[str]] = {}
         for row in rows:
             wanted.setdefault(row.shard, []).append(row.sha256)

@@ -52,6 +52,13 @@ def read_identity(config: BackboneConfig) -> BackboneIdentity:
     )
 
 
+def compute_dtype(config: BackboneConfig, device: str) -> str:
+    """What the backbone computes in on a device, `float32` or `bfloat16`; `auto` is resolved."""
+    if config.dtype == "auto":
+        return "bfloat16" if device.startswith("cuda") else "float32"
+    return config.dtype
+
+
 class FrozenBackbone:
     """An InternVL model that computes features and never learns.
 
@@ -70,6 +77,7 @@ class FrozenBackbone:
         self._layer = config.layer
         self._device = torch.device(device)
         self._model: Any = _load_model(folder, config, device).to(self._device)
+        self.compute_dtype = compute_dtype(config, device)
         self.width: int = model_config.text_config.hidden_size
         self.tiles = self._processor.tiles
 
@@ -202,9 +210,7 @@ def _tokens_per_tile(config: Any) -> int:
 
 
 def _load_model(folder: Path, config: BackboneConfig, device: str) -> Any:
-    dtype = torch.float32
-    if config.dtype == "bfloat16" or (config.dtype == "auto" and device.startswith("cuda")):
-        dtype = torch.bfloat16
+    dtype = getattr(torch, compute_dtype(config, device))
     with quiet_transformers():
         try:
             model, info = AutoModel.from_pretrained(

@@ -16,16 +16,18 @@ from colintern.data.canonical import CanonicalDataset
 from colintern.data.inventory import PageEntry, read_entries, row_groups
 from colintern.errors import ColInternError
 from colintern.features.encoding import (
+    LeftOut,
     ShardWork,
     StorePlan,
     StoreTarget,
     check_bad_fraction,
+    check_compute_dtype,
     encode_shard,
     finish_store,
     plan_store,
 )
 from colintern.features.store import BAD_PAGES, BAD_QUERIES
-from colintern.model.backbone import BackboneIdentity, FrozenBackbone
+from colintern.model.backbone import BackboneIdentity, FrozenBackbone, compute_dtype
 from colintern.runtime.cluster import device_of, unshared
 
 _LOG_SECONDS = 2.0
@@ -54,8 +56,8 @@ def encode_stores(
             _encode(missing, config, held)
         for plan in plans:
             held[plan.target.path].check()
-            bad = finish_store(plan, backbone, config.data.max_bad_fraction, started_at)
-            _say_finished(plan, bad)
+            left_out = finish_store(plan, backbone, config.data.max_bad_fraction, started_at)
+            _say_finished(plan, left_out)
 
 
 class _ShardEncoder:
@@ -100,6 +102,7 @@ def _plan(target: StoreTarget, backbone: BackboneIdentity, config: Config) -> St
     began = time.monotonic()
     entries = _inventory(CanonicalDataset(target.dataset.path).corpus_files)
     plan = plan_store(target, entries, backbone, config.features)
+    check_compute_dtype(plan, compute_dtype(config.backbone, device_of(config.cluster.use_gpu)))
     missing = len(plan.missing())
     log.say(
         "encode",
@@ -163,11 +166,11 @@ def _say_progress(rows: Iterable[dict[str, Any]], num_shards: int) -> None:
             )
 
 
-def _say_finished(plan: StorePlan, bad: dict[str, str]) -> None:
+def _say_finished(plan: StorePlan, left_out: LeftOut) -> None:
     name = plan.target.dataset.name
     log.say("encode", "%s: features in %s", name, plan.target.path)
-    _say_left_out(f"{name}: page", bad, BAD_PAGES)
-    _say_left_out(f"{name}: query", plan.refused_queries, BAD_QUERIES)
+    _say_left_out(f"{name}: page", left_out.pages, BAD_PAGES)
+    _say_left_out(f"{name}: query", left_out.queries, BAD_QUERIES)
 
 
 def _say_left_out(what: str, reasons: Mapping[str, str], file: str) -> None:

@@ -12,19 +12,21 @@ import ray.train.torch
 import torch
 import torch.distributed as dist
 from pyarrow.fs import FSSpecHandler, PyFileSystem
-from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
 from ray.train.torch import TorchTrainer
 
 from colintern import storage
 from colintern.config import ClusterConfig
-from colintern.errors import ColInternError, StorageError
+from colintern.errors import ColInternError, LeaseLostError, NonFiniteError, StorageError
 from colintern.lease import Held
-from colintern.runtime.cluster import ClusterError, unshared
+from colintern.runtime.cluster import unshared
 from colintern.runtime.relay import News, Teller, relayed
-from colintern.training.loop import RoundTask, train_round
+from colintern.training.loop import RoundInputs, RoundTask, open_round, train_round
 from colintern.training.place import Place
 
 _MAX_FAILURES = 3  # lost machines; a round starts again from its first step
+# In the same step, or, the lease, on the first worker when no other waits for it any more.
+_MET_BY_ALL = (NonFiniteError, LeaseLostError)
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def _fitted(trainer: TorchTrainer) -> ColInternError | None:
     """Fit in a thread: on the main one Ray Train would take Ctrl-C for itself, for good.
 
     Returns:
-        What the first worker raised on purpose.
+        What ended the round on purpose, on all workers or, after all attempts, on one of them.
     """
     outcome: Future[ColInternError | None] = Future()
 
@@ -92,7 +94,22 @@ def _fitted(trainer: TorchTrainer) -> ColInternError | None:
             outcome.set_exception(error)
 
     threading.Thread(target=fit, daemon=True).start()
-    return outcome.result()
+    try:
+        return outcome.result()
+    except WorkerGroupError as error:
+        return _cause(error)
+
+
+def _cause(error: WorkerGroupError) -> ColInternError:
+    """What a worker raised on purpose: the others only say that they lost it.
+
+    Raises:
+        WorkerGroupError: `error`, when none of them did.
+    """
+    for failure in error.worker_failures.values():
+        if isinstance(failure, ColInternError):
+            return failure
+    raise error
 
 
 @contextmanager
@@ -115,8 +132,12 @@ def _worker(config: dict[str, Any]) -> ColInternError | None:
     """Train as one of the group.
 
     Returns:
-        What was raised on purpose, by every rank in the same step. Returned and not raised: Ray
-        would take an exception for a lost machine and try again.
+        What ends the round on every worker alike. Returned and not raised: Ray would take an
+        exception for a lost machine and try again.
+
+    Raises:
+        ColInternError: what this worker has met alone. The others wait for it in their next
+            collective, so Ray has to end the group, and may start it again.
     """
     job: _Job = config["job"]
     torch.set_num_threads(job.num_threads)
@@ -126,20 +147,33 @@ def _worker(config: dict[str, Any]) -> ColInternError | None:
         world_size=context.get_world_size() if dist.is_initialized() else 1,
         device=str(ray.train.torch.get_device()),
     )
-    if error := _unshared_by_any(job.held, place):
-        return error
+    inputs = _opened(job, place)
+    if isinstance(inputs, ColInternError):
+        return inputs
     try:
-        train_round(job.task, place, job.tell, job.held.check)
+        train_round(job.task, inputs, place, job.tell, job.held.check)
     except ColInternError as error:
+        if place.world_size > 1 and not isinstance(error, _MET_BY_ALL):
+            raise
         return error
     return None
 
 
-def _unshared_by_any(held: Held, place: Place) -> ClusterError | None:
-    """The same answer on every rank: one that stops alone would leave the others waiting."""
-    error = unshared(held)
-    errors: list[ClusterError | None] = [error]
+def _opened(job: _Job, place: Place) -> RoundInputs | ColInternError:
+    """The round's inputs; or, the same on every worker, why one of them cannot use them."""
+    inputs: RoundInputs | None = None
+    error: ColInternError | None = unshared(job.held)
+    if error is None:
+        try:
+            inputs = open_round(job.task)
+        except ColInternError as found:
+            error = found
+    errors = [error]
     if place.world_size > 1:
         errors = [None] * place.world_size
         dist.all_gather_object(errors, error)
-    return next((found for found in errors if found), None)
+    told = next((found for found in errors if found), None)
+    if told is not None:
+        return told
+    assert inputs is not None
+    return inputs

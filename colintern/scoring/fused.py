@@ -1,7 +1,9 @@
 """Fused MaxSim kernels for CUDA, from the package late-interaction-kernels when it is installed.
 
-They never write the similarities to memory. Untested where the project is developed: there is no
-GPU; the tests marked `gpu` compare them with the plain path.
+They never write the similarities to memory, and pay with precision: each tile is rounded to
+float16, so that a score of normalised embeddings is off by up to 2^-10, and gradients are added up
+in the order of threads, so that a round does not repeat byte for byte. Untested where the project
+is developed: there is no GPU; the tests marked `gpu` compare them with the plain path.
 """
 
 import importlib.util
@@ -10,15 +12,19 @@ import torch
 from torch import Tensor
 
 
+def kernel_on(device: str | torch.device) -> str:
+    """Which MaxSim training uses on a device: `fused` or `plain`."""
+    is_installed = importlib.util.find_spec("late_interaction_kernels") is not None
+    return "fused" if is_installed and torch.device(device).type == "cuda" else "plain"
+
+
 def is_usable(embeddings: Tensor) -> bool:
-    """Whether the kernels are installed and the embeddings are on a GPU that they support."""
-    return embeddings.is_cuda and importlib.util.find_spec("late_interaction_kernels") is not None
+    """Whether the kernels take these embeddings; of none at all, as of no rows, they do not."""
+    return embeddings.numel() > 0 and kernel_on(embeddings.device) == "fused"
 
 
 def maxsim(query_BQE: Tensor, query_mask_BQ: Tensor, pages: Tensor, page_mask: Tensor) -> Tensor:
     """Scores of the in-batch form (`pages` [D, P, E]) or the candidates' form ([B, N, P, E]).
-
-    The kernels add up in float32, unlike the plain path.
 
     Returns:
         score_BD or score_BN, float32; -inf for a page without tokens.
@@ -27,7 +33,10 @@ def maxsim(query_BQE: Tensor, query_mask_BQ: Tensor, pages: Tensor, page_mask: T
         maxsim as fused_maxsim,
     )
 
-    score = fused_maxsim(query_BQE, pages, q_mask=query_mask_BQ, d_mask=page_mask)
+    # "unified" adds gradients up in float32; left to itself the package may do so in float16.
+    score = fused_maxsim(
+        query_BQE, pages, q_mask=query_mask_BQ, d_mask=page_mask, backward="unified"
+    )
     score = score.float() / query_mask_BQ.sum(dim=1)[:, None]
     is_empty = ~page_mask.any(dim=-1)
     return torch.where(is_empty, float("-inf"), score)

@@ -14,6 +14,9 @@ from colintern.training.place import Place
 class Batch:
     """The rows of one worker, ragged features one after the other.
 
+    With fewer pairs than workers some have no rows: their tensors are of size 0, and they take part
+    in all that the workers do together.
+
     Shapes: B the worker's rows, D the pages of the global batch, T tokens, H backbone width.
 
     Attributes:
@@ -71,28 +74,13 @@ def _allowed(
 ) -> Tensor:
     """mask_BD: false where the page answers the query, or is the same image as one that does."""
     pages = training_set.store.pages
-    column_hashes = [pages.row(example.page_id).sha256 for example in columns]
+    columns_of: dict[str, list[int]] = {}
+    for column, example in enumerate(columns):
+        columns_of.setdefault(pages.row(example.page_id).sha256, []).append(column)
     allowed = torch.ones(len(rows), len(columns), dtype=torch.bool)
     for place, example in enumerate(rows):
         positives = training_set.view.positives[example.query_id]
         answers = {pages.row(page_id).sha256 for page_id in positives if page_id in pages}
-        for column, sha256 in enumerate(column_hashes):
-            allowed[place, column] = sha256 not in answers
+        same = [column for sha256 in answers for column in columns_of.get(sha256, ())]
+        allowed[place, same] = False
     return allowed
-
-
-def pad_items(token_TE: Tensor, lengths: Sequence[int], width: int | None = None) -> Tensor:
-    """Ragged tokens to [items, longest (or `width`), E], zeros behind each item.
-
-    In one assignment: item by item, as `pad_sequence` does it, the backward pass would copy the
-    whole gradient once for every item.
-    """
-    width = max(lengths, default=0) if width is None else width
-    padded = token_TE.new_zeros(len(lengths), width, token_TE.shape[-1])
-    return padded.index_put((token_mask(lengths, width, token_TE.device),), token_TE)
-
-
-def token_mask(lengths: Sequence[int], width: int, device: torch.device) -> Tensor:
-    """[items, width], true for an item's own tokens."""
-    ends = torch.tensor(lengths, device=device)
-    return torch.arange(width, device=device) < ends[:, None]

@@ -11,9 +11,11 @@ from colintern.config import TrainingConfig
 from colintern.data.triples import read_triples
 from colintern.features.catalog import Catalog
 from colintern.log import JsonLines
-from colintern.model.heads import HeadsInfo, load_heads, save_heads
+from colintern.model.heads import Heads, HeadsInfo, load_heads, save_heads
+from colintern.scoring.fused import kernel_on
 from colintern.training.batch import Batch, build_batch
 from colintern.training.examples import GlobalBatch, TrainingSet
+from colintern.training.finite import FiniteGuard
 from colintern.training.place import Place
 from colintern.training.schedule import learning_rate
 from colintern.training.step import StepResult, train_step
@@ -52,8 +54,26 @@ class RoundTask:
     log_path: str
 
 
+@dataclass(frozen=True)
+class RoundInputs:
+    """What a worker reads before it meets the others: the pairs, and the heads to start from."""
+
+    training_set: TrainingSet
+    heads: Heads
+
+
+def open_round(task: RoundTask) -> RoundInputs:
+    """Read what the round starts from.
+
+    Raises:
+        ColInternError: the features, the heads or the triples cannot be used.
+    """
+    return RoundInputs(open_training_set(task), load_heads(task.first_heads)[0])
+
+
 def train_round(
     task: RoundTask,
+    inputs: RoundInputs,
     place: Place,
     observe: Observer,
     check: Callable[[], None] = lambda: None,
@@ -62,29 +82,36 @@ def train_round(
 
     Args:
         task: the round.
+        inputs: what `open_round` has read for it; its heads are trained in place.
         place: this worker.
         observe: told about a step now and then, on the first worker.
         check: called before the heads are written; raises when they must not be.
+
+    Raises:
+        NonFiniteError: on every worker in the same step.
+        StorageError: features cannot be read, perhaps on this worker only.
     """
     # Inputs
-    training_set = open_training_set(task)
+    training_set, heads = inputs.training_set, inputs.heads.to(place.device)
     epochs = task.training.epochs_of_round(task.round_number)
     num_steps = training_set.num_steps(task.training.global_batch, epochs)
-    heads = load_heads(task.first_heads)[0].to(place.device)
     strategy = make_strategy(heads, task.training, place)
+    guard = FiniteGuard(place)
     log = _StepLog(task.log_path)
 
     try:
         for batch in _prefetched(_batches(training_set, task, epochs, place)):
             # The step
             rate = learning_rate(batch.step, num_steps, task.training)
-            result = train_step(heads, strategy, batch, rate, task.training, place)
+            result = train_step(heads, strategy, batch, rate, task.training, place, guard)
 
             # The log, on the first worker
             if place.is_first:
                 log.add(batch, rate, result)
-                if log.is_due() or batch.step == num_steps:
-                    observe({**log.fetch_last(), "steps": num_steps})
+                is_shown = log.is_due() or batch.step == num_steps
+                if is_shown and (line := log.fetch_last()):
+                    observe({**line, "steps": num_steps, "maxsim": kernel_on(place.device)})
+        guard.look()
     finally:
         if place.is_first:
             log.save()  # also of a round that fails: it shows how the loss went there
@@ -117,7 +144,9 @@ def _batches(
 
 
 class _StepLog:
-    """The JSON-lines log; a step's results stay on the device until somebody looks at them.
+    """The JSON-lines log of the steps that updated the heads.
+
+    A step's results stay on the device until somebody looks at them.
 
     A GPU works on behind the host: only what is fetched is done. So the seconds of a step are the
     mean over the steps that were fetched together.
@@ -138,14 +167,15 @@ class _StepLog:
         return time.monotonic() - self._last_fetch > _LOG_SECONDS
 
     def fetch_last(self) -> dict[str, Any]:
-        """Fetch what waits on the device; returns the last step's line."""
+        """Fetch what waits on the device; returns the last step's line, or nothing."""
+        steps = [step for step in self._waiting if step[2].updated]
         found = [
             {**line, "loss": result.loss.item(), "grad_norm": result.grad_norm.item()}
-            for line, _, result in self._waiting
+            for line, _, result in steps
         ]
         began, self._last_fetch = self._last_fetch, time.monotonic()
-        seconds = max(self._last_fetch - began, 1e-9) / max(len(found), 1)
-        for line, (_, num_pairs, _) in zip(found, self._waiting, strict=True):
+        seconds = max(self._last_fetch - began, 1e-9) / max(len(self._waiting), 1)
+        for line, (_, num_pairs, _) in zip(found, steps, strict=True):
             line |= {
                 "pairs_per_second": round(num_pairs / seconds, 1),
                 "seconds": round(seconds, 4),
@@ -157,7 +187,7 @@ class _StepLog:
     def save(self) -> None:
         """Write all lines so far to storage."""
         try:
-            self.fetch_last()  # fails on a GPU whose checks have stopped it
+            self.fetch_last()  # fails when the GPU itself has failed
         finally:
             self._lines.save()
 

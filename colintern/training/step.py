@@ -7,22 +7,28 @@ import torch.distributed as dist
 from torch import Tensor
 
 from colintern.config import TrainingConfig
-from colintern.errors import NonFiniteError
 from colintern.model.heads import Heads
 from colintern.scoring.losses import infonce_loss, pairwise_loss
 from colintern.scoring.maxsim import maxsim_candidates, maxsim_in_batch
-from colintern.training.batch import Batch, pad_items, token_mask
+from colintern.training.batch import Batch
+from colintern.training.finite import FiniteGuard
 from colintern.training.gather import gather_pages
+from colintern.training.padding import pad_items, pad_negatives, token_mask
 from colintern.training.place import Place
 from colintern.training.strategy import Strategy
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """The loss of the global batch, and the norm of its gradient before clipping."""
+    """The loss of the global batch, and the norm of its gradient before clipping.
+
+    `updated` is whether the heads were updated: false only on a GPU, between a step that was not
+    finite and the next time that the host looks.
+    """
 
     loss: Tensor
     grad_norm: Tensor
+    updated: Tensor
 
 
 def train_step(
@@ -32,11 +38,13 @@ def train_step(
     learning_rate: float,
     training: TrainingConfig,
     place: Place,
+    guard: FiniteGuard,
 ) -> StepResult:
     """Update the heads with one global batch, of which `batch` is this worker's share.
 
     Raises:
-        NonFiniteError: loss or gradient is not finite on some worker; no worker has updated.
+        NonFiniteError: loss or gradient was not finite on some worker, in this step or, on a GPU,
+            in one before it; no worker has updated since.
     """
     query_TE, page_TE = strategy.embed(batch.query_TH, batch.page_TH)
     loss_B = row_losses(query_TE, page_TE, batch, training, place)
@@ -45,9 +53,9 @@ def train_step(
 
     loss = _summed(loss.detach(), place)
     grad_norm = torch.nn.utils.clip_grad_norm_(heads.parameters(), training.max_grad_norm)
-    _check_finite(loss, grad_norm, batch.step, place)
-    strategy.step(learning_rate)
-    return StepResult(loss, grad_norm)
+    may_update = guard.admit(loss, grad_norm, batch.step)
+    strategy.step(learning_rate, may_update)
+    return StepResult(loss, grad_norm, may_update)
 
 
 def row_losses(
@@ -67,7 +75,7 @@ def row_losses(
 
     negative_score_BN, negative_mask_BN = None, None
     if negatives.shape[0]:
-        negative_BNPE, token_mask_BNP = _pad_negatives(negatives, batch.negative_lengths)
+        negative_BNPE, token_mask_BNP = pad_negatives(negatives, batch.negative_lengths)
         negative_mask_BN = token_mask_BNP.any(dim=2)
         negative_score_BN = maxsim_candidates(
             query_BQE, query_mask_BQ, negative_BNPE, token_mask_BNP
@@ -87,37 +95,7 @@ def _num_negative_tokens(batch: Batch) -> int:
     return sum(sum(lengths) for lengths in batch.negative_lengths)
 
 
-def _pad_negatives(token_TE: Tensor, lengths_BN: list[list[int]]) -> tuple[Tensor, Tensor]:
-    """Ragged negatives of ragged rows to page_BNPE and its token mask_BNP."""
-    num_negatives = max(len(lengths) for lengths in lengths_BN)
-    filled = [lengths + [0] * (num_negatives - len(lengths)) for lengths in lengths_BN]
-    flat = [length for lengths in filled for length in lengths]
-    page_XPE = pad_items(token_TE, flat)
-    mask_XP = token_mask(flat, page_XPE.shape[1], token_TE.device)
-    shape = (len(lengths_BN), num_negatives)
-    return page_XPE.unflatten(0, shape), mask_XP.unflatten(0, shape)
-
-
 def _summed(value: Tensor, place: Place) -> Tensor:
     if place.world_size > 1:
         dist.all_reduce(value)
     return value
-
-
-def _check_finite(loss: Tensor, grad_norm: Tensor, step: int, place: Place) -> None:
-    """Stop every worker before the update when any of them saw something not finite."""
-    finite = torch.isfinite(loss) & torch.isfinite(grad_norm)
-    if place.world_size > 1:
-        flag = finite.to(torch.int32)
-        dist.all_reduce(flag, op=dist.ReduceOp.MIN)
-        finite = flag.bool()
-    if finite.is_cuda:
-        # Checked on the device, before the update that is queued behind it; no host sync a step.
-        torch._assert_async(  # pyright: ignore[reportPrivateImportUsage]
-            finite, f"loss or gradient is not finite in step {step}"
-        )
-    elif not finite:
-        raise NonFiniteError(
-            f"step {step}: loss {loss.item()}, gradient norm {grad_norm.item()}; "
-            "the heads were not updated; lower training.learning_rate or training.max_grad_norm"
-        )

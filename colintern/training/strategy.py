@@ -26,8 +26,8 @@ class Strategy(Protocol):
         """Compute gradients, averaged over workers, into the parameters."""
         ...
 
-    def step(self, learning_rate: float) -> None:
-        """Update the heads and clear the gradients."""
+    def step(self, learning_rate: float, may_update: Tensor) -> None:
+        """Update the heads, unless they may not be, and clear the gradients."""
         ...
 
 
@@ -46,9 +46,9 @@ class DdpStrategy:
         """Compute gradients, averaged over workers, into the parameters."""
         loss.backward()
 
-    def step(self, learning_rate: float) -> None:
-        """Update the heads and clear the gradients."""
-        _set_learning_rate(self._optimizer, learning_rate)
+    def step(self, learning_rate: float, may_update: Tensor) -> None:
+        """Update the heads, unless they may not be, and clear the gradients."""
+        _prepare(self._optimizer, learning_rate, may_update)
         self._optimizer.step()
         self._optimizer.zero_grad()
 
@@ -65,9 +65,8 @@ class DeepSpeedStrategy:
             "zero_optimization": {"stage": 0},
             "zero_allow_untested_optimizer": True,
         }
-        engine, *_ = deepspeed.initialize(
-            model=heads, optimizer=_optimizer(heads, training), config=settings
-        )
+        self._optimizer = _optimizer(heads, training)
+        engine, *_ = deepspeed.initialize(model=heads, optimizer=self._optimizer, config=settings)
         self._engine: Any = engine
 
     def embed(self, query_TH: Tensor, page_TH: Tensor) -> tuple[Tensor, Tensor]:
@@ -78,9 +77,9 @@ class DeepSpeedStrategy:
         """Compute gradients, averaged over workers, into the parameters."""
         self._engine.backward(loss)
 
-    def step(self, learning_rate: float) -> None:
-        """Update the heads and clear the gradients."""
-        _set_learning_rate(self._engine.optimizer, learning_rate)
+    def step(self, learning_rate: float, may_update: Tensor) -> None:
+        """Update the heads, unless they may not be, and clear the gradients."""
+        _prepare(self._optimizer, learning_rate, may_update)
         self._engine.step()
 
 
@@ -91,11 +90,22 @@ def make_strategy(heads: Heads, training: TrainingConfig, place: Place) -> Strat
 
 
 def _optimizer(heads: Heads, training: TrainingConfig) -> torch.optim.Optimizer:
+    """AdamW; on a GPU the fused one, which can be told on the device to skip an update."""
+    parameters = list(heads.parameters())
     return torch.optim.AdamW(
-        heads.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
+        parameters,
+        lr=training.learning_rate,
+        weight_decay=training.weight_decay,
+        fused=parameters[0].is_cuda,
     )
 
 
-def _set_learning_rate(optimizer: Any, learning_rate: float) -> None:
+def _prepare(optimizer: Any, learning_rate: float, may_update: Tensor) -> None:
+    """Set the rate of the next update; `found_inf` is how torch's own GradScaler skips one.
+
+    An optimiser that is not fused runs on the CPU, where a step that may not update has raised.
+    """
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
+    if optimizer.defaults["fused"]:
+        optimizer.found_inf = (~may_update).float()

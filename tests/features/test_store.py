@@ -21,14 +21,20 @@ from colintern.config import (
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.inventory import read_entries, row_groups
 from colintern.data.views import whole_view
-from colintern.errors import MissingStageError
+from colintern.errors import ConfigError, MissingStageError, TooManyBadPagesError
 from colintern.evaluation.evaluate import evaluate
 from colintern.features.catalog import Catalog
-from colintern.features.encoding import ShardWork, encode_shard, finish_store, plan_store
+from colintern.features.encoding import (
+    ShardWork,
+    check_compute_dtype,
+    encode_shard,
+    finish_store,
+    plan_store,
+)
 from colintern.features.plan import Item, plan_shards
 from colintern.features.shard_file import ShardFile, write_shard
 from colintern.features.store import FeatureStore
-from colintern.model.backbone import FrozenBackbone, read_identity
+from colintern.model.backbone import FrozenBackbone, compute_dtype, read_identity
 from colintern.model.heads import init_heads
 from colintern.search.queries import embed_queries
 from colintern.search.shard import CorpusShard
@@ -153,6 +159,53 @@ def test_queries_that_cannot_be_asked_are_listed_and_left_out(tmp_path, backbone
     assert set(found.results["query_id"].to_pylist()) == set(kept)
 
 
+class _Overflowing:
+    """A backbone whose first page and first query are too large for float16."""
+
+    def __init__(self, backbone):
+        self._backbone = backbone
+        self.compute_dtype = backbone.compute_dtype
+        self._waits = {"encode_pages", "encode_queries"}
+
+    def encode_pages(self, *arguments, **options):
+        return self._encode("encode_pages", *arguments, **options)
+
+    def encode_queries(self, *arguments, **options):
+        return self._encode("encode_queries", *arguments, **options)
+
+    def _encode(self, name, *arguments, **options):
+        found = getattr(self._backbone, name)(*arguments, **options)
+        if name in self._waits:
+            self._waits.remove(name)
+            found[0] = found[0] * 1e9
+        return found
+
+
+def test_features_that_are_not_finite_cost_their_page_or_query_only(tmp_path, backbone):
+    """One page that overflows, and every loss after it NaN (property 10)."""
+    make_corpus(tmp_path / "set", num_pages=12, num_queries=8)
+    plan, identity = _plan(tmp_path)
+    overflowing = _Overflowing(backbone)
+    for work in plan.missing():
+        encode_shard(work, overflowing, "float16", 2_000)
+    with pytest.raises(TooManyBadPagesError, match="2 of 12 pages"):
+        finish_store(plan, identity, 0.1, records.now())
+    left_out = finish_store(plan, identity, 0.2, records.now())
+    why = "the backbone's features of it are not finite"
+    assert left_out.pages == {"p000": why, "p001": why}  # one image
+    assert left_out.queries == {"q000": why}
+    store = FeatureStore(plan.target.path)
+    for part, kept in (("pages", left_out.pages), ("queries", left_out.queries)):
+        items, lines = getattr(store, part), Path(store.path, f"bad_{part}.jsonl")
+        assert len(lines.read_text().splitlines()) == len(kept)
+        assert not set(kept) & set(items.ids)
+        assert items.read(items.ids)[0].isfinite().all()
+    data = _config(tmp_path).data
+    train, _ = Catalog(data, 0, {data.train.name: store.path}).train()
+    assert train.queries
+    assert "q000" not in train.judgements
+
+
 def test_added_pages_get_new_shards(tmp_path, backbone):
     """A corpus that has grown encoded again from the start."""
     make_corpus(tmp_path / "set", num_pages=20, num_queries=5)
@@ -166,6 +219,20 @@ def test_added_pages_get_new_shards(tmp_path, backbone):
     assert store.pages.row("p010").shard in first
     assert store.pages.row("p025").shard in second
     assert store.pages.read(["p025", "p003"])[1] == [64, 64]
+
+
+def test_a_store_is_not_finished_in_another_precision(tmp_path, backbone):
+    """Pages of a CPU in float32 beside those of a GPU in bfloat16, in one store, unseen."""
+    make_corpus(tmp_path / "set", num_pages=20, num_queries=5)
+    check_compute_dtype(_plan(tmp_path)[0], "bfloat16")  # nothing is there yet
+    _encode(tmp_path, backbone, 1)
+    plan, _ = _plan(tmp_path)
+    assert compute_dtype(BackboneConfig(path="random"), "cuda") == "bfloat16"
+    check_compute_dtype(plan, compute_dtype(BackboneConfig(path="random"), "cpu"))
+    with pytest.raises(ConfigError, match=r"begun in float32 .* backbone\.dtype=bfloat16"):
+        check_compute_dtype(plan, "bfloat16")
+    _encode(tmp_path, backbone)
+    check_compute_dtype(_plan(tmp_path)[0], "bfloat16")  # nothing is missing any more
 
 
 def test_an_unfinished_store_is_not_read(tmp_path):
@@ -198,7 +265,7 @@ def test_a_shard_is_read_back_exactly(tmp_path, dtype):
         for number in range(5)
     }
     for path in (str(tmp_path / "a.safetensors"), "memory://store/a.safetensors"):
-        write_shard(path, features, {"broken": "why"})
+        write_shard(path, features, {"broken": "why"}, "float32")
         shard = ShardFile(path)
         assert shard.bad == {"broken": "why"}
         assert shard.num_tokens() == {f"item{number}": number + 1 for number in range(5)}

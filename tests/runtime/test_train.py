@@ -1,6 +1,7 @@
 """Ray Train around the round: the same heads as without it."""
 
 import json
+import time
 from dataclasses import replace
 
 import fsspec
@@ -10,10 +11,11 @@ import torch
 
 from colintern import lease, storage
 from colintern.config import ClusterConfig
-from colintern.errors import ColInternError, UserError
+from colintern.errors import ColInternError, StorageError, UserError
+from colintern.features.catalog import Catalog
 from colintern.model.heads import load_heads
 from colintern.runtime.train import _scratch, train
-from colintern.training.loop import train_round
+from colintern.training.loop import open_round, train_round
 from colintern.training.place import Place
 from tests.training.test_loop import _task
 
@@ -27,6 +29,21 @@ class _SeenByTheFirst(lease.Held):
         return ray.train.get_context().get_world_rank() == 0
 
 
+class _FailsOnTheSecond(Catalog):
+    """Training pages that the second worker can never read, each attempt noted in a file."""
+
+    def train(self):
+        view, store = super().train()
+        if ray.train.get_context().get_world_rank() == 1:
+            store.pages.read = self._fail
+        return view, store
+
+    def _fail(self, page_ids):
+        with open(f"{self.stores['train']}/attempts", "a") as attempts:
+            attempts.write("one\n")
+        raise StorageError("pages/shard-0.safetensors: cannot be read")
+
+
 def _train(task, num_workers, folder, show=lambda _: None):
     with lease.held(str(folder), wait=False) as held:
         train(task, num_workers, ClusterConfig(), held, show)
@@ -35,7 +52,7 @@ def _train(task, num_workers, folder, show=lambda _: None):
 def test_two_ray_workers_train_as_one_process(corpus, tmp_path, ray_cluster):
     """Workers that each train their own heads; progress that never reaches the driver."""
     alone = _task(corpus, tmp_path / "alone")
-    train_round(alone, Place(), lambda _: None)
+    train_round(alone, open_round(alone), Place(), lambda _: None)
     shared, news = _task(corpus, tmp_path / "shared"), []
     _train(shared, 2, tmp_path, news.append)
     expected, found = (load_heads(task.heads_folder)[0] for task in (alone, shared))
@@ -78,13 +95,28 @@ def test_ray_train_keeps_its_files_where_the_run_is(bucket, s3_server, monkeypat
     assert storage.find_files(bucket) == []
 
 
+def test_what_one_worker_meets_alone_ends_the_group_and_is_told(
+    corpus, tmp_path, ray_cluster, monkeypatch
+):
+    """The other workers waiting half an hour in a collective; Ray's traceback instead of a line."""
+    monkeypatch.setattr("colintern.runtime.train._MAX_FAILURES", 1)
+    catalog = corpus.catalog
+    failing = _FailsOnTheSecond(catalog.data, catalog.seed, catalog.stores)
+    began = time.monotonic()
+    with pytest.raises(StorageError) as told:
+        _train(replace(_task(corpus, tmp_path), catalog=failing), 2, tmp_path)
+    assert str(told.value) == "pages/shard-0.safetensors: cannot be read"
+    assert (tmp_path / "store" / "attempts").read_text() == "one\n" * 2
+    assert time.monotonic() - began < 300  # a collective gives up after 1,800 seconds
+
+
 @pytest.mark.slow
 def test_deepspeed_trains_the_same_heads(corpus, tmp_path, ray_cluster, monkeypatch):
     """Gradients scaled, clipped or averaged otherwise than under DDP."""
     pytest.importorskip("deepspeed")
     # A low rate: what is compared is the maths, not how fast rounding grows.
     plain = _task(corpus, tmp_path / "ddp", learning_rate=5e-4)
-    train_round(plain, Place(), lambda _: None)
+    train_round(plain, open_round(plain), Place(), lambda _: None)
     zero = _task(corpus, tmp_path / "deepspeed", strategy="deepspeed", learning_rate=5e-4)
     _train(zero, 2, tmp_path)
     logs = [

@@ -4,7 +4,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import functional
 
+from colintern.scoring.fused import kernel_on
 from colintern.scoring.maxsim import maxsim_candidates, maxsim_in_batch
 
 
@@ -104,16 +106,26 @@ def test_a_page_without_tokens_scores_minus_infinity_and_learns_nothing():
 
 @pytest.mark.gpu
 def test_fused_kernels_equal_the_plain_path():
-    """A fused kernel that treats masks or scaling otherwise."""
+    """A fused kernel that treats masks or scaling otherwise, beyond its rounding to float16."""
     pytest.importorskip("late_interaction_kernels")
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
     draw = torch.Generator().manual_seed(0)
     query, query_mask = _padded(draw, (4, 9), 1)
     page, page_mask = _padded(draw, (5, 40), 1)
+    query, page = functional.normalize(query, dim=-1), functional.normalize(page, dim=-1)
     plain = maxsim_in_batch(query, query_mask, page, page_mask)
     fused = maxsim_in_batch(*(x.cuda() for x in (query, query_mask, page, page_mask)))
-    torch.testing.assert_close(fused.cpu(), plain, atol=1e-4, rtol=1e-4)
+    # Both factors are off by up to 2^-11 of themselves; products of unit vectors add up to 1.
+    torch.testing.assert_close(fused.cpu(), plain, atol=2**-10, rtol=0)
+
+
+def test_the_kernel_is_named_by_device_and_package(monkeypatch):
+    """A log that says plain while another kernel computed the scores."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: object())
+    assert (kernel_on("cuda:1"), kernel_on("cpu")) == ("fused", "plain")
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    assert kernel_on("cuda") == "plain"
 
 
 def _value_and_gradients(score, query, page, weight):

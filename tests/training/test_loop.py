@@ -1,6 +1,7 @@
 """A whole round: it learns, repeats itself byte for byte, and its loss curve is known."""
 
 import json
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,10 +19,11 @@ from colintern.search.queries import embed_queries
 from colintern.search.shard import CorpusShard
 from colintern.search.shards import LocalShards
 from colintern.training.examples import TrainingSet
-from colintern.training.loop import RoundTask, train_round
+from colintern.training.finite import FiniteGuard
+from colintern.training.loop import RoundTask, open_round, train_round
 from colintern.training.place import Place
 from colintern.training.schedule import learning_rate
-from colintern.training.step import train_step
+from colintern.training.step import StepResult, train_step
 from tests.helpers import WIDTH, free_port
 
 GOLDEN = Path(__file__).parent / "golden_losses.txt"
@@ -61,8 +63,9 @@ def _task(
 def _train(corpus, folder: Path, round_number: int = 1, triples: str | None = None) -> list[dict]:
     task = _task(corpus, folder, round_number, triples)
     news: list = []
-    train_round(task, Place(), news.append)
+    train_round(task, open_round(task), Place(), news.append)
     assert news[-1]["step"] == news[-1]["steps"]
+    assert news[-1]["maxsim"] == "plain"
     return [json.loads(line) for line in (folder / "train_log.jsonl").read_text().splitlines()]
 
 
@@ -92,17 +95,52 @@ def test_a_round_that_fails_leaves_its_log(corpus, tmp_path, monkeypatch):
         return train_step(heads, strategy, batch, *others)
 
     monkeypatch.setattr("colintern.training.loop.train_step", fail_in_step_4)
+    task = _task(corpus, tmp_path)
     with pytest.raises(NonFiniteError, match="step 4"):
-        train_round(_task(corpus, tmp_path), Place(), lambda _: None)
+        train_round(task, open_round(task), Place(), lambda _: None)
     lines = (tmp_path / "train_log.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [1, 2, 3]
+    assert not (tmp_path / "heads").exists()
+
+
+def test_the_log_ends_before_a_step_that_did_not_update(corpus, tmp_path, monkeypatch):
+    """NaN in a JSON log, as a GPU would leave it when its failure is found some steps later."""
+
+    def fail_in_step_4(heads, strategy, batch, *others):
+        result = train_step(heads, strategy, batch, *others)
+        if batch.step < 4:
+            return result
+        return StepResult(torch.tensor(float("nan")), result.grad_norm, torch.tensor(False))
+
+    monkeypatch.setattr("colintern.training.loop.train_step", fail_in_step_4)
+    task, news = _task(corpus, tmp_path), []
+    train_round(task, open_round(task), Place(), news.append)
+    lines = (tmp_path / "train_log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2, 3]
+    assert all("step" in line for line in news)
+
+
+def test_a_round_whose_last_step_fails_writes_no_heads(corpus, tmp_path, monkeypatch):
+    """A last step that falls between two looks at a GPU, and heads that pass for trained."""
+
+    def fail_in_step_25(heads, strategy, batch, *others):
+        if batch.step == 25:
+            batch.page_TH[0] = float("nan")
+        return train_step(heads, strategy, batch, *others)
+
+    late = partial(FiniteGuard, look_steps=16)
+    monkeypatch.setattr("colintern.training.loop.FiniteGuard", late)
+    monkeypatch.setattr("colintern.training.loop.train_step", fail_in_step_25)
+    task = _task(corpus, tmp_path)
+    with pytest.raises(NonFiniteError, match="step 25"):
+        train_round(task, open_round(task), Place(), lambda _: None)
     assert not (tmp_path / "heads").exists()
 
 
 def _ranked(rank: int, task: RoundTask, port: int) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
-    train_round(task, Place(rank, 2), lambda _: None)
+    train_round(task, open_round(task), Place(rank, 2), lambda _: None)
     dist.destroy_process_group()
 
 

@@ -1,19 +1,25 @@
 """The global batch is the truth: one step on 1, 2 or 4 workers is the same step (property 2)."""
 
 from dataclasses import replace
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from colintern.config import HeadsConfig, TrainingConfig
 from colintern.data.views import make_view
 from colintern.errors import NonFiniteError
 from colintern.features.catalog import Catalog
 from colintern.model.heads import init_heads
-from colintern.training.batch import build_batch, share_of
-from colintern.training.examples import TrainingSet
+from colintern.training.batch import _allowed, build_batch, share_of
+from colintern.training.examples import Example, TrainingSet
+from colintern.training.finite import FiniteGuard
 from colintern.training.place import Place
 from colintern.training.step import train_step
 from colintern.training.strategy import make_strategy
@@ -47,6 +53,7 @@ def _one_step(catalog: Catalog, training: TrainingConfig, place: Place):
         1e-3,
         training,
         place,
+        FiniteGuard(place),
     )
     return result.loss.item(), gradients
 
@@ -58,10 +65,10 @@ class _KeepGradients:
         self.embed, self.backward = strategy.embed, strategy.backward
         self._strategy, self._heads, self._kept = strategy, heads, kept
 
-    def step(self, learning_rate):
+    def step(self, *arguments):
         for name, parameter in self._heads.named_parameters():
             self._kept[name] = parameter.grad.clone()
-        self._strategy.step(learning_rate)
+        self._strategy.step(*arguments)
 
 
 def _worker(rank, world_size, port, catalog, training, folder, backend="gloo"):
@@ -85,6 +92,21 @@ def test_workers_share_out_one_step(corpus, tmp_path, world_size, loss):
     """Gradients lost in the gather or multiplied by the world size; pages cut to the shortest."""
     # 13 rows: shares of unequal size. No clipping: it would hide a wrong scale.
     training = TrainingConfig(global_batch=13, loss=loss, max_grad_norm=1e9)
+    _compare_one_step(corpus, tmp_path, training, world_size)
+
+
+@pytest.mark.parametrize(
+    ("num_pairs", "world_size", "loss"), [(2, 3, "infonce"), (3, 4, "pairwise")]
+)
+def test_workers_without_a_pair_change_nothing(corpus, tmp_path, num_pairs, world_size, loss):
+    """A training set smaller than its group: no maximum of nothing, no collective left out."""
+    training = TrainingConfig(global_batch=num_pairs, loss=loss, max_grad_norm=1e9)
+    assert not share_of(num_pairs, Place(0, world_size))
+    _compare_one_step(corpus, tmp_path, training, world_size)
+
+
+def _compare_one_step(corpus, tmp_path, training, world_size):
+    """One step of `world_size` workers has the loss and the gradients of one worker's."""
     expected_loss, expected = _one_step(corpus.catalog, training, Place())
     arguments = (world_size, free_port(), corpus.catalog, training, str(tmp_path))
     mp.spawn(_worker, arguments, nprocs=world_size)
@@ -135,6 +157,40 @@ def test_positives_and_copies_are_masked_in_the_batch(corpus):
     assert not built.mask_BD[by_page["p000"], by_page["p001"]]  # one image, two ids
 
 
+@settings(max_examples=50, deadline=None)
+@given(
+    images=st.lists(st.integers(0, 5), min_size=1, max_size=8),
+    answers=st.lists(st.sets(st.integers(0, 9)), min_size=1, max_size=8),
+    asked=st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=12),
+    rows=st.slices(12),
+)
+def test_the_mask_is_that_of_a_plain_loop(images, answers, asked, rows):
+    """A column of an equal image missed by the look-up; a page without features looked up."""
+    pages = {f"p{number}": SimpleNamespace(sha256=image) for number, image in enumerate(images)}
+    positives = {
+        f"q{n}": frozenset(f"p{page}" for page in found) for n, found in enumerate(answers)
+    }
+    columns = [
+        Example(f"q{query % len(answers)}", f"p{page % len(images)}", ()) for query, page in asked
+    ]
+    training_set: Any = SimpleNamespace(
+        store=SimpleNamespace(pages=_Pages(pages)), view=SimpleNamespace(positives=positives)
+    )
+    mask_BD = _allowed(training_set, columns[rows], columns)
+    assert mask_BD.shape == (len(columns[rows]), len(columns))
+    for row, example in enumerate(columns[rows]):
+        for column, other in enumerate(columns):
+            answering = {pages[page].sha256 for page in positives[example.query_id] & pages.keys()}
+            is_answer = pages[other.page_id].sha256 in answering
+            assert mask_BD[row, column].item() == (not is_answer)
+
+
+class _Pages(dict):
+    """The pages of a store, as far as the mask asks them."""
+
+    row = dict.__getitem__
+
+
 def test_every_positive_of_an_equal_question_is_masked_in_the_batch(corpus):
     """A question's second page, or that of the same question elsewhere, as its negative."""
     view, store = corpus.catalog.train()
@@ -169,20 +225,73 @@ def test_a_step_on_a_gpu_is_close_to_one_on_the_cpu(corpus):
         batch = build_batch(training_set, next(training_set.batches(16, 1, 2, seed="0")), place)
         heads = init_heads(HeadsConfig(dim=16), WIDTH, seed=1).to(place.device)
         strategy = make_strategy(heads, training, place)
-        losses.append(train_step(heads, strategy, batch, 1e-3, training, place).loss.item())
+        result = train_step(heads, strategy, batch, 1e-3, training, place, FiniteGuard(place))
+        losses.append(result.loss.item())
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+def _steps(corpus, place: Place, guard: FiniteGuard, optimizer=None):
+    """Heads, and a function that trains step n on a batch that is `broken` or not."""
+    training = TrainingConfig(global_batch=8)
+    training_set = _training_set(corpus.catalog)
+    planned = next(training_set.batches(8, 1, 2, seed="0"))
+    heads = init_heads(HeadsConfig(dim=16), WIDTH, seed=1).to(place.device)
+    strategy = make_strategy(heads, training, place)
+    if optimizer:
+        strategy._optimizer = optimizer(heads.parameters())
+
+    def step(number: int, *, broken: bool):
+        batch = build_batch(training_set, replace(planned, step=number), place)
+        if broken:
+            batch.page_TH[3, 0] = float("nan")
+        return train_step(heads, strategy, batch, 1e-3, training, place, guard)
+
+    return heads, step
+
+
+def _weights(heads):
+    return {name: value.clone() for name, value in heads.state_dict().items()}
+
+
+def _are_equal(weights, others) -> bool:
+    return all(torch.equal(value, others[name]) for name, value in weights.items())
 
 
 def test_a_loss_that_is_not_finite_leaves_the_heads_alone(corpus):
     """A NaN that is averaged into the heads before anybody looks."""
-    training_set = _training_set(corpus.catalog)
-    batch = build_batch(training_set, next(training_set.batches(8, 1, 2, seed="0")), Place())
-    batch.page_TH[3, 0] = float("nan")
-    heads = init_heads(HeadsConfig(dim=16), WIDTH, seed=1)
-    before = {name: value.clone() for name, value in heads.state_dict().items()}
-    training = TrainingConfig(global_batch=8)
-    strategy = make_strategy(heads, training, Place())
-    with pytest.raises(NonFiniteError, match="step 1"):
-        train_step(heads, strategy, batch, 1e-3, training, Place())
-    for name, value in heads.state_dict().items():
-        assert torch.equal(value, before[name])
+    heads, step = _steps(corpus, Place(), FiniteGuard(Place()))
+    before = _weights(heads)
+    with pytest.raises(NonFiniteError, match="step 1: loss nan"):
+        step(1, broken=True)
+    assert _are_equal(_weights(heads), before)
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_no_step_updates_between_one_that_is_not_finite_and_the_next_look(corpus, device):
+    """The host that looks at a GPU only now and then, and finds heads that are NaN."""
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    fused = partial(torch.optim.AdamW, fused=True)  # on a GPU the strategy's own
+    place = Place(device=device)
+    heads, step = _steps(corpus, place, FiniteGuard(place, look_steps=4), fused)
+    untrained = _weights(heads)
+    assert step(1, broken=False).updated
+    before = _weights(heads)
+    assert not _are_equal(before, untrained)
+    assert not step(2, broken=True).updated
+    assert not step(3, broken=False).updated
+    with pytest.raises(NonFiniteError, match="step 2: loss nan"):
+        step(4, broken=False)
+    assert _are_equal(_weights(heads), before)
+
+
+def test_the_end_of_a_round_looks_once_more():
+    """A last step that is not finite and falls between two looks."""
+    guard = FiniteGuard(Place(), look_steps=16)
+    one, bad = torch.tensor(1.0), torch.tensor(float("inf"))
+    assert guard.admit(one, one, 1)
+    guard.look()
+    assert not guard.admit(one, bad, 2)
+    assert not guard.admit(bad, one, 3)
+    with pytest.raises(NonFiniteError, match=r"step 2: loss 1\.0, gradient norm inf"):
+        guard.look()

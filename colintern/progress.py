@@ -28,7 +28,7 @@ def say_seen_in_training(name: str, pages: Sequence[str]) -> None:
 
 
 def say_step(round_number: int, news: News) -> None:
-    """A step of head training; the last one also names the MaxSim kernel of the round."""
+    """A step of head training; the last one also says when the round took fused kernels."""
     log.say(
         "train",
         "round %d  step %5d / %d   loss %7.4f   grad %7.3f   lr %.1e   %6.0f pairs/s",
@@ -40,8 +40,8 @@ def say_step(round_number: int, news: News) -> None:
         news["lr"],
         news["pairs_per_second"],
     )
-    if news["step"] == news["steps"]:
-        log.say("train", "round %d  trained with the %s MaxSim", round_number, news["maxsim"])
+    if news["step"] == news["steps"] and news["maxsim"] == "fused":
+        log.say("train", "round %d  trained with fused MaxSim kernels", round_number)
 
 
 def say_queries(part: str, round_number: int, dataset: str, news: News) -> None:

@@ -19,6 +19,7 @@ from colintern.runtime.cluster import (
     _check_shared_storage,
     _root_for_sockets,
 )
+from tests.s3_server import DENIED
 
 
 @pytest.fixture
@@ -136,7 +137,7 @@ def test_storage_that_only_the_driver_sees_is_named(two_nodes, tmp_path, monkeyp
 @pytest.mark.ray
 def test_a_node_that_may_not_read_says_so(two_nodes, bucket, s3_server):
     """The advice to use shared storage for what is a matter of credentials."""
-    denied = s3_server.failing(1, denied=True, only=lambda method, query: method == "GET")
+    denied = s3_server.failing(1, answer=DENIED, only=lambda method, query: method == "GET")
     with denied, pytest.raises(ClusterError, match=r"node .*: access denied; check") as raised:
         _check_shared_storage([f"{bucket}/runs"])
     assert "shared storage" not in str(raised.value)

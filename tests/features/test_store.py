@@ -37,7 +37,7 @@ from colintern.features.shard_file import ShardFile, write_shard
 from colintern.features.store import FeatureStore
 from colintern.model.backbone import FrozenBackbone, compute_dtype, read_identity
 from colintern.model.heads import init_heads
-from colintern.search.queries import embed_queries
+from colintern.search.embedding import embed_queries
 from colintern.search.shard import CorpusShard
 from colintern.search.shards import LocalShards
 from colintern.stages import store_target

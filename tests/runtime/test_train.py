@@ -71,9 +71,10 @@ def test_a_round_that_fails_says_why(corpus, tmp_path, ray_cluster, num_workers)
 
 def test_a_worker_without_shared_storage_says_so(corpus, tmp_path, ray_cluster):
     """A node that comes up later and has a disk of its own; the others waiting for it for ever."""
-    held = _SeenByTheFirst(str(tmp_path / "lease-000001.json"))
-    with pytest.raises(UserError, match="use shared storage"):
-        train(_task(corpus, tmp_path), 2, ClusterConfig(), held, lambda _: None)
+    refused = pytest.raises(UserError, match="use shared storage")
+    with lease.held(str(tmp_path), wait=False) as held, refused:
+        seen = _SeenByTheFirst(held.path)
+        train(_task(corpus, tmp_path), 2, ClusterConfig(), seen, lambda _: None)
     assert not (tmp_path / "train_log.jsonl").exists()
 
 

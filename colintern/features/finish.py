@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from colintern import records, storage
 from colintern.data.inventory import PageEntry
@@ -16,6 +17,7 @@ from colintern.model.backbone import BackboneIdentity
 _PAGE_MANIFEST = storage.join(PAGES, MANIFEST)
 _QUERY_MANIFEST = storage.join(QUERIES, MANIFEST)
 _NOT_IN_A_SHARD = "no features"
+_NAMED_BAD = 3
 
 
 @dataclass(frozen=True)
@@ -40,18 +42,35 @@ class _Contents:
 
 
 def check_bad_fraction(
-    name: str, num_bad: int, num_items: int, limit: float, *, kind: str = "pages"
+    name: str,
+    num_bad: int,
+    num_items: int,
+    limit: float,
+    *,
+    kind: str = "pages",
+    reasons: Mapping[str, str] = {},
 ) -> None:
     """Stop when too many pages, or queries, of a dataset cannot be used.
+
+    Args:
+        name: the dataset's.
+        num_bad: how many cannot be used.
+        num_items: of how many.
+        limit: `data.max_bad_fraction`.
+        kind: what they are, for the message.
+        reasons: id to reason; the message names the first, as nothing has listed them yet.
 
     Raises:
         TooManyBadPagesError: more than `limit` of them.
     """
-    if num_bad > limit * num_items:
-        raise TooManyBadPagesError(
-            f"dataset {name}: {num_bad} of {num_items} {kind} cannot be used, more than "
-            f"data.max_bad_fraction={limit} allows; the log names the first of them"
-        )
+    if num_bad <= limit * num_items:
+        return
+    found = (
+        f"dataset {name}: {num_bad} of {num_items} {kind} cannot be used, more than "
+        f"data.max_bad_fraction={limit} allows"
+    )
+    named = "; ".join(f"{key}: {why}" for key, why in islice(reasons.items(), _NAMED_BAD))
+    raise TooManyBadPagesError(f"{found}; the first: {named}" if named else found)
 
 
 def finish_store(
@@ -64,21 +83,15 @@ def finish_store(
             be asked, have no features.
     """
     contents = _read_contents(plan)
-    page_reasons = {
-        entry.page_id: entry.bad or contents.reasons.get(entry.sha256, _NOT_IN_A_SHARD)
-        for entry in plan.entries
-        if entry.sha256 not in contents.places
-    }
-    query_reasons = {
-        query.query_id: contents.reasons.get(sha256, _NOT_IN_A_SHARD)
-        for query in plan.queries
-        if (sha256 := text_sha256(query)) not in contents.places
-    }
+    page_reasons, query_reasons = _page_reasons(plan, contents), _query_reasons(plan, contents)
     name = plan.target.dataset.name
-    check_bad_fraction(name, len(page_reasons), len(plan.entries), max_bad_fraction)
-    check_bad_fraction(
-        name, len(query_reasons), len(plan.queries), max_bad_fraction, kind="queries"
-    )
+    for kind, items, reasons in (
+        ("pages", plan.entries, page_reasons),
+        ("queries", plan.queries, query_reasons),
+    ):
+        check_bad_fraction(
+            name, len(reasons), len(items), max_bad_fraction, kind=kind, reasons=reasons
+        )
     left_out = LeftOut(page_reasons, {**plan.refused_queries, **query_reasons})
     _write_manifests(plan, contents.places, backbone)
     _write_left_out(plan.target.path, left_out)
@@ -100,6 +113,24 @@ def _read_contents(plan: StorePlan) -> _Contents:
         places.update({sha256: (file, tokens) for sha256, tokens in shard.num_tokens().items()})
         reasons.update(shard.bad)
     return _Contents(places, reasons)
+
+
+def _page_reasons(plan: StorePlan, contents: _Contents) -> dict[str, str]:
+    """Page id to the reason, for the pages without features."""
+    return {
+        entry.page_id: entry.bad or contents.reasons.get(entry.sha256, _NOT_IN_A_SHARD)
+        for entry in plan.entries
+        if entry.sha256 not in contents.places
+    }
+
+
+def _query_reasons(plan: StorePlan, contents: _Contents) -> dict[str, str]:
+    """Query id to the reason, for the queries that can be asked and have no features."""
+    return {
+        query.query_id: contents.reasons.get(sha256, _NOT_IN_A_SHARD)
+        for query in plan.queries
+        if (sha256 := text_sha256(query)) not in contents.places
+    }
 
 
 def _write_manifests(

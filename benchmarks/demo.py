@@ -16,7 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from colintern import log, pipeline, records, storage
-from colintern.config import Config, load_config
+from colintern.config import Config
+from colintern.config_file import load_config
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.inventory import read_entries, row_groups
 from colintern.data.triples import write_triples

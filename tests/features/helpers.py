@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from colintern import records
-from colintern.config import Config, FeaturesConfig, parse_config
+from colintern.config import Config, FeaturesConfig
+from colintern.config_file import parse_config
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.inventory import read_entries, row_groups
 from colintern.features.encoding import encode_shard

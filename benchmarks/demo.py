@@ -16,7 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from colintern import log, pipeline, records, storage
-from colintern.config import Config, load_config
+from colintern.config import Config
+from colintern.config_file import load_config
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.inventory import read_entries, row_groups
 from colintern.data.triples import write_triples
@@ -24,7 +25,9 @@ from colintern.evaluation.evaluate import evaluate
 from colintern.evaluation.metrics import per_query_metrics, ranking_of
 from colintern.evaluation.significance import paired_interval
 from colintern.features.catalog import Catalog, datasets
-from colintern.features.encoding import encode_shard, finish_store, plan_store
+from colintern.features.encoding import encode_shard
+from colintern.features.finish import finish_store
+from colintern.features.plan import plan_store
 from colintern.mining.miner import Corpus, mine
 from colintern.model.backbone import FrozenBackbone, read_identity
 from colintern.model.heads import (

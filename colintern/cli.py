@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from colintern import log, status
-from colintern.config import load_config
+from colintern.config_file import load_config
 from colintern.errors import ColInternError, UserError
 from colintern.run_folder import mine_stage, train_stage
 

@@ -1,6 +1,7 @@
 """One run against another on the same queries: is the difference real?"""
 
-from colintern.config import Config, parse_config
+from colintern.config import Config
+from colintern.config_file import parse_config
 from colintern.data.canonical import CanonicalDataset
 from colintern.errors import MissingStageError, UserError
 from colintern.evaluation.decision import METRIC

@@ -59,7 +59,10 @@ class PathError(StorageError, UserError):
 
 
 class TooManyBadPagesError(ColInternError):
-    """More pages were refused than `data.max_bad_fraction` allows."""
+    """More pages, or queries, of a dataset cannot be used than its limit allows.
+
+    The limit is `data.max_bad_fraction`, and `--max-bad-fraction` of `colintern ingest`.
+    """
 
 
 class NonFiniteError(ColInternError):

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 
 from colintern import pipeline, storage
-from colintern.config import Config, DatasetConfig, parse_config
+from colintern.config import Config, DatasetConfig
+from colintern.config_file import parse_config
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.images import suffix_of
 from colintern.errors import DatasetError, MissingStageError

@@ -4,11 +4,17 @@ import contextlib
 from collections.abc import Iterator, Sequence
 
 from colintern import lease, log, storage
-from colintern.config import Config, DatasetConfig, unused_settings
+from colintern.config import Config, DatasetConfig
 from colintern.data.resolve import find_source, made
 from colintern.features.catalog import datasets
 from colintern.model.backbone import read_identity
-from colintern.preflight import check_datasets, check_extras, check_init_heads, check_roots
+from colintern.preflight import (
+    check_datasets,
+    check_extras,
+    check_init_heads,
+    check_roots,
+    unused_settings,
+)
 from colintern.run_folder import RunFolder
 from colintern.runtime.cluster import cluster_of
 from colintern.runtime.resources import STAGES, Stage

@@ -1,10 +1,13 @@
-"""What a user may have got wrong, told in one line before any long work starts."""
+"""What a user may have got wrong, told in one line before any long work starts.
+
+Mistakes are raised by the `check_` functions; what only has no effect is told by `unused_settings`.
+"""
 
 import importlib.util
 import os
 
 from colintern import storage
-from colintern.config import Config
+from colintern.config import Config, DatasetConfig
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.splits import PageKey, split_views
 from colintern.errors import CheckpointError, ConfigError
@@ -98,3 +101,40 @@ def check_init_heads(config: Config, backbone: BackboneIdentity) -> None:
                 f"training.init_heads={folder}: made for {key}={found}, not {asked}; "
                 "change the setting, or take other heads"
             )
+
+
+def unused_settings(config: Config) -> list[str]:
+    """One sentence for every setting that was given and changes nothing beside the others."""
+    unused = []
+    if config.data.dev is not None and "dev_fraction" in config.data.model_fields_set:
+        unused.append("data.dev_fraction has no effect: data.dev is a dataset of its own")
+    named = [("train", config.data.train), ("dev", config.data.dev)]
+    named += [(f"eval.{place}", dataset) for place, dataset in enumerate(config.data.eval)]
+    for name, dataset in named:
+        unused += [f"data.{name}.{words}" for words in (_unused_keys(dataset) if dataset else ())]
+    if config.mining.search == "exact":
+        approximate = {"first_stage", "index", "candidates", "min_recall"}
+        unused += [
+            f"mining.{key} has no effect: mining.search is exact"
+            for key in sorted(approximate & config.mining.model_fields_set)
+        ]
+    return unused
+
+
+def _unused_keys(dataset: DatasetConfig) -> list[str]:
+    """The keys of one dataset that are set and change nothing; `split` is told by its layout."""
+    keys, reason = (), ""
+    if dataset.is_demo:
+        keys, reason = ("format", "revision", "language"), f"{dataset.path} is built in"
+    elif not _may_be_on_hub(dataset.path):
+        keys, reason = ("revision",), f"{dataset.path} is not on the Hub"
+    defaults = DatasetConfig.model_fields
+    return [
+        f"{key} has no effect: {reason}"
+        for key in keys
+        if getattr(dataset, key) != defaults[key].default
+    ]
+
+
+def _may_be_on_hub(path: str) -> bool:
+    return path.startswith("hf://") or (storage.is_local(path) and not storage.exists(path))

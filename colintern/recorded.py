@@ -7,7 +7,7 @@ from colintern import records, storage
 from colintern.config import Config
 from colintern.errors import DriftError, MissingStageError
 from colintern.features.catalog import DEV, Catalog, evaluated_names
-from colintern.features.encoding import StoreTarget
+from colintern.features.plan import StoreTarget
 from colintern.features.store import MANIFEST, PAGES, QUERIES, RECORD
 from colintern.model.backbone import BackboneIdentity
 from colintern.model.heads import heads_sha256

@@ -8,7 +8,7 @@ from colintern.evaluation.decision import METRIC, RoundDecision, decide, loop_do
 from colintern.evaluation.evaluate import judged_again
 from colintern.evaluation.report import write_report
 from colintern.features.catalog import DEV, evaluated_names
-from colintern.features.encoding import StoreTarget
+from colintern.features.plan import StoreTarget
 from colintern.lease import Held
 from colintern.model.backbone import BackboneIdentity
 from colintern.model.heads import (

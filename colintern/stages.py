@@ -9,7 +9,7 @@ from typing import Any
 from colintern.config import BackboneConfig, Config, DatasetConfig
 from colintern.data.canonical import CanonicalDataset
 from colintern.features.catalog import datasets
-from colintern.features.encoding import StoreTarget
+from colintern.features.plan import StoreTarget
 from colintern.features.store import store_path
 from colintern.model.backbone import BackboneIdentity
 

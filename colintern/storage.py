@@ -31,11 +31,9 @@ from fsspec.core import url_to_fs
 from huggingface_hub.errors import HfHubHTTPError
 
 from colintern.errors import PathError, StorageError
+from colintern.ranges import Range, batches_of_requests
 
 _TEMPORARY_MARK = ".tmp-"
-_GAP_BYTES = 2**20  # about what S3 sends in the time that one more request waits for its answer
-_REQUEST_BYTES = 16 * 2**20  # more in one request would come slower than in two at a time
-_BYTES_AT_ONCE = 64 * 2**20
 # Raised about a path that cannot be one, an unknown scheme, or credentials that cannot be right.
 _MISTAKES = (
     ValueError,
@@ -103,26 +101,26 @@ def read_bytes(path: str, start: int | None = None, end: int | None = None) -> b
         return file_system.cat_file(inner, start=start, end=end)
 
 
-def read_ranges(path: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+def read_ranges(path: str, ranges: Sequence[Range]) -> list[bytes]:
     """The bytes of several ranges, each from its start up to its end, in the order asked for.
 
     On an object store ranges that are near each other come with one request, several requests at a
-    time; besides what is returned, about `_BYTES_AT_ONCE` are in memory.
+    time; besides what is returned, about `ranges.BYTES_AT_ONCE` are in memory.
 
     Raises:
         StorageError: the file is missing or cannot be read.
     """
     if is_local(path):
         return [read_bytes(path, start, end) for start, end in ranges]
-    found: dict[tuple[int, int], bytes] = {}
+    found: dict[Range, bytes] = {}
     with named_errors(path):
         file_system, inner = _opened(path)
-        for blocks in _batches_of(_near(sorted(set(ranges)))):
-            starts = [block[0][0] for block in blocks]
-            ends = [max(end for _, end in block) for block in blocks]
-            data = file_system.cat_ranges([inner] * len(blocks), starts, ends, on_error="raise")
-            for block, start, piece in zip(blocks, starts, data, strict=True):
-                found.update({(a, b): piece[a - start : b - start] for a, b in block})
+        for requests in batches_of_requests(ranges):
+            starts = [request.start for request in requests]
+            ends = [request.end for request in requests]
+            data = file_system.cat_ranges([inner] * len(requests), starts, ends, on_error="raise")
+            for request, piece in zip(requests, data, strict=True):
+                found.update(request.cut(piece))
     return [found[wanted] for wanted in ranges]
 
 
@@ -317,35 +315,6 @@ def _create_object(path: str, data: bytes) -> None:
 def _is_conflict(error: OSError) -> bool:
     answer = error.__cause__
     return isinstance(answer, ClientError) and answer.response["Error"]["Code"] in _CONFLICTS
-
-
-def _near(ranges: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
-    """Sorted ranges in blocks that are each read with one request."""
-    blocks: list[list[tuple[int, int]]] = []
-    for start, end in ranges:
-        is_near = blocks and start - blocks[-1][-1][1] <= _GAP_BYTES
-        if is_near and end - blocks[-1][0][0] <= _REQUEST_BYTES:
-            blocks[-1].append((start, end))
-        else:
-            blocks.append([(start, end)])
-    return blocks
-
-
-def _batches_of(
-    blocks: Sequence[list[tuple[int, int]]],
-) -> Iterator[list[list[tuple[int, int]]]]:
-    """Blocks that are on their way at one time, at least one."""
-    batch: list[list[tuple[int, int]]] = []
-    size = 0
-    for block in blocks:
-        block_bytes = block[-1][1] - block[0][0]
-        if batch and size + block_bytes > _BYTES_AT_ONCE:
-            yield batch
-            batch, size = [], 0
-        batch.append(block)
-        size += block_bytes
-    if batch:
-        yield batch
 
 
 @contextmanager

@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 
 from colintern import records
-from colintern.config import Config, HeadsConfig, parse_config
+from colintern.config import Config, HeadsConfig
+from colintern.config_file import parse_config
 from colintern.data.canonical import CanonicalDataset, iterate_pages
 from colintern.data.entities import Judgement, Page, Query
 from colintern.data.writing import write_dataset

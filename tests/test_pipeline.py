@@ -10,7 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from colintern import pipeline
 from colintern.compare import compare_lines
-from colintern.config import Config, parse_config
+from colintern.config import Config
+from colintern.config_file import parse_config
 from colintern.data.canonical import CanonicalDataset, iterate_pages
 from colintern.data.entities import Judgement, Page, Query
 from colintern.data.writing import write_dataset

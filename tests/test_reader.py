@@ -9,7 +9,8 @@ from PIL import Image
 from transformers import AutoModel, AutoTokenizer
 
 from colintern import pipeline
-from colintern.config import BackboneConfig, load_config
+from colintern.config import BackboneConfig
+from colintern.config_file import load_config
 from colintern.model.backbone import FrozenBackbone
 from colintern.model.checkpoint import find_checkpoint
 from pretraining.batches import Batches

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from colintern.config import load_config
+from colintern.config_file import load_config
 
 ROOT = Path(__file__).parent.parent
 

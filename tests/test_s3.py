@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from colintern import lease, pipeline, storage
-from colintern.config import parse_config
+from colintern.config_file import parse_config
 from colintern.data.canonical import CanonicalDataset, iterate_pages
 from colintern.data.ingest import IngestSettings, ingest
 from colintern.errors import LeaseHeldError, PathError, StorageError

@@ -15,15 +15,13 @@ from colintern.config import Config
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.inventory import PageEntry, read_entries, row_groups
 from colintern.errors import ColInternError
-from colintern.features.encoding import (
-    LeftOut,
+from colintern.features.encoding import encode_shard
+from colintern.features.finish import LeftOut, check_bad_fraction, finish_store
+from colintern.features.plan import (
     ShardWork,
     StorePlan,
     StoreTarget,
-    check_bad_fraction,
     check_compute_dtype,
-    encode_shard,
-    finish_store,
     plan_store,
 )
 from colintern.features.store import BAD_PAGES, BAD_QUERIES

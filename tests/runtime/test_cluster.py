@@ -11,7 +11,7 @@ from ray._private.utils import validate_socket_filepath
 from ray.exceptions import AuthenticationError
 
 from colintern import lease, storage
-from colintern.config import parse_config
+from colintern.config_file import parse_config
 from colintern.errors import LeaseLostError
 from colintern.runtime import cluster
 from colintern.runtime.cluster import Cluster, _root_for_sockets

@@ -1,0 +1,174 @@
+"""What is written when all shards of a store are there: manifests, what is left out, the record."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+from colintern import records, storage
+from colintern.data.inventory import PageEntry
+from colintern.errors import TooManyBadPagesError
+from colintern.features.manifest import PageRow, QueryRow, write_manifest
+from colintern.features.plan import StorePlan, text_sha256
+from colintern.features.shard_file import ShardFile
+from colintern.features.store import BAD_PAGES, BAD_QUERIES, MANIFEST, PAGES, QUERIES, RECORD
+from colintern.model.backbone import BackboneIdentity
+
+_PAGE_MANIFEST = storage.join(PAGES, MANIFEST)
+_QUERY_MANIFEST = storage.join(QUERIES, MANIFEST)
+_NOT_IN_A_SHARD = "no features"
+_NAMED_BAD = 3
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What a finished store has no features of: page id, and query id, to the reason."""
+
+    pages: Mapping[str, str]
+    queries: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Contents:
+    """What the shards hold, by the hash of the image or of the query's text.
+
+    Attributes:
+        places: shard file and number of tokens of everything that has features.
+        reasons: why the rest has none.
+    """
+
+    places: Mapping[str, tuple[str, int]]
+    reasons: Mapping[str, str]
+
+
+def check_bad_fraction(
+    name: str,
+    num_bad: int,
+    num_items: int,
+    limit: float,
+    *,
+    kind: str = "pages",
+    reasons: Mapping[str, str] = {},
+) -> None:
+    """Stop when too many pages, or queries, of a dataset cannot be used.
+
+    Args:
+        name: the dataset's.
+        num_bad: how many cannot be used.
+        num_items: of how many.
+        limit: `data.max_bad_fraction`.
+        kind: what they are, for the message.
+        reasons: id to reason; the message names the first, as nothing has listed them yet.
+
+    Raises:
+        TooManyBadPagesError: more than `limit` of them.
+    """
+    if num_bad <= limit * num_items:
+        return
+    found = (
+        f"dataset {name}: {num_bad} of {num_items} {kind} cannot be used, more than "
+        f"data.max_bad_fraction={limit} allows"
+    )
+    named = "; ".join(f"{key}: {why}" for key, why in islice(reasons.items(), _NAMED_BAD))
+    raise TooManyBadPagesError(f"{found}; the first: {named}" if named else found)
+
+
+def finish_store(
+    plan: StorePlan, backbone: BackboneIdentity, max_bad_fraction: float, started_at: str
+) -> LeftOut:
+    """Write manifests, the lists of what is left out, and last the record.
+
+    Raises:
+        TooManyBadPagesError: more than `max_bad_fraction` of the pages, or of the queries that can
+            be asked, have no features.
+    """
+    contents = _read_contents(plan)
+    page_reasons, query_reasons = _page_reasons(plan, contents), _query_reasons(plan, contents)
+    name = plan.target.dataset.name
+    for kind, items, reasons in (
+        ("pages", plan.entries, page_reasons),
+        ("queries", plan.queries, query_reasons),
+    ):
+        check_bad_fraction(
+            name, len(reasons), len(items), max_bad_fraction, kind=kind, reasons=reasons
+        )
+    left_out = LeftOut(page_reasons, {**plan.refused_queries, **query_reasons})
+    _write_manifests(plan, contents.places, backbone)
+    _write_left_out(plan.target.path, left_out)
+    records.write_record(
+        storage.join(plan.target.path, RECORD),
+        plan.target.path,
+        plan.target.inputs,
+        [_PAGE_MANIFEST, _QUERY_MANIFEST, BAD_PAGES, BAD_QUERIES],
+        started_at,
+    )
+    return left_out
+
+
+def _read_contents(plan: StorePlan) -> _Contents:
+    places: dict[str, tuple[str, int]] = {}
+    reasons: dict[str, str] = {}
+    for path in plan.shard_paths():
+        shard, file = ShardFile(path), path.rpartition("/")[2]
+        places.update({sha256: (file, tokens) for sha256, tokens in shard.num_tokens().items()})
+        reasons.update(shard.bad)
+    return _Contents(places, reasons)
+
+
+def _page_reasons(plan: StorePlan, contents: _Contents) -> dict[str, str]:
+    """Page id to the reason, for the pages without features."""
+    return {
+        entry.page_id: entry.bad or contents.reasons.get(entry.sha256, _NOT_IN_A_SHARD)
+        for entry in plan.entries
+        if entry.sha256 not in contents.places
+    }
+
+
+def _query_reasons(plan: StorePlan, contents: _Contents) -> dict[str, str]:
+    """Query id to the reason, for the queries that can be asked and have no features."""
+    return {
+        query.query_id: contents.reasons.get(sha256, _NOT_IN_A_SHARD)
+        for query in plan.queries
+        if (sha256 := text_sha256(query)) not in contents.places
+    }
+
+
+def _write_manifests(
+    plan: StorePlan, places: Mapping[str, tuple[str, int]], backbone: BackboneIdentity
+) -> None:
+    page_rows = (
+        _page_row(entry, places[entry.sha256], backbone)
+        for entry in plan.entries
+        if entry.sha256 in places
+    )
+    query_rows = (
+        QueryRow(query.query_id, sha256, *places[sha256])
+        for query in plan.queries
+        if (sha256 := text_sha256(query)) in places
+    )
+    write_manifest(storage.join(plan.target.path, _PAGE_MANIFEST), page_rows, PageRow)
+    write_manifest(storage.join(plan.target.path, _QUERY_MANIFEST), query_rows, QueryRow)
+
+
+def _page_row(entry: PageEntry, place: tuple[str, int], backbone: BackboneIdentity) -> PageRow:
+    rows, columns = backbone.tile_grid(entry.size.width, entry.size.height)
+    return PageRow(
+        entry.page_id,
+        entry.sha256,
+        *place,
+        doc_id=entry.doc_id,
+        width=entry.size.width,
+        height=entry.size.height,
+        tile_rows=rows,
+        tile_columns=columns,
+    )
+
+
+def _write_left_out(path: str, left_out: LeftOut) -> None:
+    """Write the two lists into the store at `path`, one JSON object a line."""
+    for file, key, reasons in (
+        (BAD_PAGES, "page_id", left_out.pages),
+        (BAD_QUERIES, "query_id", left_out.queries),
+    ):
+        lines = (json.dumps({key: name, "reason": why}) + "\n" for name, why in reasons.items())
+        storage.write_bytes(storage.join(path, file), "".join(lines).encode())

@@ -1,0 +1,44 @@
+"""Stores made the way a run makes them, without Ray."""
+
+from pathlib import Path
+
+from colintern import records
+from colintern.config import Config, FeaturesConfig
+from colintern.config_file import parse_config
+from colintern.data.canonical import CanonicalDataset
+from colintern.data.inventory import read_entries, row_groups
+from colintern.features.encoding import encode_shard
+from colintern.features.finish import finish_store
+from colintern.features.plan import ShardWork, StorePlan, plan_store
+from colintern.model.backbone import BackboneIdentity, FrozenBackbone, read_identity
+from colintern.stages import store_target
+
+FEATURES = FeaturesConfig(shard_bytes=200_000)  # a few pages fill several shards
+
+
+def config_of(root: Path) -> Config:
+    """A configuration that trains on the dataset in `root/set`."""
+    return parse_config(
+        {"data": {"train": str(root / "set")}, "run": {"root": str(root / "runs")}}, "test"
+    )
+
+
+def planned(root: Path) -> tuple[StorePlan, BackboneIdentity]:
+    """The store of `root/set`, planned."""
+    config = config_of(root)
+    identity = read_identity(config.backbone)
+    target = store_target(config, config.data.train, identity)
+    files = CanonicalDataset(target.dataset.path).corpus_files
+    entries = [entry for file, group in row_groups(files) for entry in read_entries(file, group)]
+    return plan_store(target, entries, identity, FEATURES), identity
+
+
+def encoded(root: Path, backbone: FrozenBackbone, number: int | None = None) -> list[str]:
+    """Encode the missing shards, or only `number` of them; returns what was encoded."""
+    plan, identity = planned(root)
+    missing = plan.missing()[:number]
+    for work in missing:
+        encode_shard(ShardWork.from_json(work.to_json()), backbone, "bfloat16", 2_000)
+    if number is None:
+        finish_store(plan, identity, 0.0, records.now())
+    return [work.shard.file for work in missing]

@@ -1,0 +1,67 @@
+"""What the backbone cannot encode costs its page or query only (property 10)."""
+
+from pathlib import Path
+
+import pytest
+
+from colintern import records
+from colintern.errors import TooManyBadPagesError
+from colintern.evaluation.metrics import per_query_metrics
+from colintern.features.catalog import Catalog
+from colintern.features.encoding import encode_shard
+from colintern.features.finish import finish_store
+from colintern.features.store import FeatureStore
+from tests.features.helpers import config_of, planned
+from tests.helpers import make_corpus
+
+
+class _Overflowing:
+    """A backbone whose first page and first query are too large for float16."""
+
+    def __init__(self, backbone):
+        self._backbone = backbone
+        self.compute_dtype = backbone.compute_dtype
+        self._waits = {"encode_pages", "encode_queries"}
+
+    def encode_pages(self, *arguments, **options):
+        return self._encode("encode_pages", *arguments, **options)
+
+    def encode_queries(self, *arguments, **options):
+        return self._encode("encode_queries", *arguments, **options)
+
+    def _encode(self, name, *arguments, **options):
+        found = getattr(self._backbone, name)(*arguments, **options)
+        if name in self._waits:
+            self._waits.remove(name)
+            found[0] = found[0] * 1e9
+        return found
+
+
+def test_features_that_are_not_finite_cost_their_page_or_query_only(tmp_path, backbone):
+    """One page that overflows, and every loss after it NaN (property 10)."""
+    make_corpus(tmp_path / "set", num_pages=12, num_queries=8)
+    plan, identity = planned(tmp_path)
+    overflowing = _Overflowing(backbone)
+    for work in plan.missing():
+        encode_shard(work, overflowing, "float16", 2_000)
+    with pytest.raises(TooManyBadPagesError, match="2 of 12 pages"):
+        finish_store(plan, identity, 0.1, records.now())
+    left_out = finish_store(plan, identity, 0.2, records.now())
+    why = "the backbone's features of it are not finite"
+    assert left_out.pages == {"p000": why, "p001": why}  # one image
+    assert left_out.queries == {"q000": why}
+    store = FeatureStore(plan.target.path)
+    for part, kept in (("pages", left_out.pages), ("queries", left_out.queries)):
+        items, lines = getattr(store, part), Path(store.path, f"bad_{part}.jsonl")
+        assert len(lines.read_text().splitlines()) == len(kept)
+        assert not set(kept) & set(items.ids)
+        assert items.read(items.ids)[0].isfinite().all()
+    data = config_of(tmp_path).data
+    test = data.train.model_copy(update={"name": "test"})
+    data = data.model_copy(update={"eval": (test,)})
+    catalog = Catalog(data, 0, {data.train.name: store.path, "test": store.path})
+    for view, _ in (catalog.train(), catalog.evaluated("test")):
+        assert view.queries
+        assert "q000" not in {query.query_id for query in view.queries}
+    found_nothing = per_query_metrics({}, catalog.evaluated("test")[0].judgements)
+    assert "q000" in found_nothing.query_ids  # it counts, as a query that has found nothing

@@ -1,0 +1,97 @@
+"""What a store has no features of is listed with its reason, and left out of everything."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from colintern import records
+from colintern.config import EvaluationConfig, HeadsConfig
+from colintern.data.canonical import CanonicalDataset
+from colintern.data.views import whole_view
+from colintern.errors import TooManyBadPagesError
+from colintern.evaluation.evaluate import evaluate
+from colintern.features.catalog import Catalog
+from colintern.features.finish import check_bad_fraction, finish_store
+from colintern.features.shard_file import write_shard
+from colintern.features.store import FeatureStore
+from colintern.model.heads import init_heads
+from colintern.search.embedding import embed_queries
+from colintern.search.shard import CorpusShard
+from colintern.search.shards import LocalShards
+from tests.features.helpers import config_of, encoded, planned
+from tests.helpers import make_corpus
+
+
+def test_queries_that_cannot_be_asked_are_listed_and_left_out(tmp_path, backbone):
+    """A blank question trained on, counted in a metric, or dropped without a word."""
+    make_corpus(tmp_path / "set", num_pages=8, num_queries=8)
+    path = tmp_path / "set" / "queries" / "part-00000.parquet"
+    texts = [None, " ", "long " * 20_000, "<img> <IMG_CONTEXT>", *"abcd"]
+    table = pa.table({"query-id": [f"q{number:03d}" for number in range(8)], "query": texts})
+    pq.write_table(table, path)
+    encoded(tmp_path, backbone)
+    store = FeatureStore(str(next((tmp_path / "runs" / "features").iterdir())))
+    lines = (Path(store.path) / "bad_queries.jsonl").read_text().splitlines()
+    assert {line["query_id"]: line["reason"] for line in map(json.loads, lines)} == {
+        "q000": "empty query",
+        "q001": "empty query",
+        "q002": "query of 100,000 characters; the limit is 8,192",
+    }
+    kept = [f"q{number:03d}" for number in range(3, 8)]
+    assert store.queries.ids == kept
+    data = config_of(tmp_path).data.model_copy(update={"dev_fraction": 0.4})
+    catalog = Catalog(data, 0, {data.train.name: store.path})
+    (train, _), (dev, _) = catalog.train(), catalog.evaluated("dev")
+    asked = [query.query_id for view in (train, dev) for query in view.queries]
+    assert sorted(asked) == kept
+    assert train.pairs()
+    assert {query_id for query_id, _ in [*train.pairs(), *dev.pairs()]} == set(kept)
+    heads = init_heads(HeadsConfig(), store.queries.read(kept)[0].shape[1], seed=0)
+    view = whole_view("test", CanonicalDataset(data.train.path), store.pages.ids)
+    found = evaluate(
+        view,
+        LocalShards([CorpusShard(store.pages, heads, view.page_ids, 0, len(view.page_ids))]),
+        embed_queries(heads, store.queries, [query.query_id for query in view.queries]),
+        EvaluationConfig(),
+        round_number=0,
+        seed=0,
+        on_progress=lambda _: None,
+    )
+    assert found.document["num_queries"] == len(kept)
+    assert set(found.results["query_id"].to_pylist()) == set(kept)
+
+
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [
+        ("pages", "p000: blurred; p001: blurred; p002: blurred"),
+        ("queries", "q000: blurred; q001: blurred; q002: blurred"),
+    ],
+)
+def test_too_many_are_named_with_their_reasons(tmp_path, kind, named):
+    """An error that points at a log and a list which are written only when all went well."""
+    make_corpus(tmp_path / "set", num_pages=8, num_queries=8)
+    plan, identity = planned(tmp_path)
+    for work in plan.missing():
+        if work.folder.endswith(kind):
+            write_shard(work.path, {}, dict.fromkeys(work.shard.items, "blurred"), "float32")
+        else:
+            features = {sha256: torch.ones(2, 4) for sha256 in work.shard.items}
+            write_shard(work.path, features, {}, "float32")
+    with pytest.raises(TooManyBadPagesError) as caught:
+        finish_store(plan, identity, 0.5, records.now())
+    assert str(caught.value) == (
+        f"dataset set: 8 of 8 {kind} cannot be used, more than data.max_bad_fraction=0.5 allows; "
+        f"the first: {named}"
+    )
+
+
+def test_too_many_without_known_reasons_point_at_nothing():
+    """A user sent to a log that says nothing; the limit itself refused."""
+    check_bad_fraction("set", 2, 4, 0.5)
+    with pytest.raises(TooManyBadPagesError, match=r"3 of 4 pages .*=0\.5 allows$"):
+        check_bad_fraction("set", 3, 4, 0.5)

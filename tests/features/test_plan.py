@@ -1,0 +1,58 @@
+"""A store is planned from its corpus: resumed, grown, of one precision (property 8)."""
+
+import pytest
+
+from colintern.config import BackboneConfig
+from colintern.errors import ConfigError
+from colintern.features.plan import check_compute_dtype
+from colintern.features.store import FeatureStore
+from colintern.model.backbone import compute_dtype
+from tests.features.helpers import encoded, planned
+from tests.helpers import make_corpus
+
+
+def test_a_killed_encoding_goes_on_and_ends_with_the_same_bytes(tmp_path, backbone):
+    """Shards encoded twice, or planned otherwise because some are there already."""
+    for name in ("whole", "killed"):
+        make_corpus(tmp_path / name / "set", num_pages=30, num_queries=20)
+    everything = encoded(tmp_path / "whole", backbone)
+    first = encoded(tmp_path / "killed", backbone, 2)
+    rest = encoded(tmp_path / "killed", backbone)
+    assert len(everything) > 3
+    assert first + rest == everything
+    stores = [
+        next((tmp_path / name / "runs" / "features").iterdir()) for name in ("whole", "killed")
+    ]
+    shards = sorted(path.relative_to(stores[0]) for path in stores[0].rglob("*.safetensors"))
+    assert len(shards) == len(everything)
+    for shard in shards:
+        assert (stores[0] / shard).read_bytes() == (stores[1] / shard).read_bytes()
+
+
+def test_added_pages_get_new_shards(tmp_path, backbone):
+    """A corpus that has grown encoded again from the start."""
+    make_corpus(tmp_path / "set", num_pages=20, num_queries=5)
+    first = encoded(tmp_path, backbone)
+    make_corpus(tmp_path / "set", num_pages=26, num_queries=8)
+    second = encoded(tmp_path, backbone)
+    assert second
+    assert not set(first) & set(second)
+    store = FeatureStore(str(next((tmp_path / "runs" / "features").iterdir())))
+    assert len(store.pages.ids) == 26
+    assert store.pages.row("p010").shard in first
+    assert store.pages.row("p025").shard in second
+    assert store.pages.read(["p025", "p003"])[1] == [64, 64]
+
+
+def test_a_store_is_not_finished_in_another_precision(tmp_path, backbone):
+    """Pages of a CPU in float32 beside those of a GPU in bfloat16, in one store, unseen."""
+    make_corpus(tmp_path / "set", num_pages=20, num_queries=5)
+    check_compute_dtype(planned(tmp_path)[0], "bfloat16")  # nothing is there yet
+    encoded(tmp_path, backbone, 1)
+    plan, _ = planned(tmp_path)
+    assert compute_dtype(BackboneConfig(path="random"), "cuda") == "bfloat16"
+    check_compute_dtype(plan, compute_dtype(BackboneConfig(path="random"), "cpu"))
+    with pytest.raises(ConfigError, match=r"begun in float32 .* backbone\.dtype=bfloat16"):
+        check_compute_dtype(plan, "bfloat16")
+    encoded(tmp_path, backbone)
+    check_compute_dtype(planned(tmp_path)[0], "bfloat16")  # nothing is missing any more

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -66,13 +67,29 @@ def test_make_clean_removes_the_demo_only(tmp_path):
     assert sorted(left) == sorted(stays)
 
 
-@pytest.mark.parametrize("index", ["", "https://example.org/cpu"])
-def test_torch_comes_from_the_index_that_is_set(index):
-    """Gigabytes of CUDA on a machine without a GPU, and no way to say so."""
-    command = ["make", "-n", "-B", "setup", "PYTHON=python3", f"TORCH_INDEX={index}"]
-    told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    line = next(line for line in told.replace("\\\n", " ").splitlines() if line.endswith(" torch"))
-    assert ("--extra-index-url https://example.org/cpu" in line) == bool(index)
+@pytest.mark.parametrize(
+    ("settings", "curl", "index"),
+    [
+        ([], "exit 0", "https://download.pytorch.org/whl/cpu"),
+        ([], "exit 6", None),
+        (["TORCH_INDEX=https://example.org/cpu"], "exit 0", "https://example.org/cpu"),
+        (["TORCH_INDEX="], 'case "$*" in *https:*) exit 0;; *) exit 3;; esac', None),
+    ],
+)
+def test_torch_comes_from_the_index_of_cpu_builds_if_it_answers(tmp_path, settings, curl, index):
+    """Gigabytes of CUDA for nothing, a CPU build beside GPUs, no set-up behind a mirror."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    log = tmp_path / "installed"
+    _write_script(tmp_path / ".venv" / "bin" / "python", f'echo "$@" >> "{log}"')
+    _write_script(tmp_path / "bin" / "curl", curl)
+    outer = ("MAKEFLAGS", "MFLAGS", "TORCH_INDEX")  # of the make that runs this test
+    environment = {name: value for name, value in os.environ.items() if name not in outer}
+    environment["PATH"] = f"{tmp_path / 'bin'}:{environment['PATH']}"
+    command = ["make", "setup", "PYTHON=python3", *settings]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, env=environment)
+    (torch,) = [line for line in log.read_text().splitlines() if line.endswith(" torch")]
+    assert re.findall(r"--extra-index-url (\S+)", torch) == ([index] if index else [])
 
 
 def test_every_imported_package_is_declared_and_every_declared_one_imported():
@@ -88,6 +105,12 @@ def test_every_imported_package_is_declared_and_every_declared_one_imported():
     assert len(imported) > 15
     assert imported - required <= extras
     assert required - imported == {"s3fs"}  # which fsspec imports
+
+
+def _write_script(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
 
 
 def _imported(file: Path) -> set[str]:

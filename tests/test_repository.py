@@ -9,9 +9,12 @@ import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
+from itertools import chain
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from colintern.config import load_config
 
@@ -107,6 +110,20 @@ def test_every_imported_package_is_declared_and_every_declared_one_imported():
     assert required - imported == {"s3fs"}  # which fsspec imports
 
 
+def test_the_image_is_pinned_like_the_rest():
+    """Another FAISS in the image a month later, or a Ray on the nodes that the driver is not."""
+    pins, gpu_pins = (_pins(ROOT / name) for name in ("constraints.txt", "cluster/constraints.txt"))
+    assert not pins.keys() & gpu_pins.keys()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = chain(project["dependencies"], *project["optional-dependencies"].values())
+    for requirement in map(Requirement, asked):
+        pin = (pins | gpu_pins)[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(pin), requirement
+    for file in ("cluster/Dockerfile", "cluster/rayjob.yaml"):
+        (version,) = re.findall(r'ray:([\d.]+)-|rayVersion: "([\d.]+)"', (ROOT / file).read_text())
+        assert pins["ray"] in version
+
+
 def _write_script(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\n{text}\n")
@@ -124,7 +141,13 @@ def _imported(file: Path) -> set[str]:
     return found
 
 
+def _pins(file: Path) -> dict[str, str]:
+    """The exact versions of a constraints file, by name."""
+    pins = re.findall(r"^([\w.-]+)==(\S+)$", file.read_text(), re.MULTILINE)
+    return {canonicalize_name(name): version for name, version in pins}
+
+
 def _distributions(requirements) -> set[str]:
     """Their names, all spelled in one way."""
     names = (re.split(r"[^\w.-]", requirement)[0] for requirement in requirements)
-    return {re.sub(r"[-_.]+", "-", name).lower() for name in names}
+    return {canonicalize_name(name) for name in names}

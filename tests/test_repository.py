@@ -32,6 +32,18 @@ def test_the_commands_of_the_readme_name_what_is_there():
     assert f"search {own.run.root}/{own.run.name} " in readme
 
 
+def test_the_file_tree_of_the_readme_has_every_part():
+    """A reader who looks in vain for where the stages are done."""
+    readme = (ROOT / "README.md").read_text()
+    tree = readme.split("\ncolintern/\n")[1].split("```")[0]
+    told = set(re.findall(r"^ +([\w.]+)", tree, re.MULTILINE))
+    modules = {path.parent.name for path in (ROOT / "colintern").glob("*/__init__.py")}
+    modules |= {path.name for path in (ROOT / "colintern").glob("[!_]*.py")}
+    assert len(modules) > 20
+    assert modules - told == set()
+    assert all(len(line) <= 100 for line in readme.splitlines())
+
+
 @pytest.mark.parametrize("file", [".gitignore", ".rayignore"])
 def test_what_the_readme_writes_is_neither_committed_nor_shipped(file):
     """Pages in a commit, or a job that is refused because its working_dir is above 512 MiB."""

@@ -2,9 +2,9 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Where pip looks for torch besides its own index, which serves a CUDA build to most machines with
-# Linux; the builds for CPUs, a tenth of the size, are at https://download.pytorch.org/whl/cpu
-TORCH_INDEX ?=
+# Builds of torch for CPUs, a tenth of the size of the CUDA build that pip's own index serves to most
+# machines with Linux. With GPUs: make setup TORCH_INDEX= (a .venv that is there keeps its torch).
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: help setup demo demo-control reader test test-slow check bench clean
@@ -15,13 +15,15 @@ help: ## list the targets
 
 setup: $(READY) ## make .venv and install what constraints.txt pins
 
-# torch first and alone: of the same version pip takes TORCH_INDEX's build, if there is one.
+# torch first and alone: of the pinned version pip takes TORCH_INDEX's build, if there is one; where
+# that index does not answer, as an empty one never does, pip's own serves.
 $(READY): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "make needs $(PYTHON); set PYTHON=..." >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt \
-		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
+	index=$$(curl -sfI -m 5 "$(TORCH_INDEX)/torch/" >/dev/null 2>&1 && \
+		echo --extra-index-url $(TORCH_INDEX)); \
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt $$index torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cpu,deepspeed,dev]'
 	@touch $(READY)
 

@@ -30,19 +30,30 @@ app = typer.Typer(
     help="Train ColPali-style visual document retrievers: frozen InternVL, heads that learn.",
 )
 
-ConfigOption = Annotated[str, typer.Option("--config", help="A YAML file; see configs/.")]
+ConfigOption = Annotated[
+    str,
+    typer.Option(
+        "--config", help="The settings of the run: a YAML file such as those in configs/."
+    ),
+]
 Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[A.B=C]...", help="Settings laid over the file's.")
+    list[str] | None,
+    typer.Argument(
+        metavar="A.B=C", help="Settings in place of the file's, such as training.epochs=2."
+    ),
 ]
 RoundOption = Annotated[
-    int | None, typer.Option("--round", help="Default: the first round not recorded.")
+    int | None,
+    typer.Option(
+        "--round", help="The number of the round; default: the first that is not recorded."
+    ),
 ]
-Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, path or URL.")]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="The folder of a run, a path or URL.")]
 
 
 @app.command()
 def run(config: ConfigOption, overrides: Overrides = None) -> None:
-    """Run the whole loop; stages already recorded are skipped."""
+    """Run the whole loop, encode to report; stages that are recorded are skipped."""
     from colintern import pipeline
 
     folder = pipeline.run(load_config(config, overrides or []))
@@ -99,29 +110,50 @@ def evaluate(
 def ingest_sources(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="SOURCE...", help="PDFs, pictures, folders of them, or a dataset."),
+        typer.Argument(metavar="SOURCE", help="PDFs, pictures, folders with them, or a dataset."),
     ],
-    out: Annotated[str, typer.Option("--out", metavar="DATASET", help="The folder to make.")],
+    out: Annotated[
+        str, typer.Option("--out", metavar="DATASET", help="The dataset folder to make.")
+    ],
     queries: Annotated[
         str | None,
-        typer.Option("--queries", help="CSV or JSONL: query, and file and page, or id."),
+        typer.Option(
+            "--queries", help="A CSV or JSONL file of questions: query, and file and page, or id."
+        ),
     ] = None,
     split: Annotated[
-        str | None, typer.Option("--split", help="Of a dataset that holds several.")
+        str | None, typer.Option("--split", help="Take this split of a dataset that has several.")
     ] = None,
     language: Annotated[
-        str | None, typer.Option("--language", help="Of the queries; of a dataset.")
+        str | None,
+        typer.Option("--language", help="Take only the queries in this language from a dataset."),
     ] = None,
-    dpi: Annotated[int, typer.Option("--dpi", min=18, max=1_200, help="Of PDF pages.")] = 144,
+    dpi: Annotated[
+        int,
+        typer.Option(
+            "--dpi", min=18, max=1_200, help="Draw PDF pages with this many dots an inch."
+        ),
+    ] = 144,
     max_pixels: Annotated[
-        int, typer.Option("--max-pixels", min=10_000, help="A larger page is drawn smaller.")
+        int,
+        typer.Option(
+            "--max-pixels", min=10_000, help="Make a page that would have more pixels smaller."
+        ),
     ] = 20_000_000,
     num_processes: Annotated[
-        int | None, typer.Option("--processes", min=1, help="Renderers; default: one a core.")
+        int | None,
+        typer.Option(
+            "--processes", min=1, help="Work in this many processes; default: one a core."
+        ),
     ] = None,
     max_bad_fraction: Annotated[
         float,
-        typer.Option("--max-bad-fraction", min=0.0, max=1.0, help="Fail above this share."),
+        typer.Option(
+            "--max-bad-fraction",
+            min=0.0,
+            max=1.0,
+            help="Fail when more than this share of the pages is refused (1: never).",
+        ),
     ] = 1.0,
 ) -> None:
     """Make a dataset folder of PDFs and pictures, or of a dataset in another layout."""
@@ -148,7 +180,7 @@ def show_status(run_path: Run) -> None:
 
 @app.command()
 def report(run_path: Run) -> None:
-    """Write RUN/report.html again."""
+    """Write RUN/report.html again from what the run has recorded."""
     from colintern.evaluation.report import write_report
 
     status.read_run(run_path)
@@ -158,7 +190,9 @@ def report(run_path: Run) -> None:
 @app.command()
 def compare(
     run_path: Run,
-    other_path: Annotated[str, typer.Argument(metavar="OTHER", help="The run to compare with.")],
+    other_path: Annotated[
+        str, typer.Argument(metavar="OTHER", help="The folder of the run to compare it with.")
+    ],
 ) -> None:
     """Compare the last rounds of two runs, with paired intervals of the difference."""
     from colintern.compare import compare_lines
@@ -170,14 +204,23 @@ def compare(
 @app.command()
 def search(
     run_path: Run,
-    query: Annotated[str, typer.Argument(help="What to look for.")],
-    depth: Annotated[int, typer.Option("-k", min=1, help="How many pages.")] = 10,
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="What to look for.")],
+    depth: Annotated[int, typer.Option("-k", min=1, help="Show this many pages.")] = 10,
     dataset: Annotated[
         str | None,
-        typer.Option("--dataset", help="A dataset of the run, or a folder it has never seen."),
+        typer.Option(
+            "--dataset",
+            help="Search this dataset of the run, or a folder that it has never seen; "
+            "default: the first test set, or else the training set.",
+        ),
     ] = None,
     save: Annotated[
-        str | None, typer.Option("--save", metavar="FOLDER", help="Write the pages' images here.")
+        str | None,
+        typer.Option(
+            "--save",
+            metavar="FOLDER",
+            help="Write the images of the pages that are found to this folder.",
+        ),
     ] = None,
 ) -> None:
     """Find the best pages for a query."""

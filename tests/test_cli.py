@@ -168,6 +168,21 @@ def test_the_commands_and_their_options_are_the_documented_ones():
     }
 
 
+def test_every_help_text_stands_alone():
+    """`--split: Of a dataset that holds several.`, which tells a newcomer nothing."""
+    import typer.main
+
+    texts = [
+        str(getattr(parameter, "help", None))
+        for command in typer.main.get_command(cli.app).commands.values()  # pyright: ignore
+        for parameter in command.params
+    ]
+    assert len(texts) > 20
+    for text in texts:
+        assert text.endswith(".")
+        assert text.split()[0] not in {"Of", "Default:", "None"}, text
+
+
 def test_ctrl_c_is_one_line_and_exit_code_130(config):
     """A traceback of a hundred lines on Ctrl-C, or a lease that is left behind."""
     process = subprocess.Popen(

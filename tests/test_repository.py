@@ -2,15 +2,19 @@
 
 import ast
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
+from itertools import chain
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from colintern.config_file import load_config
 
@@ -26,6 +30,18 @@ def test_the_commands_of_the_readme_name_what_is_there():
     own = load_config(str(ROOT / "configs" / "own.yaml"))
     assert f"--out {own.data.train.path} " in readme
     assert f"search {own.run.root}/{own.run.name} " in readme
+
+
+def test_the_file_tree_of_the_readme_has_every_part():
+    """A reader who looks in vain for where the stages are done."""
+    readme = (ROOT / "README.md").read_text()
+    tree = readme.split("\ncolintern/\n")[1].split("```")[0]
+    told = set(re.findall(r"^ +([\w.]+)", tree, re.MULTILINE))
+    modules = {path.parent.name for path in (ROOT / "colintern").glob("*/__init__.py")}
+    modules |= {path.name for path in (ROOT / "colintern").glob("[!_]*.py")}
+    assert len(modules) > 20
+    assert modules - told == set()
+    assert all(len(line) <= 100 for line in readme.splitlines())
 
 
 @pytest.mark.parametrize("file", [".gitignore", ".rayignore"])
@@ -66,13 +82,29 @@ def test_make_clean_removes_the_demo_only(tmp_path):
     assert sorted(left) == sorted(stays)
 
 
-@pytest.mark.parametrize("index", ["", "https://example.org/cpu"])
-def test_torch_comes_from_the_index_that_is_set(index):
-    """Gigabytes of CUDA on a machine without a GPU, and no way to say so."""
-    command = ["make", "-n", "-B", "setup", "PYTHON=python3", f"TORCH_INDEX={index}"]
-    told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    line = next(line for line in told.replace("\\\n", " ").splitlines() if line.endswith(" torch"))
-    assert ("--extra-index-url https://example.org/cpu" in line) == bool(index)
+@pytest.mark.parametrize(
+    ("settings", "curl", "index"),
+    [
+        ([], "exit 0", "https://download.pytorch.org/whl/cpu"),
+        ([], "exit 6", None),
+        (["TORCH_INDEX=https://example.org/cpu"], "exit 0", "https://example.org/cpu"),
+        (["TORCH_INDEX="], 'case "$*" in *https:*) exit 0;; *) exit 3;; esac', None),
+    ],
+)
+def test_torch_comes_from_the_index_of_cpu_builds_if_it_answers(tmp_path, settings, curl, index):
+    """Gigabytes of CUDA for nothing, a CPU build beside GPUs, no set-up behind a mirror."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    log = tmp_path / "installed"
+    _write_script(tmp_path / ".venv" / "bin" / "python", f'echo "$@" >> "{log}"')
+    _write_script(tmp_path / "bin" / "curl", curl)
+    outer = ("MAKEFLAGS", "MFLAGS", "TORCH_INDEX")  # of the make that runs this test
+    environment = {name: value for name, value in os.environ.items() if name not in outer}
+    environment["PATH"] = f"{tmp_path / 'bin'}:{environment['PATH']}"
+    command = ["make", "setup", "PYTHON=python3", *settings]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, env=environment)
+    (torch,) = [line for line in log.read_text().splitlines() if line.endswith(" torch")]
+    assert re.findall(r"--extra-index-url (\S+)", torch) == ([index] if index else [])
 
 
 def test_every_imported_package_is_declared_and_every_declared_one_imported():
@@ -90,6 +122,26 @@ def test_every_imported_package_is_declared_and_every_declared_one_imported():
     assert required - imported == {"s3fs"}  # which fsspec imports
 
 
+def test_the_image_is_pinned_like_the_rest():
+    """Another FAISS in the image a month later, or a Ray on the nodes that the driver is not."""
+    pins, gpu_pins = (_pins(ROOT / name) for name in ("constraints.txt", "cluster/constraints.txt"))
+    assert not pins.keys() & gpu_pins.keys()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = chain(project["dependencies"], *project["optional-dependencies"].values())
+    for requirement in map(Requirement, asked):
+        pin = (pins | gpu_pins)[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(pin), requirement
+    for file in ("cluster/Dockerfile", "cluster/rayjob.yaml"):
+        (version,) = re.findall(r'ray:([\d.]+)-|rayVersion: "([\d.]+)"', (ROOT / file).read_text())
+        assert pins["ray"] in version
+
+
+def _write_script(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
 def _imported(file: Path) -> set[str]:
     """The top modules that a file imports."""
     found = set()
@@ -101,7 +153,13 @@ def _imported(file: Path) -> set[str]:
     return found
 
 
+def _pins(file: Path) -> dict[str, str]:
+    """The exact versions of a constraints file, by name."""
+    pins = re.findall(r"^([\w.-]+)==(\S+)$", file.read_text(), re.MULTILINE)
+    return {canonicalize_name(name): version for name, version in pins}
+
+
 def _distributions(requirements) -> set[str]:
     """Their names, all spelled in one way."""
     names = (re.split(r"[^\w.-]", requirement)[0] for requirement in requirements)
-    return {re.sub(r"[-_.]+", "-", name).lower() for name in names}
+    return {canonicalize_name(name) for name in names}

@@ -63,6 +63,16 @@ def _write(path: Path, document: object) -> None:
     path.write_text(json.dumps(document))
 
 
+def _write_results(path: Path, found: dict[str, list[str]]) -> None:
+    """Results as an evaluation keeps them: the pages of every query, best first."""
+    rows = [
+        {"query_id": query_id, "page_id": page_id, "score": 1 / rank, "rank": rank}
+        for query_id, page_ids in found.items()
+        for rank, page_id in enumerate(page_ids, 1)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), path)
+
+
 def test_nothing_from_data_becomes_markup(run):
     """A query or page id that runs as a script in the reader's browser."""
     html = Path(write_report(str(run))).read_text()
@@ -86,6 +96,63 @@ def test_only_the_pages_that_are_shown_are_read(run, monkeypatch):
     monkeypatch.setattr(canonical, "rows_of", recorded)
     assert Path(write_report(str(run))).read_text().count("data:image/png;base64,") == 3
     assert read == [3, 4, 5]
+
+
+@pytest.mark.parametrize("has_own_folder", [True, False])
+def test_without_test_sets_dev_queries_are_shown(run, has_own_folder):
+    """No example of what is found and what is missed for somebody with one dataset of his own."""
+    data = run.parent / ("dev" if has_own_folder else "data")
+    pages = [Page(f"{EVIL}{number}", png(number)) for number in range(3)]
+    if has_own_folder:
+        write_dataset(str(data), pages, [Query("q", "kettle?")], [Judgement("q", "other", 1)])
+    document = json.loads((run / "run.json").read_text())
+    document["config"]["data"].update(eval=[], dev={"path": str(data)} if has_own_folder else None)
+    _write(run / "run.json", document)
+    _write_results(
+        run / "round-1/eval/dev.run.parquet", {"q": [page.page_id for page in pages[::-1]]}
+    )
+    html = Path(write_report(str(run))).read_text()
+    shown = html.split("A few queries of dev")[1]
+    assert ("kettle?" in shown) == has_own_folder
+    place = "over 100" if has_own_folder else "3"
+    assert f"round 1: first relevant page at rank {place}<" in shown
+    assert shown.count("data:image/png;base64,") == 3
+
+
+def test_a_query_that_the_best_round_mended_comes_first(run):
+    """Failures only, or another round's pages under a round's name."""
+    data = str(run.parent / "test")
+    pages = [Page(name, png(number)) for number, name in enumerate("abc")]
+    queries = [Query("bad", "stays bad"), Query("good", "becomes good")]
+    write_dataset(data, pages, queries, [Judgement(query.query_id, "c", 1) for query in queries])
+    document = json.loads((run / "run.json").read_text())
+    document["config"]["data"]["eval"] = [{"name": "test", "path": data}]
+    _write(run / "run.json", document)
+    measured = json.loads((run / "round-1/eval/dev.json").read_text())
+    for number in (0, 1, 2):
+        _write(run / f"round-{number}/eval/test.json", measured)
+    for number, ranking in ((1, "abc"), (2, "cab")):
+        found = {"bad": list("abc"), "good": list(ranking)}
+        _write_results(run / f"round-{number}/eval/test.run.parquet", found)
+    shown = Path(write_report(str(run))).read_text().split("A few queries of test")[1]
+    ranks = re.findall(r"(<q>[\w ]+</q>|round \d: first relevant page at rank \d)", shown)
+    assert ranks == [
+        "<q>becomes good</q>",
+        "round 1: first relevant page at rank 3",
+        "round 2: first relevant page at rank 1",
+        "<q>stays bad</q>",
+        "round 1: first relevant page at rank 3",
+        "round 2: first relevant page at rank 3",
+    ]
+
+
+def test_a_test_set_that_is_not_measured_up_to_the_best_round_has_no_examples(run):
+    """`colintern report` that fails after a test set was added to a finished run."""
+    for number in (0, 1):
+        document = json.loads((run / f"round-{number}/eval/dev.json").read_text())
+        _write(run / f"round-{number}/eval/test.json", document)
+    _write(run / "loop.json", {"metric": "ndcg_at_5", "rounds": [], "best_round": 2})
+    assert "A few queries" not in Path(write_report(str(run))).read_text()
 
 
 def test_nothing_is_fetched(run):

@@ -38,7 +38,7 @@ from colintern.model.heads import (
     load_heads,
     save_heads,
 )
-from colintern.search.queries import embed_queries
+from colintern.search.embedding import embed_queries
 from colintern.search.shard import CorpusShard
 from colintern.search.shards import LocalShards
 from colintern.stages import store_target

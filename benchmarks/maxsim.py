@@ -13,7 +13,8 @@ from collections.abc import Callable
 
 import torch
 
-from colintern.scoring.packed import PackedPages, PackedQueries, score_pages, score_pairs
+from colintern.scoring.packed import PackedPages, score_pages, score_pairs
+from colintern.scoring.queries import EmbeddedQueries
 
 WIDTH = 128
 PAGE_TOKENS = 100_000
@@ -55,7 +56,7 @@ def _measure(name: str, repeats: int) -> str:
     ).tolist()
     token_TE, query_TE = _unit(sum(lengths), 0), _unit(sum(query_lengths), 1)
     pages = PackedPages.pack(token_TE, lengths)
-    queries = PackedQueries.pack(query_TE, query_lengths)
+    queries = EmbeddedQueries(query_TE, tuple(query_lengths))
     query_N = torch.arange(NUM_QUERIES).repeat_interleave(CANDIDATES)
     page_N = torch.arange(len(query_N)) * 7 % len(lengths)
     side = torch.randn(PEAK_SIDE, PEAK_SIDE)

@@ -55,7 +55,7 @@ def encode(config: ConfigOption, overrides: Overrides = None) -> None:
     """Compute the frozen features of every dataset."""
     from colintern import pipeline
 
-    with pipeline.open_session(load_config(config, overrides or [])) as session:
+    with pipeline.open_session(load_config(config, overrides or []), ["encode"]) as session:
         session.encode()
 
 
@@ -68,7 +68,7 @@ def train(
     """Train the heads of one round."""
     from colintern import pipeline
 
-    with pipeline.open_session(load_config(config, overrides or [])) as session:
+    with pipeline.open_session(load_config(config, overrides or []), ["train"]) as session:
         number = _chosen(round_number, session, lambda number: [train_stage(number)], 1)
         session.train(number)
 
@@ -80,7 +80,7 @@ def mine(
     """Mine the hard negatives that a round (2 or later) trains on."""
     from colintern import pipeline
 
-    with pipeline.open_session(load_config(config, overrides or [])) as session:
+    with pipeline.open_session(load_config(config, overrides or []), ["search"]) as session:
         session.mine(_chosen(round_number, session, lambda number: [mine_stage(number)], 2))
 
 
@@ -91,7 +91,7 @@ def evaluate(
     """Measure a round on dev and on every test set."""
     from colintern import pipeline
 
-    with pipeline.open_session(load_config(config, overrides or [])) as session:
+    with pipeline.open_session(load_config(config, overrides or []), ["search"]) as session:
         session.evaluate(_chosen(round_number, session, session.recorded.evaluate_stages, 0))
 
 

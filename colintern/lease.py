@@ -68,8 +68,8 @@ class Held:
             )
 
     def is_seen(self) -> bool:
-        """Whether this machine reads the storage that the lease stands on."""
-        return storage.exists(self.path)
+        """Whether this machine sees a lease there: ours, or that of whoever has taken over."""
+        return bool(_lease_files(self.folder))
 
 
 @contextmanager

@@ -1,6 +1,9 @@
 """Asking a finished run: the best pages for a query, from any corpus."""
 
+import os
 from dataclasses import dataclass
+
+import torch
 
 from colintern import pipeline, storage
 from colintern.config import Config, DatasetConfig
@@ -16,8 +19,8 @@ from colintern.model.heads import Heads, load_heads
 from colintern.run_folder import RunFolder, train_stage
 from colintern.runtime.cluster import cluster_of
 from colintern.runtime.encode import encode_stores
+from colintern.scoring.queries import EmbeddedQueries
 from colintern.search import order, searcher
-from colintern.search.queries import EmbeddedQueries
 from colintern.search.shard import CorpusShard
 from colintern.search.shards import LocalShards
 from colintern.stages import store_target
@@ -118,11 +121,20 @@ def _dataset(config: Config, name: str | None) -> DatasetConfig:
     return pipeline.resolved(DatasetConfig.model_validate(path), config)
 
 
+def _as_encoded_here(config: Config) -> Config:
+    """Encoding without the GPUs that the run had, where there are none."""
+    if "RAY_ADDRESS" in os.environ or torch.cuda.is_available():
+        return config
+    cluster = config.cluster.model_copy(update={"use_gpu": False, "encode_workers": 1})
+    return config.model_copy(update={"cluster": cluster})
+
+
 def _store(config: Config, dataset: DatasetConfig) -> FeatureStore:
     backbone = read_identity(config.backbone)
     target = store_target(config, dataset, backbone)
     if not target.is_finished():
-        with cluster_of(config) as cluster:
+        config = _as_encoded_here(config)
+        with cluster_of(config, ["encode"]) as cluster:
             cluster.ensure()
             encode_stores([target], backbone, config)
     return FeatureStore(target.path)

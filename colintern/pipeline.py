@@ -1,7 +1,7 @@
 """The loop: encode once; train, evaluate, mine; again until dev does not gain any more."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from colintern import lease, log, storage
 from colintern.config import Config, DatasetConfig
@@ -17,6 +17,7 @@ from colintern.preflight import (
 )
 from colintern.run_folder import RunFolder
 from colintern.runtime.cluster import cluster_of
+from colintern.runtime.resources import STAGES, Stage
 from colintern.session import Session
 
 
@@ -42,8 +43,12 @@ def run(config: Config) -> RunFolder:
 
 
 @contextlib.contextmanager
-def open_session(config: Config) -> Iterator[Session]:
+def open_session(config: Config, stages: Sequence[Stage] = STAGES) -> Iterator[Session]:
     """Check everything that a user may have got wrong, then hold the run for this driver.
+
+    Args:
+        config: as it was read.
+        stages: those that may run, for which a cluster has to be large enough.
 
     Raises:
         UserError: a dataset, the backbone, a setting that would change a recorded stage, or
@@ -61,7 +66,7 @@ def open_session(config: Config) -> Iterator[Session]:
         config = with_datasets(config)
         check_datasets(config)
         with (
-            cluster_of(config) as cluster,
+            cluster_of(config, stages) as cluster,
             contextlib.closing(Session(config, backbone, cluster, held)) as session,
         ):
             session.recorded.check_drift()

@@ -208,6 +208,7 @@ class Session:
         if is_new and storage.exists(self.folder.report):
             return
         started_at = records.now()
+        self._held.check()
         path = write_report(self.folder.path)
         self._commit(REPORT_STAGE, inputs, [path], started_at)
         log.say("report", "%s", path)

@@ -239,9 +239,12 @@ def test_a_search_finds_what_the_evaluation_found(finished, tmp_path):
     assert Path(picture).read_bytes() == shown[hits[0].page_id]
 
 
-def test_a_search_in_a_corpus_that_was_never_trained_on(finished, tmp_path):
-    """A run that can only be asked about its own pages."""
+def test_a_search_in_a_corpus_that_was_never_trained_on(finished, tmp_path, monkeypatch):
+    """A run that can only be asked about its own pages, or only where its GPUs are."""
     make_corpus(tmp_path / "unseen", num_pages=7, num_queries=1)
+    on_gpus = _config(finished, cluster={"use_gpu": True, "encode_workers": 8})
+    monkeypatch.setattr("colintern.lookup._config_of", lambda _: on_gpus)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     hits = search_run(str(finished / "runs" / "run"), "question", 10, str(tmp_path / "unseen"))
     assert sorted(hit.page_id for hit in hits) == [f"p{number:03d}" for number in range(7)]
     with pytest.raises(DatasetError, match="neither a dataset of this run"):

@@ -53,16 +53,13 @@ def split_views(
                 asked.setdefault(group_of[page_id], set()).add(text)
     dev_groups = _dealt(asked, dev_fraction, seed)
 
-    def side(in_dev: bool) -> dict[str, Mapping[str, int]]:
-        chosen = {
-            query: {
-                page: score
-                for page, score in found.items()
-                if page in group_of and (group_of[page] in dev_groups) == in_dev
-            }
+    def side(in_dev: bool) -> Judgements:
+        """Whole queries: the pages that answer one are of one group, or have no features."""
+        return {
+            query: found
             for query, found in judgements.items()
+            if any((group_of[page] in dev_groups) == in_dev for page in found if page in group_of)
         }
-        return {query: found for query, found in chosen.items() if found}
 
     kept = [page.page_id for page in pages if group_of[page.page_id] not in dev_groups]
     train = make_view(name, kept, queries, side(False))

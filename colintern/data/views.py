@@ -21,8 +21,8 @@ class View:
 
     Attributes:
         page_ids: the corpus, sorted by code point; a page's ordinal is its place here.
-        queries: the judged queries, sorted by id.
-        judgements: query id to page id to score; every query of `queries` has an entry.
+        queries: the judged queries that can be asked, sorted by id.
+        judgements: query id to page id to score, of these and of those that cannot be asked.
         positives: query id to all pages judged for that query or for an equal query text.
     """
 
@@ -84,11 +84,13 @@ def view_without(
     return view
 
 
-def view_of_queries(view: View, query_ids: Container[str]) -> View:
-    """The same view with no other queries than those."""
-    kept = tuple(query for query in view.queries if query.query_id in query_ids)
-    judgements = {query.query_id: view.judgements[query.query_id] for query in kept}
-    return replace(view, queries=kept, judgements=judgements)
+def view_asking(view: View, query_ids: Container[str]) -> View:
+    """The same view, which asks no other queries than those.
+
+    All stay judged: a query that cannot be asked has found nothing, which counts as 0.
+    """
+    asked = tuple(query for query in view.queries if query.query_id in query_ids)
+    return replace(view, queries=asked)
 
 
 def make_view(

@@ -16,8 +16,8 @@ from colintern.config import EvaluationConfig
 from colintern.data.views import Judgements, View
 from colintern.evaluation.metrics import PerQuery, per_query_metrics, ranking_of
 from colintern.evaluation.significance import bootstrap_interval
+from colintern.scoring.queries import EmbeddedQueries
 from colintern.search import order, searcher
-from colintern.search.queries import EmbeddedQueries
 from colintern.search.shards import Shards
 
 DEPTH = 100  # pages of every query that are kept

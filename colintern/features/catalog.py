@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from colintern.config import DataConfig, DatasetConfig
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.splits import PageKey, split_views
-from colintern.data.views import View, view_of_queries, view_without, whole_view
+from colintern.data.views import View, view_asking, view_without, whole_view
 from colintern.features.store import FeatureStore
 
 DEV = "dev"
@@ -35,20 +35,20 @@ class Catalog:
         entry = self.data.train
         store = FeatureStore(self.stores[entry.name])
         if self.data.dev is None:
-            return view_of_queries(self._split(store)[0], store.queries), store
+            return view_asking(self._split(store)[0], store.queries), store
         dataset, held_out = CanonicalDataset(entry.path), set(self.pages_held_out())
         view = view_without(entry.name, dataset, store.pages.ids, held_out)
-        return view_of_queries(view, store.queries), store
+        return view_asking(view, store.queries), store
 
     def evaluated(self, name: str) -> tuple[View, FeatureStore]:
-        """The dev set or a test set: its pages and queries with features."""
+        """The dev set or a test set: its pages and queries with features, all judgements."""
         if name == DEV and self.data.dev is None:
             store = FeatureStore(self.stores[self.data.train.name])
-            return view_of_queries(self._split(store)[1], store.queries), store
+            return view_asking(self._split(store)[1], store.queries), store
         entry = next(dataset for dataset in datasets(self.data) if dataset.name == name)
         store = FeatureStore(self.stores[name])
         view = whole_view(name, CanonicalDataset(entry.path), store.pages.ids)
-        return view_of_queries(view, store.queries), store
+        return view_asking(view, store.queries), store
 
     def _split(self, store: FeatureStore) -> tuple[View, View]:
         dataset = CanonicalDataset(self.data.train.path)

@@ -18,9 +18,9 @@ from colintern.data.triples import Triple
 from colintern.data.views import View
 from colintern.mining.evidence import Evidence
 from colintern.mining.rules import Ranked, Selection, select_negatives
+from colintern.scoring.queries import EmbeddedQueries
 from colintern.search import order, searcher
 from colintern.search.method import is_exact_best
-from colintern.search.queries import EmbeddedQueries
 from colintern.search.shards import Shards
 
 CERTIFIED_QUERIES = 200  # searched exactly as well, every round, to certify an approximate search
@@ -131,7 +131,7 @@ def _exact_is_best(corpus: Corpus, queries: EmbeddedQueries, settings: MiningCon
         num_pages=len(corpus.view.page_ids),
         page_tokens=corpus.num_tokens,
         dim=queries.token_TE.shape[1],
-        candidates=settings.candidates,
+        candidates=max(settings.candidates, settings.range_max),
         certified_queries=CERTIFIED_QUERIES,
     )
 
@@ -140,7 +140,7 @@ def _sample(queries: EmbeddedQueries, seed: int) -> EmbeddedQueries:
     """A seeded sample of the queries, in their order."""
     size = min(CERTIFIED_QUERIES, len(queries))
     chosen = sorted(random.Random(seed).sample(range(len(queries)), size))
-    parts = [queries.slice(place, place + 1) for place in chosen]
+    parts = [queries.between(place, place + 1) for place in chosen]
     return EmbeddedQueries(
         torch.cat([part.token_TE for part in parts]), tuple(part.lengths[0] for part in parts)
     )

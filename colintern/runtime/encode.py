@@ -26,7 +26,8 @@ from colintern.features.plan import (
 )
 from colintern.features.store import BAD_PAGES, BAD_QUERIES
 from colintern.model.backbone import BackboneIdentity, FrozenBackbone, compute_dtype
-from colintern.runtime.cluster import device_of, unshared
+from colintern.runtime.cluster import device_of
+from colintern.runtime.shared import obstacle
 
 _LOG_SECONDS = 2.0
 _SCALE_UP_SECONDS = 1_800  # a node with a GPU may take this long to come up
@@ -80,7 +81,7 @@ class _ShardEncoder:
 
     def _encoded(self, work: ShardWork) -> tuple[int, int, ColInternError | None]:
         """The numbers of items and tokens written, or what went wrong."""
-        if error := unshared(self._held[work.folder.rpartition("/")[0]]):
+        if error := obstacle(self._held[work.folder.rpartition("/")[0]]):
             return 0, 0, error
         features = self._config.features
         try:

@@ -7,9 +7,9 @@ from typing import Any
 
 import ray
 from ray.exceptions import RayActorError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from colintern import log
-from colintern.runtime.cluster import on_this_node
 
 News = Mapping[str, Any]
 _POLL_SECONDS = 0.5
@@ -42,9 +42,9 @@ class Teller:
 @contextmanager
 def relayed(show: Callable[[News], None]) -> Iterator[Teller]:
     """A `Teller` for workers; what they tell is shown on the driver until the block ends."""
-    relay: Any = _Relay.options(  # pyright: ignore[reportAttributeAccessIssue]
-        scheduling_strategy=on_this_node()
-    ).remote()
+    # Machines of workers may vanish, and take what runs on them along.
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    relay: Any = _Relay.options(scheduling_strategy=here).remote()  # pyright: ignore[reportAttributeAccessIssue]
     done = threading.Event()
 
     def poll() -> None:

@@ -18,9 +18,10 @@ from colintern.features.store import FeatureStore
 from colintern.lease import Held
 from colintern.mining.miner import Corpus, mine
 from colintern.model.heads import heads_sha256, load_heads
-from colintern.runtime.cluster import device_of, on_this_node, unshared
+from colintern.runtime.cluster import device_of
 from colintern.runtime.relay import News
-from colintern.search.queries import embed_queries
+from colintern.runtime.shared import obstacle
+from colintern.search.embedding import embed_queries
 from colintern.search.shard import CorpusShard, shard_bounds
 
 _MAX_REPEATS = 3  # lost machines; a stage starts again from its first query
@@ -93,10 +94,7 @@ class SearchPool:
             shard.remote(device_of(cluster.use_gpu), cluster.cpus_per_worker, self._held)
             for _ in range(cluster.mining_workers)
         ]
-        searcher = _SearchActor.options(  # pyright: ignore[reportAttributeAccessIssue]
-            scheduling_strategy=on_this_node()
-        )
-        self._searcher: Any = searcher.remote(self._shards)
+        self._searcher: Any = _SearchActor.remote(self._shards)
 
     def _repeated(self, start: Callable[[], Any]) -> dict[str, Any]:
         """What a call of the searcher returns, with new actors when some were lost meanwhile."""
@@ -141,7 +139,7 @@ class _ShardActor:
     def load(
         self, store_path: str, page_ids: Sequence[str], heads_folder: str, start: int, end: int
     ) -> None:
-        if error := unshared(self._held):
+        if error := obstacle(self._held):
             raise error
         self._shard = None  # the old one's memory first
         heads, _ = load_heads(heads_folder)

@@ -19,13 +19,14 @@ from colintern import storage
 from colintern.config import ClusterConfig
 from colintern.errors import ColInternError, LeaseLostError, NonFiniteError, StorageError
 from colintern.lease import Held
-from colintern.runtime.cluster import unshared
 from colintern.runtime.relay import News, Teller, relayed
+from colintern.runtime.shared import obstacle
 from colintern.training.loop import RoundInputs, RoundTask, open_round, train_round
 from colintern.training.place import Place
 
 _MAX_FAILURES = 3  # lost machines; a round starts again from its first step
-# In the same step, or, the lease, on the first worker when no other waits for it any more.
+# NonFiniteError by all workers in the same step; LeaseLostError by the first one, when no other
+# waits for it any more.
 _MET_BY_ALL = (NonFiniteError, LeaseLostError)
 
 
@@ -162,7 +163,7 @@ def _worker(config: dict[str, Any]) -> ColInternError | None:
 def _opened(job: _Job, place: Place) -> RoundInputs | ColInternError:
     """The round's inputs; or, the same on every worker, why one of them cannot use them."""
     inputs: RoundInputs | None = None
-    error: ColInternError | None = unshared(job.held)
+    error: ColInternError | None = obstacle(job.held)
     if error is None:
         try:
             inputs = open_round(job.task)

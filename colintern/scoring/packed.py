@@ -25,6 +25,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from colintern.scoring.queries import EmbeddedQueries
+
 _SEGMENT = 32  # tokens; image tokens come in multiples of 64 or 256, which waste nothing
 # Tokens of a block of pages and of a block of queries. On CPU those that came nearest to the peak
 # (benchmarks/maxsim.py, 512 KiB of L2 cache a core); a GPU wants more work a launch.
@@ -145,30 +147,7 @@ class PackedPages:
         return chunks
 
 
-@dataclass(frozen=True)
-class PackedQueries:
-    """Query embeddings, one query behind the other: token_TE, and each query's length."""
-
-    token_TE: Tensor
-    lengths: tuple[int, ...]
-
-    @staticmethod
-    def pack(token_TE: Tensor, lengths: Sequence[int]) -> "PackedQueries":
-        """Pack queries that stand one behind the other in `token_TE` (float32)."""
-        return PackedQueries(token_TE, tuple(lengths))
-
-    def waves(self, max_tokens: int) -> Iterator[tuple[slice, "PackedQueries"]]:
-        """Runs of whole queries of about `max_tokens` together, at least one query."""
-        first, token, tokens = 0, 0, 0
-        for place, length in enumerate((*self.lengths, max_tokens + 1)):
-            if tokens and tokens + length > max_tokens:
-                own = self.token_TE[token : token + tokens]
-                yield slice(first, place), PackedQueries(own, self.lengths[first:place])
-                first, token, tokens = place, token + tokens, 0
-            tokens += length
-
-
-def score_pages(queries: PackedQueries, pages: PackedPages) -> Tensor:
+def score_pages(queries: EmbeddedQueries, pages: PackedPages) -> Tensor:
     """Score every query against every page.
 
     Returns:
@@ -187,12 +166,12 @@ def score_pages(queries: PackedQueries, pages: PackedPages) -> Tensor:
 
 
 def score_pairs(
-    queries: PackedQueries, pages: PackedPages, query_N: Tensor, page_N: Tensor
+    queries: EmbeddedQueries, pages: PackedPages, query_N: Tensor, page_N: Tensor
 ) -> Tensor:
     """Score chosen pairs of a query and a page, with the same result as `score_pages`.
 
     Args:
-        queries: the packed queries.
+        queries: on the device of the pages.
         pages: the packed pages.
         query_N: int64, the query of each pair, not decreasing.
         page_N: int64, its page.
@@ -203,7 +182,7 @@ def score_pairs(
     num_pairs = torch.bincount(query_N, minlength=len(queries.lengths)).tolist()
     device = pages.token_SLE.device
 
-    def score(chosen: tuple[PackedQueries, Tensor]) -> Tensor:
+    def score(chosen: tuple[EmbeddedQueries, Tensor]) -> Tensor:
         query, own_N = chosen
         return score_pages(query, pages.take(own_N))[0]
 

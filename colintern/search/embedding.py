@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
+import torch
 from torch import Tensor
 
 from colintern.features.store import Items
+from colintern.model.heads import Heads
+from colintern.scoring.queries import EmbeddedQueries
 
 _TOKENS = 65_536  # features that are projected at one time: 1 GiB of float32 at a width of 4,096
 
@@ -31,6 +34,16 @@ def embedded(
         token_TH, own_lengths = items.read(item_ids[first:last])
         yield first, project(token_TH.to(device).float()), own_lengths
         first = last
+
+
+def embed_queries(heads: Heads, items: Items, query_ids: Sequence[str]) -> EmbeddedQueries:
+    """Project the stored features of queries."""
+    lengths = tuple(items.row(query_id).num_tokens for query_id in query_ids)
+    token_TE, filled = torch.empty(sum(lengths), heads.dim), 0
+    for _, part_TE, _ in embedded(items, query_ids, heads.exact_queries, "cpu"):
+        token_TE[filled : filled + len(part_TE)] = part_TE
+        filled += len(part_TE)
+    return EmbeddedQueries(token_TE, lengths)
 
 
 def _end_of_batch(lengths: Sequence[int], first: int) -> int:

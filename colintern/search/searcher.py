@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from colintern.scoring.queries import EmbeddedQueries
 from colintern.search import order
-from colintern.search.queries import EmbeddedQueries
 from colintern.search.shards import Shards, pipelined
 
 QUERY_BLOCK = 128  # queries sent to the shards at one time

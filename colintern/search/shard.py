@@ -8,11 +8,11 @@ from torch import Tensor
 
 from colintern.features.store import Items
 from colintern.model.heads import Heads
-from colintern.scoring.packed import PackedPages, PackedQueries, score_pages, score_pairs
+from colintern.scoring.packed import PackedPages, score_pages, score_pairs
+from colintern.scoring.queries import EmbeddedQueries
 from colintern.search import order
 from colintern.search.embedding import embedded
 from colintern.search.pooled_index import PooledIndex, pool
-from colintern.search.queries import EmbeddedQueries
 
 _RESULT_BYTES = 128 * 2**20  # scores and keys of one query block against the whole shard
 
@@ -60,7 +60,7 @@ class CorpusShard:
         block = max(1, _RESULT_BYTES // (12 * max(1, len(self._lengths))))
         found = []
         for _, part in queries.blocks(block):
-            score_BD = score_pages(self._pack(part), self._packed)
+            score_BD = score_pages(part.to(self._device), self._packed)
             found.append(order.best(order.to_keys(score_BD, ordinal_D), depth).cpu())
         return torch.cat(found)
 
@@ -77,14 +77,11 @@ class CorpusShard:
         query_N, column_N = is_mine.nonzero(as_tuple=True)
         ordinal_N = ordinal_BC[query_N, column_N]
         score_N = score_pairs(
-            self._pack(queries), self._packed, query_N, ordinal_N - self._start
+            queries.to(self._device), self._packed, query_N, ordinal_N - self._start
         ).cpu()
         key_BC = torch.full_like(ordinal_BC, order.NO_PAGE)
         key_BC[query_N, column_N] = order.to_keys(score_N, ordinal_N)
         return key_BC
-
-    def _pack(self, queries: EmbeddedQueries) -> PackedQueries:
-        return PackedQueries.pack(queries.token_TE.to(self._device), queries.lengths)
 
 
 def shard_bounds(lengths: Sequence[int], num_shards: int) -> list[tuple[int, int]]:

@@ -4,11 +4,13 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from colintern.config import TrainingConfig
 from colintern.data.triples import read_triples
+from colintern.errors import LeaseLostError
 from colintern.features.catalog import Catalog
 from colintern.log import JsonLines
 from colintern.model.heads import Heads, HeadsInfo, load_heads, save_heads
@@ -85,7 +87,7 @@ def train_round(
         inputs: what `open_round` has read for it; its heads are trained in place.
         place: this worker.
         observe: told about a step now and then, on the first worker.
-        check: called before the heads are written; raises when they must not be.
+        check: called before anything is written; raises when it must not be.
 
     Raises:
         NonFiniteError: on every worker in the same step.
@@ -97,7 +99,7 @@ def train_round(
     num_steps = training_set.num_steps(task.training.global_batch, epochs)
     strategy = make_strategy(heads, task.training, place)
     guard = FiniteGuard(place)
-    log = _StepLog(task.log_path)
+    log = _StepLog(task.log_path, kernel_on(place.device))
 
     try:
         for batch in _prefetched(_batches(training_set, task, epochs, place)):
@@ -110,11 +112,13 @@ def train_round(
                 log.add(batch, rate, result)
                 is_shown = log.is_due() or batch.step == num_steps
                 if is_shown and (line := log.fetch_last()):
-                    observe({**line, "steps": num_steps, "maxsim": kernel_on(place.device)})
+                    observe({**line, "steps": num_steps})
         guard.look()
     finally:
         if place.is_first:
-            log.save()  # also of a round that fails: it shows how the loss went there
+            with suppress(LeaseLostError):  # the log of whoever has taken over stays
+                check()
+                log.save()  # also of a round that fails: it shows how the loss went there
 
     # The result
     if place.is_first:
@@ -146,20 +150,24 @@ def _batches(
 class _StepLog:
     """The JSON-lines log of the steps that updated the heads.
 
-    A step's results stay on the device until somebody looks at them.
+    A step's results stay on the device until somebody looks at them. A GPU works on behind the
+    host: only what is fetched is done. So the seconds of a step are the mean over the steps that
+    were fetched together.
 
-    A GPU works on behind the host: only what is fetched is done. So the seconds of a step are the
-    mean over the steps that were fetched together.
+    Args:
+        path: where it is saved.
+        maxsim: which MaxSim the steps are computed with, `plain` or `fused`.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, maxsim: str) -> None:
         self._lines = JsonLines(path)
+        self._maxsim = maxsim
         self._waiting: list[tuple[dict[str, Any], int, StepResult]] = []
         self._last_fetch = time.monotonic()
 
     def add(self, batch: Batch, rate: float, result: StepResult) -> None:
         """Note a step."""
-        line = {"step": batch.step, "epoch": batch.epoch, "lr": rate}
+        line = {"step": batch.step, "epoch": batch.epoch, "lr": rate, "maxsim": self._maxsim}
         self._waiting.append((line, len(batch.global_page_lengths), result))
 
     def is_due(self) -> bool:

@@ -7,8 +7,8 @@ from colintern.config import EvaluationConfig
 from colintern.data.entities import Query
 from colintern.data.views import make_view
 from colintern.evaluation.evaluate import evaluate
+from colintern.scoring.queries import EmbeddedQueries
 from colintern.search import order
-from colintern.search.queries import EmbeddedQueries
 
 
 class _InOrder:

@@ -6,6 +6,7 @@ import pytest
 
 from colintern import records
 from colintern.errors import TooManyBadPagesError
+from colintern.evaluation.metrics import per_query_metrics
 from colintern.features.catalog import Catalog
 from colintern.features.encoding import encode_shard
 from colintern.features.finish import finish_store
@@ -56,6 +57,11 @@ def test_features_that_are_not_finite_cost_their_page_or_query_only(tmp_path, ba
         assert not set(kept) & set(items.ids)
         assert items.read(items.ids)[0].isfinite().all()
     data = config_of(tmp_path).data
-    train, _ = Catalog(data, 0, {data.train.name: store.path}).train()
-    assert train.queries
-    assert "q000" not in train.judgements
+    test = data.train.model_copy(update={"name": "test"})
+    data = data.model_copy(update={"eval": (test,)})
+    catalog = Catalog(data, 0, {data.train.name: store.path, "test": store.path})
+    for view, _ in (catalog.train(), catalog.evaluated("test")):
+        assert view.queries
+        assert "q000" not in {query.query_id for query in view.queries}
+    found_nothing = per_query_metrics({}, catalog.evaluated("test")[0].judgements)
+    assert "q000" in found_nothing.query_ids  # it counts, as a query that has found nothing

@@ -19,7 +19,7 @@ from colintern.features.finish import check_bad_fraction, finish_store
 from colintern.features.shard_file import write_shard
 from colintern.features.store import FeatureStore
 from colintern.model.heads import init_heads
-from colintern.search.queries import embed_queries
+from colintern.search.embedding import embed_queries
 from colintern.search.shard import CorpusShard
 from colintern.search.shards import LocalShards
 from tests.features.helpers import config_of, encoded, planned

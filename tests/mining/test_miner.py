@@ -13,7 +13,7 @@ from colintern.data.writing import write_dataset
 from colintern.features.store import FeatureStore
 from colintern.mining.miner import Corpus, certify, mine
 from colintern.search import searcher
-from colintern.search.queries import embed_queries
+from colintern.search.embedding import embed_queries
 from colintern.search.shard import CorpusShard, shard_bounds
 from colintern.search.shards import LocalShards
 from tests.helpers import knowing_heads
@@ -112,7 +112,7 @@ def test_the_page_of_an_equal_question_is_no_negative(world, tmp_path, corpus):
         triples, _ = mine(
             replace(whole, view=view),
             shards(2),
-            queries.slice(2, 4),
+            queries.between(2, 4),
             MiningConfig(search="exact", range_max=40, num_negatives=40, relative_margin=0.0),
             0,
             lambda _: None,

@@ -10,15 +10,14 @@ import ray
 from ray._private.utils import validate_socket_filepath
 from ray.exceptions import AuthenticationError
 
-from colintern import storage
+from colintern import lease, storage
 from colintern.config_file import parse_config
+from colintern.errors import LeaseLostError
 from colintern.runtime import cluster
-from colintern.runtime.cluster import (
-    Cluster,
-    ClusterError,
-    _check_shared_storage,
-    _root_for_sockets,
-)
+from colintern.runtime.cluster import Cluster, _root_for_sockets
+from colintern.runtime.errors import ClusterError
+from colintern.runtime.shared import check_shared_storage, obstacle
+from tests.s3_server import DENIED
 
 
 @pytest.fixture
@@ -114,6 +113,16 @@ def test_a_missing_token_is_one_line(unstarted, monkeypatch):
     assert "\n" not in str(raised.value)
 
 
+def test_a_worker_is_told_why_it_must_not_work(tmp_path):
+    """A driver that was taken over, on good storage, sent to look for shared storage."""
+    with lease.held(str(tmp_path), wait=False) as held:
+        assert obstacle(held) is None
+        Path(held.path).rename(tmp_path / "lease-000002.json")  # another driver takes over
+        assert isinstance(obstacle(held), LeaseLostError)
+        (tmp_path / "lease-000002.json").unlink()  # as a node without this storage sees it
+        assert isinstance(obstacle(held), ClusterError)
+
+
 @pytest.fixture
 def two_nodes(ray_cluster, monkeypatch) -> None:
     """The node of the tests' cluster, counted twice."""
@@ -124,20 +133,20 @@ def two_nodes(ray_cluster, monkeypatch) -> None:
 @pytest.mark.ray
 def test_storage_that_only_the_driver_sees_is_named(two_nodes, tmp_path, monkeypatch):
     """Workers that write into a folder of their own machine, where nobody finds their files."""
-    _check_shared_storage([str(tmp_path)])
+    check_shared_storage([str(tmp_path)])
     assert not list(tmp_path.iterdir())
     write = storage.write_bytes
     for seen_by_others in (lambda *_: None, lambda path, _: write(path, b"another file")):
         monkeypatch.setattr(storage, "write_bytes", seen_by_others)
         with pytest.raises(ClusterError, match=r"does not read what .* use shared storage"):
-            _check_shared_storage([str(tmp_path)])
+            check_shared_storage([str(tmp_path)])
 
 
 @pytest.mark.ray
 def test_a_node_that_may_not_read_says_so(two_nodes, bucket, s3_server):
     """The advice to use shared storage for what is a matter of credentials."""
-    denied = s3_server.failing(1, denied=True, only=lambda method, query: method == "GET")
+    denied = s3_server.failing(1, answer=DENIED, only=lambda method, query: method == "GET")
     with denied, pytest.raises(ClusterError, match=r"node .*: access denied; check") as raised:
-        _check_shared_storage([f"{bucket}/runs"])
+        check_shared_storage([f"{bucket}/runs"])
     assert "shared storage" not in str(raised.value)
     assert s3_server.failed

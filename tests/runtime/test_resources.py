@@ -58,3 +58,10 @@ def test_a_local_cluster_is_made_for_the_largest_stage():
     """A stage left out of the sum, so that a local cluster cannot hold its workers."""
     config = _config(num_workers=2, encode_workers=3, mining_workers=5, cpus_per_worker=2)
     assert cpus_wanted(config) == 10
+
+
+def test_only_the_stages_that_run_have_to_fit():
+    """Encoding refused on a machine with one GPU because training would take four."""
+    config = _config(num_workers=4, use_gpu=True)
+    assert shortage(config, {"CPU": 4.0, "GPU": 1.0}, ["encode"]) is None
+    assert shortage(config, {"CPU": 4.0, "GPU": 1.0}, ["encode", "train"])

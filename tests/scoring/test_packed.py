@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from colintern.scoring import packed
-from colintern.scoring.packed import PackedPages, PackedQueries, score_pages, score_pairs
+from colintern.scoring.packed import PackedPages, score_pages, score_pairs
+from colintern.scoring.queries import EmbeddedQueries
 
 
 def _unit(tokens: int, seed: int) -> torch.Tensor:
@@ -27,9 +28,10 @@ def _pages(places: list[int]) -> PackedPages:
     )
 
 
-def _queries(places: list[int]) -> PackedQueries:
-    return PackedQueries.pack(
-        torch.cat([QUERIES[place] for place in places]), [QUERY_LENGTHS[place] for place in places]
+def _queries(places: list[int]) -> EmbeddedQueries:
+    return EmbeddedQueries(
+        torch.cat([QUERIES[place] for place in places]),
+        tuple(QUERY_LENGTHS[place] for place in places),
     )
 
 
@@ -120,7 +122,7 @@ def test_many_pages_cross_blocks_and_chunks(num_threads):
     own = torch.cat([token_TE[place * 40 : place * 40 + 40] for place in asked])
     torch.set_num_threads(num_threads)
     try:
-        score = score_pages(PackedQueries.pack(own, [40] * len(asked)), pages)
+        score = score_pages(EmbeddedQueries(own, (40,) * len(asked)), pages)
     finally:
         torch.set_num_threads(1)
     assert score.argmax(dim=1).tolist() == asked

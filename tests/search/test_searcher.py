@@ -10,8 +10,8 @@ from colintern.config import HeadsConfig
 from colintern.features.store import FeatureStore
 from colintern.model.heads import init_heads
 from colintern.search import embedding, order, pooled_index, searcher
+from colintern.search.embedding import embed_queries
 from colintern.search.pooled_index import PooledIndex
-from colintern.search.queries import embed_queries
 from colintern.search.shard import CorpusShard, shard_bounds
 from colintern.search.shards import LocalShards
 from tests.helpers import WIDTH

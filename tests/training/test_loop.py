@@ -12,10 +12,10 @@ import torch.multiprocessing as mp
 
 from colintern.config import EvaluationConfig, HeadsConfig, TrainingConfig
 from colintern.data.triples import Triple, write_triples
-from colintern.errors import NonFiniteError
+from colintern.errors import LeaseLostError, NonFiniteError
 from colintern.evaluation.evaluate import evaluate
 from colintern.model.heads import BackboneInfo, HeadsInfo, init_heads, load_heads, save_heads
-from colintern.search.queries import embed_queries
+from colintern.search.embedding import embed_queries
 from colintern.search.shard import CorpusShard
 from colintern.search.shards import LocalShards
 from colintern.training.examples import TrainingSet
@@ -137,6 +137,20 @@ def test_a_round_whose_last_step_fails_writes_no_heads(corpus, tmp_path, monkeyp
     assert not (tmp_path / "heads").exists()
 
 
+def test_a_driver_that_was_taken_over_writes_nothing(corpus, tmp_path):
+    """The log of the driver that goes on, overwritten by the one that woke up too late."""
+
+    def check() -> None:
+        raise LeaseLostError("another driver has taken over")
+
+    task = _task(corpus, tmp_path)
+    (tmp_path / "train_log.jsonl").write_text("of the other driver")
+    with pytest.raises(LeaseLostError):
+        train_round(task, open_round(task), Place(), lambda _: None, check)
+    assert (tmp_path / "train_log.jsonl").read_text() == "of the other driver"
+    assert not (tmp_path / "heads").exists()
+
+
 def _ranked(rank: int, task: RoundTask, port: int) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
@@ -145,11 +159,13 @@ def _ranked(rank: int, task: RoundTask, port: int) -> None:
 
 
 def test_two_workers_train_as_one(corpus, tmp_path):
-    """A drift between worker counts that one step does not show (property 2)."""
+    """A drift between worker counts that one step does not show (2); another one each time (12)."""
     alone = _train(corpus, tmp_path / "one")
-    (tmp_path / "two").mkdir()
-    task = _task(corpus, tmp_path / "two")
-    mp.spawn(_ranked, (task, free_port()), nprocs=2)
+    for name in ("two", "again"):
+        (tmp_path / name).mkdir()
+        mp.spawn(_ranked, (_task(corpus, tmp_path / name), free_port()), nprocs=2)
+    heads = [tmp_path / name / "heads" / "heads.safetensors" for name in ("two", "again")]
+    assert heads[0].read_bytes() == heads[1].read_bytes()
     lines = (tmp_path / "two" / "train_log.jsonl").read_text().splitlines()
     shared = [json.loads(line)["loss"] for line in lines]
     assert len(shared) == len(alone) == 25

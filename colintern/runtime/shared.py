@@ -1,0 +1,76 @@
+"""Whether all nodes of a cluster work on the same storage, and for a driver that still holds it."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ray
+from ray.exceptions import RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from colintern import storage
+from colintern.errors import ColInternError, LeaseLostError, StorageError
+from colintern.lease import Held
+from colintern.runtime.errors import ClusterError, cause_of
+
+
+def check_shared_storage(roots: Sequence[str]) -> None:
+    """On several nodes, make sure that each of them reads what the driver writes."""
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    if len(nodes) < 2:
+        return
+    for root in sorted(set(roots)):
+        path, token = storage.join(root, f"shared-{uuid.uuid4().hex}"), uuid.uuid4().hex.encode()
+        storage.write_bytes(path, token)
+        try:
+            for node in nodes:
+                if _read_on(node, path) != token:
+                    raise _not_shared(root, node["NodeManagerAddress"])
+        finally:
+            storage.delete(path)
+
+
+def obstacle(held: Held) -> ColInternError | None:
+    """On a worker, before it works for the holder of a lease: why it must not.
+
+    The driver asks the nodes that are there when it starts; this asks those that came later, and
+    notices when another driver has taken over meanwhile.
+    """
+    if not held.is_seen():
+        return _not_shared(held.folder, ray.util.get_node_ip_address())
+    try:
+        held.check()
+    except LeaseLostError as error:
+        return error
+    return None
+
+
+def _not_shared(folder: str, node: str) -> ClusterError:
+    return ClusterError(
+        f"{folder}: node {node} does not read what the driver writes there; "
+        "use shared storage for run.root and features.root"
+    )
+
+
+def _read_on(node: Mapping[str, Any], path: str) -> bytes | None:
+    """What a node reads at `path`; None where there is no such file.
+
+    Raises:
+        ClusterError: it cannot read there, with its reason.
+    """
+    read = ray.remote(num_cpus=0)(_read_if_there)
+    strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+    try:
+        return ray.get(read.options(scheduling_strategy=strategy).remote(path))
+    except RayTaskError as error:
+        reason = " ".join(str(cause_of(error)).split())
+        raise ClusterError(f"node {node['NodeManagerAddress']}: {reason}") from error
+
+
+def _read_if_there(path: str) -> bytes | None:
+    try:
+        return storage.read_bytes(path)
+    except StorageError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise

@@ -1,0 +1,47 @@
+"""Query embeddings as they are searched with: ragged, one query behind the other."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class EmbeddedQueries:
+    """Query embeddings: token_TE, float32, L2-normalised, and how many tokens each query has."""
+
+    token_TE: Tensor
+    lengths: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def to(self, device: str) -> "EmbeddedQueries":
+        """The same on another device."""
+        return replace(self, token_TE=self.token_TE.to(device))
+
+    def between(self, start: int, end: int) -> "EmbeddedQueries":
+        """The queries from `start` up to `end`."""
+        first, last = sum(self.lengths[:start]), sum(self.lengths[:end])
+        return EmbeddedQueries(self.token_TE[first:last], self.lengths[start:end])
+
+    def blocks(self, size: int) -> Iterator[tuple[int, "EmbeddedQueries"]]:
+        """Blocks of `size` queries, the last one smaller, each with the place of its first."""
+        for start in range(0, len(self), size):
+            yield start, self.between(start, min(start + size, len(self)))
+
+    def waves(self, max_tokens: int) -> Iterator[tuple[slice, "EmbeddedQueries"]]:
+        """Runs of whole queries of about `max_tokens` together, at least one query."""
+        first, token, tokens = 0, 0, 0
+        for place, length in enumerate((*self.lengths, max_tokens + 1)):
+            if tokens and tokens + length > max_tokens:
+                own = self.token_TE[token : token + tokens]
+                yield slice(first, place), EmbeddedQueries(own, self.lengths[first:place])
+                first, token, tokens = place, token + tokens, 0
+            tokens += length
+
+    def pooled(self) -> Tensor:
+        """The mean of each query's token embeddings, [B, E] float32."""
+        lengths = torch.tensor(self.lengths)
+        return torch.segment_reduce(self.token_TE, "mean", lengths=lengths, axis=0)

@@ -7,6 +7,7 @@ the processes of `ingest`, which import this module again, should wait for.
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from colintern.session import Session
 
 INTERRUPTED = 130
+TERMINATED = 128 + signal.SIGTERM
 # Typer carries its own copy of click and does not export the base class of all usage errors.
 _UsageError: type[typer.BadParameter] = typer.BadParameter.__base__  # pyright: ignore
 
@@ -241,7 +243,13 @@ def main() -> NoReturn:
     log.set_up()
     # A process started in the background would ignore Ctrl-C's signal.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    terminated = threading.Event()
+
+    def terminate(*_: object) -> NoReturn:
+        terminated.set()
+        sys.exit(TERMINATED)
+
+    signal.signal(signal.SIGTERM, terminate)
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except _UsageError as error:
@@ -252,6 +260,8 @@ def main() -> NoReturn:
         _leave(f"failed: {_one_line(error)}", error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
+    except SystemExit as error:  # Ray makes a 1 of the code when it is waited for meanwhile
+        sys.exit(TERMINATED if terminated.is_set() else error.code)
     if code == INTERRUPTED:  # typer turns Ctrl-C into this return value
         _leave("interrupted; the same command goes on from the last finished stage", INTERRUPTED)
     sys.exit(code or 0)

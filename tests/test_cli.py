@@ -202,3 +202,21 @@ def test_ctrl_c_is_one_line_and_exit_code_130(config):
     assert err.splitlines()[-1].startswith("interrupted")
     assert "Traceback" not in err
     assert not list(runs.glob("lease-*"))
+
+
+def test_a_terminated_driver_has_its_exit_code(monkeypatch, capsys):
+    """Ray's `get`, which makes a 1 of the exit code of a signal's handler."""
+
+    def wait_as_ray_does(*_, **__) -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except SystemExit:
+            raise SystemExit(1) from None
+
+    before = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
+    monkeypatch.setattr(cli, "app", wait_as_ray_does)
+    try:
+        assert _main(monkeypatch, capsys, "run")[0] == 128 + signal.SIGTERM
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)

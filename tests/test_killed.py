@@ -71,12 +71,8 @@ def test_a_driver_killed_in_the_middle_of_its_work_ends_with_the_same_bytes(tmp_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("asked", "code", "last_line"),
-    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "")],
-)
-def test_a_signal_after_a_round_still_has_its_exit_code(tmp_path, asked, code, last_line):
-    """Handlers of Ray's that stay: the driver ends with 0 for Ctrl-C, with 15 for SIGTERM."""
+def test_ctrl_c_after_a_round_is_still_exit_code_130(tmp_path):
+    """Ray Train's own handler of Ctrl-C that stays, and ends the driver with exit code 0."""
     make_corpus(tmp_path / "train", num_pages=40, num_queries=60)
     make_corpus(tmp_path / "test", num_pages=12, num_queries=15)
     driver = _start(tmp_path, "stopped")
@@ -84,7 +80,6 @@ def test_a_signal_after_a_round_still_has_its_exit_code(tmp_path, asked, code, l
     while not (tmp_path / "runs/stopped/records/round-1-train.json").exists():
         assert driver.poll() is None
         assert time.monotonic() < deadline
-        time.sleep(0.01)
-    driver.send_signal(asked)
-    assert driver.wait(timeout=90) == code
-    assert (tmp_path / "stopped.log").read_text().splitlines()[-1].startswith(last_line)
+    driver.send_signal(signal.SIGINT)
+    assert driver.wait(timeout=90) == 130
+    assert (tmp_path / "stopped.log").read_text().splitlines()[-1].startswith("interrupted")

@@ -42,35 +42,27 @@ class _Contents:
 
 
 def check_bad_fraction(
-    name: str,
-    num_bad: int,
-    num_items: int,
-    limit: float,
-    *,
-    kind: str = "pages",
-    reasons: Mapping[str, str] = {},
+    name: str, reasons: Mapping[str, str], num_items: int, limit: float, *, kind: str = "pages"
 ) -> None:
     """Stop when too many pages, or queries, of a dataset cannot be used.
 
     Args:
         name: the dataset's.
-        num_bad: how many cannot be used.
-        num_items: of how many.
+        reasons: id to reason, of those that cannot be used.
+        num_items: how many there are in all.
         limit: `data.max_bad_fraction`.
         kind: what they are, for the message.
-        reasons: id to reason; the message names the first, as nothing has listed them yet.
 
     Raises:
-        TooManyBadPagesError: more than `limit` of them.
+        TooManyBadPagesError: more than `limit` of them; the message names the first.
     """
-    if num_bad <= limit * num_items:
+    if len(reasons) <= limit * num_items:
         return
-    found = (
-        f"dataset {name}: {num_bad} of {num_items} {kind} cannot be used, more than "
-        f"data.max_bad_fraction={limit} allows"
+    first = "; ".join(f"{key}: {why}" for key, why in islice(reasons.items(), _NAMED_BAD))
+    raise TooManyBadPagesError(
+        f"dataset {name}: {len(reasons)} of {num_items} {kind} cannot be used, more than "
+        f"data.max_bad_fraction={limit} allows; the first: {first}"
     )
-    named = "; ".join(f"{key}: {why}" for key, why in islice(reasons.items(), _NAMED_BAD))
-    raise TooManyBadPagesError(f"{found}; the first: {named}" if named else found)
 
 
 def finish_store(
@@ -84,14 +76,9 @@ def finish_store(
     """
     contents = _read_contents(plan)
     page_reasons, query_reasons = _page_reasons(plan, contents), _query_reasons(plan, contents)
-    name = plan.target.dataset.name
-    for kind, items, reasons in (
-        ("pages", plan.entries, page_reasons),
-        ("queries", plan.queries, query_reasons),
-    ):
-        check_bad_fraction(
-            name, len(reasons), len(items), max_bad_fraction, kind=kind, reasons=reasons
-        )
+    name, num_queries = plan.target.dataset.name, len(plan.queries)
+    check_bad_fraction(name, page_reasons, len(plan.entries), max_bad_fraction)
+    check_bad_fraction(name, query_reasons, num_queries, max_bad_fraction, kind="queries")
     left_out = LeftOut(page_reasons, {**plan.refused_queries, **query_reasons})
     _write_manifests(plan, contents.places, backbone)
     _write_left_out(plan.target.path, left_out)

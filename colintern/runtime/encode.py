@@ -113,8 +113,8 @@ def _plan(target: StoreTarget, backbone: BackboneIdentity, config: Config) -> St
         len(plan.work),
         time.monotonic() - began,
     )
-    num_bad = sum(entry.bad is not None for entry in entries)
-    check_bad_fraction(name, num_bad, len(entries), config.data.max_bad_fraction)
+    bad = {entry.page_id: entry.bad for entry in entries if entry.bad is not None}
+    check_bad_fraction(name, bad, len(entries), config.data.max_bad_fraction)
     return plan
 
 

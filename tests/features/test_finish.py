@@ -90,8 +90,9 @@ def test_too_many_are_named_with_their_reasons(tmp_path, kind, named):
     )
 
 
-def test_too_many_without_known_reasons_point_at_nothing():
-    """A user sent to a log that says nothing; the limit itself refused."""
-    check_bad_fraction("set", 2, 4, 0.5)
-    with pytest.raises(TooManyBadPagesError, match=r"3 of 4 pages .*=0\.5 allows$"):
-        check_bad_fraction("set", 3, 4, 0.5)
+def test_as_many_as_the_limit_says_may_be_bad():
+    """The limit itself refused, or one more allowed."""
+    reasons = {f"p{number}": "blurred" for number in range(3)}
+    check_bad_fraction("set", reasons, 6, 0.5)
+    with pytest.raises(TooManyBadPagesError, match=r"3 of 5 pages .*the first: p0: blurred; p1"):
+        check_bad_fraction("set", reasons, 5, 0.5)

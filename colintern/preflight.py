@@ -42,14 +42,14 @@ def check_extras(config: Config) -> None:
     """
     may_pool = config.mining.search != "exact" or config.evaluation.search != "exact"
     needed = {
-        "faiss": ("mining.search and evaluation.search", "cpu or gpu", may_pool),
+        "faiss": ("mining.search and evaluation.search", "cpu", may_pool),
         "deepspeed": ("training.strategy", "deepspeed", config.training.strategy == "deepspeed"),
     }
     for module, (key, extra, is_needed) in needed.items():
         if is_needed and importlib.util.find_spec(module) is None:
             raise ConfigError(
-                f"{key}: need the package {module}; install the extra {extra}: "
-                "pip install 'colintern[...]'"
+                f"{key}: the package {module} is not installed; pip install 'colintern[{extra}]', "
+                "or with GPUs 'colintern[gpu]'"
             )
 
 

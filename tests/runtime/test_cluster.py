@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from tests.s3_server import DENIED
 
 
 @pytest.fixture
-def unstarted(monkeypatch, tmp_path) -> Cluster:
+def unstarted(monkeypatch, tmp_path) -> Iterator[Cluster]:
     """A cluster whose Ray is not started, but has two CPUs; nothing is joined by the shell."""
     config = {
         "data": {"train": "demo"},
@@ -36,7 +37,9 @@ def unstarted(monkeypatch, tmp_path) -> Cluster:
     monkeypatch.setattr(cluster.ray, "shutdown", lambda: None)
     monkeypatch.setattr(cluster.ray, "nodes", list)
     monkeypatch.setattr(cluster.ray, "cluster_resources", lambda: {"CPU": 4.0})
-    return Cluster(parse_config(config, "test"))
+    made = Cluster(parse_config(config, "test"))
+    yield made
+    made.close()
 
 
 def test_gpus_that_this_machine_does_not_have_are_one_line(unstarted):

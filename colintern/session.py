@@ -149,7 +149,8 @@ class Session:
 
         def work() -> None:
             with relayed(lambda news: say_queries("mine", round_number, "train", news)) as tell:
-                say_mined(round_number, self._search_pool().mine(task, tell))
+                found = self._search_pool().mine(task, tell)
+            say_mined(round_number, found)
 
         self._do(stage, inputs, [task.triples_path, task.mining_path], work)
 

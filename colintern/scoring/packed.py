@@ -29,14 +29,15 @@ from colintern.scoring.queries import EmbeddedQueries
 
 _SEGMENT = 32  # tokens; image tokens come in multiples of 64 or 256, which waste nothing
 # Tokens of a block of pages and of a block of queries. On CPU those that came nearest to the peak
-# (benchmarks/maxsim.py, 512 KiB of L2 cache a core); a GPU wants more work a launch.
-_PAGE_BLOCK = {"cpu": 1_024, "cuda": 65_536}
+# (benchmarks/maxsim.py, 1 MiB of L2 cache a core); a GPU wants more work a launch.
+_PAGE_BLOCK = {"cpu": 2_048, "cuda": 65_536}
 _QUERY_BLOCK = {"cpu": 128, "cuda": 1_024}
 _WAVE_TOKENS = 1_024  # query tokens that pass over the pages together
 _CHUNK_SEGMENTS = 8_192  # whose maxima are kept at one time: 32 MiB of them in a wave
-_BLOCKS_A_TASK = 4  # page blocks that a thread takes at once: some milliseconds of work
+_BLOCKS_A_TASK = 2  # page blocks that a thread takes at once: some milliseconds of work
 # Chosen pages that a thread copies out at one time: many blocks, of which the last may not be full.
 _TAKEN_BYTES = {"cpu": 16 * 2**20, "cuda": 512 * 2**20}
+_PAGES_A_TASK = {"cpu": 256, "cuda": 65_536}  # whose scores are added up at one time
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -291,10 +292,15 @@ def _mean_over_tokens(
     best_TD: Tensor, length_B: Tensor, steps: Sequence[tuple[Tensor, Tensor]]
 ) -> Tensor:
     """score_BD: the mean over each query's tokens, added up in float64 token by token."""
-    total_BD = best_TD.new_zeros(len(length_B), best_TD.shape[1], dtype=torch.float64)
-    for query_A, token_A in steps:
-        total_BD[query_A] += best_TD[token_A]
-    return (total_BD / length_B[:, None]).float()
+
+    def mean(best_TX: Tensor) -> Tensor:
+        total_BX = best_TX.new_zeros(len(length_B), best_TX.shape[1], dtype=torch.float64)
+        for query_A, token_A in steps:
+            total_BX[query_A] += best_TX[token_A]
+        return (total_BX / length_B[:, None]).float()
+
+    parts = best_TD.split(_PAGES_A_TASK[best_TD.device.type], dim=1)
+    return torch.cat(_on_threads(mean, parts, best_TD.device), dim=1)
 
 
 def _ragged_range(length_D: Tensor) -> tuple[Tensor, Tensor]:

@@ -61,9 +61,9 @@ class S3Server:
             server.shutdown()
             thread.join()
 
-    def new_bucket(self) -> str:
-        """Make a bucket; returns its URL."""
-        name = f"bucket-{uuid.uuid4().hex[:12]}"
+    def new_bucket(self, name: str = "") -> str:
+        """Make a bucket, by a name of its own when none is given; returns its URL."""
+        name = name or f"bucket-{uuid.uuid4().hex[:12]}"
         boto3.client("s3", endpoint_url=self.environment["AWS_ENDPOINT_URL"]).create_bucket(
             Bucket=name
         )

@@ -1,0 +1,64 @@
+"""A run that an earlier version has recorded stays done, whatever the configuration has learnt."""
+
+from pathlib import Path
+
+import pytest
+
+from colintern import pipeline, storage
+from colintern.config import Config
+from colintern.config_file import parse_config
+from colintern.errors import DriftError
+from colintern.lookup import best_round
+from colintern.runtime.cluster import Cluster
+from colintern.status import read_run
+
+RECORDED = Path(__file__).parent / "data" / "recorded-3bf57ee"
+ROOT = "s3://recorded-3bf57ee"
+RUN = f"{ROOT}/runs/run"
+
+
+@pytest.fixture
+def recorded(s3_server, monkeypatch) -> str:
+    """The run folder, on the S3 server where it was made; whoever needs Ray for it fails."""
+    s3_server.new_bucket("recorded-3bf57ee")
+    for part in ("data", "runs"):
+        for path in (RECORDED / part).rglob("*"):
+            if path.is_file():
+                name = path.relative_to(RECORDED).as_posix()
+                storage.write_bytes(f"{ROOT}/{name}", path.read_bytes())
+
+    def ensure(self: Cluster) -> None:
+        raise AssertionError("a stage of the recorded run would be done again")
+
+    monkeypatch.setattr(Cluster, "ensure", ensure)
+    return RUN
+
+
+def _config(**training) -> Config:
+    """The configuration that the run has recorded, with the backbone where it stands here."""
+    document = read_run(RUN)["config"]
+    document["backbone"]["path"] = str(RECORDED / "backbone")
+    document["training"].update(training)
+    return parse_config(document, "recorded")
+
+
+def _files() -> dict[str, str]:
+    return {path: storage.sha256_of_file(path) for path in storage.find_files(ROOT)}
+
+
+def test_a_run_of_an_earlier_version_stays_done(recorded):
+    """A new key, or another kind of hash, that drifts every run there is or encodes it again."""
+    before = _files()
+    pipeline.run(_config())
+    after = _files()
+    changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
+    told_again = ("run.json", "loop.json", "report.html", "records/report.json")
+    assert changed <= {f"{RUN}/{name}" for name in told_again}
+    assert len(before) > 80
+    assert best_round(recorded) == 1
+
+
+def test_a_change_to_it_is_still_told(recorded):
+    """A comparison that passes over what it does not know would pass over everything."""
+    with pytest.raises(DriftError, match=r"temperature: 0\.02 -> 0\.05"):
+        pipeline.run(_config(temperature=0.05))

@@ -19,6 +19,9 @@ DEMO_VARIANTS = ("demo", "demo-small", "demo-long")
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
+# Marks a key that the first recorded runs did not have; its default is what they were made with:
+# `near_duplicate: Annotated[float | None, ADDED_LATER] = None`.
+ADDED_LATER = "added later"
 Seed = Annotated[int, Field(ge=0, lt=2**63)]  # a signed 64-bit integer, as generators take them
 
 
@@ -26,6 +29,19 @@ class Section(BaseModel):
     """A frozen part of the configuration; unknown keys, wrong types, inf and nan are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    def as_inputs(self) -> dict[str, Any]:
+        """The keys and values that results are recorded with.
+
+        A key that is `ADDED_LATER` counts only when it is not at its default: what was recorded
+        before it existed was made with that, and stays done.
+        """
+        return {
+            name: value
+            for name, value in self.model_dump().items()
+            if ADDED_LATER not in (field := type(self).model_fields[name]).metadata
+            or value != field.default
+        }
 
 
 class RunConfig(Section):

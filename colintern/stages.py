@@ -1,7 +1,8 @@
 """What each stage is made from: the inputs that its record keeps and that may not change under it.
 
 Keys that only say how fast or where (`cluster.*`, worker counts), how long to go on (`loop.*`) or
-what else to measure (`evaluation.*`) are no inputs and may change at any time.
+what else to measure (`evaluation.*`) are no inputs and may change at any time. A key that came
+after a run was recorded counts as its default there (`config.Section.as_inputs`).
 """
 
 from typing import Any
@@ -46,7 +47,7 @@ def heads_inputs(config: Config) -> dict[str, Any]:
     return {
         "run.seed": config.run.seed,
         "training.init_heads": config.training.init_heads,
-        **{f"heads.{key}": value for key, value in config.heads.model_dump().items()},
+        **{f"heads.{key}": value for key, value in config.heads.as_inputs().items()},
     }
 
 
@@ -63,7 +64,7 @@ def train_inputs(
 
     `held_out` is of the training pages that answer a dev set of its own; None when there are none.
     """
-    training = config.training.model_dump()
+    training = config.training.as_inputs()
     keys = {key: value for key, value in training.items() if key not in _FREE_TRAINING_KEYS}
     if round_number == 1:
         del keys["negatives_per_query"]  # the first round has no mined negatives
@@ -85,7 +86,7 @@ def mine_inputs(
     return {
         **_split_inputs(config),
         **_held_out(held_out),
-        **{f"mining.{key}": value for key, value in config.mining.model_dump().items()},
+        **{f"mining.{key}": value for key, value in config.mining.as_inputs().items()},
         "heads_sha256": heads,
         "train_features_sha256": features,
     }
@@ -108,4 +109,4 @@ def _held_out(pages: str | None) -> dict[str, Any]:
 
 def _backbone_keys(backbone: BackboneConfig) -> dict[str, Any]:
     """The backbone's settings; its path is left out, its content hash says more."""
-    return backbone.model_dump(exclude={"path"})
+    return {key: value for key, value in backbone.as_inputs().items() if key != "path"}

@@ -1,11 +1,13 @@
 """The schema: what belongs together, and its reference."""
 
+import json
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 import yaml
 
-from colintern.config import Config
+from colintern.config import ADDED_LATER, Config, Section
 from colintern.config_file import load_config, parse_config
 from colintern.errors import ConfigError
 
@@ -39,3 +41,26 @@ def test_workers_that_would_have_nothing_to_do_are_refused(keys, words):
     """Processes, and GPUs, that are paid for and wait in every step of a round."""
     with pytest.raises(ConfigError, match=words):
         parse_config({"data": {"train": "demo"}, "training": keys}, "test")
+
+
+def test_a_key_added_later_counts_only_when_it_is_set():
+    """A new key that drifts every recorded run, or one whose value nobody notices."""
+
+    class Grown(Section):
+        old: int = 1
+        new: Annotated[int | None, ADDED_LATER] = None
+
+    assert Grown().as_inputs() == {"old": 1}
+    assert Grown(new=2).as_inputs() == {"old": 1, "new": 2}
+
+
+@pytest.mark.parametrize("section", ["backbone", "heads", "training", "mining"])
+def test_every_key_that_the_first_runs_lack_is_marked(section):
+    """A key that was added without a thought for the runs and stores that there are."""
+    run = ROOT / "tests" / "data" / "recorded-3bf57ee" / "runs" / "run" / "run.json"
+    first = json.loads(run.read_text())["config"][section].keys()
+    model = Config.model_fields[section].annotation
+    assert isinstance(model, type)
+    assert issubclass(model, Section)
+    marked = {name for name, field in model.model_fields.items() if ADDED_LATER in field.metadata}
+    assert model.model_fields.keys() - first == marked

@@ -174,7 +174,10 @@ def _locations(file: str) -> Iterator[tuple[PageLocation, str]]:
 
 
 def read_images(locations: Sequence[PageLocation]) -> list[bytes]:
-    """The image bytes at `locations`, in their order; each row group is read once at most."""
+    """The image bytes at `locations`, in their order; each row group is read once at most.
+
+    Where a file has no such row any more, there are none.
+    """
     wanted: dict[tuple[str, int], dict[int, list[int]]] = {}
     for position, location in enumerate(locations):
         rows = wanted.setdefault((location.file, location.row_group), {})
@@ -182,6 +185,8 @@ def read_images(locations: Sequence[PageLocation]) -> list[bytes]:
     images = [b""] * len(locations)
     for (file, group), rows in wanted.items():
         with open_parquet(file, ["image"]) as parquet:
+            if group >= parquet.num_row_groups:
+                continue
             found = islice(rows_of(parquet, file, ["image"], group), max(rows) + 1)
             for index, row in enumerate(found):
                 for position in rows.get(index, ()):

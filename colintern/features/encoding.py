@@ -5,8 +5,10 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from colintern import storage
 from colintern.data.canonical import read_images
 from colintern.data.images import BadImageError, decode
+from colintern.errors import DatasetError
 from colintern.features.plan import ShardWork
 from colintern.features.shard_file import write_shard
 from colintern.model.backbone import FrozenBackbone
@@ -22,6 +24,9 @@ def encode_shard(
 
     Returns:
         How many items and how many tokens were written.
+
+    Raises:
+        DatasetError: a page is not the one that was listed; nothing is written.
     """
     features: dict[str, Tensor] = {}
     bad: dict[str, str] = {}
@@ -30,8 +35,7 @@ def encode_shard(
         features = dict(zip(work.shard.items, encoded, strict=True))
     for places in _model_batches(work.batch_keys, batch_tokens):
         pictures = {}
-        images = read_images([work.locations[place] for place in places])
-        for place, image in zip(places, images, strict=True):
+        for place, image in zip(places, _images(work, places), strict=True):
             try:
                 pictures[work.shard.items[place]] = decode(image)
             except BadImageError as error:
@@ -46,6 +50,23 @@ def encode_shard(
         bad[name] = _NOT_FINITE
     write_shard(work.path, features, bad, backbone.compute_dtype)
     return len(features), sum(tensor.shape[0] for tensor in features.values())
+
+
+def _images(work: ShardWork, indexes: Sequence[int]) -> list[bytes]:
+    """The image bytes of some items of a shard, which are those that its plan has hashed.
+
+    Raises:
+        DatasetError: another picture stands there now: features would be filed under a wrong hash.
+    """
+    images = read_images([work.locations[index] for index in indexes])
+    for index, image in zip(indexes, images, strict=True):
+        if storage.sha256_of_bytes(image) != work.shard.items[index]:
+            raise DatasetError(
+                f"{work.locations[index].file}: page {work.page_ids[index]} is not the picture "
+                "that was listed: the dataset changed while it was encoded; run the same command "
+                "again when nobody writes to it any more"
+            )
+    return images
 
 
 def _model_batches(keys: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:

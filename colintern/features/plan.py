@@ -54,6 +54,7 @@ class ShardWork:
         folder: the store's `pages` or `queries`.
         shard: file name and item hashes, in the order of the plan.
         locations: where each page stands in the corpus; empty for queries.
+        page_ids: what each page is called, for messages; empty for queries.
         batch_keys: pages with equal keys have equally many tokens and may share a model batch.
         texts: the text of each query; empty for pages.
     """
@@ -61,6 +62,7 @@ class ShardWork:
     folder: str
     shard: PlannedShard
     locations: tuple[PageLocation, ...] = ()
+    page_ids: tuple[str, ...] = ()
     batch_keys: tuple[int, ...] = ()
     texts: tuple[str, ...] = ()
 
@@ -81,6 +83,7 @@ class ShardWork:
             folder=row["folder"],
             shard=PlannedShard(row["shard"]["file"], tuple(row["shard"]["items"])),
             locations=tuple(PageLocation(**location) for location in row["locations"]),
+            page_ids=tuple(row["page_ids"]),
             batch_keys=tuple(row["batch_keys"]),
             texts=tuple(row["texts"]),
         )
@@ -205,6 +208,7 @@ def _page_work(
             folder=storage.join(target.path, PAGES),
             shard=shard,
             locations=tuple(new[sha256].location for sha256 in shard.items),
+            page_ids=tuple(new[sha256].page_id for sha256 in shard.items),
             batch_keys=tuple(num_tokens[sha256] for sha256 in shard.items),
         )
         for shard in plan_shards(items, shard_bytes, first_number=len(set(kept.values())))

@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from colintern import records
-from colintern.errors import TooManyBadPagesError
+from colintern.errors import DatasetError, TooManyBadPagesError
 from colintern.evaluation.metrics import per_query_metrics
 from colintern.features.catalog import Catalog
 from colintern.features.encoding import encode_shard
 from colintern.features.finish import finish_store
+from colintern.features.plan import ShardWork
 from colintern.features.store import FeatureStore
 from tests.features.helpers import config_of, planned
 from tests.helpers import make_corpus
@@ -65,3 +67,29 @@ def test_features_that_are_not_finite_cost_their_page_or_query_only(tmp_path, ba
         assert "q000" not in {query.query_id for query in view.queries}
     found_nothing = per_query_metrics({}, catalog.evaluated("test")[0].judgements)
     assert "q000" in found_nothing.query_ids  # it counts, as a query that has found nothing
+
+
+def _turned_round(file: Path) -> None:
+    """The same rows, in the opposite order."""
+    table = pq.read_table(file)
+    pq.write_table(table.take(list(range(len(table)))[::-1]), file)
+
+
+def _shortened(file: Path) -> None:
+    """Only the first rows, so that row groups that were listed are gone."""
+    pq.write_table(pq.read_table(file).slice(0, 3), file)
+
+
+@pytest.mark.parametrize("change", [_turned_round, _shortened])
+def test_a_corpus_that_changes_while_it_is_encoded_is_told(tmp_path, backbone, change):
+    """Features of one picture kept for good under the hash of another (property 13)."""
+    make_corpus(tmp_path / "set", num_pages=150, num_queries=5)
+    plan, _ = planned(tmp_path)
+    (file,) = (tmp_path / "set" / "corpus").iterdir()
+    pages = [work for work in plan.missing() if work.folder.endswith("pages")]
+    change(file)
+    work = ShardWork.from_json(pages[-1].to_json())
+    words = rf"corpus/{file.name}: page p\d+ .*the dataset changed while it was encoded"
+    with pytest.raises(DatasetError, match=words):
+        encode_shard(work, backbone, "bfloat16", 2_000)
+    assert not Path(work.path).exists()

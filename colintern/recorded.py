@@ -6,9 +6,10 @@ from typing import Any
 from colintern import records, storage
 from colintern.config import Config
 from colintern.errors import DriftError, MissingStageError
-from colintern.features.catalog import DEV, Catalog, evaluated_names
+from colintern.features.catalog import DEV, Catalog, Snapshot, evaluated_names
+from colintern.features.manifest import MANIFEST, has_manifest
 from colintern.features.plan import StoreTarget
-from colintern.features.store import MANIFEST, PAGES, QUERIES, RECORD
+from colintern.features.store import RECORD, manifests_of
 from colintern.model.backbone import BackboneIdentity
 from colintern.model.heads import heads_sha256
 from colintern.records import Inputs
@@ -39,7 +40,11 @@ class Recorded:
     def catalog(self) -> Catalog:
         """Where the run reads its datasets and their features."""
         stores = {name: target.path for name, target in self.targets.items()}
-        return Catalog(self._config.data, self._config.run.seed, stores)
+        snapshots = {
+            name: Snapshot(self._manifests(name), target.questions)
+            for name, target in self.targets.items()
+        }
+        return Catalog(self._config.data, self._config.run.seed, stores, snapshots)
 
     # Asking
 
@@ -189,12 +194,15 @@ class Recorded:
 
     def _features_hash(self, dataset: str) -> str:
         """The hash of the manifests that the run has recorded for a dataset."""
-        stage = encode_stage(dataset)
-        self.require(stage, "encode")
-        record = self.folder.record(stage)
-        assert record is not None
-        manifests = (output for output in record.outputs if output.path.endswith(MANIFEST))
-        return records.fingerprint({output.path: output.sha256 for output in manifests})
+        self.require(encode_stage(dataset), "encode")
+        manifests = self._manifests(dataset).items()
+        return records.fingerprint({f"{part}/{MANIFEST}": sha256 for part, sha256 in manifests})
+
+    def _manifests(self, dataset: str) -> dict[str, str]:
+        """`pages` and `queries` to the recorded hash of their manifest; empty until then."""
+        record = self.folder.record(encode_stage(dataset))
+        found = manifests_of(record).items() if record else ()
+        return {part: output.sha256 for part, output in found}
 
     def _held_out_hash(self) -> str | None:
         """That of the training pages that answer dev; None also until dev is encoded."""
@@ -216,22 +224,17 @@ class Recorded:
         Raises:
             DriftError: it is there, but another run has grown it since.
         """
-        record = self.folder.record(encode_stage(target.dataset.name))
-        assert record is not None
-        for output in record.outputs:
-            path = storage.join(target.path, output.path)
-            if not output.path.endswith(MANIFEST):
-                continue
-            if not storage.exists(path):
-                return False
-            if storage.sha256_of_file(path) != output.sha256:
+        recorded = self._manifests(target.dataset.name)
+        lost = [
+            part
+            for part, sha256 in recorded.items()
+            if not has_manifest(storage.join(target.path, part), sha256)
+        ]
+        store = records.read_record(storage.join(target.path, RECORD))
+        for part in lost:
+            if store and manifests_of(store)[part].sha256 != recorded[part]:
                 raise DriftError(
-                    f"{path}: is not what this run was made from; the dataset has changed since: "
-                    "take another run.name"
+                    f"{storage.join(target.path, part)}: is not what this run was made from; the "
+                    "dataset has changed since: take another run.name"
                 )
-        return True
-
-
-def encoding_outputs() -> list[str]:
-    """What a run records of a store, relative to it: which manifests it works from."""
-    return [*(f"{part}/{MANIFEST}" for part in (PAGES, QUERIES)), RECORD]
+        return store is not None and not lost

@@ -61,8 +61,13 @@ def write_record(
         output_paths: the files that the stage wrote, all there already.
         started_at: when the stage began (`now()`).
     """
-    outputs = tuple(_describe(folder, output_path) for output_path in output_paths)
-    record = Record(fingerprint(inputs), started_at, now(), outputs, inputs)
+    outputs = [_describe(folder, output_path) for output_path in output_paths]
+    return record_outputs(path, inputs, outputs, started_at)
+
+
+def record_outputs(path: str, inputs: Inputs, outputs: Sequence[Output], started_at: str) -> Record:
+    """As `write_record`, of outputs whose sizes and hashes are known."""
+    record = Record(fingerprint(inputs), started_at, now(), tuple(outputs), inputs)
     document = {
         "fingerprint": record.fingerprint,
         "started_at": record.started_at,

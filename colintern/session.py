@@ -9,6 +9,7 @@ from colintern.evaluation.evaluate import judged_again
 from colintern.evaluation.report import write_report
 from colintern.features.catalog import DEV, evaluated_names
 from colintern.features.plan import StoreTarget
+from colintern.features.store import manifests_of
 from colintern.lease import Held
 from colintern.model.backbone import BackboneIdentity
 from colintern.model.heads import (
@@ -28,7 +29,7 @@ from colintern.progress import (
     say_seen_in_training,
     say_step,
 )
-from colintern.recorded import Recorded, encoding_outputs
+from colintern.recorded import Recorded
 from colintern.records import Inputs
 from colintern.run_folder import (
     REPORT_STAGE,
@@ -86,12 +87,14 @@ class Session:
             if not self.recorded.is_encoded(target)
         ]
         started_at = records.now()
-        unfinished = [target for target in missing if not target.is_finished()]
+        found = {target.path: target.record() for target in missing}
+        made = {path: record for path, record in found.items() if record}
+        unfinished = [target for target in missing if target.path not in made]
         if unfinished:
             self._cluster.ensure()
-            encode_stores(unfinished, self._backbone, self._config)
+            made |= encode_stores(unfinished, self._backbone, self._config)
         for target in missing:
-            self._record_encoding(target, started_at)
+            self._record_encoding(target, made[target.path], started_at)
         if missing:
             self._say_shared_pages()
 
@@ -224,6 +227,7 @@ class Session:
         return self.folder.record(stage)
 
     def _do(self, stage: str, inputs: Inputs, outputs: list[str], work: Callable[[], None]) -> None:
+        self.recorded.catalog.check_questions()
         self._cluster.ensure()
         started_at = records.now()
         work()
@@ -233,11 +237,12 @@ class Session:
         self._held.check()
         self.folder.write_record(stage, inputs, outputs, started_at)
 
-    def _record_encoding(self, target: StoreTarget, started_at: str) -> None:
+    def _record_encoding(self, target: StoreTarget, made: records.Record, started_at: str) -> None:
         """Note which manifests this run works from; they stand in the store, not in the run."""
         path = self.folder.record_path(encode_stage(target.dataset.name))
         self._held.check()
-        records.write_record(path, target.path, target.inputs, encoding_outputs(), started_at)
+        manifests = list(manifests_of(made).values())
+        records.record_outputs(path, target.inputs, manifests, started_at)
 
     def _say_shared_pages(self) -> None:
         """A test page that was trained on makes its test set too easy: the user should know."""

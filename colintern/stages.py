@@ -27,11 +27,13 @@ def store_target(config: Config, dataset: DatasetConfig, backbone: BackboneIdent
         "dataset_path": dataset.path,
         "dataset_revision": dataset.revision,
     }
+    folder = CanonicalDataset(dataset.path)
     return StoreTarget(
         dataset=dataset,
         path=store_path(config.features_root, dataset.name, identity),
         identity=identity,
-        content_hash=CanonicalDataset(dataset.path).content_hash(),
+        content_hash=folder.content_hash(),
+        questions=folder.questions(),
     )
 
 

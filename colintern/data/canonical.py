@@ -6,7 +6,7 @@ page is relevant to a query when its score is at least 1. Images stay bytes unti
 are encoded. Other layouts are brought into this one by `data.resolve`.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -35,12 +35,18 @@ class PageLocation:
 class CanonicalDataset:
     """A canonical dataset folder, opened for reading; nothing but file lists is read at first.
 
+    Args:
+        path: the folder.
+        questions: what `questions()` was when a run began; queries and judgements that are not
+            those any more are refused. None takes them as they are.
+
     Raises:
         DatasetError: the folder, or one of its three parts, is missing.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, questions: Mapping[str, str] | None = None) -> None:
         self.path = path
+        self._questions = questions
         self.corpus_files, self.query_files, self.qrels_files = (
             self._files(part) for part in PARTS
         )
@@ -71,6 +77,38 @@ class CanonicalDataset:
             footers.append(f"{file.removeprefix(self.path)} {storage.sha256_of_bytes(footer)}")
         return storage.sha256_of_bytes("\n".join(footers).encode())
 
+    def questions(self) -> dict[str, str]:
+        """Each file of queries and judgements, by its path in the folder, to its SHA-256."""
+        return {**self._hashes(self.query_files), **self._hashes(self.qrels_files)}
+
+    def check_questions(self) -> None:
+        """Make sure that queries and judgements are those that the dataset was opened for.
+
+        Raises:
+            DatasetError: a file of them has changed; the message names it.
+        """
+        self._check_unchanged("queries", self.query_files)
+        self._check_unchanged("qrels", self.qrels_files)
+
+    def _check_unchanged(self, part: str, files: Sequence[str]) -> None:
+        """To be called when `files` have been read: then it was those that were meant."""
+        if self._questions is None:
+            return
+        found = self._hashes(files)
+        wanted = {
+            name: sha256 for name, sha256 in self._questions.items() if name.startswith(f"{part}/")
+        }
+        for name in sorted(found.keys() | wanted.keys()):
+            if found.get(name) != wanted.get(name):
+                raise DatasetError(
+                    f"{storage.join(self.path, name)}: has changed since this run began; put it "
+                    "back and run the same command again, or take another run.name"
+                )
+
+    def _hashes(self, files: Sequence[str]) -> dict[str, str]:
+        names = (file.removeprefix(self.path).lstrip("/") for file in files)
+        return {name: storage.sha256_of_file(file) for name, file in zip(names, files, strict=True)}
+
     def queries(self) -> list[Query]:
         """All queries that can be asked, sorted by id."""
         found = {
@@ -99,6 +137,7 @@ class CanonicalDataset:
             if row["score"] >= 1:
                 pages = relevant.setdefault(str(row["query-id"]), {})
                 pages[str(row["corpus-id"])] = int(row["score"])
+        self._check_unchanged("qrels", self.qrels_files)
         if not relevant:
             raise DatasetError(
                 f"{self.path}/qrels: no page is judged relevant to any query; "
@@ -153,6 +192,7 @@ class CanonicalDataset:
             yield Query(
                 str(row["query-id"]), row["query"] or "", row.get("language"), row.get("source")
             )
+        self._check_unchanged("queries", self.query_files)
 
 
 def iterate_pages(

@@ -1,7 +1,7 @@
 """The datasets of a run: each role's view of its dataset, and the store with its features."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from colintern.config import DataConfig, DatasetConfig
 from colintern.data.canonical import CanonicalDataset
@@ -13,6 +13,19 @@ DEV = "dev"
 
 
 @dataclass(frozen=True)
+class Snapshot:
+    """What a run works from of a dataset: that is read, whatever others write meanwhile.
+
+    Attributes:
+        manifests: `pages` and `queries` to the hash of the store's manifest.
+        questions: each file of queries and judgements to its hash.
+    """
+
+    manifests: Mapping[str, str]
+    questions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Catalog:
     """Where everything of a run is read from; small, and can be sent to workers.
 
@@ -20,11 +33,13 @@ class Catalog:
         data: the resolved datasets.
         seed: the run's, for the choice of dev queries.
         stores: dataset name to the path of its feature store.
+        snapshots: dataset name to what is read of it; one without is read as it is now.
     """
 
     data: DataConfig
     seed: int
     stores: Mapping[str, str]
+    snapshots: Mapping[str, Snapshot] = field(default_factory=dict)
 
     def train(self) -> tuple[View, FeatureStore]:
         """The training pages and queries with features: all that training and mining ever see.
@@ -33,25 +48,25 @@ class Catalog:
             DatasetError: nothing is left when the pages that answer dev are taken out.
         """
         entry = self.data.train
-        store = FeatureStore(self.stores[entry.name])
+        store = self._store(entry.name)
         if self.data.dev is None:
             return view_asking(self._split(store)[0], store.queries), store
-        dataset, held_out = CanonicalDataset(entry.path), set(self.pages_held_out())
+        dataset, held_out = self._dataset(entry), set(self.pages_held_out())
         view = view_without(entry.name, dataset, store.pages.ids, held_out)
         return view_asking(view, store.queries), store
 
     def evaluated(self, name: str) -> tuple[View, FeatureStore]:
         """The dev set or a test set: its pages and queries with features, all judgements."""
         if name == DEV and self.data.dev is None:
-            store = FeatureStore(self.stores[self.data.train.name])
+            store = self._store(self.data.train.name)
             return view_asking(self._split(store)[1], store.queries), store
         entry = next(dataset for dataset in datasets(self.data) if dataset.name == name)
-        store = FeatureStore(self.stores[name])
-        view = whole_view(name, CanonicalDataset(entry.path), store.pages.ids)
+        store = self._store(name)
+        view = whole_view(name, self._dataset(entry), store.pages.ids)
         return view_asking(view, store.queries), store
 
     def _split(self, store: FeatureStore) -> tuple[View, View]:
-        dataset = CanonicalDataset(self.data.train.path)
+        dataset = self._dataset(self.data.train)
         rows = [store.pages.row(page_id) for page_id in store.pages.ids]
         pages = [PageKey(row.id, row.sha256, row.doc_id) for row in rows]
         return split_views(self.data.train.name, dataset, pages, self.data.dev_fraction, self.seed)
@@ -63,7 +78,7 @@ class Catalog:
         """
         if self.data.dev is None:
             return []
-        train = FeatureStore(self.stores[self.data.train.name])
+        train = self._store(self.data.train.name)
         view, dev = self.evaluated(DEV)
         answers = {page_id for found in view.judgements.values() for page_id in found}
         in_dev = {dev.pages.row(page_id).sha256 for page_id in answers if page_id in dev.pages}
@@ -75,6 +90,23 @@ class Catalog:
         seen = {store.pages.row(page_id).sha256 for page_id in train.page_ids}
         view, other = self.evaluated(name)
         return [page_id for page_id in view.page_ids if other.pages.row(page_id).sha256 in seen]
+
+    def check_questions(self) -> None:
+        """Make sure that no dataset's queries and judgements have changed since the run began.
+
+        Raises:
+            DatasetError: some have.
+        """
+        for entry in datasets(self.data):
+            self._dataset(entry).check_questions()
+
+    def _dataset(self, entry: DatasetConfig) -> CanonicalDataset:
+        snapshot = self.snapshots.get(entry.name)
+        return CanonicalDataset(entry.path, snapshot and snapshot.questions)
+
+    def _store(self, name: str) -> FeatureStore:
+        snapshot = self.snapshots.get(name)
+        return FeatureStore(self.stores[name], snapshot and snapshot.manifests)
 
 
 def datasets(data: DataConfig) -> list[DatasetConfig]:

@@ -8,14 +8,12 @@ from itertools import islice
 from colintern import records, storage
 from colintern.data.inventory import PageEntry
 from colintern.errors import TooManyBadPagesError
-from colintern.features.manifest import PageRow, QueryRow, write_manifest
+from colintern.features.manifest import PageRow, QueryRow, add_manifest
 from colintern.features.plan import StorePlan, text_sha256
 from colintern.features.shard_file import ShardFile
-from colintern.features.store import BAD_PAGES, BAD_QUERIES, MANIFEST, PAGES, QUERIES, RECORD
+from colintern.features.store import BAD_PAGES, BAD_QUERIES, PAGES, QUERIES, RECORD
 from colintern.model.backbone import BackboneIdentity
 
-_PAGE_MANIFEST = storage.join(PAGES, MANIFEST)
-_QUERY_MANIFEST = storage.join(QUERIES, MANIFEST)
 _NOT_IN_A_SHARD = "no features"
 _NAMED_BAD = 3
 
@@ -80,13 +78,13 @@ def finish_store(
     check_bad_fraction(name, page_reasons, len(plan.entries), max_bad_fraction)
     check_bad_fraction(name, query_reasons, num_queries, max_bad_fraction, kind="queries")
     left_out = LeftOut(page_reasons, {**plan.refused_queries, **query_reasons})
-    _write_manifests(plan, contents.places, backbone)
+    manifests = _write_manifests(plan, contents.places, backbone)
     _write_left_out(plan.target.path, left_out)
     records.write_record(
         storage.join(plan.target.path, RECORD),
         plan.target.path,
         plan.target.inputs,
-        [_PAGE_MANIFEST, _QUERY_MANIFEST, BAD_PAGES, BAD_QUERIES],
+        [*manifests, BAD_PAGES, BAD_QUERIES],
         started_at,
     )
     return left_out
@@ -122,7 +120,8 @@ def _query_reasons(plan: StorePlan, contents: _Contents) -> dict[str, str]:
 
 def _write_manifests(
     plan: StorePlan, places: Mapping[str, tuple[str, int]], backbone: BackboneIdentity
-) -> None:
+) -> list[str]:
+    """Returns where they stand in the store."""
     page_rows = (
         _page_row(entry, places[entry.sha256], backbone)
         for entry in plan.entries
@@ -133,8 +132,11 @@ def _write_manifests(
         for query in plan.queries
         if (sha256 := text_sha256(query)) in places
     )
-    write_manifest(storage.join(plan.target.path, _PAGE_MANIFEST), page_rows, PageRow)
-    write_manifest(storage.join(plan.target.path, _QUERY_MANIFEST), query_rows, QueryRow)
+    pages, queries = (storage.join(plan.target.path, part) for part in (PAGES, QUERIES))
+    return [
+        storage.join(PAGES, add_manifest(pages, page_rows, PageRow)),
+        storage.join(QUERIES, add_manifest(queries, query_rows, QueryRow)),
+    ]
 
 
 def _page_row(entry: PageEntry, place: tuple[str, int], backbone: BackboneIdentity) -> PageRow:

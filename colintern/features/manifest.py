@@ -1,4 +1,8 @@
-"""The table of a store's pages or queries: which item stands in which shard."""
+"""The table of a store's pages or queries: which item stands in which shard.
+
+A manifest never changes: its name holds its hash. `manifest.parquet` is a copy of the newest one,
+for people and for what begins anew; stores of an earlier version had only that.
+"""
 
 import io
 from collections.abc import Iterable, Sequence
@@ -9,6 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from colintern import storage
+from colintern.errors import MissingStageError
+
+MANIFEST = "manifest.parquet"
 
 
 @dataclass(frozen=True)
@@ -37,8 +44,60 @@ Row = TypeVar("Row", bound=QueryRow)
 _STRINGS = ("id", "sha256", "shard", "doc_id")
 
 
+def manifest_file(sha256: str) -> str:
+    """The name of the manifest with this hash."""
+    return f"manifest-{sha256[:16]}.parquet"
+
+
+def add_manifest(folder: str, rows: Iterable[QueryRow], row_type: type[QueryRow]) -> str:
+    """Make `rows` the newest manifest of a folder of shards; all earlier ones stay readable.
+
+    Returns:
+        The name of its own.
+    """
+    newest, data = storage.join(folder, MANIFEST), manifest_bytes(rows, row_type)
+    if storage.exists(newest):
+        _keep(folder, storage.read_bytes(newest))
+    file = _keep(folder, data)
+    storage.write_bytes(newest, data)
+    return file
+
+
+def has_manifest(folder: str, sha256: str) -> bool:
+    """Whether the manifest with this hash is there, undamaged."""
+    return _find(folder, sha256) is not None
+
+
+def open_manifest(folder: str, row_type: type[Row], sha256: str | None) -> tuple[list[Row], str]:
+    """The rows of a manifest, sorted by id, and its hash.
+
+    Args:
+        folder: a store's `pages` or `queries`.
+        row_type: what its rows are.
+        sha256: of the manifest; None takes the newest.
+
+    Raises:
+        MissingStageError: there is no manifest with this hash.
+    """
+    if sha256 is None:
+        data = storage.read_bytes(storage.join(folder, MANIFEST))
+        return _rows(data, row_type), storage.sha256_of_bytes(data)
+    data = _find(folder, sha256)
+    if data is None:
+        raise MissingStageError(
+            f"{storage.join(folder, manifest_file(sha256))}: this run works from it; it is gone "
+            "or damaged; run the same command again, which makes it anew"
+        )
+    return _rows(data, row_type), sha256
+
+
 def write_manifest(path: str, rows: Iterable[QueryRow], row_type: type[QueryRow]) -> None:
-    """Write `rows`, sorted by id, as parquet; the same rows give the same bytes."""
+    """Write `rows` as one file; see `manifest_bytes`."""
+    storage.write_bytes(path, manifest_bytes(rows, row_type))
+
+
+def manifest_bytes(rows: Iterable[QueryRow], row_type: type[QueryRow]) -> bytes:
+    """`rows`, sorted by id, as parquet; the same rows give the same bytes."""
     ordered = [asdict(row) for row in sorted(rows, key=lambda row: row.id)]
     schema = pa.schema(
         [
@@ -48,10 +107,32 @@ def write_manifest(path: str, rows: Iterable[QueryRow], row_type: type[QueryRow]
     )
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(ordered, schema), buffer, compression="zstd")
-    storage.write_bytes(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def read_manifest(path: str, row_type: type[Row]) -> Sequence[Row]:
     """The rows of a manifest, sorted by id."""
-    table = pq.read_table(io.BytesIO(storage.read_bytes(path)))
+    return _rows(storage.read_bytes(path), row_type)
+
+
+def _keep(folder: str, data: bytes) -> str:
+    """Store a manifest under its own name, which is returned."""
+    file = manifest_file(storage.sha256_of_bytes(data))
+    storage.write_bytes(storage.join(folder, file), data)
+    return file
+
+
+def _find(folder: str, sha256: str) -> bytes | None:
+    """The manifest with this hash; None where there is none."""
+    for file in (manifest_file(sha256), MANIFEST):  # an earlier version wrote only the second
+        path = storage.join(folder, file)
+        if storage.exists(path):
+            data = storage.read_bytes(path)
+            if storage.sha256_of_bytes(data) == sha256:
+                return data
+    return None
+
+
+def _rows(data: bytes, row_type: type[Row]) -> list[Row]:
+    table = pq.read_table(io.BytesIO(data))
     return [row_type(**row) for row in table.to_pylist()]

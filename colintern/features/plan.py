@@ -16,9 +16,9 @@ from colintern.data.entities import Query
 from colintern.data.inventory import PageEntry
 from colintern.errors import ConfigError, DatasetError
 from colintern.features.cutting import Item, PlannedShard, plan_shards
-from colintern.features.manifest import PageRow, QueryRow, read_manifest
+from colintern.features.manifest import MANIFEST, PageRow, QueryRow, read_manifest
 from colintern.features.shard_file import ShardFile
-from colintern.features.store import MANIFEST, PAGES, QUERIES, RECORD
+from colintern.features.store import PAGES, QUERIES, RECORD
 from colintern.model.backbone import BackboneIdentity
 
 _ROW_TYPES = {PAGES: PageRow, QUERIES: QueryRow}
@@ -28,12 +28,16 @@ _QUERY_TOKENS = 32  # a guess; it only decides how many queries share a shard
 
 @dataclass(frozen=True)
 class StoreTarget:
-    """A store to be made: of which dataset, where, and all that its features depend on."""
+    """A store to be made: of which dataset, where, and all that its features depend on.
+
+    `questions` is what the dataset's were when this was made (`CanonicalDataset.questions`).
+    """
 
     dataset: DatasetConfig
     path: str
     identity: Mapping[str, Any]
     content_hash: str
+    questions: Mapping[str, str]
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -42,8 +46,16 @@ class StoreTarget:
 
     def is_finished(self) -> bool:
         """Whether the store holds just this dataset."""
+        return self.record() is not None
+
+    def record(self) -> records.Record | None:
+        """The store's record, if the store holds just this dataset.
+
+        What it names stays there, whoever makes the store grow meanwhile.
+        """
         record = records.read_record(storage.join(self.path, RECORD))
-        return record is not None and record.fingerprint == records.fingerprint(self.inputs)
+        is_this = record is not None and record.fingerprint == records.fingerprint(self.inputs)
+        return record if is_this else None
 
 
 @dataclass(frozen=True)
@@ -133,10 +145,12 @@ def plan_store(
         features: `shard_bytes`.
 
     Raises:
-        DatasetError: a page id stands for two images.
+        DatasetError: a page id stands for two images, or queries or judgements are no longer those
+            that the run began with.
     """
     entries = _one_an_id(entries, target.dataset.name)
-    dataset = CanonicalDataset(target.dataset.path)
+    dataset = CanonicalDataset(target.dataset.path, target.questions)
+    dataset.check_questions()
     queries = dataset.queries()
     page_work = _page_work(target, entries, backbone, features.shard_bytes)
     query_work = _query_work(target, queries, backbone, features.shard_bytes)

@@ -1,7 +1,7 @@
 """A feature store, opened for reading: pages and queries by id.
 
-Layout: `{root}/{dataset}-{8 hex}/record.json`, `pages/` and `queries/`, each with
-`manifest.parquet` and immutable `shard-*.safetensors`.
+Layout: `{root}/{dataset}-{8 hex}/record.json`, `pages/` and `queries/`, each with immutable
+`shard-*.safetensors`, immutable manifests and a copy of the newest one, `manifest.parquet`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,14 +12,13 @@ from torch import Tensor
 
 from colintern import storage
 from colintern.errors import MissingStageError
-from colintern.features.manifest import PageRow, QueryRow, Row, read_manifest
+from colintern.features.manifest import PageRow, QueryRow, Row, open_manifest
 from colintern.features.shard_file import ShardFile
-from colintern.records import fingerprint
+from colintern.records import Output, Record, fingerprint
 
 RECORD = "record.json"
 PAGES = "pages"
 QUERIES = "queries"
-MANIFEST = "manifest.parquet"
 BAD_PAGES = "bad_pages.jsonl"
 BAD_QUERIES = "bad_queries.jsonl"
 
@@ -27,6 +26,12 @@ BAD_QUERIES = "bad_queries.jsonl"
 def store_path(root: str, dataset_name: str, identity: Mapping[str, Any]) -> str:
     """Where the store of a dataset stands, for all that its features depend on."""
     return storage.join(root, f"{dataset_name}-{fingerprint(identity)[:8]}")
+
+
+def manifests_of(record: Record) -> dict[str, Output]:
+    """`pages` and `queries` to the manifest that a record of a store, or of a run, names."""
+    found = (output for output in record.outputs if output.path.endswith(".parquet"))
+    return {output.path.partition("/")[0]: output for output in found}
 
 
 class Items(Generic[Row]):
@@ -74,18 +79,28 @@ class Items(Generic[Row]):
 
 
 class FeatureStore:
-    """A finished store.
+    """A finished store, as one of its manifests tells it.
+
+    Args:
+        path: its folder.
+        manifests: `pages` and `queries` to the hash of the manifest to read, as a run has recorded
+            them; whatever is left out is read as it is now.
 
     Raises:
-        MissingStageError: the store has no record, that is, encoding has not finished.
+        MissingStageError: the store has no record, that is, encoding has not finished, or has no
+            such manifest.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, manifests: Mapping[str, str] | None = None) -> None:
         if not storage.exists(storage.join(path, RECORD)):
             raise MissingStageError(
                 f"{path}: is not a finished feature store; run colintern encode"
             )
         self.path = path
-        pages, queries = storage.join(path, PAGES), storage.join(path, QUERIES)
-        self.pages = Items(pages, read_manifest(storage.join(pages, MANIFEST), PageRow))
-        self.queries = Items(queries, read_manifest(storage.join(queries, MANIFEST), QueryRow))
+        wanted = manifests or {}
+        folders = {part: storage.join(path, part) for part in (PAGES, QUERIES)}
+        pages, pages_sha256 = open_manifest(folders[PAGES], PageRow, wanted.get(PAGES))
+        queries, queries_sha256 = open_manifest(folders[QUERIES], QueryRow, wanted.get(QUERIES))
+        self.manifests = {PAGES: pages_sha256, QUERIES: queries_sha256}
+        self.pages = Items(folders[PAGES], pages)
+        self.queries = Items(folders[QUERIES], queries)

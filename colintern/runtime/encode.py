@@ -26,6 +26,7 @@ from colintern.features.plan import (
 )
 from colintern.features.store import BAD_PAGES, BAD_QUERIES
 from colintern.model.backbone import BackboneIdentity, FrozenBackbone, compute_dtype
+from colintern.records import Record
 from colintern.runtime.cluster import device_of
 from colintern.runtime.shared import obstacle
 
@@ -36,11 +37,14 @@ _SHOWN_BAD = 5
 
 def encode_stores(
     targets: Sequence[StoreTarget], backbone: BackboneIdentity, config: Config
-) -> None:
+) -> dict[str, Record]:
     """Bring the stores of several datasets up to date, with one pool of actors.
 
     A store that another driver is making is waited for. Shards that an earlier start has written
     are kept.
+
+    Returns:
+        The path of each store to its record, read while nobody else could make it grow.
     """
     with contextlib.ExitStack() as stack:
         held = {
@@ -57,6 +61,7 @@ def encode_stores(
             held[plan.target.path].check()
             left_out = finish_store(plan, backbone, config.data.max_bad_fraction, started_at)
             _say_finished(plan, left_out)
+        return {target.path: _record(target) for target in targets}
 
 
 class _ShardEncoder:
@@ -116,6 +121,12 @@ def _plan(target: StoreTarget, backbone: BackboneIdentity, config: Config) -> St
     bad = {entry.page_id: entry.bad for entry in entries if entry.bad is not None}
     check_bad_fraction(name, bad, len(entries), config.data.max_bad_fraction)
     return plan
+
+
+def _record(target: StoreTarget) -> Record:
+    record = target.record()
+    assert record is not None, target.path
+    return record
 
 
 def _inventory(files: Sequence[str]) -> list[PageEntry]:

@@ -1,6 +1,6 @@
 """Mining and evaluation on Ray: a corpus split over shard actors, and the actor that searches."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,13 +137,19 @@ class _ShardActor:
         self._shard: CorpusShard | None = None
 
     def load(
-        self, store_path: str, page_ids: Sequence[str], heads_folder: str, start: int, end: int
+        self,
+        store_path: str,
+        manifests: Mapping[str, str],
+        page_ids: Sequence[str],
+        heads_folder: str,
+        start: int,
+        end: int,
     ) -> None:
         if error := obstacle(self._held):
             raise error
         self._shard = None  # the old one's memory first
         heads, _ = load_heads(heads_folder)
-        store = FeatureStore(store_path)
+        store = FeatureStore(store_path, manifests)
         self._shard = CorpusShard(store.pages, heads, page_ids, start, end, self._device)
 
     def call(self, method: str, *arguments: Any) -> Any:
@@ -204,7 +210,7 @@ class _SearchActor:
         used = self._shards[: len(bounds)]
         page_ids = ray.put(view.page_ids)
         loading = [
-            actor.load.remote(store.path, page_ids, heads_folder, start, end)
+            actor.load.remote(store.path, store.manifests, page_ids, heads_folder, start, end)
             for actor, (start, end) in zip(used, bounds, strict=True)
         ]
         heads, _ = load_heads(heads_folder)

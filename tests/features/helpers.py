@@ -9,7 +9,7 @@ from colintern.data.canonical import CanonicalDataset
 from colintern.data.inventory import read_entries, row_groups
 from colintern.features.encoding import encode_shard
 from colintern.features.finish import finish_store
-from colintern.features.plan import ShardWork, StorePlan, plan_store
+from colintern.features.plan import ShardWork, StorePlan, StoreTarget, plan_store
 from colintern.model.backbone import BackboneIdentity, FrozenBackbone, read_identity
 from colintern.stages import store_target
 
@@ -23,11 +23,11 @@ def config_of(root: Path) -> Config:
     )
 
 
-def planned(root: Path) -> tuple[StorePlan, BackboneIdentity]:
-    """The store of `root/set`, planned."""
+def planned(root: Path, target: StoreTarget | None = None) -> tuple[StorePlan, BackboneIdentity]:
+    """The store of `root/set`, planned; `target` is it as an earlier start has seen it."""
     config = config_of(root)
     identity = read_identity(config.backbone)
-    target = store_target(config, config.data.train, identity)
+    target = target or store_target(config, config.data.train, identity)
     files = CanonicalDataset(target.dataset.path).corpus_files
     entries = [entry for file, group in row_groups(files) for entry in read_entries(file, group)]
     return plan_store(target, entries, identity, FEATURES), identity

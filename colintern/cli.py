@@ -15,7 +15,7 @@ import typer
 
 from colintern import log, status
 from colintern.config_file import load_config
-from colintern.errors import ColInternError, UserError
+from colintern.errors import ColInternError, UserError, one_line
 from colintern.run_folder import mine_stage, train_stage
 
 if TYPE_CHECKING:
@@ -255,9 +255,9 @@ def main() -> NoReturn:
     except _UsageError as error:
         _leave(f"error: {error.format_message()} (see colintern --help)", 2)
     except UserError as error:
-        _leave(f"error: {_one_line(error)}", error.exit_code)
+        _leave(f"error: {one_line(error)}", error.exit_code)
     except ColInternError as error:
-        _leave(f"failed: {_one_line(error)}", error.exit_code)
+        _leave(f"failed: {one_line(error)}", error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except SystemExit as error:  # Ray makes a 1 of the code when it is waited for meanwhile
@@ -281,10 +281,6 @@ def _chosen(
     if number < first:
         raise UserError(f"--round {number}: this stage begins with round {first}")
     return number
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 def _leave(message: str, code: int) -> NoReturn:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from colintern import storage
 from colintern.config import Config
-from colintern.errors import ConfigError
+from colintern.errors import ConfigError, one_line
 
 _UNION_BRANCHES = ("int", "literal['projector']")  # pydantic adds them to a key's path
 _YAML_WORDS = {
@@ -89,7 +89,7 @@ def _parse_yaml(text: str, source: str) -> Any:
     try:
         return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        problem = " ".join(str(error).split())
+        problem = one_line(error)
         raise ConfigError(f"{source}: is not valid YAML: {problem}") from None
 
 

@@ -6,6 +6,11 @@ prints it without a traceback and exits with 2. Any other `ColInternError` exits
 """
 
 
+def one_line(error: BaseException) -> str:
+    """What an error says, on one line; the name of its class when it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 class ColInternError(Exception):
     """Base class of every error raised on purpose."""
 

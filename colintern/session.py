@@ -75,6 +75,7 @@ class Session:
             "versions": versions(),
             "commit": commit(),
         }
+        self._held.check()
         storage.write_json(self.folder.run_json, document)
 
     # Stages
@@ -269,6 +270,7 @@ class Session:
             heads, _ = load_heads(self._config.training.init_heads)
         else:
             heads = init_heads(self._config.heads, self._backbone.width, self._config.run.seed)
+        self._held.check()
         save_heads(heads, self.folder.heads(0), self._heads_info)
 
     def _head_files(self, round_number: int) -> list[str]:

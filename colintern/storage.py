@@ -2,18 +2,15 @@
 
 Paths are strings, local (`runs/demo`) or URLs (`s3://bucket/runs/demo`); every function takes both.
 A reader never sees half a file: local writes go to a temporary name in the same folder, reach the
-disk and are renamed; object stores show an object only when its upload is complete.
+disk and are renamed; object stores show an object only when its upload is complete. Names may hold
+anything: '::' is no chain of URLs, as it is for fsspec, and two slashes are two.
 """
 
 import errno
 import hashlib
 import json
-import os
 import posixpath
-import random
-import time
-import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,13 +24,12 @@ from botocore.exceptions import (
     PartialCredentialsError,
     ProfileNotFound,
 )
-from fsspec.core import url_to_fs
 from huggingface_hub.errors import HfHubHTTPError
 
-from colintern.errors import PathError, StorageError
+from colintern import local_files, object_store
+from colintern.errors import PathError, StorageError, one_line
 from colintern.ranges import Range, batches_of_requests
 
-_TEMPORARY_MARK = ".tmp-"
 # Raised about a path that cannot be one, an unknown scheme, or credentials that cannot be right.
 _MISTAKES = (
     ValueError,
@@ -46,9 +42,6 @@ _MISTAKES = (
 )
 _MISTAKEN_NUMBERS = (errno.EINVAL, errno.ELOOP, errno.ENAMETOOLONG, errno.EROFS)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-# S3 says so of a create while another request on the same name is on its way.
-_CONFLICTS = ("ConditionalRequestConflict", "OperationAborted")
-_CONFLICT_PAUSES_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.6)
 # With the errors of the HTTP library below it, which has been another one before.
 HUB_ERRORS: Any = HfHubHTTPError.__bases__
 
@@ -86,6 +79,19 @@ def exists(path: str) -> bool:
         return file_system.exists(inner)
 
 
+def open_file(path: str) -> Any:
+    """The file at `path`, opened for reading bytes; closed by the caller.
+
+    Raises:
+        StorageError: the file is missing or cannot be read.
+    """
+    with named_errors(path):
+        if is_local(path):
+            return local_path(path).open("rb")
+        file_system, inner = _opened(path)
+        return file_system.open(inner, "rb")
+
+
 def read_bytes(path: str, start: int | None = None, end: int | None = None) -> bytes:
     """The bytes of `path`, or only those from `start` up to `end`.
 
@@ -93,12 +99,26 @@ def read_bytes(path: str, start: int | None = None, end: int | None = None) -> b
         StorageError: the file is missing or cannot be read.
     """
     with named_errors(path):
-        if is_local(path):  # by hand: fsspec would read '::' in a file's name as a chain of URLs
+        if is_local(path):
             with local_path(path).open("rb") as file:
                 file.seek(start or 0)
                 return file.read(-1 if end is None else end - (start or 0))
         file_system, inner = _opened(path)
         return file_system.cat_file(inner, start=start, end=end)
+
+
+def read_bytes_if_there(path: str) -> bytes | None:
+    """The bytes of `path`; None where nothing stands.
+
+    Raises:
+        StorageError: something stands there that cannot be read.
+    """
+    try:
+        return read_bytes(path)
+    except PathError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise
 
 
 def read_ranges(path: str, ranges: Sequence[Range]) -> list[bytes]:
@@ -137,11 +157,10 @@ def read_json(path: str) -> Any:
 def write_bytes(path: str, data: bytes) -> None:
     """Write `data` to `path`, whole or not at all, replacing what was there."""
     with named_errors(path):
-        if not is_local(path):
-            fsspec.filesystem(path.split("://")[0]).pipe_file(path, data)
-            return
-        with _written_beside(local_path(path), data) as temporary:
-            temporary.replace(local_path(path))
+        if is_local(path):
+            local_files.write(local_path(path), data)
+        else:
+            object_store.write(path, data)
 
 
 def write_json(path: str, document: Any) -> None:
@@ -153,20 +172,37 @@ def write_json(path: str, document: Any) -> None:
 def create_exclusively(path: str, data: bytes) -> bool:
     """Write `data` to `path` only if nothing stands there; whether it was written.
 
-    Of several callers at one time exactly one gets True: locally by a hard link, which fails when
-    the name is taken; on S3 by `If-None-Match: *`.
+    Of several callers at one time exactly one gets True.
     """
     with named_errors(path):
         try:
-            if not is_local(path):
-                _create_object(path, data)
-                return True
-            with _written_beside(local_path(path), data) as temporary:
-                os.link(temporary, local_path(path))
-                return True
+            if is_local(path):
+                local_files.create(local_path(path), data)
+            else:
+                object_store.create(path, data)
         except FileExistsError:
-            # A create whose answer was lost is tried again and then meets its own file.
-            return not is_local(path) and read_bytes(path) == data
+            return False
+        return True
+
+
+def update(path: str, data: bytes, may_replace: Callable[[bytes], bool]) -> bool:
+    """Write a small file again, if what stands there may be replaced by `data` of the same length.
+
+    What another process puts there between the look and the write is not overwritten, on disks
+    and on S3.
+
+    Args:
+        path: the file.
+        data: its new content.
+        may_replace: told what stands there.
+
+    Returns:
+        Whether it was written; False also when there is no file.
+    """
+    with named_errors(path):
+        if is_local(path):
+            return local_files.update(local_path(path), data, may_replace)
+        return object_store.update(path, data, may_replace)
 
 
 def delete(path: str) -> None:
@@ -192,9 +228,12 @@ def delete_folder(folder: str) -> None:
 def file_system_of(path: str) -> tuple[Any, str]:
     """The fsspec file system that `path` is read with here, and the path inside it.
 
-    For libraries that would open one of their own, with other credentials or another address.
+    For libraries that would open one of their own, with other credentials or another address. What
+    it remembers of listings stays.
     """
-    return url_to_fs(path)
+    if is_local(path):
+        return fsspec.filesystem("file"), str(local_path(path).absolute())
+    return object_store.opened(path)
 
 
 def list_files(folder: str, suffix: str = "") -> list[str]:
@@ -209,11 +248,7 @@ def list_files(folder: str, suffix: str = "") -> list[str]:
         except FileNotFoundError:
             return []
     names = (posixpath.basename(entry["name"]) for entry in entries if entry["type"] == "file")
-    return [
-        join(folder, name)
-        for name in sorted(names)
-        if name.endswith(suffix) and _TEMPORARY_MARK not in name
-    ]
+    return _full_paths(folder, names, suffix)
 
 
 def find_files(folder: str, suffix: str = "") -> list[str]:
@@ -231,11 +266,7 @@ def find_files(folder: str, suffix: str = "") -> list[str]:
         return [folder] if folder.endswith(suffix) else []
     prefix = inner.rstrip("/") + "/"
     names = (name.removeprefix(prefix) for name in found if name.startswith(prefix))
-    return [
-        join(folder, name)
-        for name in sorted(names)
-        if name.endswith(suffix) and _TEMPORARY_MARK not in name
-    ]
+    return _full_paths(folder, names, suffix)
 
 
 def list_folders(folder: str) -> list[str]:
@@ -246,11 +277,9 @@ def list_folders(folder: str) -> list[str]:
             entries = file_system.ls(inner, detail=True)
         except FileNotFoundError:
             return []
-    return sorted(
-        posixpath.basename(entry["name"].rstrip("/"))
-        for entry in entries
-        if entry["type"] == "directory"
-    )
+    names = (entry["name"] for entry in entries if entry["type"] == "directory")
+    found = (name.removeprefix(f"{inner.rstrip('/')}/").rstrip("/") for name in names)
+    return sorted(name for name in found if name)  # an object store has folders without a name
 
 
 def version_of(path: str) -> str:
@@ -260,7 +289,7 @@ def version_of(path: str) -> str:
             found = local_path(path).stat()
             return f"{found.st_size} {found.st_mtime_ns}"
         # What a listing has just told is remembered: no request for every file.
-        file_system, inner = url_to_fs(path)
+        file_system, inner = file_system_of(path)
         info = file_system.info(inner)
         return f"{info.get('size')} {info.get('ETag') or info.get('last_commit') or ''}"
 
@@ -282,10 +311,37 @@ def sha256_of_bytes(data: bytes) -> str:
 def sha256_of_file(path: str, chunk_bytes: int = 1 << 22) -> str:
     """SHA-256 of the file at `path`, read in chunks."""
     digest = hashlib.sha256()
-    with named_errors(path), fsspec.open(path, "rb") as file:
-        while chunk := file.read(chunk_bytes):  # pyright: ignore[reportAttributeAccessIssue]
+    with named_errors(path), open_file(path) as file:
+        while chunk := file.read(chunk_bytes):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def modified_at(path: str) -> float:
+    """When the file at `path` was written, in seconds since 1970 by the clock of its storage."""
+    with named_errors(path):
+        file_system, inner = _opened(path)
+        return file_system.modified(inner).timestamp()
+
+
+def remove_abandoned(folder: str, *, deep: bool = True) -> None:
+    """Remove temporary files that dead processes left in `folder`, and in the folders inside it.
+
+    Those of other machines are kept for a day, as their process cannot be asked. An object store
+    has none.
+    """
+    if is_local(folder):
+        with named_errors(folder):
+            local_files.remove_abandoned(local_path(folder), deep=deep)
+
+
+def _full_paths(folder: str, names: Iterable[str], suffix: str) -> list[str]:
+    """The paths of those files in `folder` that end in `suffix` and are finished, in order."""
+    return [
+        f"{folder.rstrip('/')}/{name}"  # not joined: on an object store it may begin with a slash
+        for name in sorted(names)
+        if name.endswith(suffix) and not local_files.is_temporary(posixpath.basename(name))
+    ]
 
 
 def _opened(path: str) -> tuple[Any, str]:
@@ -294,42 +350,10 @@ def _opened(path: str) -> tuple[Any, str]:
     What it remembers of listings is forgotten, as other processes write too; except on the Hub,
     where a commit stays as it is.
     """
-    file_system, inner = url_to_fs(path)
+    file_system, inner = file_system_of(path)
     if not path.startswith("hf://"):
         file_system.invalidate_cache()
     return file_system, inner
-
-
-def _create_object(path: str, data: bytes) -> None:
-    """Create an object unless it is there; a conflict with another request is tried again."""
-    file_system = fsspec.filesystem(path.split("://")[0])
-    for pause_seconds in (*_CONFLICT_PAUSES_SECONDS, None):
-        try:
-            return file_system.pipe_file(path, data, mode="create")
-        except OSError as error:
-            if pause_seconds is None or not _is_conflict(error):
-                raise
-        time.sleep(pause_seconds * (0.5 + random.random()))
-
-
-def _is_conflict(error: OSError) -> bool:
-    answer = error.__cause__
-    return isinstance(answer, ClientError) and answer.response["Error"]["Code"] in _CONFLICTS
-
-
-@contextmanager
-def _written_beside(path: Path, data: bytes) -> Iterator[Path]:
-    """A finished temporary file with `data` in the folder of `path`; gone at the end."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}{_TEMPORARY_MARK}{uuid.uuid4().hex}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -355,7 +379,7 @@ def named_errors(path: str) -> Iterator[None]:
             "AWS_PROFILE, or run where a role gives them"
         ) from error
     except (OSError, *_MISTAKES, BotoCoreError, ClientError, *HUB_ERRORS) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         number = error.errno if isinstance(error, OSError) else None
         if isinstance(error, _MISTAKES) or number in _MISTAKEN_NUMBERS:
             raise PathError(f"{path}: cannot be read or written ({reason})") from error

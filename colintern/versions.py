@@ -1,8 +1,10 @@
 """Which code made a result: recorded with every run, never compared."""
 
 import contextlib
+import os
 import platform
 import subprocess
+import tomllib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -18,6 +20,8 @@ _PACKAGES = (
     "deepspeed",
     "late-interaction-kernels",
 )
+_GIT_SECONDS = 10
+_GIT_OVERRIDES = ("GIT_DIR", "GIT_WORK_TREE")
 
 
 def versions() -> dict[str, str]:
@@ -30,10 +34,38 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """The commit of the source tree that runs, if it is one."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except OSError:
+    """The commit of the source tree that runs; None where it cannot be told, or there is none.
+
+    A package that was installed into a folder of some other repository has no commit of its own.
+    """
+    package = Path(__file__).parent
+    found = _git(package, "rev-parse", "--show-toplevel", "HEAD")
+    if found is None or not _is_source_tree(Path(os.fsdecode(found[0])), package):
         return None
-    return found.stdout.strip() or None
+    return found[1].decode()
+
+
+def _git(folder: Path, *arguments: str) -> list[bytes] | None:
+    """The lines that git answers; None where it refuses, is not there, or takes too long."""
+    # Set by git for its hooks, and then of their repository.
+    environment = {name: value for name, value in os.environ.items() if name not in _GIT_OVERRIDES}
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_GIT_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return None if found.returncode else found.stdout.splitlines()
+
+
+def _is_source_tree(root: Path, package: Path) -> bool:
+    """Whether the repository at `root` is ColIntern's: its own project, with `package` in it."""
+    try:
+        project = tomllib.loads((root / "pyproject.toml").read_text())["project"]["name"]
+        return project == package.name and (root / package.name).samefile(package)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False

@@ -17,7 +17,7 @@ from huggingface_hub.errors import (
 )
 
 from colintern import storage
-from colintern.errors import DatasetError
+from colintern.errors import DatasetError, one_line
 
 _URL = re.compile(r"hf://datasets/(?P<name>[^/@]+/[^/@]+)(@(?P<revision>[^/]+))?(?P<folder>/.+)?")
 
@@ -83,7 +83,7 @@ def _reason(error: Exception, name: str, revision: str) -> str:
         return "the Hub has no such dataset, or it is private; check the name, or set HF_TOKEN"
     if isinstance(error, RevisionNotFoundError):
         return f"the dataset has no revision {revision}; take a commit of {page}/commits/main"
-    said = " ".join(str(error).split())
+    said = one_line(error)
     if isinstance(error, HfHubHTTPError) and error.response.status_code in (401, 403):
         return f"the Hub denies access ({said}); set HF_TOKEN to a token that may read it"
     return f"the Hub cannot be asked ({said}); check the name and the connection, or try again"

@@ -14,10 +14,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from fsspec.core import url_to_fs
 
 from colintern import storage
-from colintern.errors import DatasetError
+from colintern.errors import DatasetError, one_line
 
 _ROWS_PER_BATCH = 4_096  # of text; images are read a few at a time
 _IMAGES_PER_BATCH = 8
@@ -47,13 +46,13 @@ def open_parquet(
     """
     with storage.named_errors(file):
         try:
-            source = file if storage.is_local(file) else _open_remote(file)
+            source = file if storage.is_local(file) else storage.open_file(file)
             parquet = pq.ParquetFile(source, buffer_size=_BUFFER_BYTES, pre_buffer=False)
         except (pa.ArrowException, OSError) as error:
             if not _is_damage(error):
                 raise
             raise DatasetError(
-                f"{file}: is not a readable parquet file ({_one_line(error)})"
+                f"{file}: is not a readable parquet file ({one_line(error)})"
             ) from error
     schema = parquet.schema_arrow
     spelled = spellings(schema)
@@ -132,7 +131,7 @@ def _batches(
                     for column in columns:
                         deque(_batches(parquet, file, size, row_groups, [column]), maxlen=0)
                 raise DatasetError(
-                    f"{file}: the column '{', '.join(columns)}' is damaged ({_one_line(error)}); "
+                    f"{file}: the column '{', '.join(columns)}' is damaged ({one_line(error)}); "
                     "fetch or write the file again"
                 ) from error
         if batch is None:
@@ -157,7 +156,7 @@ def _values(batch: pa.RecordBatch, file: str, column: str, spelled: str) -> list
         values = array.to_pylist()
     except UnicodeDecodeError as error:
         raise DatasetError(
-            f"{file}: the column '{spelled}' has text that is not UTF-8 ({_one_line(error)}); "
+            f"{file}: the column '{spelled}' has text that is not UTF-8 ({one_line(error)}); "
             "fetch or write the file again"
         ) from error
     if column == "score" and not all(abs(value) <= _MAX_SCORE for value in values):  # NaN neither
@@ -165,10 +164,6 @@ def _values(batch: pa.RecordBatch, file: str, column: str, spelled: str) -> list
             f"{file}: the column '{spelled}' has a score that is NaN or beyond {_MAX_SCORE:,}"
         )
     return values
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 def _is_of_kind(column: str, found: pa.DataType) -> bool:
@@ -187,8 +182,3 @@ def _is_of_kind(column: str, found: pa.DataType) -> bool:
             return False
         return found.field("bytes").type in (pa.binary(), pa.large_binary(), pa.null())
     return is_text or types.is_integer(found)
-
-
-def _open_remote(file: str) -> Any:
-    file_system, inner = url_to_fs(file)
-    return file_system.open(inner, "rb")

@@ -6,15 +6,16 @@ into a canonical folder once; the source is only read.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from colintern import lease, log, storage
 from colintern.config import DatasetConfig
 from colintern.data import hub
 from colintern.data.canonical import DATASET_DONE, largest_row_group_bytes
-from colintern.data.demo import DEMO_VERSION, write_demo
+from colintern.data.demo import DEMO_VERSION, write_demo_files
 from colintern.data.importing import import_dataset
 from colintern.data.layouts import Layout, find_layout
 from colintern.errors import DatasetError
@@ -47,11 +48,12 @@ class Source:
 
     Attributes:
         folder: the canonical folder that it is read from.
-        write: makes that folder; None for one that stands already.
+        write: makes that folder, all but `dataset.json`, and returns what that is to say; None for
+            one that stands already.
     """
 
     folder: str
-    write: Callable[[], None] | None = None
+    write: Callable[[], Mapping[str, Any]] | None = None
 
 
 def find_source(dataset: DatasetConfig, root: str) -> Source:
@@ -89,11 +91,16 @@ def made(source: Source) -> str:
     """The canonical folder of a dataset, written first if it has to be.
 
     One driver writes it; others that want it wait.
+
+    Raises:
+        LeaseLostError: another driver has taken over meanwhile, and finishes the folder.
     """
     if source.write is not None:
-        with lease.held(source.folder, wait=True, on_wait=_say_waiting):
+        with lease.held(source.folder, wait=True, on_wait=_say_waiting) as held:
             if not _is_made(source.folder):
-                source.write()
+                details = source.write()
+                held.check()
+                storage.write_json(storage.join(source.folder, DATASET_DONE), details)
     return source.folder
 
 
@@ -107,9 +114,9 @@ def _demo(dataset: DatasetConfig, root: str) -> Source:
     assert split is not None
     folder = storage.join(root, f"{name}-{split}-v{DEMO_VERSION}")
 
-    def write() -> None:
+    def write() -> Mapping[str, Any]:
         log.say("data", "writing the built-in corpus %s %s", name, split)
-        write_demo(folder, name, split)
+        return write_demo_files(folder, name, split)
 
     return Source(folder, None if _is_made(folder) else write)
 
@@ -142,9 +149,8 @@ def _is_made(folder: str) -> bool:
     return storage.exists(storage.join(folder, DATASET_DONE))
 
 
-def _import(folder: str, dataset: DatasetConfig, source: str, layout: Layout) -> None:
+def _import(folder: str, dataset: DatasetConfig, source: str, layout: Layout) -> Mapping[str, Any]:
     log.say("data", "bringing %s (%s layout) into %s", source, layout.kind, folder)
     counts = import_dataset(layout, folder, dataset.language)
-    details = {"source": source, "layout": layout.kind, **counts}
-    storage.write_json(storage.join(folder, DATASET_DONE), details)
     log.say("data", "%s", "   ".join(f"{name} {count:,}" for name, count in counts.items()))
+    return {"source": source, "layout": layout.kind, **counts}

@@ -1,14 +1,12 @@
 """Writing canonical dataset folders, page by page, with little in memory."""
 
 import io
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from colintern import storage
-from colintern.data.canonical import DATASET_DONE
 from colintern.data.entities import Judgement, Page, Query
 
 _PAGES_PER_FILE = 2_000
@@ -23,10 +21,15 @@ class CorpusWriter:
     """Writes pages to numbered files under `corpus/`; a file is written when it is full.
 
     Give pages sorted by id: neighbours in the shard plan are then neighbours on storage.
+
+    Args:
+        folder: of the dataset.
+        check: called before a file is written; raises when it must not be.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, check: Callable[[], None] = lambda: None) -> None:
         self.num_pages = 0
+        self._check = check
         self._folder = folder
         self._waiting: list[Page] = []
         self._waiting_bytes = 0
@@ -43,6 +46,7 @@ class CorpusWriter:
     def flush(self) -> None:
         """Write what waits; also once at the end, so that a corpus has at least one file."""
         if self._waiting or not self._num_files:
+            self._check()
             path = storage.join(self._folder, "corpus", f"part-{self._num_files:05d}.parquet")
             storage.write_bytes(path, parquet_bytes(corpus_table(self._waiting)))
             self._num_files += 1
@@ -54,16 +58,13 @@ def write_dataset(
     pages: Iterable[Page],
     queries: Sequence[Query],
     judgements: Sequence[Judgement],
-    details: dict[str, Any] | None = None,
 ) -> None:
-    """Write a canonical dataset folder; `details`, if given, last, as `dataset.json`."""
+    """Write a canonical dataset folder."""
     writer = CorpusWriter(folder)
     for page in pages:
         writer.add(page)
     writer.flush()
     write_questions(folder, queries, judgements)
-    if details is not None:
-        storage.write_json(storage.join(folder, DATASET_DONE), details)
 
 
 def write_questions(folder: str, queries: Sequence[Query], judgements: Sequence[Judgement]) -> None:

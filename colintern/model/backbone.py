@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModel, InternVLConfig
 
 from colintern.config import BackboneConfig
-from colintern.errors import BackboneError
+from colintern.errors import BackboneError, one_line
 from colintern.model.checkpoint import check_weight_files, checkpoint_hash, find_checkpoint
 from colintern.model.processor import Processor, TilePlanner
 from colintern.model.quiet import quiet_transformers
@@ -170,7 +170,7 @@ def _read_config(folder: Path, config: BackboneConfig) -> Any:
     try:
         found = AutoConfig.from_pretrained(folder)
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = one_line(error)
         raise BackboneError(
             f"backbone.path={config.path}: no usable config.json ({reason})"
         ) from error
@@ -221,7 +221,7 @@ def _load_model(folder: Path, config: BackboneConfig, device: str) -> Any:
                 ignore_mismatched_sizes=True,  # listed, and refused below by name
             )
         except (OSError, RuntimeError, SafetensorError) as error:
-            reason = str(error).strip().splitlines()[0]
+            reason = one_line(error)
             raise BackboneError(
                 f"backbone.path={config.path}: weights cannot be loaded ({reason})"
             ) from error

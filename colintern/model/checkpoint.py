@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 
 from colintern import log, storage
 from colintern.config import RANDOM, READER, BackboneConfig
-from colintern.errors import BackboneError
+from colintern.errors import BackboneError, one_line
 from colintern.model.random_checkpoint import random_checkpoint
 
 _READER_FOLDER = Path(__file__).parent / "reader"
@@ -98,7 +98,7 @@ def _from_hub(config: BackboneConfig) -> Path:
             snapshot_download(config.path, revision=config.revision, allow_patterns=_HUB_FILES)
         )
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = one_line(error)
         raise BackboneError(
             f"backbone.path={config.path}: cannot be fetched from the Hub at revision "
             f"{config.revision} ({reason}); check both, or give a local folder"

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from colintern import storage
 from colintern.config import HeadsConfig
-from colintern.errors import CheckpointError
+from colintern.errors import CheckpointError, one_line
 
 WEIGHTS = "heads.safetensors"
 INFO = "colintern.json"
@@ -157,7 +157,7 @@ def read_info(folder: str) -> HeadsInfo:
     try:
         return HeadsInfo.model_validate(json.loads(storage.read_bytes(path)))
     except (ValidationError, ValueError) as error:
-        problem = " ".join(str(error).split())
+        problem = one_line(error)
         raise CheckpointError(
             f"{path}: does not describe heads of this version ({problem})"
         ) from error

@@ -20,7 +20,7 @@ from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import (
 )
 
 from colintern.config import BackboneConfig
-from colintern.errors import BackboneError
+from colintern.errors import BackboneError, one_line
 
 IMAGE_SLOT = "<image>"
 _START, _END, _CONTEXT = "<img>", "</img>", "<IMG_CONTEXT>"
@@ -67,7 +67,7 @@ class Processor:
             self._tokenizer = AutoTokenizer.from_pretrained(folder)
             self._images = GotOcr2ImageProcessorPil.from_pretrained(folder)
         except (OSError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
+            reason = one_line(error)
             raise BackboneError(
                 f"backbone.path={config.path}: its tokenizer or image processor cannot be loaded "
                 f"({reason})"

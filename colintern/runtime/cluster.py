@@ -16,7 +16,8 @@ from ray.exceptions import RayError, RayTaskError
 
 from colintern import log, storage
 from colintern.config import Config
-from colintern.errors import ColInternError
+from colintern.errors import ColInternError, one_line
+from colintern.runtime import temporary
 from colintern.runtime.errors import ClusterError, cause_of
 from colintern.runtime.resources import STAGES, Stage, cpus_wanted, shortage
 from colintern.runtime.shared import check_shared_storage
@@ -26,8 +27,6 @@ _WORKER_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "RAY_TRAIN_V2_ENABLED": "1"
 
 _SOCKET_BYTES = 103 if sys.platform == "darwin" else 107  # of an AF_UNIX address
 _RAY_SOCKET = "session_2026-01-31_23-59-59_999999_9999999/sockets/plasma_store"  # the longest
-_TEMPORARY_PREFIX = "colintern-ray-"
-_RANDOM_CHARACTERS = 8  # that `tempfile.mkdtemp` appends
 
 
 class Cluster:
@@ -69,7 +68,8 @@ class Cluster:
             return
         root = _root_for_sockets(tempfile.gettempdir())
         os.environ["TMPDIR"] = root  # Ray's dashboard opens sockets of Python's in it
-        self._temporary = tempfile.mkdtemp(prefix=_TEMPORARY_PREFIX, dir=root)
+        temporary.remove_abandoned(root)
+        self._temporary = temporary.make_folder(root)
         _start_local(self._config, self._temporary)
 
     def _check_size(self, *, may_grow: bool) -> None:
@@ -93,6 +93,7 @@ class Cluster:
             ray.shutdown()
             self._is_connected = False
         if self._temporary and keep_logs:
+            temporary.keep(self._temporary)
             log.say("ray", "its logs are in %s", self._temporary)
         elif self._temporary:
             shutil.rmtree(self._temporary, ignore_errors=True)
@@ -142,21 +143,20 @@ def _join(address: str) -> None:
             runtime_env={"env_vars": _WORKER_ENVIRONMENT},
         )
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
-        reason = str(error).strip().splitlines()[0]
         raise ClusterError(
-            f"RAY_ADDRESS={address}: cannot join that cluster ({reason}); "
+            f"RAY_ADDRESS={address}: cannot join that cluster ({one_line(error)}); "
             "unset it to start a local one"
         ) from error
 
 
 def _root_for_sockets(wanted: str) -> str:
     """`wanted`, or /tmp where Ray's sockets would have too long names in it."""
-    name = _TEMPORARY_PREFIX + _RANDOM_CHARACTERS * "x"
+    name = temporary.PREFIX + temporary.NUM_RANDOM_CHARACTERS * "x"
     socket = os.path.join(wanted, name, _RAY_SOCKET)
     return wanted if len(os.fsencode(socket)) <= _SOCKET_BYTES else "/tmp"
 
 
-def _start_local(config: Config, temporary: str) -> None:
+def _start_local(config: Config, folder: str) -> None:
     """A cluster on this machine, large enough for the workers that the configuration asks for."""
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else C++ advice on standard error
     ray.init(
@@ -164,7 +164,7 @@ def _start_local(config: Config, temporary: str) -> None:
         num_cpus=max(os.cpu_count() or 1, cpus_wanted(config)),
         log_to_driver=False,
         logging_level=logging.ERROR,
-        _temp_dir=temporary,
+        _temp_dir=folder,
     )
 
 

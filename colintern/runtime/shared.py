@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import ray
@@ -9,8 +10,9 @@ from ray.exceptions import RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from colintern import storage
-from colintern.errors import ColInternError, LeaseLostError, StorageError
+from colintern.errors import ColInternError, LeaseLostError, StorageError, one_line
 from colintern.lease import Held
+from colintern.local_files import temporary_name
 from colintern.runtime.errors import ClusterError, cause_of
 
 
@@ -20,14 +22,16 @@ def check_shared_storage(roots: Sequence[str]) -> None:
     if len(nodes) < 2:
         return
     for root in sorted(set(roots)):
-        path, token = storage.join(root, f"shared-{uuid.uuid4().hex}"), uuid.uuid4().hex.encode()
+        storage.remove_abandoned(root, deep=False)
+        path, token = storage.join(root, temporary_name("shared")), uuid.uuid4().hex.encode()
         storage.write_bytes(path, token)
         try:
             for node in nodes:
                 if _read_on(node, path) != token:
                     raise _not_shared(root, node["NodeManagerAddress"])
         finally:
-            storage.delete(path)
+            with suppress(StorageError):  # it harms nobody, and what was found out is told
+                storage.delete(path)
 
 
 def obstacle(held: Held) -> ColInternError | None:
@@ -58,19 +62,10 @@ def _read_on(node: Mapping[str, Any], path: str) -> bytes | None:
     Raises:
         ClusterError: it cannot read there, with its reason.
     """
-    read = ray.remote(num_cpus=0)(_read_if_there)
+    read = ray.remote(num_cpus=0)(storage.read_bytes_if_there)
     strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
     try:
         return ray.get(read.options(scheduling_strategy=strategy).remote(path))
     except RayTaskError as error:
-        reason = " ".join(str(cause_of(error)).split())
+        reason = one_line(cause_of(error))
         raise ClusterError(f"node {node['NodeManagerAddress']}: {reason}") from error
-
-
-def _read_if_there(path: str) -> bytes | None:
-    try:
-        return storage.read_bytes(path)
-    except StorageError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
-            return None
-        raise

@@ -4,15 +4,15 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from colintern.config import TrainingConfig
 from colintern.data.triples import read_triples
-from colintern.errors import LeaseLostError
+from colintern.errors import ColInternError, one_line
 from colintern.features.catalog import Catalog
-from colintern.log import JsonLines
+from colintern.log import JsonLines, say
 from colintern.model.heads import Heads, HeadsInfo, load_heads, save_heads
 from colintern.scoring.fused import kernel_on
 from colintern.training.batch import Batch, build_batch
@@ -101,7 +101,7 @@ def train_round(
     guard = FiniteGuard(place)
     log = _StepLog(task.log_path, kernel_on(place.device))
 
-    try:
+    with _saved(log, check) if place.is_first else nullcontext():
         for batch in _prefetched(_batches(training_set, task, epochs, place)):
             # The step
             rate = learning_rate(batch.step, num_steps, task.training)
@@ -114,11 +114,6 @@ def train_round(
                 if is_shown and (line := log.fetch_last()):
                     observe({**line, "steps": num_steps})
         guard.look()
-    finally:
-        if place.is_first:
-            with suppress(LeaseLostError):  # the log of whoever has taken over stays
-                check()
-                log.save()  # also of a round that fails: it shows how the loss went there
 
     # The result
     if place.is_first:
@@ -198,6 +193,30 @@ class _StepLog:
             self.fetch_last()  # fails when the GPU itself has failed
         finally:
             self._lines.save()
+
+
+@contextmanager
+def _saved(log: _StepLog, check: Callable[[], None]) -> Iterator[None]:
+    """Save the log at the end, also of a round that fails: it shows how the loss went there.
+
+    What made the round fail is raised; a log that cannot be saved then as well is only told. The
+    log of a driver that has taken over stays.
+
+    Raises:
+        StorageError: the round is done and its log cannot be saved.
+        LeaseLostError: the round is done and another driver has taken over.
+    """
+    try:
+        yield
+    except BaseException:
+        try:
+            check()
+            log.save()
+        except (ColInternError, RuntimeError) as second:  # RuntimeError: the GPU itself has failed
+            say("train", "the log of this round is not saved: %s", one_line(second))
+        raise
+    check()
+    log.save()
 
 
 def _prefetched(items: Iterator[T]) -> Iterator[T]:

@@ -5,9 +5,12 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import PIL
 
+from colintern import storage
+from colintern.data.canonical import DATASET_DONE
 from colintern.data.demo.fields import family_fields
 from colintern.data.demo.layouts import FORMS, DemoPage, form_page, reference_page
 from colintern.data.demo.prose import Passage, passages
@@ -44,7 +47,13 @@ _SIZES = {
 
 
 def write_demo(folder: str, variant: str, split: str) -> None:
-    """Write one split of a demo corpus as a canonical dataset folder.
+    """Write one split of a demo corpus as a canonical dataset folder, finished."""
+    details = write_demo_files(folder, variant, split)
+    storage.write_json(storage.join(folder, DATASET_DONE), details)
+
+
+def write_demo_files(folder: str, variant: str, split: str) -> dict[str, Any]:
+    """Write all of it but `dataset.json`, whose content is returned.
 
     The same on every machine with the same Python and Pillow.
 
@@ -69,17 +78,17 @@ def write_demo(folder: str, variant: str, split: str) -> None:
             for query_id, query in named
             for page_id in index.bearing(query.asked)
         ],
-        details={
-            "variant": variant,
-            "split": split,
-            "version": DEMO_VERSION,
-            "pages": len(pages),
-            "queries": len(named),
-            "query_kinds": dict(sorted(Counter(query.kind for query in queries).items())),
-            "python": platform.python_version(),
-            "pillow": PIL.__version__,
-        },
     )
+    return {
+        "variant": variant,
+        "split": split,
+        "version": DEMO_VERSION,
+        "pages": len(pages),
+        "queries": len(named),
+        "query_kinds": dict(sorted(Counter(query.kind for query in queries).items())),
+        "python": platform.python_version(),
+        "pillow": PIL.__version__,
+    }
 
 
 def build_split(variant: str, split: str) -> tuple[list[DemoPage], list[DemoQuery]]:

@@ -6,7 +6,7 @@ size. Killed and started again, it begins anew.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -70,22 +70,33 @@ def is_dataset(source: str) -> bool:
     return bool(words) and not any(kind_of(file) for file in files)
 
 
-def copy_dataset(layout: Layout, out: str, language: str | None, processes: Processes) -> Report:
+def copy_dataset(
+    layout: Layout,
+    out: str,
+    language: str | None,
+    processes: Processes,
+    check: Callable[[], None] = lambda: None,
+) -> Report:
     """Make the canonical dataset folder `out` of another dataset, without its bad pages.
+
+    `check` is called before anything is written or removed, and raises when it must not be.
 
     Raises:
         DatasetError: as `import_dataset`; or a judgement names a page or query that is not there.
     """
+    check()
     for path in storage.list_files(storage.join(out, "corpus"), ".parquet"):
         storage.delete(path)  # of an earlier ingest into this folder
-    questions = import_pages(layout, CorpusWriter(out), language)
+    questions = import_pages(layout, CorpusWriter(out, check), language)
     files = storage.list_files(storage.join(out, "corpus"), ".parquet")
     seen = _look_at_pages(files, processes)
     _check_judgements(layout, questions, seen)
     bad = {page.page_id for page in seen if page.problem}
     for file in files:
+        check()
         _remove_rows(file, [page.location for page in seen if page.problem])
     asked, refused_queries = _asked_of(questions, bad)
+    check()
     write_questions(out, asked.queries, asked.judgements)
     good = [page for page in seen if not page.problem]
     return Report(

@@ -6,7 +6,7 @@ was, and one whose sources have changed writes anew just the parts that these ar
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import pyarrow as pa
@@ -87,9 +87,9 @@ def single_pages(part: Part) -> list[Part]:
     ]
 
 
-def write_part(part: Part) -> None:
-    """Render all pages of a part and write it; atomic."""
-    save_part(part, rendered(part))
+def write_part(part: Part, check: Callable[[], None] = lambda: None) -> None:
+    """Render all pages of a part and write it; atomic. `check` as in `save_part`."""
+    save_part(part, rendered(part), check)
 
 
 def rendered(part: Part) -> Iterator[Page | Refusal]:
@@ -98,8 +98,10 @@ def rendered(part: Part) -> Iterator[Page | Refusal]:
         yield from render(piece.file, piece.first, piece.last, part.settings)
 
 
-def save_part(part: Part, found: Iterable[Page | Refusal]) -> None:
-    """Write what was found for a part."""
+def save_part(
+    part: Part, found: Iterable[Page | Refusal], check: Callable[[], None] = lambda: None
+) -> None:
+    """Write what was found for a part; `check` is called before, and raises when it must not be."""
     pages: list[Page] = []
     refusals: list[Refusal] = []
     for item in found:
@@ -111,6 +113,7 @@ def save_part(part: Part, found: Iterable[Page | Refusal]) -> None:
         "sha256", pa.array([storage.sha256_of_bytes(page.image) for page in pages], pa.string())
     )
     refused = json.dumps([asdict(refusal) for refusal in refusals])
+    check()
     storage.write_bytes(
         part.path, parquet_bytes(table.replace_schema_metadata({_REFUSED_KEY: refused.encode()}))
     )

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 
 from colintern import lease, log, storage
 from colintern.config import DatasetConfig
@@ -77,32 +78,34 @@ def ingest(sources: Sequence[str], out: str, settings: IngestSettings) -> Report
     Raises:
         DatasetError: a source is missing, `out` holds something else, or the queries file is bad.
         TooManyBadPagesError: more than `max_bad_fraction` was refused, or no page was written.
+        LeaseLostError: another ingest into `out` has taken over meanwhile.
     """
     out = storage.absolute(out)
     _check_out(out, sources)
     found = _layout_of(sources, settings) or find_sources(sources)
     if settings.queries:
         read_questions(settings.queries, [])  # a file that cannot be read is told before the work
-    with lease.held(out, wait=False):
+    with lease.held(out, wait=False) as held:
         storage.write_json(storage.join(out, INGEST_BEGUN), {"sources": list(sources)})
         storage.delete(storage.join(out, DATASET_DONE))
         if isinstance(found, Sources):
-            report = _from_files(found, out, settings)
+            report = _from_files(found, out, settings, held)
         else:
-            report = _from_dataset(sources[0], found, out, settings)
+            report = _from_dataset(sources[0], found, out, settings, held)
+        held.check()
         storage.write_json(storage.join(out, DATASET_DONE), report.document())
     _check_bad_fraction(report, settings.max_bad_fraction)
     return report
 
 
-def _from_files(found: Sources, out: str, settings: IngestSettings) -> Report:
+def _from_files(found: Sources, out: str, settings: IngestSettings, held: lease.Held) -> Report:
     refused = list(found.refused)
     corpus = storage.join(out, "corpus")
     with Processes(settings.num_processes) as processes:
         counted, damaged = _counted(found.files, processes)
         refused += damaged
         parts = plan_parts(counted, corpus, settings.render)
-        _write(parts, corpus, processes)
+        _write(parts, corpus, processes, held)
 
     pages: list[PageEntry] = []
     for part in parts:
@@ -112,6 +115,7 @@ def _from_files(found: Sources, out: str, settings: IngestSettings) -> Report:
     queries, judgements, refused_queries = [], [], []
     if settings.queries:
         queries, judgements, refused_queries = read_questions(settings.queries, pages)
+    held.check()
     write_questions(out, queries, judgements)
     return Report(
         pages=len(pages),
@@ -126,11 +130,13 @@ def _from_files(found: Sources, out: str, settings: IngestSettings) -> Report:
     )
 
 
-def _from_dataset(source: str, layout: Layout, out: str, settings: IngestSettings) -> Report:
+def _from_dataset(
+    source: str, layout: Layout, out: str, settings: IngestSettings, held: lease.Held
+) -> Report:
     taken = {file for files in layout.parts.values() for file in files}
     others = [file for file in storage.find_files(storage.absolute(source)) if file not in taken]
     with Processes(settings.num_processes) as processes:
-        report = copy_dataset(layout, out, settings.language, processes)
+        report = copy_dataset(layout, out, settings.language, processes, held.check)
     return replace(report, skipped=count_by_ending(others))
 
 
@@ -186,7 +192,7 @@ def _count(file: SourceFile) -> int | str:
         return str(error)
 
 
-def _write(parts: Sequence[Part], corpus: str, processes: Processes) -> None:
+def _write(parts: Sequence[Part], corpus: str, processes: Processes, held: lease.Held) -> None:
     """Write the parts that are missing, and remove those of sources as they were before."""
     there = set(storage.list_files(corpus, ".parquet"))
     missing = [part for part in parts if part.path not in there]
@@ -196,14 +202,16 @@ def _write(parts: Sequence[Part], corpus: str, processes: Processes) -> None:
         log.say("ingest", "%s pages are there already", f"{kept:,}")
     progress = Progress("ingest", "pages", total)
     crashed: list[Part] = []
-    for part, found in processes.each(write_part, missing, SECONDS_PER_PART):
+    write = partial(write_part, check=held.check)
+    for part, found in processes.each(write, missing, SECONDS_PER_PART):
         if isinstance(found, CrashedError):
             crashed.append(part)
         else:
             progress.add(part.num_pages)
     for part in crashed:
         log.say("ingest", "%s: again, page by page", part.pieces[0].file.name)
-        save_part(part, _page_by_page(part, processes))
+        save_part(part, _page_by_page(part, processes), held.check)
+    held.check()
     for path in there - {part.path for part in parts}:
         storage.delete(path)
 

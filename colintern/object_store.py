@@ -1,0 +1,103 @@
+"""What an object store does otherwise than a disk: whole uploads, and writes on a condition."""
+
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import fsspec
+from botocore.exceptions import ClientError
+
+# S3 says so of a write while another request on the same name is on its way.
+_CONFLICTS = ("ConditionalRequestConflict", "OperationAborted")
+_CONFLICT_PAUSES_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.6)
+_NOT_AS_EXPECTED = ("PreconditionFailed", "NoSuchKey")
+_S3 = ("s3", "s3a")
+
+
+def opened(url: str) -> tuple[Any, str]:
+    """The fsspec file system of `url`, and the path inside it.
+
+    By hand: `fsspec.core.url_to_fs` would read '::' in a name as a chain of URLs.
+    """
+    protocol = _protocol(url)
+    kind = fsspec.get_filesystem_class(protocol)
+    options = kind._get_kwargs_from_urls(url)
+    return fsspec.filesystem(protocol, **options), str(kind._strip_protocol(url))
+
+
+def write(url: str, data: bytes) -> None:
+    """Write an object, replacing what was there."""
+    file_system, inner = opened(url)
+    file_system.pipe_file(inner, data)
+
+
+def create(url: str, data: bytes) -> None:
+    """Write an object where none stands: on S3 by `If-None-Match: *`.
+
+    Raises:
+        FileExistsError: one stands there.
+    """
+    file_system, inner = opened(url)
+    try:
+        _without_conflicts(lambda: file_system.pipe_file(inner, data, mode="create"))
+    except FileExistsError:
+        # A create whose answer was lost is tried again and then meets its own object.
+        if file_system.cat_file(inner) != data:
+            raise
+
+
+def update(url: str, data: bytes, may_replace: Callable[[bytes], bool]) -> bool:
+    """Write an object again, if what stands there may be replaced by `data`.
+
+    On S3 what another process writes meanwhile is never overwritten (`If-Match`); on other stores
+    it may be, in the moment between the look and the write.
+
+    Returns:
+        Whether it was written; False also when there is no object.
+    """
+    file_system, inner = opened(url)
+    condition: dict[str, str] = {}
+    try:
+        if _protocol(url) in _S3:  # first: the tag must not be of a later content than is read
+            file_system.invalidate_cache()
+            condition = {"IfMatch": file_system.info(inner)["ETag"]}
+        if not may_replace(file_system.cat_file(inner)):
+            return False
+        _without_conflicts(lambda: file_system.pipe_file(inner, data, **condition))
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if _code(error) not in _NOT_AS_EXPECTED:
+            raise
+        return _is_there(file_system, inner, data)  # an update whose answer was lost
+    return True
+
+
+def _is_there(file_system: Any, inner: str, data: bytes) -> bool:
+    try:
+        return file_system.cat_file(inner) == data
+    except FileNotFoundError:
+        return False
+
+
+def _without_conflicts(request: Callable[[], Any]) -> None:
+    """Make a request; again after a while when it has met another one on the same name."""
+    for pause_seconds in (*_CONFLICT_PAUSES_SECONDS, None):
+        try:
+            request()
+            return
+        except OSError as error:
+            if pause_seconds is None or _code(error) not in _CONFLICTS:
+                raise
+        time.sleep(pause_seconds * (0.5 + random.random()))
+
+
+def _code(error: OSError) -> str | None:
+    """What S3 calls the error."""
+    answer = error.__cause__
+    return answer.response["Error"]["Code"] if isinstance(answer, ClientError) else None
+
+
+def _protocol(url: str) -> str:
+    return url.split("://")[0]

@@ -43,7 +43,7 @@ def create(url: str, data: bytes) -> None:
         _without_conflicts(lambda: file_system.pipe_file(inner, data, mode="create"))
     except FileExistsError:
         # A create whose answer was lost is tried again and then meets its own object.
-        if file_system.cat_file(inner) != data:
+        if not _is_there(file_system, inner, data):
             raise
 
 
@@ -58,9 +58,9 @@ def update(url: str, data: bytes, may_replace: Callable[[bytes], bool]) -> bool:
     """
     file_system, inner = opened(url)
     condition: dict[str, str] = {}
+    file_system.invalidate_cache()
     try:
         if _protocol(url) in _S3:  # first: the tag must not be of a later content than is read
-            file_system.invalidate_cache()
             condition = {"IfMatch": file_system.info(inner)["ETag"]}
         if not may_replace(file_system.cat_file(inner)):
             return False
@@ -75,6 +75,7 @@ def update(url: str, data: bytes, may_replace: Callable[[bytes], bool]) -> bool:
 
 
 def _is_there(file_system: Any, inner: str, data: bytes) -> bool:
+    file_system.invalidate_cache()  # it was not there when the folder was listed
     try:
         return file_system.cat_file(inner) == data
     except FileNotFoundError:

@@ -17,6 +17,10 @@ _BYTES_PER_ROW_GROUP = 64 * 2**20
 IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
+def unchecked() -> None:
+    """What is called before a write that nothing forbids; a function, as it goes to workers."""
+
+
 class CorpusWriter:
     """Writes pages to numbered files under `corpus/`; a file is written when it is full.
 
@@ -27,7 +31,7 @@ class CorpusWriter:
         check: called before a file is written; raises when it must not be.
     """
 
-    def __init__(self, folder: str, check: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, folder: str, check: Callable[[], None] = unchecked) -> None:
         self.num_pages = 0
         self._check = check
         self._folder = folder

@@ -1,9 +1,14 @@
 """A dataset that has to be written first is written once, by whoever comes first."""
 
 import threading
+from pathlib import Path
+
+import pytest
 
 from colintern import lease
-from colintern.data.resolve import Source, made
+from colintern.config import DatasetConfig
+from colintern.data.resolve import Source, find_source, made
+from colintern.errors import LeaseLostError
 
 
 def test_a_second_driver_waits_and_writes_nothing(tmp_path, caplog):
@@ -35,3 +40,19 @@ def test_a_dataset_is_written_under_its_lease(tmp_path):
     made(Source(folder, lambda: seen.append(lease.is_held(folder))))
     assert seen == [True]
     assert not lease.is_held(folder)
+
+
+def test_a_driver_that_was_taken_over_does_not_say_that_a_dataset_is_done(tmp_path, monkeypatch):
+    """A dataset that passes for finished while another driver writes it anew."""
+    source = find_source(DatasetConfig(path="demo-small", split="dev", name="d"), str(tmp_path))
+    folder = Path(source.folder)
+
+    def taken_over(*_) -> dict[str, int]:
+        (path,) = folder.glob("lease-*")
+        path.rename(folder / "lease-000002.json")
+        return {"pages": 1}
+
+    monkeypatch.setattr("colintern.data.resolve.write_demo_files", taken_over)
+    with pytest.raises(LeaseLostError, match="taken over"):
+        made(source)
+    assert [path.name for path in folder.iterdir()] == ["lease-000002.json"]

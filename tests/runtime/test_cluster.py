@@ -1,7 +1,9 @@
 """Joining or starting a cluster: what a user may have got wrong is one line."""
 
+import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +16,7 @@ from ray.exceptions import AuthenticationError
 from colintern import lease, storage
 from colintern.config_file import parse_config
 from colintern.errors import LeaseLostError
-from colintern.runtime import cluster
+from colintern.runtime import cluster, temporary
 from colintern.runtime.cluster import Cluster, _root_for_sockets
 from colintern.runtime.errors import ClusterError
 from colintern.runtime.shared import check_shared_storage, obstacle
@@ -64,6 +66,38 @@ def test_a_long_tmpdir_is_too_long_for_sockets(unstarted, monkeypatch, tmp_path)
     assert os.environ["TMPDIR"] == "/tmp"
     unstarted.close()
     assert not Path(started["_temp_dir"]).exists()
+
+
+_KILLED = """
+import os, signal, sys
+from colintern.runtime.temporary import make_folder
+print(make_folder(sys.argv[1]), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_folder_of_a_killed_driver_goes_with_the_next_one(unstarted, monkeypatch, tmp_path):
+    """Logs and sockets that fill /tmp with every kill; or those of a living driver removed."""
+    root = str(tmp_path)
+    command = [sys.executable, "-c", _KILLED, root]
+    killed = Path(subprocess.run(command, capture_output=True, text=True).stdout.strip())
+    (killed / "session").mkdir()
+    ours, kept = temporary.make_folder(root), temporary.make_folder(root)
+    owner = Path(kept, "owner.json")
+    owner.write_text((killed / "owner.json").read_text())
+    temporary.keep(kept)  # its driver is gone, and has told the user to look into it
+    (of_another_machine := tmp_path / "colintern-ray-elsewhere").mkdir()
+    document = json.loads((killed / "owner.json").read_text())
+    (of_another_machine / "owner.json").write_text(json.dumps({**document, "machine": "0" * 12}))
+    monkeypatch.setattr(cluster, "_root_for_sockets", lambda _: root)
+    with pytest.raises(ClusterError):  # of the GPUs
+        unstarted.ensure()
+    left = {path.name for path in tmp_path.glob("colintern-ray-*")}
+    unstarted.close()
+    mine = left - {Path(ours).name, Path(kept).name, of_another_machine.name}
+    assert len(left) == 4
+    assert killed.name not in mine
+    assert not (tmp_path / mine.pop()).exists()
 
 
 def test_a_cluster_that_may_grow_is_waited_for(unstarted, monkeypatch):

@@ -12,7 +12,7 @@ import torch.multiprocessing as mp
 
 from colintern.config import EvaluationConfig, HeadsConfig, TrainingConfig
 from colintern.data.triples import Triple, write_triples
-from colintern.errors import LeaseLostError, NonFiniteError
+from colintern.errors import ColInternError, LeaseLostError, NonFiniteError, StorageError
 from colintern.evaluation.evaluate import evaluate
 from colintern.model.heads import BackboneInfo, HeadsInfo, init_heads, load_heads, save_heads
 from colintern.search.embedding import embed_queries
@@ -148,6 +148,35 @@ def test_a_driver_that_was_taken_over_writes_nothing(corpus, tmp_path):
     with pytest.raises(LeaseLostError):
         train_round(task, open_round(task), Place(), lambda _: None, check)
     assert (tmp_path / "train_log.jsonl").read_text() == "of the other driver"
+    assert not (tmp_path / "heads").exists()
+
+
+@pytest.mark.parametrize("lost", ["storage", "GPU", "lease"])
+def test_a_log_that_cannot_be_saved_hides_nothing(corpus, tmp_path, monkeypatch, caplog, lost):
+    """A loss that is not finite, shown as a full disk; or a full disk that nobody hears of."""
+
+    def fail_in_step_4(heads, strategy, batch, *others):
+        if batch.step == 4:
+            batch.page_TH[0] = float("nan")
+        return train_step(heads, strategy, batch, *others)
+
+    def fail(*_) -> None:
+        raise {
+            "storage": StorageError("train_log.jsonl: the disk is full"),
+            "GPU": RuntimeError("train_log.jsonl: the GPU is gone"),
+            "lease": LeaseLostError("train_log.jsonl: another driver has taken over"),
+        }[lost]
+
+    caplog.set_level("INFO", "colintern")
+    monkeypatch.setattr("colintern.training.loop._StepLog.save", fail)
+    task = _task(corpus, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("colintern.training.loop.train_step", fail_in_step_4)
+        with pytest.raises(NonFiniteError, match="step 4"):
+            train_round(task, open_round(task), Place(), lambda _: None)
+    assert "the log of this round is not saved: train_log.jsonl" in caplog.text
+    with pytest.raises((ColInternError, RuntimeError), match=r"train_log\.jsonl"):
+        train_round(task, open_round(task), Place(), lambda _: None)  # nothing else went wrong
     assert not (tmp_path / "heads").exists()
 
 

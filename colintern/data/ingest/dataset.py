@@ -28,7 +28,7 @@ from colintern.data.inventory import row_groups
 from colintern.data.layouts import Layout
 from colintern.data.parquet import open_parquet
 from colintern.data.progress import Progress
-from colintern.data.writing import CorpusWriter, parquet_bytes, write_questions
+from colintern.data.writing import CorpusWriter, parquet_bytes, unchecked, write_questions
 from colintern.errors import DatasetError
 
 
@@ -75,7 +75,7 @@ def copy_dataset(
     out: str,
     language: str | None,
     processes: Processes,
-    check: Callable[[], None] = lambda: None,
+    check: Callable[[], None] = unchecked,
 ) -> Report:
     """Make the canonical dataset folder `out` of another dataset, without its bad pages.
 

@@ -17,7 +17,7 @@ from colintern.data.entities import Page
 from colintern.data.ingest.findings import Refusal
 from colintern.data.ingest.rendering import RenderSettings, render
 from colintern.data.ingest.sources import SourceFile
-from colintern.data.writing import corpus_table, parquet_bytes
+from colintern.data.writing import corpus_table, parquet_bytes, unchecked
 
 _PAGES_PER_PART = 64
 _REFUSED_KEY = b"colintern.refused"
@@ -87,7 +87,7 @@ def single_pages(part: Part) -> list[Part]:
     ]
 
 
-def write_part(part: Part, check: Callable[[], None] = lambda: None) -> None:
+def write_part(part: Part, check: Callable[[], None] = unchecked) -> None:
     """Render all pages of a part and write it; atomic. `check` as in `save_part`."""
     save_part(part, rendered(part), check)
 
@@ -99,7 +99,7 @@ def rendered(part: Part) -> Iterator[Page | Refusal]:
 
 
 def save_part(
-    part: Part, found: Iterable[Page | Refusal], check: Callable[[], None] = lambda: None
+    part: Part, found: Iterable[Page | Refusal], check: Callable[[], None] = unchecked
 ) -> None:
     """Write what was found for a part; `check` is called before, and raises when it must not be."""
     pages: list[Page] = []

@@ -1,7 +1,7 @@
 """Ingest from the first look at the sources to the finished dataset folder."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 
@@ -36,7 +36,7 @@ from colintern.data.ingest.sources import SourceFile, Sources, count_by_ending, 
 from colintern.data.layouts import Layout, find_layout
 from colintern.data.progress import Progress
 from colintern.data.resolve import source_url
-from colintern.data.writing import write_questions
+from colintern.data.writing import unchecked, write_questions
 from colintern.errors import DatasetError, TooManyBadPagesError
 
 
@@ -105,7 +105,7 @@ def _from_files(found: Sources, out: str, settings: IngestSettings, held: lease.
         counted, damaged = _counted(found.files, processes)
         refused += damaged
         parts = plan_parts(counted, corpus, settings.render)
-        _write(parts, corpus, processes, held)
+        _write(parts, corpus, processes, held.check)
 
     pages: list[PageEntry] = []
     for part in parts:
@@ -192,8 +192,16 @@ def _count(file: SourceFile) -> int | str:
         return str(error)
 
 
-def _write(parts: Sequence[Part], corpus: str, processes: Processes, held: lease.Held) -> None:
-    """Write the parts that are missing, and remove those of sources as they were before."""
+def _write(
+    parts: Sequence[Part],
+    corpus: str,
+    processes: Processes,
+    check: Callable[[], None] = unchecked,
+) -> None:
+    """Write the parts that are missing, and remove those of sources as they were before.
+
+    `check` as in `save_part`; it goes to other processes.
+    """
     there = set(storage.list_files(corpus, ".parquet"))
     missing = [part for part in parts if part.path not in there]
     total = sum(part.num_pages for part in missing)
@@ -202,7 +210,7 @@ def _write(parts: Sequence[Part], corpus: str, processes: Processes, held: lease
         log.say("ingest", "%s pages are there already", f"{kept:,}")
     progress = Progress("ingest", "pages", total)
     crashed: list[Part] = []
-    write = partial(write_part, check=held.check)
+    write = partial(write_part, check=check)
     for part, found in processes.each(write, missing, SECONDS_PER_PART):
         if isinstance(found, CrashedError):
             crashed.append(part)
@@ -210,8 +218,8 @@ def _write(parts: Sequence[Part], corpus: str, processes: Processes, held: lease
             progress.add(part.num_pages)
     for part in crashed:
         log.say("ingest", "%s: again, page by page", part.pieces[0].file.name)
-        save_part(part, _page_by_page(part, processes), held.check)
-    held.check()
+        save_part(part, _page_by_page(part, processes), check)
+    check()
     for path in there - {part.path for part in parts}:
         storage.delete(path)
 

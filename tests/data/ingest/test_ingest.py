@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import struct
 import zlib
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from colintern import storage
 from colintern.config import DatasetConfig
 from colintern.data.canonical import CanonicalDataset, iterate_pages
 from colintern.data.images import decode
@@ -20,8 +22,8 @@ from colintern.data.ingest.parts import PageEntry
 from colintern.data.ingest.pool import Processes
 from colintern.data.ingest.questions import read_questions
 from colintern.data.resolve import find_source
-from colintern.errors import DatasetError, TooManyBadPagesError
-from tests.helpers import png
+from colintern.errors import DatasetError, LeaseLostError, TooManyBadPagesError
+from tests.helpers import make_corpus, png
 
 
 def _noise(seed: int, width: int = 60, height: int = 80) -> Image.Image:
@@ -480,3 +482,37 @@ def test_what_is_not_ours_is_not_touched(tmp_path):
     with pytest.raises(DatasetError, match="no PDF and no picture"):
         _ingest(tmp_path / "nothing", out=tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("last", ["ingest.json", "part-00000", "part-00002", "queries", "qrels"])
+@pytest.mark.parametrize("kind", ["files", "dataset"])
+def test_an_ingest_that_was_taken_over_commits_nothing_more(tmp_path, monkeypatch, kind, last):
+    """Two ingests into one folder, the one that woke up writing over what the other has written."""
+    monkeypatch.setattr("colintern.data.ingest.parts._PAGES_PER_PART", 2)
+    monkeypatch.setattr("colintern.data.writing._PAGES_PER_FILE", 2)
+    source, out = tmp_path / "in", tmp_path / "out"
+    make_corpus(source, num_pages=6, num_queries=2)
+    if kind == "files":
+        for page in range(6):
+            (source / f"{page}.png").write_bytes(png(page + 1))
+        for folder in ("corpus", "queries", "qrels"):
+            shutil.rmtree(source / folder)
+        (tmp_path / "q.csv").write_text("query,file\nwhat is one?,1.png\n")
+    monkeypatch.setattr(Processes, "each", lambda _, do, work, __: ((one, do(one)) for one in work))
+    write, after = storage.write_bytes, []
+
+    def write_and_lose(path: str, data: bytes) -> None:
+        write(path, data)
+        if (out / "lease-000002.json").exists():
+            after.append(path)
+        elif last in path:
+            (lost,) = out.glob("lease-*.json")
+            lost.rename(out / "lease-000002.json")
+
+    monkeypatch.setattr(storage, "write_bytes", write_and_lose)
+    settings = IngestSettings(queries=str(tmp_path / "q.csv") if kind == "files" else None)
+    with pytest.raises(LeaseLostError, match="taken over"):
+        ingest([str(source)], str(out), settings)
+    allowed = ["qrels"] if last == "queries" else []  # both are written after one look
+    assert [path.split("/")[-2] for path in after] == allowed
+    assert not (out / "dataset.json").exists()

@@ -41,7 +41,7 @@ class Recorded:
         """Where the run reads its datasets and their features."""
         stores = {name: target.path for name, target in self.targets.items()}
         snapshots = {
-            name: Snapshot(self._manifests(name), target.questions)
+            name: Snapshot(self._manifests(name), target.content.questions)
             for name, target in self.targets.items()
         }
         return Catalog(self._config.data, self._config.run.seed, stores, snapshots)
@@ -69,8 +69,7 @@ class Recorded:
         Raises:
             DriftError: it would come out otherwise now, or another run has grown the store since.
         """
-        stage = encode_stage(target.dataset.name)
-        return self.is_done(stage, target.inputs) and self._stands(target)
+        return self._is_recorded_with(target) and self._stands(target)
 
     def mines(self, round_number: int) -> bool:
         """Whether a round trains on mined negatives."""
@@ -104,11 +103,7 @@ class Recorded:
                 f"{self.folder.path}: its rounds are made from another training set than "
                 f"data.train={train.name}; set it back, or take another run.name"
             )
-        recorded = [
-            target
-            for name, target in self.targets.items()
-            if self.is_done(encode_stage(name), target.inputs)
-        ]
+        recorded = [target for target in self.targets.values() if self._is_recorded_with(target)]
         if all(target.is_finished() for target in recorded):
             for stage, inputs in self.stages_of_rounds():
                 self.is_done(stage, inputs)
@@ -186,6 +181,16 @@ class Recorded:
                     inputs = self.evaluate_inputs(round_number, name)
                     yield evaluate_stage(round_number, name), inputs
             round_number += 1
+
+    def _is_recorded_with(self, target: StoreTarget) -> bool:
+        """Whether the encoding of a dataset is recorded, of what it holds now.
+
+        Raises:
+            DriftError: it is recorded of something else.
+        """
+        stage = encode_stage(target.dataset.name)
+        record = self.folder.record(stage)
+        return record is not None and self.is_done(stage, target.inputs_like(record))
 
     def _has_rounds(self) -> bool:
         return self.is_recorded(train_stage(1)) or any(

@@ -243,7 +243,7 @@ class Session:
         path = self.folder.record_path(encode_stage(target.dataset.name))
         self._held.check()
         manifests = list(manifests_of(made).values())
-        records.record_outputs(path, target.inputs, manifests, started_at)
+        records.record_outputs(path, target.inputs_like(made), manifests, started_at)
 
     def _say_shared_pages(self) -> None:
         """A test page that was trained on makes its test set too easy: the user should know."""

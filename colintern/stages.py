@@ -7,11 +7,12 @@ after a run was recorded counts as its default there (`config.Section.as_inputs`
 
 from typing import Any
 
+from colintern import storage
 from colintern.config import BackboneConfig, Config, DatasetConfig
-from colintern.data.canonical import CanonicalDataset
+from colintern.data.content import DatasetContent
 from colintern.features.catalog import datasets
 from colintern.features.plan import StoreTarget
-from colintern.features.store import store_path
+from colintern.features.store import CORPUS_HASHES, store_path
 from colintern.model.backbone import BackboneIdentity
 
 _FREE_TRAINING_KEYS = {"num_workers", "checkpoint_every_steps", "init_heads", "epochs"}
@@ -27,14 +28,9 @@ def store_target(config: Config, dataset: DatasetConfig, backbone: BackboneIdent
         "dataset_path": dataset.path,
         "dataset_revision": dataset.revision,
     }
-    folder = CanonicalDataset(dataset.path)
-    return StoreTarget(
-        dataset=dataset,
-        path=store_path(config.features_root, dataset.name, identity),
-        identity=identity,
-        content_hash=folder.content_hash(),
-        questions=folder.questions(),
-    )
+    path = store_path(config.features_root, dataset.name, identity)
+    content = DatasetContent(dataset.path, storage.join(path, CORPUS_HASHES))
+    return StoreTarget(dataset=dataset, path=path, identity=identity, content=content)
 
 
 def store_targets(config: Config, backbone: BackboneIdentity) -> dict[str, StoreTarget]:

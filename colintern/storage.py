@@ -10,8 +10,9 @@ import errno
 import hashlib
 import json
 import posixpath
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ _MISTAKES = (
     ProfileNotFound,
 )
 _MISTAKEN_NUMBERS = (errno.EINVAL, errno.ELOOP, errno.ENAMETOOLONG, errno.EROFS)
+# What object stores call the hash, or the number, of just these bytes.
+_CONTENT_TAGS = ("ETag", "etag", "md5Hash", "generation")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # With the errors of the HTTP library below it, which has been another one before.
 HUB_ERRORS: Any = HfHubHTTPError.__bases__
@@ -236,19 +239,51 @@ def file_system_of(path: str) -> tuple[Any, str]:
     return object_store.opened(path)
 
 
+@dataclass(frozen=True)
+class FileState:
+    """How a file looks from outside.
+
+    Attributes:
+        path: its full path.
+        size: in bytes.
+        version: changes when the file does, as far as can be told without reading it.
+        names_content: whether equal versions mean equal bytes, as an object's ETag does.
+        changed_at: seconds since 1970; None when it is not told.
+    """
+
+    path: str
+    size: int
+    version: str
+    names_content: bool
+    changed_at: float | None
+
+
 def list_files(folder: str, suffix: str = "") -> list[str]:
     """The files right inside `folder` whose name ends in `suffix`, full paths in name order.
 
     A folder that does not exist has no files. Names of unfinished writes are left out.
     """
+    return list(_listed(folder, suffix))
+
+
+def list_states(folder: str, suffix: str = "") -> list[FileState]:
+    """As `list_files`, with how each looks; it is one listing, also on an object store."""
+    return [_state(path, entry) for path, entry in _listed(folder, suffix).items()]
+
+
+def _listed(folder: str, suffix: str) -> dict[str, Mapping[str, Any]]:
+    """Path to entry of the listing, in name order."""
     with named_errors(folder):
         file_system, inner = _opened(folder)
         try:
             entries = file_system.ls(inner, detail=True)
         except FileNotFoundError:
-            return []
-    names = (posixpath.basename(entry["name"]) for entry in entries if entry["type"] == "file")
-    return _full_paths(folder, names, suffix)
+            return {}
+    files = {
+        posixpath.basename(entry["name"]): entry for entry in entries if entry["type"] == "file"
+    }
+    paths = _full_paths(folder, files, suffix)
+    return {path: files[posixpath.basename(path)] for path in paths}
 
 
 def find_files(folder: str, suffix: str = "") -> list[str]:
@@ -342,6 +377,20 @@ def _full_paths(folder: str, names: Iterable[str], suffix: str) -> list[str]:
         for name in sorted(names)
         if name.endswith(suffix) and not local_files.is_temporary(posixpath.basename(name))
     ]
+
+
+def _state(path: str, entry: Mapping[str, Any]) -> FileState:
+    """How a listed file looks."""
+    if is_local(path):
+        with named_errors(path):
+            found = local_path(path).stat()  # of what a link points to
+        # No program can set the time of the last change of the inode back.
+        version = f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
+        changed_at = max(found.st_mtime, found.st_ctime)
+        return FileState(path, found.st_size, version, names_content=False, changed_at=changed_at)
+    size = int(entry["size"])
+    tag = next((entry[key] for key in _CONTENT_TAGS if entry.get(key)), None)
+    return FileState(path, size, f"{size} {tag}", names_content=tag is not None, changed_at=None)
 
 
 def _opened(path: str) -> tuple[Any, str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from colintern import storage
 from colintern.data.entities import Page, Query
+from colintern.data.hashes import FileHashes
 from colintern.data.parquet import image_bytes, open_parquet, rows_of, stream_rows
 from colintern.data.text import query_problem
 from colintern.errors import DatasetError
@@ -62,7 +63,20 @@ class CanonicalDataset:
         return files
 
     def content_hash(self) -> str:
-        """A hash of what the dataset holds, without reading its images.
+        """A hash of all that the dataset holds: every file of its three parts."""
+        lines = [f"{name} {sha256}" for name, sha256 in self.questions().items()]
+        lines.append(f"corpus {self.corpus_hash(FileHashes())}")
+        return storage.sha256_of_bytes("\n".join(lines).encode())
+
+    def corpus_hash(self, hashes: FileHashes) -> str:
+        """A hash of all that the files of the corpus hold; `hashes` may know it already."""
+        files = storage.list_states(storage.join(self.path, "corpus"), ".parquet")
+        found = zip(files, hashes.of(files), strict=True)
+        lines = (f"{file.path.removeprefix(self.path)} {held}" for file, held in found)
+        return storage.sha256_of_bytes("\n".join(lines).encode())
+
+    def footers_hash(self) -> str:
+        """What earlier versions took for the content's hash, and recorded.
 
         It covers queries and judgements whole, and of the corpus the footer of every parquet file:
         rows, sizes and column statistics.

@@ -69,9 +69,11 @@ def finish_store(
     """Write manifests, the lists of what is left out, and last the record.
 
     Raises:
+        DatasetError: the dataset has changed since it was planned.
         TooManyBadPagesError: more than `max_bad_fraction` of the pages, or of the queries that can
             be asked, have no features.
     """
+    plan.target.content.check_unchanged()
     contents = _read_contents(plan)
     page_reasons, query_reasons = _page_reasons(plan, contents), _query_reasons(plan, contents)
     name, num_queries = plan.target.dataset.name, len(plan.queries)

@@ -12,6 +12,7 @@ from typing import Any
 from colintern import records, storage
 from colintern.config import DatasetConfig, FeaturesConfig
 from colintern.data.canonical import CanonicalDataset, PageLocation
+from colintern.data.content import DatasetContent
 from colintern.data.entities import Query
 from colintern.data.inventory import PageEntry
 from colintern.errors import ConfigError, DatasetError
@@ -22,27 +23,36 @@ from colintern.features.store import PAGES, QUERIES, RECORD
 from colintern.model.backbone import BackboneIdentity
 
 _ROW_TYPES = {PAGES: PageRow, QUERIES: QueryRow}
+_CORPUS_KEY = "dataset_sha256.corpus"
+_EARLIER_KEY = "dataset_content"  # of records that hold `DatasetContent.footers`
 _BYTES_PER_NUMBER = 2
 _QUERY_TOKENS = 32  # a guess; it only decides how many queries share a shard
 
 
 @dataclass(frozen=True)
 class StoreTarget:
-    """A store to be made: of which dataset, where, and all that its features depend on.
-
-    `questions` is what the dataset's were when this was made (`CanonicalDataset.questions`).
-    """
+    """A store to be made: of which dataset, where, and all that its features depend on."""
 
     dataset: DatasetConfig
     path: str
     identity: Mapping[str, Any]
-    content_hash: str
-    questions: Mapping[str, str]
+    content: DatasetContent
 
     @property
     def inputs(self) -> dict[str, Any]:
         """What the store's record says it was made from."""
-        return {**self.identity, "dataset_content": self.content_hash}
+        questions = self.content.questions.items()
+        return {
+            **self.identity,
+            _CORPUS_KEY: self.content.corpus,
+            **{f"dataset_sha256.{name}": sha256 for name, sha256 in questions},
+        }
+
+    def inputs_like(self, record: records.Record) -> dict[str, Any]:
+        """The inputs in the kind of hash that a record of the store, or of a run, holds."""
+        if _EARLIER_KEY in record.inputs:
+            return {**self.identity, _EARLIER_KEY: self.content.footers}
+        return self.inputs
 
     def is_finished(self) -> bool:
         """Whether the store holds just this dataset."""
@@ -54,7 +64,9 @@ class StoreTarget:
         What it names stays there, whoever makes the store grow meanwhile.
         """
         record = records.read_record(storage.join(self.path, RECORD))
-        is_this = record is not None and record.fingerprint == records.fingerprint(self.inputs)
+        if record is None:
+            return None
+        is_this = record.fingerprint == records.fingerprint(self.inputs_like(record))
         return record if is_this else None
 
 
@@ -149,7 +161,7 @@ def plan_store(
             that the run began with.
     """
     entries = _one_an_id(entries, target.dataset.name)
-    dataset = CanonicalDataset(target.dataset.path, target.questions)
+    dataset = CanonicalDataset(target.dataset.path, target.content.questions)
     dataset.check_questions()
     queries = dataset.queries()
     page_work = _page_work(target, entries, backbone, features.shard_bytes)

@@ -21,6 +21,7 @@ PAGES = "pages"
 QUERIES = "queries"
 BAD_PAGES = "bad_pages.jsonl"
 BAD_QUERIES = "bad_queries.jsonl"
+CORPUS_HASHES = "corpus_hashes.json"  # remembered; nothing but time depends on it
 
 
 def store_path(root: str, dataset_name: str, identity: Mapping[str, Any]) -> str:

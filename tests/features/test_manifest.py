@@ -23,7 +23,7 @@ def _begun(root: Path) -> tuple[Catalog, StoreTarget]:
     hashes = {part: output.sha256 for part, output in manifests_of(record).items()}
     config = config_of(root)
     data = config.data.model_copy(update={"dev_fraction": 0.3})
-    snapshot = Snapshot(hashes, target.questions)
+    snapshot = Snapshot(hashes, target.content.questions)
     return Catalog(data, 0, {"set": target.path}, {"set": snapshot}), target
 
 

@@ -1,9 +1,13 @@
 """A store is planned from its corpus: resumed, grown, of one precision (property 8)."""
 
+from dataclasses import replace
+
+import pyarrow.parquet as pq
 import pytest
 
+from colintern import records
 from colintern.config import BackboneConfig
-from colintern.errors import ConfigError
+from colintern.errors import ConfigError, DriftError
 from colintern.features.plan import check_compute_dtype
 from colintern.features.store import FeatureStore
 from colintern.model.backbone import compute_dtype
@@ -56,3 +60,25 @@ def test_a_store_is_not_finished_in_another_precision(tmp_path, backbone):
         check_compute_dtype(plan, "bfloat16")
     encoded(tmp_path, backbone)
     check_compute_dtype(planned(tmp_path)[0], "bfloat16")  # nothing is missing any more
+
+
+def test_a_record_names_the_file_that_has_changed_since(tmp_path, backbone):
+    """A refused run whose user is left to find out which of the dataset's files it means."""
+    make_corpus(tmp_path / "set", num_pages=8, num_queries=5)
+    encoded(tmp_path, backbone)
+    record = planned(tmp_path)[0].target.record()
+    assert record is not None
+    for part, name in (("qrels", "qrels/part-00000.parquet"), ("corpus", "corpus")):
+        (file,) = (tmp_path / "set" / part).iterdir()
+        before = file.read_bytes()
+        pq.write_table(pq.read_table(file).slice(1), file)
+        target = planned(tmp_path)[0].target
+        assert target.record() is None
+        with pytest.raises(
+            DriftError, match=rf"inputs \(dataset_sha256\.{name}: [^;]*\); set them"
+        ):
+            records.check_drift("encode-set", record, target.inputs_like(record))
+        file.write_bytes(before)
+    assert planned(tmp_path)[0].target.is_finished()
+    earlier = replace(record, inputs={"dataset_content": "hash of the footers"})
+    assert "dataset_sha256.corpus" not in target.inputs_like(earlier)

@@ -1,0 +1,48 @@
+"""What a dataset held when a run began; whatever is made of it is recorded with that."""
+
+from functools import cached_property
+
+from colintern.data.canonical import CanonicalDataset
+from colintern.data.hashes import FileHashes
+from colintern.errors import DatasetError
+
+
+class DatasetContent:
+    """The hashes of a canonical dataset folder.
+
+    Args:
+        path: the folder.
+        memory: where the hashes of its corpus are remembered, see `FileHashes`.
+
+    Attributes:
+        questions: each file of queries and judgements to its SHA-256, as this object was made.
+    """
+
+    def __init__(self, path: str, memory: str | None = None) -> None:
+        self._path = path
+        self._hashes = FileHashes(memory)
+        self.questions = CanonicalDataset(path).questions()
+
+    @cached_property
+    def corpus(self) -> str:
+        """The hash of all pages, as they were when it was first asked for."""
+        return CanonicalDataset(self._path).corpus_hash(self._hashes)
+
+    @cached_property
+    def footers(self) -> str:
+        """What earlier versions recorded: it cannot see a picture among others of equal size."""
+        return CanonicalDataset(self._path).footers_hash()
+
+    def check_unchanged(self) -> None:
+        """Make sure that the dataset still holds what it did.
+
+        Raises:
+            DatasetError: it does not.
+        """
+        dataset = CanonicalDataset(self._path, self.questions)
+        dataset.check_questions()
+        if dataset.corpus_hash(self._hashes) != self.corpus:
+            raise DatasetError(
+                f"{self._path}/corpus: the dataset changed while it was encoded; run the same "
+                "command again when nobody writes to it any more"
+            )

@@ -1,0 +1,76 @@
+"""SHA-256 of files that are too large to read at every start."""
+
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+from colintern import log, storage
+from colintern.errors import PathError
+from colintern.storage import FileState
+
+_TOLD_BYTES = 2**30  # about a second's work; more is said
+# A file that was written so shortly before it was read may have been written again since, within
+# one tick of its file system's clock.
+_SETTLED_SECONDS = 2.0
+_MOST_THREADS = 8
+
+
+class FileHashes:
+    """What files hold: read once, and again only when they look otherwise.
+
+    An object store tells it without reading: the object's ETag stands for its bytes.
+
+    Args:
+        memory: a JSON file that keeps what was found from one start to the next: how each file
+            looked, and its hash. None forgets.
+    """
+
+    def __init__(self, memory: str | None = None) -> None:
+        self._memory = memory
+        self._known: dict[str, list[str]] | None = None
+
+    def of(self, files: Sequence[FileState]) -> list[str]:
+        """What each file holds, as a text that is equal for equal bytes."""
+        known = self._remembered()
+        unread = [
+            file
+            for file in files
+            if not file.names_content and known.get(file.path, [""])[0] != file.version
+        ]
+        read = dict(zip((file.path for file in unread), self._read(unread), strict=True))
+        settled = time.time() - _SETTLED_SECONDS
+        kept = {
+            file.path: [file.version, read[file.path]]
+            for file in unread
+            if file.changed_at is not None and file.changed_at < settled
+        }
+        if kept:
+            known.update(kept)
+            self._remember()
+        return [
+            f"etag {file.version}"
+            if file.names_content
+            else f"sha256 {read.get(file.path) or known[file.path][1]}"
+            for file in files
+        ]
+
+    def _read(self, files: Sequence[FileState]) -> list[str]:
+        num_bytes = sum(file.size for file in files)
+        if num_bytes > _TOLD_BYTES:
+            log.say("data", "hashing %d files, %.1f GB, once", len(files), num_bytes / 1e9)
+        with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as pool:
+            return list(pool.map(storage.sha256_of_file, (file.path for file in files)))
+
+    def _remembered(self) -> dict[str, list[str]]:
+        if self._known is None:
+            there = self._memory is not None and storage.exists(self._memory)
+            self._known = storage.read_json(self._memory) if self._memory and there else {}
+        assert self._known is not None
+        return self._known
+
+    def _remember(self) -> None:
+        if self._memory is not None:
+            with suppress(PathError):  # where nothing may be written, it costs time only
+                storage.write_json(self._memory, self._known)

@@ -59,6 +59,10 @@ class StorageError(ColInternError):
     """Storage that fails: a full disk, a server that is down. No mistake of the user's."""
 
 
+class DamagedShardError(StorageError):
+    """A shard of features that is gone, short, or holds other bytes than were written to it."""
+
+
 class PathError(StorageError, UserError):
     """A path or URL that is wrong: nothing is there, access is denied, or it is damaged."""
 

@@ -13,6 +13,7 @@ from colintern.data.images import suffix_of
 from colintern.errors import DatasetError, MissingStageError
 from colintern.features.catalog import datasets
 from colintern.features.encoding import STORED_DTYPES
+from colintern.features.finish import finished_record
 from colintern.features.store import FeatureStore
 from colintern.model.backbone import FrozenBackbone, read_identity
 from colintern.model.heads import Heads, load_heads
@@ -132,7 +133,7 @@ def _as_encoded_here(config: Config) -> Config:
 def _store(config: Config, dataset: DatasetConfig) -> FeatureStore:
     backbone = read_identity(config.backbone)
     target = store_target(config, dataset, backbone)
-    if not target.is_finished():
+    if finished_record(target, config.data.max_bad_fraction) is None:
         config = _as_encoded_here(config)
         with cluster_of(config, ["encode"]) as cluster:
             cluster.ensure()

@@ -10,6 +10,7 @@ from colintern.features.catalog import DEV, Catalog, Snapshot, evaluated_names
 from colintern.features.manifest import MANIFEST, has_manifest
 from colintern.features.plan import StoreTarget
 from colintern.features.store import RECORD, manifests_of
+from colintern.features.whole import is_whole
 from colintern.model.backbone import BackboneIdentity
 from colintern.model.heads import heads_sha256
 from colintern.records import Inputs
@@ -207,7 +208,7 @@ class Recorded:
         """`pages` and `queries` to the recorded hash of their manifest; empty until then."""
         record = self.folder.record(encode_stage(dataset))
         found = manifests_of(record).items() if record else ()
-        return {part: output.sha256 for part, output in found}
+        return {part: output.sha256 for part, output in found if output.sha256}
 
     def _held_out_hash(self) -> str | None:
         """That of the training pages that answer dev; None also until dev is encoded."""
@@ -224,7 +225,7 @@ class Recorded:
         return heads_sha256(self.folder.heads(round_number))
 
     def _stands(self, target: StoreTarget) -> bool:
-        """Whether the store that the run has recorded is there.
+        """Whether the store that the run has recorded is there, and whole.
 
         Raises:
             DriftError: it is there, but another run has grown it since.
@@ -242,4 +243,4 @@ class Recorded:
                     f"{storage.join(target.path, part)}: is not what this run was made from; the "
                     "dataset has changed since: take another run.name"
                 )
-        return store is not None and not lost
+        return store is not None and not lost and is_whole(target.path, store)

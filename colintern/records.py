@@ -21,11 +21,17 @@ Inputs = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Output:
-    """A file that a stage wrote; `path` is relative to the folder that the record describes."""
+    """A file that a stage wrote.
+
+    Attributes:
+        path: relative to the folder that the record describes.
+        bytes: its size.
+        sha256: of its bytes; None for shards of features, which hold checksums of their own.
+    """
 
     path: str
     bytes: int
-    sha256: str
+    sha256: str | None
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ def write_record(
         output_paths: the files that the stage wrote, all there already.
         started_at: when the stage began (`now()`).
     """
-    outputs = [_describe(folder, output_path) for output_path in output_paths]
+    outputs = [describe(folder, output_path) for output_path in output_paths]
     return record_outputs(path, inputs, outputs, started_at)
 
 
@@ -114,7 +120,8 @@ def check_drift(stage: str, record: Record, inputs: Inputs) -> None:
     )
 
 
-def _describe(folder: str, path: str) -> Output:
+def describe(folder: str, path: str) -> Output:
+    """A file of `folder` as an output of its stage."""
     full = storage.join(folder, path)
     return Output(path, storage.size_of(full), storage.sha256_of_file(full))
 

@@ -8,6 +8,7 @@ from colintern.evaluation.decision import METRIC, RoundDecision, decide, loop_do
 from colintern.evaluation.evaluate import judged_again
 from colintern.evaluation.report import write_report
 from colintern.features.catalog import DEV, evaluated_names
+from colintern.features.finish import finished_record
 from colintern.features.plan import StoreTarget
 from colintern.features.store import manifests_of
 from colintern.lease import Held
@@ -88,7 +89,8 @@ class Session:
             if not self.recorded.is_encoded(target)
         ]
         started_at = records.now()
-        found = {target.path: target.record() for target in missing}
+        limit = self._config.data.max_bad_fraction
+        found = {target.path: finished_record(target, limit) for target in missing}
         made = {path: record for path, record in found.items() if record}
         unfinished = [target for target in missing if target.path not in made]
         if unfinished:

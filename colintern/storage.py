@@ -13,6 +13,7 @@ import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ _MISTAKES = (
 _MISTAKEN_NUMBERS = (errno.EINVAL, errno.ELOOP, errno.ENAMETOOLONG, errno.EROFS)
 # What object stores call the hash, or the number, of just these bytes.
 _CONTENT_TAGS = ("ETag", "etag", "md5Hash", "generation")
+_TIMES = ("LastModified", "last_modified", "updated", "created")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # With the errors of the HTTP library below it, which has been another one before.
 HUB_ERRORS: Any = HfHubHTTPError.__bases__
@@ -390,7 +392,10 @@ def _state(path: str, entry: Mapping[str, Any]) -> FileState:
         return FileState(path, found.st_size, version, names_content=False, changed_at=changed_at)
     size = int(entry["size"])
     tag = next((entry[key] for key in _CONTENT_TAGS if entry.get(key)), None)
-    return FileState(path, size, f"{size} {tag}", names_content=tag is not None, changed_at=None)
+    time = next((entry[key] for key in _TIMES if isinstance(entry.get(key), datetime)), None)
+    version = f"{size} {tag or time}"
+    changed_at = time and time.timestamp()
+    return FileState(path, size, version, names_content=tag is not None, changed_at=changed_at)
 
 
 def _opened(path: str) -> tuple[Any, str]:

@@ -25,6 +25,11 @@ class PlannedShard:
     file: str
     items: tuple[str, ...]
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether it was planned with just these items in this order, as its name tells."""
+        return self.file.endswith(_ending(self.items))
+
 
 def plan_shards(
     items: Iterable[Item], shard_bytes: int, first_number: int = 0
@@ -48,5 +53,9 @@ def plan_shards(
 
 
 def _file_name(number: int, hashes: Sequence[str]) -> str:
+    return f"shard-{number:05d}{_ending(hashes)}"
+
+
+def _ending(hashes: Sequence[str]) -> str:
     digest = storage.sha256_of_bytes("".join(hashes).encode())
-    return f"shard-{number:05d}-{digest[:8]}.safetensors"
+    return f"-{digest[:8]}.safetensors"

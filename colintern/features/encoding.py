@@ -9,6 +9,7 @@ from colintern import storage
 from colintern.data.canonical import read_images
 from colintern.data.images import BadImageError, decode
 from colintern.errors import DatasetError
+from colintern.features.damage import mended
 from colintern.features.plan import ShardWork
 from colintern.features.shard_file import write_shard
 from colintern.model.backbone import FrozenBackbone
@@ -49,6 +50,7 @@ def encode_shard(
         del features[name]
         bad[name] = _NOT_FINITE
     write_shard(work.path, features, bad, backbone.compute_dtype)
+    mended(work.path)
     return len(features), sum(tensor.shape[0] for tensor in features.values())
 
 

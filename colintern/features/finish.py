@@ -6,16 +6,31 @@ from dataclasses import dataclass
 from itertools import islice
 
 from colintern import records, storage
+from colintern.data.canonical import CanonicalDataset
 from colintern.data.inventory import PageEntry
 from colintern.errors import TooManyBadPagesError
-from colintern.features.manifest import PageRow, QueryRow, add_manifest
-from colintern.features.plan import StorePlan, text_sha256
+from colintern.features.damage import check_whole
+from colintern.features.manifest import PageRow, QueryRow, add_manifest, num_rows
+from colintern.features.plan import StorePlan, StoreTarget, text_sha256
+from colintern.features.planned import write_plan
 from colintern.features.shard_file import ShardFile
-from colintern.features.store import BAD_PAGES, BAD_QUERIES, PAGES, QUERIES, RECORD
+from colintern.features.store import (
+    BAD_PAGES,
+    BAD_QUERIES,
+    PAGES,
+    QUERIES,
+    RECORD,
+    manifests_of,
+)
 from colintern.model.backbone import BackboneIdentity
 
 _NOT_IN_A_SHARD = "no features"
 _NAMED_BAD = 3
+# What is listed as left out: of which part of the store, in which file, by which key, called what.
+_LISTS = (
+    (PAGES, BAD_PAGES, "page_id", "pages"),
+    (QUERIES, BAD_QUERIES, "query_id", "queries"),
+)
 
 
 @dataclass(frozen=True)
@@ -33,10 +48,12 @@ class _Contents:
     Attributes:
         places: shard file and number of tokens of everything that has features.
         reasons: why the rest has none.
+        sizes: of the shards, by their paths.
     """
 
     places: Mapping[str, tuple[str, int]]
     reasons: Mapping[str, str]
+    sizes: Mapping[str, int]
 
 
 def check_bad_fraction(
@@ -82,24 +99,48 @@ def finish_store(
     left_out = LeftOut(page_reasons, {**plan.refused_queries, **query_reasons})
     manifests = _write_manifests(plan, contents.places, backbone)
     _write_left_out(plan.target.path, left_out)
-    records.write_record(
-        storage.join(plan.target.path, RECORD),
-        plan.target.path,
-        plan.target.inputs,
-        [*manifests, BAD_PAGES, BAD_QUERIES],
-        started_at,
-    )
+    store = plan.target.path
+    written = [records.describe(store, file) for file in (*manifests, BAD_PAGES, BAD_QUERIES)]
+    shards = [
+        records.Output(path.removeprefix(store).lstrip("/"), contents.sizes[path], None)
+        for path in plan.shard_paths()
+    ]
+    path = storage.join(store, RECORD)
+    records.record_outputs(path, plan.target.inputs, [*written, *shards], started_at)
     return left_out
+
+
+def finished_record(target: StoreTarget, max_bad_fraction: float) -> records.Record | None:
+    """The record of a store that is finished already; None of one that has to be made.
+
+    Raises:
+        TooManyBadPagesError: it was finished under a larger limit than `max_bad_fraction`.
+    """
+    record = target.record()
+    if record is None:
+        return None
+    dataset = CanonicalDataset(target.dataset.path, target.content.questions)
+    refused = dataset.refused_queries()  # listed too, and not counted: see `finish_store`
+    for part, file, key, kind in _LISTS:
+        lines = storage.read_bytes(storage.join(target.path, file)).splitlines()
+        reasons = {line[key]: line["reason"] for line in map(json.loads, lines)}
+        reasons = {name: why for name, why in reasons.items() if name not in refused}
+        manifest = storage.join(target.path, manifests_of(record)[part].path)
+        num_items = num_rows(manifest) + len(reasons)
+        check_bad_fraction(target.dataset.name, reasons, num_items, max_bad_fraction, kind=kind)
+    return record
 
 
 def _read_contents(plan: StorePlan) -> _Contents:
     places: dict[str, tuple[str, int]] = {}
     reasons: dict[str, str] = {}
+    sizes = plan.whole_shards()
+    check_whole(plan.shard_paths(), sizes)
     for path in plan.shard_paths():
-        shard, file = ShardFile(path), path.rpartition("/")[2]
+        shard, file = ShardFile(path, sizes[path]), path.rpartition("/")[2]
         places.update({sha256: (file, tokens) for sha256, tokens in shard.num_tokens().items()})
         reasons.update(shard.bad)
-    return _Contents(places, reasons)
+    return _Contents(places, reasons, sizes)
 
 
 def _page_reasons(plan: StorePlan, contents: _Contents) -> dict[str, str]:
@@ -124,6 +165,8 @@ def _write_manifests(
     plan: StorePlan, places: Mapping[str, tuple[str, int]], backbone: BackboneIdentity
 ) -> list[str]:
     """Returns where they stand in the store."""
+    for part, shards in plan.parts.items():
+        write_plan(storage.join(plan.target.path, part), shards.shards)
     page_rows = (
         _page_row(entry, places[entry.sha256], backbone)
         for entry in plan.entries
@@ -157,9 +200,6 @@ def _page_row(entry: PageEntry, place: tuple[str, int], backbone: BackboneIdenti
 
 def _write_left_out(path: str, left_out: LeftOut) -> None:
     """Write the two lists into the store at `path`, one JSON object a line."""
-    for file, key, reasons in (
-        (BAD_PAGES, "page_id", left_out.pages),
-        (BAD_QUERIES, "query_id", left_out.queries),
-    ):
+    for (_, file, key, _), reasons in zip(_LISTS, (left_out.pages, left_out.queries), strict=True):
         lines = (json.dumps({key: name, "reason": why}) + "\n" for name, why in reasons.items())
         storage.write_bytes(storage.join(path, file), "".join(lines).encode())

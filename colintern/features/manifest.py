@@ -49,6 +49,11 @@ def manifest_file(sha256: str) -> str:
     return f"manifest-{sha256[:16]}.parquet"
 
 
+def is_manifest(file: str) -> bool:
+    """Whether a file of a store's `pages` or `queries` is a manifest, by its name."""
+    return file.startswith("manifest") and file.endswith(".parquet")
+
+
 def add_manifest(folder: str, rows: Iterable[QueryRow], row_type: type[QueryRow]) -> str:
     """Make `rows` the newest manifest of a folder of shards; all earlier ones stay readable.
 
@@ -89,6 +94,11 @@ def open_manifest(folder: str, row_type: type[Row], sha256: str | None) -> tuple
             "or damaged; run the same command again, which makes it anew"
         )
     return _rows(data, row_type), sha256
+
+
+def num_rows(path: str) -> int:
+    """How many rows a manifest has."""
+    return pq.read_metadata(io.BytesIO(storage.read_bytes(path))).num_rows
 
 
 def write_manifest(path: str, rows: Iterable[QueryRow], row_type: type[QueryRow]) -> None:

@@ -16,13 +16,14 @@ from colintern.data.content import DatasetContent
 from colintern.data.entities import Query
 from colintern.data.inventory import PageEntry
 from colintern.errors import ConfigError, DatasetError
-from colintern.features.cutting import Item, PlannedShard, plan_shards
-from colintern.features.manifest import MANIFEST, PageRow, QueryRow, read_manifest
+from colintern.features.cutting import Item, PlannedShard
+from colintern.features.damage import recorded_sizes, whole_shards
+from colintern.features.planned import PartPlan, plan_part
 from colintern.features.shard_file import ShardFile
 from colintern.features.store import PAGES, QUERIES, RECORD
+from colintern.features.whole import is_whole
 from colintern.model.backbone import BackboneIdentity
 
-_ROW_TYPES = {PAGES: PageRow, QUERIES: QueryRow}
 _CORPUS_KEY = "dataset_sha256.corpus"
 _EARLIER_KEY = "dataset_content"  # of records that hold `DatasetContent.footers`
 _BYTES_PER_NUMBER = 2
@@ -59,7 +60,7 @@ class StoreTarget:
         return self.record() is not None
 
     def record(self) -> records.Record | None:
-        """The store's record, if the store holds just this dataset.
+        """The store's record, if the store holds just this dataset, and is whole.
 
         What it names stays there, whoever makes the store grow meanwhile.
         """
@@ -67,7 +68,7 @@ class StoreTarget:
         if record is None:
             return None
         is_this = record.fingerprint == records.fingerprint(self.inputs_like(record))
-        return record if is_this else None
+        return record if is_this and is_whole(self.path, record) else None
 
 
 @dataclass(frozen=True)
@@ -115,31 +116,49 @@ class ShardWork:
 
 @dataclass(frozen=True)
 class StorePlan:
-    """All shards of a store: those of earlier corpora, and the work for the items that are new."""
+    """All shards of a store, and the work for those that are new or lost.
+
+    Attributes:
+        parts: the shards of `pages` and of `queries`.
+        sizes: what the store's record says of the shards that it names.
+    """
 
     target: StoreTarget
     entries: Sequence[PageEntry]
     queries: Sequence[Query]
     refused_queries: Mapping[str, str]
+    parts: Mapping[str, PartPlan]
     work: Sequence[ShardWork]
+    sizes: Mapping[str, int]
 
     def missing(self) -> list[ShardWork]:
         """The work that no earlier start has finished."""
-        done = {
-            path
-            for part in _ROW_TYPES
-            for path in storage.list_files(storage.join(self.target.path, part), ".safetensors")
-        }
+        done = self.whole_shards()
         return [work for work in self.work if work.path not in done]
 
-    def shard_paths(self) -> list[str]:
-        """The files of the finished store, sorted: those of earlier corpora, and the work's."""
-        kept = {
-            storage.join(self.target.path, part, file)
-            for part in _ROW_TYPES
-            for file in _kept_shards(self.target, part).values()
+    def whole_shards(self) -> dict[str, int]:
+        """The shards that are there and whole, by their paths, with their sizes."""
+        return {
+            state.path: state.size
+            for part in self.parts
+            for state in whole_shards(self.target.path, part, self.sizes).values()
         }
-        return sorted(kept | {work.path for work in self.work})
+
+    def shard_paths(self) -> list[str]:
+        """The files of the finished store, sorted."""
+        return sorted(
+            storage.join(self.target.path, part, shard.file)
+            for part, plan in self.parts.items()
+            for shard in plan.shards
+        )
+
+    def lost(self) -> list[str]:
+        """The files of earlier corpora that are gone or damaged and are made again, sorted."""
+        return sorted(
+            storage.join(self.target.path, part, shard.file)
+            for part, plan in self.parts.items()
+            for shard in plan.lost
+        )
 
 
 def plan_store(
@@ -164,9 +183,17 @@ def plan_store(
     dataset = CanonicalDataset(target.dataset.path, target.content.questions)
     dataset.check_questions()
     queries = dataset.queries()
-    page_work = _page_work(target, entries, backbone, features.shard_bytes)
-    query_work = _query_work(target, queries, backbone, features.shard_bytes)
-    return StorePlan(target, entries, queries, dataset.refused_queries(), [*page_work, *query_work])
+    pages, texts = _page_items(entries, backbone), _query_items(queries, backbone)
+    sizes = recorded_sizes(records.read_record(storage.join(target.path, RECORD)))
+    parts = {
+        part: plan_part(target.path, part, items, features.shard_bytes, sizes)
+        for part, items in ((PAGES, pages), (QUERIES, texts))
+    }
+    work = [
+        *_page_work(target, parts[PAGES], entries, backbone),
+        *_query_work(target, parts[QUERIES], queries),
+    ]
+    return StorePlan(target, entries, queries, dataset.refused_queries(), parts, work, sizes)
 
 
 def check_compute_dtype(plan: StorePlan, dtype: str) -> None:
@@ -216,56 +243,57 @@ def _one_an_id(entries: Sequence[PageEntry], name: str) -> list[PageEntry]:
     return [found[page_id] for page_id in sorted(found)]
 
 
+def _page_items(entries: Sequence[PageEntry], backbone: BackboneIdentity) -> list[Item]:
+    """The distinct images that can be encoded, in the order of their page ids."""
+    sizes = {entry.sha256: entry.size for entry in entries if entry.bad is None}
+    return [
+        Item(sha256, backbone.num_page_tokens(size.width, size.height) * _token_bytes(backbone))
+        for sha256, size in sizes.items()
+    ]
+
+
+def _query_items(queries: Sequence[Query], backbone: BackboneIdentity) -> list[Item]:
+    """The distinct texts, in the order of their query ids."""
+    item_bytes = _QUERY_TOKENS * _token_bytes(backbone)
+    return [Item(sha256, item_bytes) for sha256 in dict.fromkeys(map(text_sha256, queries))]
+
+
 def _page_work(
-    target: StoreTarget, entries: Sequence[PageEntry], backbone: BackboneIdentity, shard_bytes: int
+    target: StoreTarget, plan: PartPlan, entries: Sequence[PageEntry], backbone: BackboneIdentity
 ) -> list[ShardWork]:
-    """The work for the images that no earlier corpus had."""
-    kept = _kept_shards(target, PAGES)
-    new = {
-        entry.sha256: entry for entry in entries if entry.bad is None and entry.sha256 not in kept
+    """The work for the shards that are lost or new."""
+    shards = (*plan.lost, *plan.new)
+    wanted = {sha256 for shard in shards for sha256 in shard.items}
+    found = {
+        entry.sha256: entry for entry in entries if entry.sha256 in wanted and entry.bad is None
     }
-    num_tokens = {
-        sha256: backbone.num_page_tokens(entry.size.width, entry.size.height)
-        for sha256, entry in new.items()
-    }
-    items = [Item(sha256, tokens * _token_bytes(backbone)) for sha256, tokens in num_tokens.items()]
     return [
         ShardWork(
             folder=storage.join(target.path, PAGES),
             shard=shard,
-            locations=tuple(new[sha256].location for sha256 in shard.items),
-            page_ids=tuple(new[sha256].page_id for sha256 in shard.items),
-            batch_keys=tuple(num_tokens[sha256] for sha256 in shard.items),
+            locations=tuple(found[sha256].location for sha256 in shard.items),
+            page_ids=tuple(found[sha256].page_id for sha256 in shard.items),
+            batch_keys=tuple(
+                backbone.num_page_tokens(found[sha256].size.width, found[sha256].size.height)
+                for sha256 in shard.items
+            ),
         )
-        for shard in plan_shards(items, shard_bytes, first_number=len(set(kept.values())))
+        for shard in shards
     ]
 
 
-def _query_work(
-    target: StoreTarget, queries: Sequence[Query], backbone: BackboneIdentity, shard_bytes: int
-) -> list[ShardWork]:
-    """The work for the texts that no earlier corpus had."""
-    kept = _kept_shards(target, QUERIES)
+def _query_work(target: StoreTarget, plan: PartPlan, queries: Sequence[Query]) -> list[ShardWork]:
+    """The work for the shards that are lost or new."""
     texts = {text_sha256(query): query.text for query in queries}
-    item_bytes = _QUERY_TOKENS * _token_bytes(backbone)
-    items = [Item(sha256, item_bytes) for sha256 in texts if sha256 not in kept]
     return [
         ShardWork(
             folder=storage.join(target.path, QUERIES),
             shard=shard,
             texts=tuple(texts[sha256] for sha256 in shard.items),
         )
-        for shard in plan_shards(items, shard_bytes, first_number=len(set(kept.values())))
+        for shard in (*plan.lost, *plan.new)
     ]
 
 
 def _token_bytes(backbone: BackboneIdentity) -> int:
     return backbone.width * _BYTES_PER_NUMBER
-
-
-def _kept_shards(target: StoreTarget, part: str) -> dict[str, str]:
-    """Item hash to shard file, for what an earlier, smaller corpus has encoded."""
-    path = storage.join(target.path, part, MANIFEST)
-    if not storage.exists(path):
-        return {}
-    return {row.sha256: row.shard for row in read_manifest(path, _ROW_TYPES[part])}

@@ -1,14 +1,18 @@
 """One shard of features: a safetensors file with a tensor [tokens, H] per distinct item.
 
 Safetensors because numpy, Arrow and Parquet have no bfloat16, and because its header says at which
-bytes an item stands: a local file is mapped into memory, a remote one is read in ranges.
+bytes an item stands: a local file is mapped into memory, a remote one is read in ranges. A checksum
+of each item stands there too, and is compared whenever the item is read.
 Format: https://huggingface.co/docs/safetensors (8 bytes header length, JSON header, raw tensors).
 """
 
 import json
+import math
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,10 +20,13 @@ from safetensors.torch import save
 from torch import Tensor
 
 from colintern import storage
+from colintern.errors import DamagedShardError, PathError
+from colintern.features.damage import damaged
 
 _TORCH_TYPES = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32}
 # The one entry of the file's metadata, as JSON: safetensors writes several in a random order.
 _NOTES_KEY = "colintern"
+_MAX_HEADER_BYTES = 100_000_000  # the format's own limit
 
 
 def write_shard(
@@ -34,7 +41,15 @@ def write_shard(
         compute_dtype: what the backbone computed in, which says more than what is stored.
     """
     contiguous = {name: tensor.contiguous() for name, tensor in features.items()}
-    notes = {"bad_items": dict(sorted(bad.items())), "compute_dtype": compute_dtype}
+    checksums = {
+        name: zlib.crc32(tensor.view(torch.uint8).numpy().data)
+        for name, tensor in contiguous.items()
+    }
+    notes = {
+        "bad_items": dict(sorted(bad.items())),
+        "compute_dtype": compute_dtype,
+        "crc32": dict(sorted(checksums.items())),
+    }
     storage.write_bytes(path, save(contiguous, {_NOTES_KEY: json.dumps(notes)}))
 
 
@@ -47,25 +62,32 @@ class _Place:
 
 
 class ShardFile:
-    """A shard opened for reading: its header now, an item's bytes when they are asked for."""
+    """A shard opened for reading: its header now, an item's bytes when they are asked for.
 
-    def __init__(self, path: str) -> None:
+    Args:
+        path: the file.
+        num_bytes: its size, where that is known.
+
+    Raises:
+        DamagedShardError: it is gone, or not whole.
+    """
+
+    def __init__(self, path: str, num_bytes: int | None = None) -> None:
         self.path = path
-        header_bytes = int.from_bytes(storage.read_bytes(path, 0, 8), "little")
-        header = json.loads(storage.read_bytes(path, 8, 8 + header_bytes))
-        notes = json.loads(header.pop("__metadata__", {}).get(_NOTES_KEY, "{}"))
+        header = _read_header(path)
+        try:
+            entries = json.loads(header)
+            notes = json.loads(entries.pop("__metadata__", {}).get(_NOTES_KEY, "{}"))
+            self._places = {name: _place(entry, 8 + len(header)) for name, entry in entries.items()}
+        except (ValueError, KeyError, TypeError, AttributeError):  # whatever it has become
+            damaged(path, "its header is not readable")
         self.bad: dict[str, str] = notes.get("bad_items", {})
-        self.compute_dtype: str | None = notes.get("compute_dtype")  # None: an older shard
-        data_start = 8 + header_bytes
-        self._places = {
-            name: _Place(
-                _TORCH_TYPES[entry["dtype"]],
-                tuple(entry["shape"]),
-                data_start + entry["data_offsets"][0],
-                data_start + entry["data_offsets"][1],
-            )
-            for name, entry in header.items()
-        }
+        # Of an older shard the one is None, and the other empty.
+        self.compute_dtype: str | None = notes.get("compute_dtype")
+        self._checksums: dict[str, int] = notes.get("crc32", {})
+        end = max((place.end for place in self._places.values()), default=8 + len(header))
+        if num_bytes not in (None, end):
+            damaged(path, f"has {num_bytes:,} bytes instead of {end:,}")
 
     def num_tokens(self) -> dict[str, int]:
         """Item hash to number of tokens, for every item with features."""
@@ -77,17 +99,41 @@ class ShardFile:
         return torch.empty(0, place.shape[1], dtype=place.dtype)
 
     def read(self, hashes: Sequence[str]) -> list[Tensor]:
-        """The features [tokens, H] of some items, in the stored dtype, on the CPU; read only."""
+        """The features [tokens, H] of some items, in the stored dtype, on the CPU; read only.
+
+        Raises:
+            DamagedShardError: they are not those that were written.
+        """
+        if not self._places.keys() >= set(hashes):
+            damaged(self.path, "lacks an item that its manifest names")
         places = [self._places[sha256] for sha256 in hashes]
         if self._map is None:
             pieces = storage.read_ranges(self.path, [(place.start, place.end) for place in places])
             raw = [np.frombuffer(bytearray(piece), np.uint8) for piece in pieces]
         else:
             raw = [self._map[place.start : place.end] for place in places]
+        for sha256, place, data in zip(hashes, places, raw, strict=True):
+            self._check(sha256, place, data)
         return [
             torch.from_numpy(data).view(place.dtype).view(place.shape)
             for data, place in zip(raw, places, strict=True)
         ]
+
+    def check(self) -> None:
+        """Make sure that all items are as they were written.
+
+        Raises:
+            DamagedShardError: one is not.
+        """
+        for name in self._places:
+            self.read([name])
+
+    def _check(self, sha256: str, place: _Place, data: np.ndarray) -> None:
+        if len(data) != place.end - place.start:
+            damaged(self.path, f"item {sha256} is cut off")
+        written = self._checksums.get(sha256)
+        if written is not None and zlib.crc32(data.data) != written:
+            damaged(self.path, f"item {sha256} has another checksum than when it was written")
 
     @cached_property
     def _map(self) -> np.ndarray | None:
@@ -97,4 +143,37 @@ class ShardFile:
         """
         if not storage.is_local(self.path):
             return None
-        return np.memmap(storage.local_path(self.path), np.uint8, mode="c")
+        with storage.named_errors(self.path):
+            return np.memmap(storage.local_path(self.path), np.uint8, mode="c")
+
+
+def _read_header(path: str) -> bytes:
+    """The header of a shard.
+
+    Raises:
+        DamagedShardError: there is none.
+    """
+    try:
+        length = int.from_bytes(storage.read_bytes(path, 0, 8), "little")
+        if length > _MAX_HEADER_BYTES:
+            damaged(path, "its header is not readable")
+        return storage.read_bytes(path, 8, 8 + length)
+    except PathError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
+        raise DamagedShardError(
+            f"{path}: is gone; run the same command again, which makes it anew"
+        ) from error
+
+
+def _place(entry: Mapping[str, Any], data_start: int) -> _Place:
+    """Where an item stands, by its entry in the header.
+
+    Raises:
+        ValueError: it cannot stand there.
+    """
+    dtype, shape = _TORCH_TYPES[entry["dtype"]], tuple(entry["shape"])
+    start, end = (data_start + offset for offset in entry["data_offsets"])
+    if end - start != dtype.itemsize * math.prod(shape):
+        raise ValueError(f"{shape} in {end - start} bytes")
+    return _Place(dtype, shape, start, end)

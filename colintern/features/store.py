@@ -12,9 +12,11 @@ from torch import Tensor
 
 from colintern import storage
 from colintern.errors import MissingStageError
-from colintern.features.manifest import PageRow, QueryRow, Row, open_manifest
+from colintern.features.damage import check_whole, recorded_sizes, whole_shards
+from colintern.features.manifest import PageRow, QueryRow, Row, is_manifest, open_manifest
 from colintern.features.shard_file import ShardFile
-from colintern.records import Output, Record, fingerprint
+from colintern.records import Output, Record, fingerprint, read_record
+from colintern.storage import FileState
 
 RECORD = "record.json"
 PAGES = "pages"
@@ -31,15 +33,20 @@ def store_path(root: str, dataset_name: str, identity: Mapping[str, Any]) -> str
 
 def manifests_of(record: Record) -> dict[str, Output]:
     """`pages` and `queries` to the manifest that a record of a store, or of a run, names."""
-    found = (output for output in record.outputs if output.path.endswith(".parquet"))
-    return {output.path.partition("/")[0]: output for output in found}
+    parts = ((output.path.partition("/"), output) for output in record.outputs)
+    return {part: output for (part, _, file), output in parts if is_manifest(file)}
 
 
 class Items(Generic[Row]):
-    """The pages or the queries of a store."""
+    """The pages or the queries of a store.
 
-    def __init__(self, folder: str, rows: Sequence[Row]) -> None:
-        self._folder = folder
+    Args:
+        rows: of their manifest.
+        shards: file name to how it looks, of the shards that are whole.
+    """
+
+    def __init__(self, rows: Sequence[Row], shards: Mapping[str, FileState]) -> None:
+        self._files = shards
         self._rows = {row.id: row for row in rows}
         self._shards: dict[str, ShardFile] = {}
 
@@ -75,7 +82,7 @@ class Items(Generic[Row]):
 
     def _shard(self, file: str) -> ShardFile:
         if file not in self._shards:
-            self._shards[file] = ShardFile(storage.join(self._folder, file))
+            self._shards[file] = ShardFile(self._files[file].path, self._files[file].size)
         return self._shards[file]
 
 
@@ -87,21 +94,32 @@ class FeatureStore:
         manifests: `pages` and `queries` to the hash of the manifest to read, as a run has recorded
             them; whatever is left out is read as it is now.
 
+    Attributes:
+        manifests: the hashes of those that were read.
+
     Raises:
         MissingStageError: the store has no record, that is, encoding has not finished, or has no
             such manifest.
+        DamagedShardError: a shard that the manifest names is gone, or not whole.
     """
 
     def __init__(self, path: str, manifests: Mapping[str, str] | None = None) -> None:
-        if not storage.exists(storage.join(path, RECORD)):
+        record = read_record(storage.join(path, RECORD))
+        if record is None:
             raise MissingStageError(
                 f"{path}: is not a finished feature store; run colintern encode"
             )
         self.path = path
-        wanted = manifests or {}
-        folders = {part: storage.join(path, part) for part in (PAGES, QUERIES)}
-        pages, pages_sha256 = open_manifest(folders[PAGES], PageRow, wanted.get(PAGES))
-        queries, queries_sha256 = open_manifest(folders[QUERIES], QueryRow, wanted.get(QUERIES))
-        self.manifests = {PAGES: pages_sha256, QUERIES: queries_sha256}
-        self.pages = Items(folders[PAGES], pages)
-        self.queries = Items(folders[QUERIES], queries)
+        self.manifests = dict(manifests or {})
+        sizes = recorded_sizes(record)
+        self.pages = self._opened(PAGES, PageRow, sizes)
+        self.queries = self._opened(QUERIES, QueryRow, sizes)
+
+    def _opened(self, part: str, row_type: type[Row], sizes: Mapping[str, int]) -> Items[Row]:
+        folder = storage.join(self.path, part)
+        rows, self.manifests[part] = open_manifest(folder, row_type, self.manifests.get(part))
+        whole = whole_shards(self.path, part, sizes, marked_too=True)
+        needed = {row.shard for row in rows}
+        paths = [storage.join(folder, file) for file in needed]
+        check_whole(paths, {state.path for state in whole.values()})
+        return Items(rows, whole)

@@ -16,7 +16,7 @@ from colintern.data.canonical import CanonicalDataset
 from colintern.data.inventory import PageEntry, read_entries, row_groups
 from colintern.errors import ColInternError
 from colintern.features.encoding import encode_shard
-from colintern.features.finish import LeftOut, check_bad_fraction, finish_store
+from colintern.features.finish import LeftOut, check_bad_fraction, finish_store, finished_record
 from colintern.features.plan import (
     ShardWork,
     StorePlan,
@@ -52,14 +52,15 @@ def encode_stores(
             for path in sorted(target.path for target in targets)  # else two could deadlock
         }
         started_at = records.now()
-        wanted = [target for target in targets if not target.is_finished()]
+        limit = config.data.max_bad_fraction
+        wanted = [target for target in targets if finished_record(target, limit) is None]
         plans = [_plan(target, backbone, config) for target in wanted]
         missing = [work for plan in plans for work in plan.missing()]
         if missing:
             _encode(missing, config, held)
         for plan in plans:
             held[plan.target.path].check()
-            left_out = finish_store(plan, backbone, config.data.max_bad_fraction, started_at)
+            left_out = finish_store(plan, backbone, limit, started_at)
             _say_finished(plan, left_out)
         return {target.path: _record(target) for target in targets}
 
@@ -108,6 +109,8 @@ def _plan(target: StoreTarget, backbone: BackboneIdentity, config: Config) -> St
     entries = _inventory(CanonicalDataset(target.dataset.path).corpus_files)
     plan = plan_store(target, entries, backbone, config.features)
     check_compute_dtype(plan, compute_dtype(config.backbone, device_of(config.cluster.use_gpu)))
+    for path in plan.lost():
+        log.say("encode", "%s: %s is gone or damaged and is made again", name, path)
     missing = len(plan.missing())
     log.say(
         "encode",

@@ -15,8 +15,9 @@ from colintern.data.views import whole_view
 from colintern.errors import TooManyBadPagesError
 from colintern.evaluation.evaluate import evaluate
 from colintern.features.catalog import Catalog
-from colintern.features.finish import check_bad_fraction, finish_store
-from colintern.features.shard_file import write_shard
+from colintern.features.encoding import encode_shard
+from colintern.features.finish import check_bad_fraction, finish_store, finished_record
+from colintern.features.shard_file import ShardFile, write_shard
 from colintern.features.store import FeatureStore
 from colintern.model.heads import init_heads
 from colintern.search.embedding import embed_queries
@@ -96,3 +97,30 @@ def test_as_many_as_the_limit_says_may_be_bad():
     check_bad_fraction("set", reasons, 6, 0.5)
     with pytest.raises(TooManyBadPagesError, match=r"3 of 5 pages .*the first: p0: blurred; p1"):
         check_bad_fraction("set", reasons, 5, 0.5)
+
+
+@pytest.mark.parametrize("kind", ["pages", "queries"])
+def test_a_finished_store_is_held_against_the_limit_too(tmp_path, backbone, kind):
+    """A run with max_bad_fraction=0 that records a store which has 10 of 20 pages."""
+    make_corpus(tmp_path / "set", num_pages=21, num_queries=20)  # two pages are one image
+    path = tmp_path / "set" / "queries" / "part-00000.parquet"
+    table = pq.read_table(path)
+    texts = ["", *table["query"].to_pylist()[1:]]  # cannot be asked, and does not count
+    pq.write_table(table.set_column(1, "query", pa.array(texts)), path)
+    plan, identity = planned(tmp_path)
+    for work in plan.missing():
+        encode_shard(work, backbone, "bfloat16", 2_000)
+    works = [work for work in plan.work if work.folder.endswith(kind)]
+    bad = [item for work in works for item in work.shard.items][:10]
+    for work in works:
+        kept = [item for item in work.shard.items if item not in bad]
+        features = dict(zip(kept, ShardFile(work.path).read(kept), strict=True))
+        reasons = {item: "blurred" for item in work.shard.items if item in bad}
+        write_shard(work.path, features, reasons, "float32")
+    finish_store(plan, identity, 0.6, records.now())
+    target = planned(tmp_path)[0].target
+    share = (11 / 21) if kind == "pages" else (10 / 19)
+    assert finished_record(target, share) == target.record()
+    for limit in (0.0, 0.5):
+        with pytest.raises(TooManyBadPagesError, match=rf"dataset set: 1\d of \d+ {kind} cannot"):
+            finished_record(target, limit)

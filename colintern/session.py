@@ -214,6 +214,7 @@ class Session:
         is_new = record and record.fingerprint == records.fingerprint(inputs)
         if is_new and storage.exists(self.folder.report):
             return
+        self.recorded.catalog.check_questions()
         started_at = records.now()
         self._held.check()
         path = write_report(self.folder.path)

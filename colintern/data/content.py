@@ -28,6 +28,10 @@ class DatasetContent:
         """The hash of all pages, as they were when it was first asked for."""
         return CanonicalDataset(self._path).corpus_hash(self._hashes)
 
+    def begin(self) -> None:
+        """Take note of the corpus as it is now, before its pages are listed."""
+        _ = self.corpus
+
     @cached_property
     def footers(self) -> str:
         """What earlier versions recorded: it cannot see a picture among others of equal size."""

@@ -105,7 +105,7 @@ class _ShardEncoder:
 def _plan(target: StoreTarget, backbone: BackboneIdentity, config: Config) -> StorePlan:
     name = target.dataset.name
     began = time.monotonic()
-    _ = target.inputs  # the dataset as it is now: a change from here on shows in the end
+    target.content.begin()
     entries = _inventory(CanonicalDataset(target.dataset.path).corpus_files)
     plan = plan_store(target, entries, backbone, config.features)
     check_compute_dtype(plan, compute_dtype(config.backbone, device_of(config.cluster.use_gpu)))

@@ -67,9 +67,8 @@ class CorpusShard:
     def pooled_best(self, queries: EmbeddedQueries, depth: int) -> Tensor:
         """The best pages of the shard by pooled vectors: key_BK of `order`."""
         if self._index is None:
-            self._index = PooledIndex(self._pooled_DE)
-        score_BC, place_BC = self._index.search(queries.pooled(), depth)
-        return order.best(order.to_keys(score_BC, place_BC + self._start), depth)
+            self._index = PooledIndex(self._pooled_DE, self._start)
+        return self._index.search(queries.pooled(), depth)
 
     def rescore(self, queries: EmbeddedQueries, ordinal_BC: Tensor) -> Tensor:
         """Exact scores of chosen pages: key_BC, `NO_PAGE` for those of other shards (and -1)."""

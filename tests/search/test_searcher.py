@@ -11,7 +11,6 @@ from colintern.features.store import FeatureStore
 from colintern.model.heads import init_heads
 from colintern.search import embedding, order, pooled_index, searcher
 from colintern.search.embedding import embed_queries
-from colintern.search.pooled_index import PooledIndex
 from colintern.search.shard import CorpusShard, shard_bounds
 from colintern.search.shards import LocalShards
 from tests.helpers import WIDTH
@@ -69,18 +68,6 @@ def test_all_candidates_give_the_exact_search(world):
     assert searcher.recall(fewer, exact) < 1.0
 
 
-def test_pooled_scores_do_not_depend_on_the_budget(monkeypatch):
-    """The vectors of all queries' candidates in memory at one time, or a query's part lost."""
-    draw = torch.Generator().manual_seed(0)
-    index = PooledIndex(torch.randn(50, 16, generator=draw))
-    query_BE = torch.randn(7, 16, generator=draw)
-    whole = index.search(query_BE, 20)
-    monkeypatch.setattr(pooled_index, "_GATHERED_BYTES", 1)
-    for found, expected in zip(index.search(query_BE, 20), whole, strict=True):
-        assert torch.equal(found, expected)
-    assert whole[0].shape == (7, 28)
-
-
 class _GpuIndex:
     """What FAISS puts on a GPU: an index that returns no more than some neighbours."""
 
@@ -103,6 +90,7 @@ def test_more_candidates_than_a_gpu_returns(world, monkeypatch, candidates, on_g
     monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1)
     monkeypatch.setattr(faiss, "index_cpu_to_all_gpus", _GpuIndex, raising=False)
     monkeypatch.setattr(pooled_index, "_GPU_LIMIT", 18)
+    monkeypatch.setattr(pooled_index, "_SLACK", 8)
     monkeypatch.setattr(_GpuIndex, "used", False)
     for number in (1, 2):
         found = torch.cat(list(searcher.pooled(shards(number), queries, 10, candidates)))

@@ -1,5 +1,8 @@
 """One run against another on the same queries: is the difference real?"""
 
+import numpy as np
+
+from colintern import storage
 from colintern.config import Config
 from colintern.config_file import parse_config
 from colintern.data.canonical import CanonicalDataset
@@ -61,8 +64,10 @@ def _gain_line(config: Config, name: str, run_path: str, other_path: str) -> str
     if asked != set(read_results(other_results)["query_id"].to_pylist()):
         raise NotComparableError(f"{run_path} and {other_path}: other queries in {name}")
     judged = {query: pages for query, pages in judgements.items() if query in asked}
-    after = judged_again(results, judged).values[METRIC]
-    before = judged_again(other_results, judged).values[METRIC]
+    num_queries = max(_num_queries(path, name) for path in (run_path, other_path))
+    not_asked = np.zeros(num_queries - len(judged))  # they find nothing, and count in every mean
+    after = np.append(judged_again(results, judged).values[METRIC], not_asked)
+    before = np.append(judged_again(other_results, judged).values[METRIC], not_asked)
     gain = paired_interval(after, before, seed=config.run.seed)
     return (
         f"{name}: nDCG@5 {after.mean():.3f}, other {before.mean():.3f}; "
@@ -78,7 +83,16 @@ def _path(config: Config, name: str) -> str:
 
 
 def _last_results(run_path: str, name: str) -> str:
+    return RunFolder(run_path).results(_last_round(run_path, name), name)
+
+
+def _num_queries(run_path: str, name: str) -> int:
+    document = RunFolder(run_path).evaluation(_last_round(run_path, name), name)
+    return int(storage.read_json(document)["num_queries"])
+
+
+def _last_round(run_path: str, name: str) -> int:
     rounds = evaluated_rounds(run_path, name)
     if not rounds:
         raise MissingStageError(f"{run_path}: {name} is not evaluated; run: colintern evaluate")
-    return RunFolder(run_path).results(rounds[-1], name)
+    return rounds[-1]

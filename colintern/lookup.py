@@ -10,7 +10,8 @@ from colintern.config import Config, DatasetConfig
 from colintern.config_file import parse_config
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.images import suffix_of
-from colintern.errors import DatasetError, MissingStageError
+from colintern.data.text import query_problem
+from colintern.errors import DatasetError, MissingStageError, UserError
 from colintern.features.catalog import datasets
 from colintern.features.encoding import STORED_DTYPES
 from colintern.features.finish import finished_record
@@ -43,11 +44,18 @@ def search_run(run_path: str, query: str, depth: int, dataset: str | None) -> li
 
     Args:
         run_path: the run folder.
-        query: any text.
-        depth: how many pages.
+        query: a text that a dataset's query may be.
+        depth: how many pages, at least 1; a smaller corpus gives all that it has.
         dataset: a dataset of the run by its name, or the path of one that the run has never seen,
             which is encoded on first use; None takes the first test set, or the training set.
+
+    Raises:
+        UserError: the query cannot be asked, or no page is asked for.
     """
+    if problem := query_problem(query):
+        raise UserError(f"QUERY: {problem}; ask in a few words")
+    if depth < 1:
+        raise UserError(f"-k {depth}: ask for one page at least")
     config = _config_of(run_path)
     heads, _ = load_heads(RunFolder(run_path).heads(best_round(run_path)))
     store = _store(config, _dataset(config, dataset))

@@ -10,7 +10,7 @@ from colintern import storage
 from colintern.config import Config, DatasetConfig
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.splits import PageKey, split_views
-from colintern.errors import CheckpointError, ConfigError
+from colintern.errors import CheckpointError, ConfigError, DatasetError
 from colintern.features.catalog import datasets
 from colintern.model.backbone import BackboneIdentity
 from colintern.model.heads import load_heads
@@ -71,11 +71,29 @@ def check_datasets(config: Config) -> None:
         )
     for dataset in datasets(config.data):
         CanonicalDataset(dataset.path).check()
+        _check_can_be_asked(dataset)
     if dev is None:
         dataset = CanonicalDataset(train.path)
         # Equal images are not known yet; they can only tie more pages together.
         pages = [PageKey(page, page, document) for page, document in dataset.documents().items()]
         split_views(train.name, dataset, pages, config.data.dev_fraction, config.run.seed)
+
+
+def _check_can_be_asked(dataset: DatasetConfig) -> None:
+    """Make sure that a judged query has a text that can be asked.
+
+    Raises:
+        DatasetError: none has.
+    """
+    corpus = CanonicalDataset(dataset.path)
+    judged, refused = corpus.judgements(), corpus.refused_queries()
+    if all(query_id in refused for query_id in judged):
+        first = min(judged)
+        raise DatasetError(
+            f"dataset {dataset.name}: none of its {len(judged)} judged queries can be asked "
+            f"({first}: {refused[first]}); correct the texts in {dataset.path}/queries, or take "
+            "another dataset"
+        )
 
 
 def check_init_heads(config: Config, backbone: BackboneIdentity) -> None:

@@ -1,6 +1,7 @@
 """The lines that tell a person how a run goes on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from colintern import log
@@ -25,6 +26,15 @@ def say_seen_in_training(name: str, pages: Sequence[str]) -> None:
     if pages:
         shown = ", ".join(pages[:3])
         log.say("data", "%s: %d pages are training pages too: %s", name, len(pages), shown)
+
+
+def say_not_asked(name: str, reasons: Mapping[str, str]) -> None:
+    """Which judged queries cannot be asked, and so count 0 in every metric."""
+    if reasons:
+        shown = ", ".join(f"{query_id} ({why})" for query_id, why in islice(reasons.items(), 3))
+        log.say(
+            "data", "%s: %d judged queries find nothing and count 0: %s", name, len(reasons), shown
+        )
 
 
 def say_step(round_number: int, news: News) -> None:

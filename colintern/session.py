@@ -26,6 +26,7 @@ from colintern.progress import (
     say_held_out,
     say_metrics,
     say_mined,
+    say_not_asked,
     say_queries,
     say_seen_in_training,
     say_step,
@@ -99,7 +100,7 @@ class Session:
         for target in missing:
             self._record_encoding(target, made[target.path], started_at)
         if missing:
-            self._say_shared_pages()
+            self._say_what_datasets_lack()
 
     def train(self, round_number: int) -> None:
         """Train a round's heads from those of the round before."""
@@ -248,11 +249,12 @@ class Session:
         manifests = list(manifests_of(made).values())
         records.record_outputs(path, target.inputs_like(made), manifests, started_at)
 
-    def _say_shared_pages(self) -> None:
-        """A test page that was trained on makes its test set too easy: the user should know."""
+    def _say_what_datasets_lack(self) -> None:
+        """Pages that train and test share make a test too easy, queries without a text too hard."""
         catalog = self.recorded.catalog
         say_held_out(self._config.data.train.name, catalog.pages_held_out())
         for name in evaluated_names(self._config.data):
+            say_not_asked(name, catalog.not_asked(name))
             if name in self.recorded.targets:
                 say_seen_in_training(name, catalog.pages_seen_in_training(name))
 

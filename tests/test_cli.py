@@ -56,6 +56,11 @@ def _main(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
         (["status", "{c}.run"], "no run folder"),
         (["search", "{c}.run", "query"], "no run folder"),
         (["report", "{c}.run"], "no run folder"),
+        (["search", "{c}.run", ""], "QUERY: empty query"),
+        (["search", "{c}.run", " \n\u2003"], "QUERY: empty query"),
+        (["search", "{c}.run", "word " * 20_000], "QUERY: query of 100,000 characters"),
+        (["search", "{c}.run", "caf\udce9"], "QUERY: query with bytes that are not UTF-8"),
+        (["search", "{c}.run", "query", "-k", "0"], "-k"),
     ],
 )
 def test_mistakes_get_one_line_and_exit_code_2(monkeypatch, capsys, config, arguments, words):

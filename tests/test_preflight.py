@@ -1,7 +1,15 @@
 """What is told about a configuration before any long work starts."""
 
+import pytest
+
 from colintern.config_file import parse_config
-from colintern.preflight import unused_settings
+from colintern.data.entities import Judgement, Page, Query
+from colintern.data.writing import write_dataset
+from colintern.errors import DatasetError
+from colintern.preflight import check_datasets, unused_settings
+from tests.helpers import make_corpus, png
+
+OVERLONG = "word " * 2_000
 
 
 def test_settings_without_effect_are_told(tmp_path):
@@ -23,3 +31,30 @@ def test_settings_without_effect_are_told(tmp_path):
         "data.eval.0.language",
         "data.eval.1.revision",
     ]
+
+
+@pytest.mark.parametrize(
+    ("role", "texts", "found"),
+    [
+        ("eval", [" ", ""], r"dataset bad: none of its 2 judged queries .*q0: empty query"),
+        ("eval", [OVERLONG], r"dataset bad: none of its 1 judged queries .*10,000 characters"),
+        ("dev", [OVERLONG, "\n"], r"dataset dev: none of its 2 judged queries can be asked"),
+        ("train", ["", ""], r"dataset bad: none of its 2 judged queries can be asked"),
+        ("eval", [" ", "text"], None),
+        ("dev", ["", "text"], None),
+    ],
+)
+def test_a_set_of_which_no_query_can_be_asked_is_refused(tmp_path, role, texts, found):
+    """A traceback after all its pages were encoded, or a test set that is all zeros."""
+    make_corpus(tmp_path / "good", num_pages=20, num_queries=40)
+    asked = [*(Query(f"q{n}", text) for n, text in enumerate(texts)), Query("unjudged", "text")]
+    judged = [Judgement(query.query_id, "p", 1) for query in asked[:-1]]
+    write_dataset(str(tmp_path / "bad"), [Page("p", png(1))], asked, judged)
+    bad = str(tmp_path / "bad")
+    data = {"train": str(tmp_path / "good"), role: [bad] if role == "eval" else bad}
+    config = parse_config({"data": data}, "test")
+    if found is None:
+        check_datasets(config)
+        return
+    with pytest.raises(DatasetError, match=found):
+        check_datasets(config)

@@ -54,7 +54,10 @@ def split_views(
     dev_groups = _dealt(asked, dev_fraction, seed)
 
     def side(in_dev: bool) -> Judgements:
-        """Whole queries: the pages that answer one are of one group, or have no features."""
+        """Whole queries: the pages that answer one are of one group, or have no features.
+
+        A query that cannot be asked ties no pages together, and may be on both sides.
+        """
         return {
             query: found
             for query, found in judgements.items()

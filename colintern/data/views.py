@@ -22,8 +22,9 @@ class View:
     Attributes:
         page_ids: the corpus, sorted by code point; a page's ordinal is its place here.
         queries: the judged queries that can be asked, sorted by id.
-        judgements: query id to page id to score, of these and of those that cannot be asked.
-        positives: query id to all pages judged for that query or for an equal query text.
+        judgements: query id to page id to score, of these and of those that cannot be asked: blank
+            or overlong ones, and those without features.
+        positives: id of a query with a proper text to all pages judged for it or for an equal text.
     """
 
     name: str
@@ -96,7 +97,15 @@ def view_asking(view: View, query_ids: Container[str]) -> View:
 def make_view(
     name: str, page_ids: Collection[str], queries: Sequence[Query], judgements: Judgements
 ) -> View:
-    """A view of these pages and of the queries that `judgements` has."""
+    """A view of these pages and of the queries that `judgements` has.
+
+    Args:
+        name: what the view is called.
+        page_ids: the corpus.
+        queries: all that have a proper text; of the others nothing can be learned, and all that is
+            judged for them stays unfound.
+        judgements: query id to page id to score.
+    """
     judged = [query for query in queries if query.query_id in judgements]
     by_text: dict[str, set[str]] = {}
     for query in judged:
@@ -105,6 +114,6 @@ def make_view(
         name=name,
         page_ids=tuple(sorted(page_ids)),
         queries=tuple(sorted(judged, key=lambda query: query.query_id)),
-        judgements={query.query_id: judgements[query.query_id] for query in judged},
+        judgements={query_id: judgements[query_id] for query_id in sorted(judgements)},
         positives={query.query_id: frozenset(by_text[normalised(query.text)]) for query in judged},
     )

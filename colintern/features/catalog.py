@@ -60,16 +60,31 @@ class Catalog:
         if name == DEV and self.data.dev is None:
             store = self._store(self.data.train.name)
             return view_asking(self._split(store)[1], store.queries), store
-        entry = next(dataset for dataset in datasets(self.data) if dataset.name == name)
         store = self._store(name)
-        view = whole_view(name, self._dataset(entry), store.pages.ids)
+        view = whole_view(name, self._dataset(self._entry(name)), store.pages.ids)
         return view_asking(view, store.queries), store
+
+    def not_asked(self, name: str) -> dict[str, str]:
+        """The judged queries of an evaluated set that find nothing, each with the reason."""
+        view, _ = self.evaluated(name)
+        reasons = self._dataset(self._entry(name)).refused_queries()
+        asked = {query.query_id for query in view.queries}
+        return {
+            query_id: reasons.get(query_id, "no features")
+            for query_id in view.judgements
+            if query_id not in asked
+        }
 
     def _split(self, store: FeatureStore) -> tuple[View, View]:
         dataset = self._dataset(self.data.train)
         rows = [store.pages.row(page_id) for page_id in store.pages.ids]
         pages = [PageKey(row.id, row.sha256, row.doc_id) for row in rows]
         return split_views(self.data.train.name, dataset, pages, self.data.dev_fraction, self.seed)
+
+    def _entry(self, name: str) -> DatasetConfig:
+        """The dataset that an evaluated set is read from; dev may be a part of train."""
+        named = {dataset.name: dataset for dataset in datasets(self.data)}
+        return named.get(name, self.data.train)
 
     def pages_held_out(self) -> list[str]:
         """The training pages whose very image answers a question of a dev set of its own, sorted.
@@ -80,7 +95,7 @@ class Catalog:
             return []
         train = self._store(self.data.train.name)
         view, dev = self.evaluated(DEV)
-        answers = {page_id for found in view.judgements.values() for page_id in found}
+        answers = {page_id for found in view.positives.values() for page_id in found}
         in_dev = {dev.pages.row(page_id).sha256 for page_id in answers if page_id in dev.pages}
         return [page for page in train.pages.ids if train.pages.row(page).sha256 in in_dev]
 

@@ -66,6 +66,8 @@ class CorpusShard:
 
     def pooled_best(self, queries: EmbeddedQueries, depth: int) -> Tensor:
         """The best pages of the shard by pooled vectors: key_BK of `order`."""
+        if not self._lengths:  # no page of the corpus has features
+            return torch.empty(len(queries), 0, dtype=torch.int64)
         if self._index is None:
             self._index = PooledIndex(self._pooled_DE, self._start)
         return self._index.search(queries.pooled(), depth)

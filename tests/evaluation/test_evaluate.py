@@ -3,12 +3,18 @@
 import pytest
 import torch
 
-from colintern.config import EvaluationConfig
+from colintern.config import EvaluationConfig, HeadsConfig
 from colintern.data.entities import Query
-from colintern.data.views import make_view
+from colintern.data.views import make_view, view_asking
 from colintern.evaluation.evaluate import evaluate
+from colintern.features.store import FeatureStore
+from colintern.model.heads import init_heads
 from colintern.scoring.queries import EmbeddedQueries
 from colintern.search import order
+from colintern.search.embedding import embed_queries
+from colintern.search.shard import CorpusShard, shard_bounds
+from colintern.search.shards import LocalShards
+from tests.helpers import WIDTH
 
 
 class _InOrder:
@@ -24,6 +30,28 @@ class _InOrder:
         scores = self._scores.repeat(len(queries), 1)
         keys = order.to_keys(scores, torch.arange(len(self._scores)))
         return lambda: [order.best(keys, argument)]
+
+
+@pytest.mark.parametrize("search", ["exact", "pooled_rerank"])
+@pytest.mark.parametrize(("num_pages", "asked"), [(40, []), (0, ["q000"]), (0, [])])
+def test_a_set_that_finds_nothing_is_measured_as_that(corpus, search, num_pages, asked):
+    """A traceback after a night of encoding, when no query, or no page, has given features."""
+    store, heads = FeatureStore(corpus.store), init_heads(HeadsConfig(dim=16), WIDTH, seed=0)
+    page_ids = store.pages.ids[:num_pages]
+    judgements = {"blank": {"p000": 1}, "q000": {"p000": 1}}
+    view = make_view("test", page_ids, [Query("q000", "text")], judgements)
+    bounds = shard_bounds([4] * num_pages, 2)
+    found = evaluate(
+        view_asking(view, asked),
+        LocalShards([CorpusShard(store.pages, heads, page_ids, a, b) for a, b in bounds]),
+        embed_queries(heads, store.queries, asked),
+        EvaluationConfig(search=search),
+        round_number=0,
+        seed=0,
+        on_progress=lambda _: None,
+    )
+    assert found.document["num_queries"] == 2
+    assert set(found.document["metrics"].values()) == {0.0}
 
 
 @pytest.mark.parametrize("search", ["exact", "pooled_rerank"])

@@ -5,7 +5,10 @@ from itertools import islice
 from typing import Any
 
 from colintern import log
+from colintern.config import RANDOM, READER, BackboneConfig
+from colintern.evaluation.chance import is_at_chance
 from colintern.evaluation.decision import METRIC
+from colintern.mining.evidence import shortage
 from colintern.runtime.relay import News
 
 
@@ -78,6 +81,37 @@ def say_metrics(document: dict[str, Any]) -> None:
     )
 
 
+def say_at_chance(document: Mapping[str, Any], backbone: BackboneConfig) -> None:
+    """That a result is hardly better than a random order, and why that may be.
+
+    Untrained heads may be that bad; only of the built-in backbones is it said before round 1.
+    """
+    is_built_in = backbone.path in (READER, RANDOM)
+    if not is_at_chance(document) or (document["round"] == 0 and not is_built_in):
+        return
+    reached = document["metrics"][METRIC]
+    found = (
+        f"round {document['round']}  {document['dataset']}: nDCG@5 {reached:.3f} "
+        f"is hardly better than a random order of its {document['num_pages']} pages "
+        f"({document['chance'][METRIC]:.3f})"
+    )
+    other = "take another, such as backbone.path=OpenGVLab/InternVL3-1B-hf"
+    if document["round"] == 0:
+        log.say("evaluate", "%s; if trained heads are no better, %s", found, other)
+        return
+    reasons = {
+        READER: "backbone.path=reader, which reads plain printed English only, does not see what "
+        f"tells these pages apart: {other}",
+        RANDOM: f"backbone.path=random cannot read: {other}",
+    }
+    likely = reasons.get(backbone.path, "this backbone may not read what tells these pages apart")
+    log.warn_once(
+        "evaluate",
+        f"{found}; {likely}; or their print is too small for backbone.max_tiles="
+        f"{backbone.max_tiles}, or the judgements name other pages",
+    )
+
+
 def say_mined(round_number: int, document: dict[str, Any]) -> None:
     """What a mining pass found and left out."""
     dropped = ", ".join(f"{rule} {count:,}" for rule, count in document["dropped"].items() if count)
@@ -91,3 +125,5 @@ def say_mined(round_number: int, document: dict[str, Any]) -> None:
         document["underfilled"],
         document["without_negatives"],
     )
+    if missing := shortage(document):
+        log.warn_once("mine", f"round {round_number}  {missing}")

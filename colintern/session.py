@@ -23,6 +23,7 @@ from colintern.model.heads import (
     save_heads,
 )
 from colintern.progress import (
+    say_at_chance,
     say_held_out,
     say_metrics,
     say_mined,
@@ -183,7 +184,9 @@ class Session:
             )
 
             def work(task: EvaluateTask = task) -> None:
-                say_metrics(self._search_pool().evaluate(task))
+                document = self._search_pool().evaluate(task)
+                say_metrics(document)
+                say_at_chance(document, self._config.backbone)
 
             self._do(stage, inputs, [task.json_path, task.parquet_path], work)
 

@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colintern.config import LoopConfig
-from colintern.evaluation.significance import Interval, paired_interval
+from colintern.evaluation.significance import Interval, paired_interval, queries_needed
 
-METRIC = "ndcg_at_5"
+CUTOFF = 5
+METRIC = f"ndcg_at_{CUTOFF}"
+MIN_QUERIES = 50  # fewer dev queries cannot tell a gain from chance
+_NO_WIDTH = 1e-9  # of an interval: what rounding leaves where all queries changed alike
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,9 @@ def decide(
 
     A round is flat when the interval of its gain over the round before does not lie above 0, or
     the gain is below `min_gain`. The loop stops after `patience` flat rounds in a row, or at
-    `max_rounds`. Round 1 is never counted: it has not seen a mined negative yet.
+    `max_rounds`. Round 1 is never counted: it has not seen a mined negative yet. Nor is a round of
+    which dev cannot tell: with fewer than `MIN_QUERIES` queries, or when all of them changed by the
+    same, so that their interval has no width.
 
     Args:
         dev_values: nDCG@5 of every dev query, for round 0 (untrained), 1, 2, ...
@@ -48,9 +53,11 @@ def decide(
         gain = paired_interval(
             dev_values[number], dev_values[number - 1], confidence=loop.confidence, seed=seed
         )
-        is_flat = gain.low <= 0 or gain.mean < loop.min_gain
+        unsure = _unsure(dev_values[number] - dev_values[number - 1], gain, loop)
+        is_flat = not unsure and (gain.low <= 0 or gain.mean < loop.min_gain)
         flat_in_a_row = flat_in_a_row + 1 if is_flat and number > 1 else 0
-        decision, reason = _decision(number, gain, is_flat, flat_in_a_row, loop)
+        found = _judged(gain, unsure, is_flat, loop)
+        decision, end = _decision(number, flat_in_a_row, loop)
         decisions.append(
             RoundDecision(
                 round=number,
@@ -58,7 +65,7 @@ def decide(
                 gain=gain.mean,
                 ci=(gain.low, gain.high),
                 decision=decision,
-                reason=reason,
+                reason=found + end,
             )
         )
         if decision == "stop":
@@ -76,14 +83,31 @@ def loop_document(decisions: Sequence[RoundDecision]) -> dict[str, Any]:
     }
 
 
-def _decision(
-    number: int, gain: Interval, is_flat: bool, flat_in_a_row: int, loop: LoopConfig
-) -> tuple[Literal["continue", "stop"], str]:
+def _unsure(changes: NDArray[np.float64], gain: Interval, loop: LoopConfig) -> str | None:
+    """Why dev cannot tell whether a round has gained anything; None when it can."""
+    if len(changes) < MIN_QUERIES:
+        needed = max(MIN_QUERIES, queries_needed(changes, confidence=loop.confidence))
+        return f"cannot tell ({len(changes)} queries; about {needed} would do)"
+    if gain.high - gain.low <= _NO_WIDTH and changes.any():
+        return f"cannot tell ({len(changes)} queries, which all changed by the same)"
+    return None
+
+
+def _judged(gain: Interval, unsure: str | None, is_flat: bool, loop: LoopConfig) -> str:
+    """What is said of a gain: whether it is one, and the figures."""
     percent = f"{100 * loop.confidence:g} %"
     found = f"dev nDCG@5 {gain.mean:+.4f}, {percent} interval {gain.low:+.4f} to {gain.high:+.4f}"
-    judged = "no real gain" if is_flat else "a real gain"
+    if unsure:
+        return f"{unsure}: {found}"
+    return f"{'no real gain' if is_flat else 'a real gain'} ({found})"
+
+
+def _decision(
+    number: int, flat_in_a_row: int, loop: LoopConfig
+) -> tuple[Literal["continue", "stop"], str]:
+    """What follows, and why a round is the last."""
     if number >= loop.max_rounds:
-        return "stop", f"{judged} ({found}); loop.max_rounds={loop.max_rounds} is reached"
+        return "stop", f"; loop.max_rounds={loop.max_rounds} is reached"
     if flat_in_a_row >= loop.patience:
-        return "stop", f"{judged} ({found}) in {flat_in_a_row} round(s): loop.patience is used up"
-    return "continue", f"{judged} ({found})"
+        return "stop", f" in {flat_in_a_row} round(s): loop.patience is used up"
+    return "continue", ""

@@ -14,6 +14,8 @@ from torch import Tensor
 from colintern import storage
 from colintern.config import EvaluationConfig
 from colintern.data.views import Judgements, View
+from colintern.evaluation.chance import chance_level
+from colintern.evaluation.decision import METRIC
 from colintern.evaluation.metrics import PerQuery, per_query_metrics, ranking_of
 from colintern.evaluation.significance import bootstrap_interval
 from colintern.scoring.queries import EmbeddedQueries
@@ -119,4 +121,5 @@ def _document(
         "search": settings.search,
         "metrics": {name: interval.mean for name, interval in intervals.items()},
         "ci": {name: [interval.low, interval.high] for name, interval in intervals.items()},
+        "chance": {METRIC: chance_level(view)},
     }

@@ -6,6 +6,7 @@ import jinja2
 from markupsafe import Markup
 
 from colintern import storage
+from colintern.evaluation.chance import is_at_chance
 from colintern.evaluation.charts import loss_chart, rounds_chart
 from colintern.evaluation.report_data import ReportData, read_report_data
 from colintern.run_folder import RunFolder
@@ -58,12 +59,20 @@ def _headline(data: ReportData) -> list[str]:
             continue
         low, high = rounds[best]["ci"]["ndcg_at_5"]
         values = [round_["metrics"]["ndcg_at_5"] for round_ in rounds]
+        chance = _beside_chance(rounds[best])
         middle = f", {values[1]:.3f} after round 1" if best > 1 else ""
         sentences.append(
             f"{name}: nDCG@5 from {values[0]:.3f} untrained{middle} to {values[best]:.3f} "
-            f"after round {best} (95 % interval {low:.3f} to {high:.3f})"
+            f"after round {best} (95 % interval {low:.3f} to {high:.3f}){chance}"
         )
     return sentences
+
+
+def _beside_chance(document: dict[str, Any]) -> str:
+    if not is_at_chance(document):
+        return ""
+    level = document["chance"]["ndcg_at_5"]
+    return f": hardly better than a random order of its {document['num_pages']} pages ({level:.3f})"
 
 
 def _rounds_svg(data: ReportData) -> Markup | None:

@@ -1,15 +1,22 @@
-"""How sure a mean or a gain is: seeded percentile bootstrap over queries.
+"""How sure a mean or a gain is: seeded percentile bootstrap over queries, and how many it takes.
 
 Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13; for retrieval metrics,
-Sakai, Evaluating evaluation metrics based on the bootstrap (SIGIR 2006).
+Sakai, Evaluating evaluation metrics based on the bootstrap (SIGIR 2006). How many queries it takes:
+Webber, Moffat and Zobel, Statistical power in retrieval experimentation (CIKM 2008).
 """
 
+import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES = 1_000
+_POWER = 0.8  # the chance to find a gain that is there
+_SMALLEST_GAIN = (
+    0.01  # that is worth telling from none: otherwise none would ask for endless queries
+)
 _CHUNK_NUMBERS = 4_000_000  # resampled values in memory at one time
 
 
@@ -62,3 +69,20 @@ def paired_interval(
     if after.shape != before.shape:
         raise ValueError(f"paired values of {len(after)} and {len(before)} queries")
     return bootstrap_interval(after - before, confidence=confidence, seed=seed)
+
+
+def queries_needed(changes: NDArray[np.float64], *, confidence: float = 0.95) -> int:
+    """About how many queries tell a gain of this size, with changes that spread like these.
+
+    `((z_confidence + z_power) * spread / gain) ** 2` for a power of 0.8, rounded up to tens.
+
+    Args:
+        changes: of each query, after minus before; one query has no spread.
+        confidence: of the interval that must not hold 0.
+    """
+    if len(changes) < 2:
+        return 0
+    normal = NormalDist()
+    certainty = normal.inv_cdf((1 + confidence) / 2) + normal.inv_cdf(_POWER)
+    gain = max(abs(float(changes.mean())), _SMALLEST_GAIN)
+    return 10 * math.ceil((certainty * float(changes.std(ddof=1)) / gain) ** 2 / 10)

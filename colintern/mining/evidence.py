@@ -1,7 +1,7 @@
 """What mining did, counted while it happens: the content of `mining.json`."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from colintern.data.triples import Triple
 from colintern.mining.rules import Selection
 
 RULES = ("positive", "same_page", "relative_margin", "absolute_margin", "max_score", "min_score")
+_NEVER_NEGATIVES = ("positive", "same_page")  # by no setting, but because they answer the query
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -40,6 +41,8 @@ class Evidence:
     def summary(self) -> dict[str, Any]:
         """The part of `mining.json` that is about the negatives."""
         return {
+            "queries": self.num_triples,
+            "negatives": len(self._negative_scores),
             "dropped": {rule: self.dropped[rule] for rule in RULES},
             "underfilled": self.underfilled,
             "without_negatives": self.without_negatives,
@@ -49,6 +52,42 @@ class Evidence:
                 "neg_ranks": _quantiles(self._negative_ranks),
             },
         }
+
+
+def shortage(document: Mapping[str, Any]) -> str | None:
+    """Why a mining found less than half of the negatives it was to find; None when it found more.
+
+    Args:
+        document: the content of `mining.json`.
+
+    Returns:
+        How many are missing, and the setting that refused most pages, with the remedy.
+    """
+    settings, queries = document["settings"], document["queries"]
+    wanted = queries * settings["num_negatives"]
+    if 2 * document["negatives"] >= wanted:
+        return None
+    return (
+        f"{document['negatives']:,} of {wanted:,} negatives found, none for "
+        f"{document['without_negatives']:,} of {queries:,} queries: {_cause(document)}"
+    )
+
+
+def _cause(document: Mapping[str, Any]) -> str:
+    """The setting that refused most pages, and how to loosen it."""
+    settings, dropped = document["settings"], document["dropped"]
+    by_setting = {rule: count for rule, count in dropped.items() if rule not in _NEVER_NEGATIVES}
+    rule = max(by_setting, key=lambda rule: by_setting[rule])
+    if not by_setting[rule]:
+        return (
+            f"mining.range_min={settings['range_min']} and range_max={settings['range_max']} leave "
+            "too few pages, or the training set has few that answer other queries"
+        )
+    pages = f"{by_setting[rule]:,} pages"
+    if settings.get(rule) is None:  # refused all the same where a positive's score is 0 or below
+        return f"{pages} score above a positive that is at 0 or below: the heads know little yet"
+    change = "raise" if rule == "max_score" else "lower"
+    return f"mining.{rule}={settings[rule]} refused {pages}; {change} it"
 
 
 def _quantiles(values: Sequence[float]) -> dict[str, float]:

@@ -37,6 +37,44 @@ def test_decisions(gains, settings, decisions):
     assert all(entry.ci[0] < entry.gain < entry.ci[1] for entry in found)
 
 
+@pytest.mark.parametrize(
+    ("changes", "told", "flat"),
+    [
+        (
+            np.array([0.1131]),
+            "cannot tell (1 queries; about 50 would do): dev nDCG@5 +0.1131",
+            False,
+        ),
+        (DRAW.normal(0.0, 0.3, 36), "cannot tell (36 queries; about ", False),
+        (DRAW.normal(-0.4, 0.1, 49), "cannot tell (49 queries; about 50 would do)", False),
+        (np.zeros(36), "cannot tell (36 queries; about 50 would do)", False),
+        (np.full(80, 0.1), "cannot tell (80 queries, which all changed by the same)", False),
+        (np.zeros(80), "no real gain", True),
+        (DRAW.normal(0.0, 0.1, 50), "no real gain", True),
+        (DRAW.normal(0.4, 0.1, 50), "a real gain", False),
+    ],
+)
+def test_a_decision_needs_evidence(changes, told, flat):
+    """`a real gain` of one query, a loop that 36 queries end, an interval of no width believed."""
+    before = np.full(len(changes), 0.3)
+    values = [before, before, before + changes]
+    second = decide(values, LoopConfig(max_rounds=9), seed=0)[1]
+    assert second.reason.startswith(told)
+    assert second.decision == ("stop" if flat else "continue")
+    last = decide(values, LoopConfig(max_rounds=2), seed=0)[1]
+    assert last.decision == "stop"
+    assert last.reason.startswith(told)
+    assert last.reason.endswith("; loop.max_rounds=2 is reached")
+
+
+def test_a_round_of_which_dev_cannot_tell_is_not_flat():
+    """Patience used up by rounds of which nothing is known."""
+    few = np.random.default_rng(1).random((6, 20))
+    found = decide(list(few), LoopConfig(max_rounds=9, patience=1), seed=0)
+    assert [entry.decision for entry in found] == ["continue"] * 5
+    assert loop_document(found)["best_round"] == 1 + int(few[1:].mean(axis=1).argmax())
+
+
 def test_the_best_round_is_the_best_on_dev_and_the_earlier_of_equals():
     """The last round exported although an earlier one was better."""
     values = [BASE, BASE + 0.2, BASE + 0.3, BASE + 0.3, BASE + 0.1]

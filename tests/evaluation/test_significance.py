@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
-from colintern.evaluation.significance import bootstrap_interval, paired_interval
+from colintern.evaluation.significance import (
+    bootstrap_interval,
+    paired_interval,
+    queries_needed,
+)
 
 
 def test_the_interval_has_the_width_of_theory():
@@ -40,3 +44,25 @@ def test_a_paired_interval_sees_small_but_steady_gains():
     assert bootstrap_interval(before + 0.01).low < before.mean()
     with pytest.raises(ValueError, match="299 and 300"):
         paired_interval(before[:-1], before)
+
+
+def test_the_queries_that_would_do_find_a_gain_four_times_in_five():
+    """`about m would do` of a formula without power, or of the variance for the spread."""
+    draw = np.random.default_rng(0)
+    few = draw.normal(0.05, 0.3, 40)
+    few += 0.05 - few.mean()
+    few = 0.05 + (few - 0.05) * 0.3 / few.std(ddof=1)
+    needed = queries_needed(few)
+    assert needed == 290  # (2.80 * 0.3 / 0.05) ** 2
+    intervals = [
+        paired_interval(draw.normal(0.05, 0.3, needed), np.zeros(needed)) for _ in range(300)
+    ]
+    assert np.mean([interval.low > 0 for interval in intervals]) == pytest.approx(0.8, abs=0.07)
+
+
+@pytest.mark.parametrize(
+    ("changes", "needed"), [([0.2], 0), ([0.1, 0.1], 0), ([0.0, 0.0], 0), ([-0.3, 0.3], 14_130)]
+)
+def test_no_gain_asks_for_no_endless_number_of_queries(changes, needed):
+    """A division by zero, or `about 10 ** 30 would do`."""
+    assert queries_needed(np.array(changes)) == pytest.approx(needed, rel=0.01)

@@ -1,0 +1,46 @@
+"""What a random order of the pages would reach, and whether a result is any better."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from colintern.data.views import View
+from colintern.evaluation.decision import CUTOFF, METRIC
+
+_MARGIN = 0.02  # at most, of nDCG: in a corpus of a few pages twice chance is more than can be had
+
+
+def chance_level(view: View) -> float:
+    """The expected nDCG@5 of a random order of the searched pages, mean over judged queries.
+
+    Every page is as likely at each rank, so the expected gain at a rank is the mean gain over all
+    pages, and the expected DCG that times the sum of the discounts. Gains are linear, as in
+    `metrics`. A query that is not asked finds nothing in any order.
+    """
+    pages, asked = set(view.page_ids), {query.query_id for query in view.queries}
+    judged = [list(found.items()) for found in view.judgements.values()]
+    expected = [
+        sum(score for page_id, score in found if page_id in pages)
+        / max(1, len(pages))
+        * _dcg([1] * min(CUTOFF, len(pages)))
+        / _dcg(sorted((score for _, score in found), reverse=True))
+        for query_id, found in zip(view.judgements, judged, strict=True)
+        if query_id in asked
+    ]
+    return math.fsum(expected) / max(1, len(judged))
+
+
+def is_at_chance(document: Mapping[str, Any]) -> bool:
+    """Whether an evaluation is hardly better than a random order.
+
+    It is when its interval does not lie above twice the level of chance; in a corpus of few pages,
+    above that level and 0.02. An evaluation of an earlier version does not know the level.
+    """
+    if "chance" not in document:
+        return False
+    level = document["chance"][METRIC]
+    return document["ci"][METRIC][0] <= level + min(level, _MARGIN)
+
+
+def _dcg(gains: list[int]) -> float:
+    return math.fsum(gain / math.log2(rank + 1) for rank, gain in enumerate(gains[:CUTOFF], 1))

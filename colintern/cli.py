@@ -8,7 +8,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from itertools import count
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -82,7 +83,8 @@ def train(
     from colintern import pipeline
 
     with pipeline.open_session(load_config(config, overrides or []), ["train"]) as session:
-        number = _chosen(round_number, session, lambda number: [train_stage(number)], 1)
+        is_recorded = session.recorded.is_recorded
+        number = _chosen(round_number, session, lambda number: is_recorded(train_stage(number)), 1)
         session.train(number)
 
 
@@ -94,7 +96,9 @@ def mine(
     from colintern import pipeline
 
     with pipeline.open_session(load_config(config, overrides or []), ["search"]) as session:
-        session.mine(_chosen(round_number, session, lambda number: [mine_stage(number)], 2))
+        is_recorded = session.recorded.is_recorded
+        number = _chosen(round_number, session, lambda number: is_recorded(mine_stage(number)), 2)
+        session.mine(number)
 
 
 @app.command()
@@ -105,7 +109,8 @@ def evaluate(
     from colintern import pipeline
 
     with pipeline.open_session(load_config(config, overrides or []), ["search"]) as session:
-        session.evaluate(_chosen(round_number, session, session.recorded.evaluate_stages, 0))
+        is_measured = session.recorded.is_measured_on_all
+        session.evaluate(_chosen(round_number, session, is_measured, 0))
 
 
 @app.command("ingest")
@@ -268,16 +273,16 @@ def main() -> NoReturn:
 
 
 def _chosen(
-    number: int | None, session: "Session", stages_of: Callable[[int], Sequence[str]], first: int
+    number: int | None, session: "Session", is_done: Callable[[int], bool], first: int
 ) -> int:
-    """The round asked for, or the first that is not recorded.
+    """The round asked for, or the first that is not done.
 
     Raises:
         UserError: there is no such round.
     """
     session.recorded.require_encoded()
     if number is None:
-        return session.recorded.first_unrecorded(stages_of, first)
+        return next(number for number in count(first) if not is_done(number))
     if number < first:
         raise UserError(f"--round {number}: this stage begins with round {first}")
     return number

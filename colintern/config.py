@@ -14,6 +14,7 @@ from colintern import storage
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 READER, RANDOM = "reader", "random"  # the built-in backbones
+DEV = "dev"  # what the development set is called, whatever dataset it is
 DEMO_VARIANTS = ("demo", "demo-small", "demo-long")
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -102,9 +103,9 @@ class DataConfig(Section):
     def _named_and_unique(self) -> "DataConfig":
         train = _with_split(self.train, "train")
         dev = None if self.dev is None else _with_split(self.dev, "dev")
-        dev = dev and dev.model_copy(update={"name": "dev"})
+        dev = dev and dev.model_copy(update={"name": DEV})
         tests = tuple(_with_split(dataset, "test") for dataset in self.eval)
-        names = [train.name, "dev", *(dataset.name for dataset in tests)]
+        names = [train.name, DEV, *(dataset.name for dataset in tests)]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(

@@ -37,6 +37,7 @@ def run(config: Config) -> RunFolder:
             session.evaluate(round_number)
             decision = session.decide(round_number)
             if decision.decision == "stop":
+                session.evaluate_later_rounds(round_number)
                 break
         session.report()
         return session.folder

@@ -130,6 +130,8 @@ def unused_settings(config: Config) -> list[str]:
     named += [(f"eval.{place}", dataset) for place, dataset in enumerate(config.data.eval)]
     for name, dataset in named:
         unused += [f"data.{name}.{words}" for words in (_unused_keys(dataset) if dataset else ())]
+    if config.evaluation.search != "exact" and not config.data.eval:
+        unused.append("evaluation.search has no effect: dev is searched exactly, and data.eval=[]")
     if config.mining.search == "exact":
         approximate = {"first_stage", "index", "candidates", "min_recall"}
         unused += [

@@ -107,7 +107,7 @@ def say_at_chance(document: Mapping[str, Any], backbone: BackboneConfig) -> None
     likely = reasons.get(backbone.path, "this backbone may not read what tells these pages apart")
     log.warn_once(
         "evaluate",
-        f"{found}; {likely}; or their print is too small for backbone.max_tiles="
+        f"{found}; {likely}; or the print is too small for backbone.max_tiles="
         f"{backbone.max_tiles}, or the judgements name other pages",
     )
 

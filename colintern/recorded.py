@@ -1,12 +1,13 @@
 """What a run has recorded, held against what its configuration would give now."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from colintern import records, storage
-from colintern.config import Config
+from colintern.config import DEV, Config
 from colintern.errors import DriftError, MissingStageError
-from colintern.features.catalog import DEV, Catalog, Snapshot, evaluated_names
+from colintern.evaluation.asked import is_as_asked
+from colintern.features.catalog import Catalog, Snapshot, evaluated_names
 from colintern.features.manifest import MANIFEST, has_manifest
 from colintern.features.plan import StoreTarget
 from colintern.features.store import RECORD, manifests_of
@@ -76,16 +77,20 @@ class Recorded:
         """Whether a round trains on mined negatives."""
         return round_number > 1 and self._config.training.negatives_per_query > 0
 
-    def evaluate_stages(self, round_number: int) -> list[str]:
-        """The stages that measure a round: dev and every test set."""
-        return [evaluate_stage(round_number, name) for name in evaluated_names(self._config.data)]
+    def is_measured(self, round_number: int, dataset: str) -> bool:
+        """Whether a round is measured on a dataset, and just as the settings ask now.
 
-    def first_unrecorded(self, stages_of: Callable[[int], Sequence[str]], first: int) -> int:
-        """The first round, from `first` on, of which a stage is not recorded."""
-        number = first
-        while all(map(self.is_recorded, stages_of(number))):
-            number += 1
-        return number
+        Other settings of `evaluation` are no drift: the round is measured again.
+        """
+        path = self.folder.evaluation(round_number, dataset)
+        if not self.is_recorded(evaluate_stage(round_number, dataset)) or not storage.exists(path):
+            return False
+        return is_as_asked(storage.read_json(path), self._config.evaluation)
+
+    def is_measured_on_all(self, round_number: int) -> bool:
+        """Whether a round is measured on dev and every test set, as the settings ask."""
+        names = evaluated_names(self._config.data)
+        return all(self.is_measured(round_number, name) for name in names)
 
     # Demanding
 
@@ -194,9 +199,9 @@ class Recorded:
         return record is not None and self.is_done(stage, target.inputs_like(record))
 
     def _has_rounds(self) -> bool:
-        return self.is_recorded(train_stage(1)) or any(
-            map(self.is_recorded, self.evaluate_stages(0))
-        )
+        names = evaluated_names(self._config.data)
+        first = [train_stage(1), *(evaluate_stage(0, name) for name in names)]
+        return any(map(self.is_recorded, first))
 
     def _features_hash(self, dataset: str) -> str:
         """The hash of the manifests that the run has recorded for a dataset."""

@@ -1,13 +1,15 @@
 """One driver at work on one run, stage by stage; a stage that is recorded is not done again."""
 
 from collections.abc import Callable
+from itertools import count
 
 from colintern import log, records, storage
-from colintern.config import Config
+from colintern.config import DEV, Config
+from colintern.evaluation.asked import asked_of
 from colintern.evaluation.decision import METRIC, RoundDecision, decide, loop_document
 from colintern.evaluation.evaluate import judged_again
 from colintern.evaluation.report import write_report
-from colintern.features.catalog import DEV, evaluated_names
+from colintern.features.catalog import evaluated_names
 from colintern.features.finish import finished_record
 from colintern.features.plan import StoreTarget
 from colintern.features.store import manifests_of
@@ -167,34 +169,53 @@ class Session:
         for name in evaluated_names(self._config.data):
             stage = evaluate_stage(round_number, name)
             inputs = self.recorded.evaluate_inputs(round_number, name)
-            if self.recorded.is_done(stage, inputs):
+            is_recorded = self.recorded.is_done(stage, inputs)
+            if is_recorded and self.recorded.is_measured(round_number, name):
                 continue
+            if is_recorded:
+                log.say(
+                    "evaluate", "round %d  %s: again, as evaluation asks now", round_number, name
+                )
             if round_number == 0:
                 self._write_untrained_heads()
+            json_path = self.folder.evaluation(round_number, name)
+            before = storage.read_json(json_path) if storage.exists(json_path) else None
             task = EvaluateTask(
                 catalog=self.recorded.catalog,
                 dataset=name,
                 heads_folder=self.folder.heads(round_number),
-                settings=self._config.evaluation,
+                settings=asked_of(name, self._config.evaluation, before),
                 round_number=round_number,
                 seed=self._config.run.seed,
-                json_path=self.folder.evaluation(round_number, name),
+                json_path=json_path,
                 parquet_path=self.folder.results(round_number, name),
                 held=self._held,
             )
 
-            def work(task: EvaluateTask = task) -> None:
+            def work(task: EvaluateTask = task, stage: str = stage) -> None:
+                self._forget(stage)  # its record is of the files that are written over
                 document = self._search_pool().evaluate(task)
                 say_metrics(document)
                 say_at_chance(document, self._config.backbone)
 
             self._do(stage, inputs, [task.json_path, task.parquet_path], work)
 
+    def evaluate_later_rounds(self, round_number: int) -> None:
+        """Measure what the rounds after this one lack: they are left of a start with more rounds.
+
+        They stay in every table, so they are to be measured like those before them.
+        """
+        for number in count(round_number + 1):
+            was_measured = storage.exists(self.folder.evaluation(number, DEV))
+            if not (was_measured and self.recorded.is_recorded(train_stage(number))):
+                return
+            self.evaluate(number)
+
     def decide(self, round_number: int) -> RoundDecision:
         """Write `loop.json` from the rounds up to this one, and say what follows.
 
         Only dev is looked at: test sets never steer training. Later rounds of an earlier start are
-        not looked at either: the loop comes to them, and finds whatever they still lack.
+        not looked at either: the loop comes to them.
         """
         view, _ = self.recorded.catalog.evaluated(DEV)
         values = [
@@ -214,9 +235,8 @@ class Session:
         shown = [*map(encode_stage, self.recorded.targets), *rounds]
         inputs = {stage: record.fingerprint for stage in shown if (record := self._record(stage))}
         inputs["loop"] = storage.sha256_of_file(self.folder.loop_json)
-        record = self._record(REPORT_STAGE)
-        is_new = record and record.fingerprint == records.fingerprint(inputs)
-        if is_new and storage.exists(self.folder.report):
+        inputs["run"] = storage.sha256_of_file(self.folder.run_json)  # the settings are shown, too
+        if self._is_shown(inputs):
             return
         self.recorded.catalog.check_questions()
         started_at = records.now()
@@ -224,6 +244,13 @@ class Session:
         path = write_report(self.folder.path)
         self._commit(REPORT_STAGE, inputs, [path], started_at)
         log.say("report", "%s", path)
+
+    def _is_shown(self, inputs: Inputs) -> bool:
+        """Whether the report is the one that was made of this, and nobody has written over it."""
+        record, path = self._record(REPORT_STAGE), self.folder.report
+        if record is None or record.fingerprint != records.fingerprint(inputs):
+            return False
+        return storage.exists(path) and storage.sha256_of_file(path) == record.outputs[0].sha256
 
     def close(self) -> None:
         """End the actors of this driver."""
@@ -244,6 +271,12 @@ class Session:
     def _commit(self, stage: str, inputs: Inputs, outputs: list[str], started_at: str) -> None:
         self._held.check()
         self.folder.write_record(stage, inputs, outputs, started_at)
+
+    def _forget(self, stage: str) -> None:
+        """Take back that a stage is recorded, before it is done again."""
+        if self.recorded.is_recorded(stage):
+            self._held.check()
+            storage.delete(self.folder.record_path(stage))
 
     def _record_encoding(self, target: StoreTarget, made: records.Record, started_at: str) -> None:
         """Note which manifests this run works from; they stand in the store, not in the run."""

@@ -1,8 +1,9 @@
 """What each stage is made from: the inputs that its record keeps and that may not change under it.
 
 Keys that only say how fast or where (`cluster.*`, worker counts), how long to go on (`loop.*`) or
-what else to measure (`evaluation.*`) are no inputs and may change at any time. A key that came
-after a run was recorded counts as its default there (`config.Section.as_inputs`).
+how to measure (`evaluation.*`) are no inputs and may change at any time; what was measured
+otherwise is measured again (`evaluation.asked`). A key that came after a run was recorded counts as
+its default there (`config.Section.as_inputs`).
 """
 
 from typing import Any

@@ -1,9 +1,10 @@
 """What a run has done so far, as lines for the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from colintern import lease, storage
+from colintern.config import DEV, EvaluationConfig
 from colintern.errors import PathError
 from colintern.run_folder import (
     REPORT_STAGE,
@@ -41,10 +42,14 @@ def status_lines(run_path: str) -> list[str]:
     folder = RunFolder(run_path)
     config = read_run(run_path)["config"]
     is_held = lease.is_held(run_path)
+    last_round = _last_round(folder, config)
+    outdated = set(_outdated(folder, config, last_round))
     lines, running_shown = [], False
-    for stage in _stages(config, _last_round(folder, config)):
+    for stage in _stages(config, last_round):
         record = folder.record(stage)
-        if record is not None:
+        if record is not None and stage in outdated:
+            state = "missing    (measured, but with other settings of evaluation)"
+        elif record is not None:
             state = f"done       {record.finished_at[:19].replace('T', ' ')} UTC"
         elif is_held and not running_shown:
             state, running_shown = "running", True
@@ -73,12 +78,29 @@ def evaluated_rounds(run_path: str, dataset: str) -> range:
 
 
 def metric_lines(run_path: str, dataset: str, round_number: int, name: str) -> list[str]:
-    """A row of the table of metrics under `name`, and the intervals below it."""
+    """A row of the table of metrics under `name`, and the intervals below it.
+
+    A search that is not exact is named: what it misses lowers every metric.
+    """
     document = storage.read_json(RunFolder(run_path).evaluation(round_number, dataset))
+    if document["search"] != "exact":
+        name = f"{name} {document['search']}"
     values = "".join(f"{document['metrics'][key]:>14.3f}" for key in _COLUMNS)
     intervals = (document["ci"][key] for key in _COLUMNS)
     below = "".join(f"{f'{low:.3f}-{high:.3f}':>14}" for low, high in intervals)
     return [f"{dataset:<16}{name:<{_NAME}}{values}", " " * (16 + _NAME) + below]
+
+
+def _outdated(folder: RunFolder, config: dict[str, Any], last_round: int) -> Iterator[str]:
+    """The stages of evaluations that are not what the settings ask for now."""
+    from colintern.evaluation.asked import is_as_asked  # half a second that `--help` goes without
+
+    settings = EvaluationConfig.model_validate(config["evaluation"])
+    for number in range(last_round + 1):
+        for dataset in _evaluated(config):
+            path = folder.evaluation(number, dataset)
+            if not storage.exists(path) or not is_as_asked(storage.read_json(path), settings):
+                yield evaluate_stage(number, dataset)
 
 
 def _last_round(folder: RunFolder, config: dict[str, Any]) -> int:
@@ -92,7 +114,7 @@ def _last_round(folder: RunFolder, config: dict[str, Any]) -> int:
 
 def _stages(config: dict[str, Any], last_round: int) -> Sequence[str]:
     data = config["data"]
-    names = [data["train"]["name"], *(["dev"] if data["dev"] else [])]
+    names = [data["train"]["name"], *([DEV] if data["dev"] else [])]
     stages = [encode_stage(name) for name in (*names, *(entry["name"] for entry in data["eval"]))]
     for number in range(last_round + 1):
         if number > 1 and config["training"]["negatives_per_query"]:
@@ -104,4 +126,4 @@ def _stages(config: dict[str, Any], last_round: int) -> Sequence[str]:
 
 
 def _evaluated(config: dict[str, Any]) -> list[str]:
-    return ["dev", *(entry["name"] for entry in config["data"]["eval"])]
+    return [DEV, *(entry["name"] for entry in config["data"]["eval"])]

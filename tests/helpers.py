@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from PIL import Image
 
@@ -89,6 +91,20 @@ def make_corpus(
     ]
     write_dataset(str(folder), pages, queries, judgements)
     return CorpusFolder(str(folder))
+
+
+def add_queries(folder: Path, texts: dict[str, str]) -> set[str]:
+    """Further queries, the n-th judged for page n; returns the ids of all that are judged."""
+    queries, qrels = (folder / part / "part-00000.parquet" for part in ("queries", "qrels"))
+    table = pq.read_table(queries)
+    columns = {"query-id": list(texts), "query": list(texts.values())}
+    nothing = dict.fromkeys(set(table.column_names) - set(columns), [None] * len(texts))
+    more = pa.table({**columns, **nothing}).select(table.column_names).cast(table.schema)
+    pq.write_table(pa.concat_tables([table, more]), queries)
+    table = pq.read_table(qrels)
+    judged = [{"query-id": q, "corpus-id": f"p{n:03d}", "score": 1} for n, q in enumerate(texts)]
+    pq.write_table(pa.concat_tables([table, pa.Table.from_pylist(judged, table.schema)]), qrels)
+    return set(pq.read_table(qrels)["query-id"].to_pylist())
 
 
 def make_store(corpus: CorpusFolder, folder: Path) -> CorpusFolder:

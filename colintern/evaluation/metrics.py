@@ -52,8 +52,7 @@ def per_query_metrics(
         for query_id, pages in sorted(judgements.items())
         if any(score >= 1 for score in pages.values())
     }
-    ndcg = sorted({*_ALWAYS["ndcg"], *cutoffs})
-    recall = sorted({*_ALWAYS["recall"], *cutoffs})
+    ndcg, recall = (_measured(name, cutoffs) for name in _ALWAYS)
     measures = {f"ndcg_cut.{_listed(ndcg)}", f"recall.{_listed(recall)}"}
     found = pytrec_eval.RelevanceEvaluator(judged, measures).evaluate(_as_scores(ranking))
     cut = {query_id: pages[:MRR_CUTOFF] for query_id, pages in ranking.items()}
@@ -72,6 +71,12 @@ def per_query_metrics(
     )
 
 
+def metric_names(cutoffs: Sequence[int] = ()) -> list[str]:
+    """The names of the values that `per_query_metrics` gives with `cutoffs`."""
+    names = [f"{name}_at_{k}" for name in _ALWAYS for k in _measured(name, cutoffs)]
+    return [*names, f"mrr_at_{MRR_CUTOFF}"]
+
+
 def ranking_of(results: pa.Table) -> dict[str, list[str]]:
     """Query id to page ids, best first, from a table with query_id, page_id, rank."""
     ranking: dict[str, list[str]] = {}
@@ -82,6 +87,11 @@ def ranking_of(results: pa.Table) -> dict[str, list[str]]:
     for query_id, page_id in rows:
         ranking.setdefault(query_id, []).append(page_id)
     return ranking
+
+
+def _measured(name: str, cutoffs: Sequence[int]) -> list[int]:
+    """The cutoffs of a metric, those that it always has and those that are asked for."""
+    return sorted({*_ALWAYS[name], *cutoffs})
 
 
 def _as_scores(ranking: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:

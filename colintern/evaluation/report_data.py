@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from colintern import storage
+from colintern.config import DEV
 from colintern.evaluation.report_examples import (
     Example,
     examples_dataset,
     found_examples,
     mined_examples,
 )
-from colintern.features.catalog import DEV
 from colintern.run_folder import RunFolder
 
 

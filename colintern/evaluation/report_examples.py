@@ -8,13 +8,13 @@ from typing import Any
 
 from PIL import Image
 
+from colintern.config import DEV
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.images import BadImageError, decode
 from colintern.data.triples import Triple, read_triples
 from colintern.errors import ColInternError
 from colintern.evaluation.evaluate import DEPTH, read_results
 from colintern.evaluation.metrics import ranking_of
-from colintern.features.catalog import DEV
 from colintern.run_folder import RunFolder
 
 _PICTURE_PIXELS = 260

@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from colintern.config import DataConfig, DatasetConfig
+from colintern.config import DEV, DataConfig, DatasetConfig
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.splits import PageKey, split_views
 from colintern.data.views import View, view_asking, view_without, whole_view
 from colintern.features.store import FeatureStore
-
-DEV = "dev"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 
 from colintern.errors import DatasetError
 from colintern.evaluation.metrics import per_query_metrics
-from tests.helpers import make_corpus, make_store
+from tests.helpers import add_queries, make_corpus, make_store
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_judged_queries_that_cannot_be_asked_count_and_are_named(corpus, tmp_pat
 
     What is held back from training stays as it was: a blank text asks for no page.
     """
-    judged = _with_queries(Path(corpus.dev.path), {"blank": "", "long": "word " * 2_000})
+    judged = add_queries(Path(corpus.dev.path), {"blank": "", "long": "word " * 2_000})
     manifest = Path(corpus.dev.store) / "queries" / "manifest.parquet"
     pq.write_table(pq.read_table(manifest).slice(1), manifest)
     catalog = corpus.catalog
@@ -75,7 +75,7 @@ def test_judged_queries_that_cannot_be_asked_count_and_are_named(corpus, tmp_pat
 
 def test_a_blank_query_of_train_counts_in_the_dev_set_taken_from_it(corpus):
     """Dev's part of train without its blank questions, of which a dev folder would have kept 0."""
-    _with_queries(Path(corpus.path), {f"blank {n}": "" for n in range(40)})
+    add_queries(Path(corpus.path), {f"blank {n}": "" for n in range(40)})
     alone = replace(corpus, dev=None).catalog
     (train, _), (dev, _) = alone.train(), alone.evaluated("dev")
     blank = [query_id for query_id in dev.judgements if query_id.startswith("blank")]
@@ -84,20 +84,6 @@ def test_a_blank_query_of_train_counts_in_the_dev_set_taken_from_it(corpus):
     assert {page for query_id in blank for page in dev.judgements[query_id]} == answers
     assert alone.not_asked("dev") == {query_id: "empty query" for query_id in blank}
     assert not [pair for pair in train.pairs() if pair[0].startswith("blank")]
-
-
-def _with_queries(folder: Path, texts: dict[str, str]) -> set[str]:
-    """Further queries, the n-th judged for page n; returns the ids of all that are judged."""
-    queries, qrels = (folder / part / "part-00000.parquet" for part in ("queries", "qrels"))
-    table = pq.read_table(queries)
-    columns = {"query-id": list(texts), "query": list(texts.values())}
-    nothing = dict.fromkeys(set(table.column_names) - set(columns), [None] * len(texts))
-    more = pa.table({**columns, **nothing}).select(table.column_names).cast(table.schema)
-    pq.write_table(pa.concat_tables([table, more]), queries)
-    table = pq.read_table(qrels)
-    judged = [{"query-id": q, "corpus-id": f"p{n:03d}", "score": 1} for n, q in enumerate(texts)]
-    pq.write_table(pa.concat_tables([table, pa.Table.from_pylist(judged, table.schema)]), qrels)
-    return set(pq.read_table(qrels)["query-id"].to_pylist())
 
 
 def test_pages_of_a_test_set_that_are_trained_on_are_named(shared):

@@ -131,9 +131,21 @@ def ingest_sources(
     split: Annotated[
         str | None, typer.Option("--split", help="Take this split of a dataset that has several.")
     ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option("--config", help="Take this configuration of a dataset that has several."),
+    ] = None,
     language: Annotated[
         str | None,
         typer.Option("--language", help="Take only the queries in this language from a dataset."),
+    ] = None,
+    relevant_from: Annotated[
+        float | None,
+        typer.Option(
+            "--relevant-from",
+            metavar="SCORE",
+            help="Count a page as relevant from this score on; for scores that are no grades.",
+        ),
     ] = None,
     dpi: Annotated[
         int,
@@ -173,6 +185,8 @@ def ingest_sources(
         language,
         num_processes or os.cpu_count() or 1,
         max_bad_fraction,
+        config,
+        relevant_from,
     )
     for line in ingest(sources, out, settings).lines():
         typer.echo(line)

@@ -67,6 +67,8 @@ class DatasetConfig(Section):
     split: Literal["train", "dev", "test"] | None = None
     revision: str | None = None
     language: str | None = None
+    config: Annotated[str | None, ADDED_LATER] = None
+    relevant_from: Annotated[float | None, ADDED_LATER] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -76,6 +78,7 @@ class DatasetConfig(Section):
         entry = {"path": value} if isinstance(value, str) else dict(value)
         if not entry.get("name") and isinstance(entry.get("path"), str):
             last = entry["path"].split("@")[0].rstrip("/").rsplit("/", 1)[-1]
+            last = f"{last}-{entry['config']}" if entry.get("config") else last
             entry["name"] = re.sub(r"[^A-Za-z0-9._-]+", "-", last)
         return entry
 

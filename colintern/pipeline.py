@@ -13,6 +13,7 @@ from colintern.preflight import (
     check_extras,
     check_init_heads,
     check_roots,
+    shared_questions,
     unused_settings,
 )
 from colintern.run_folder import RunFolder
@@ -66,6 +67,8 @@ def open_session(config: Config, stages: Sequence[Stage] = STAGES) -> Iterator[S
         check_init_heads(config, backbone)
         config = with_datasets(config)
         check_datasets(config)
+        for sentence in shared_questions(config):
+            log.warn_once("data", sentence)
         with (
             cluster_of(config, stages) as cluster,
             contextlib.closing(Session(config, backbone, cluster, held)) as session,

@@ -1,6 +1,7 @@
 """What a user may have got wrong, told in one line before any long work starts.
 
-Mistakes are raised by the `check_` functions; what only has no effect is told by `unused_settings`.
+Mistakes are raised by the `check_` functions; what only has no effect is told by `unused_settings`,
+and what makes figures too good by `shared_questions`.
 """
 
 import importlib.util
@@ -10,6 +11,7 @@ from colintern import storage
 from colintern.config import Config, DatasetConfig
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.splits import PageKey, split_views
+from colintern.data.text import normalised
 from colintern.errors import CheckpointError, ConfigError, DatasetError
 from colintern.features.catalog import datasets
 from colintern.model.backbone import BackboneIdentity
@@ -60,15 +62,12 @@ def check_datasets(config: Config) -> None:
         config: with every dataset resolved to a canonical folder.
 
     Raises:
-        ConfigError: dev is train.
+        ConfigError: dev is train, or a test set too.
         DatasetError: a dataset contradicts itself, or no dev set can be taken out of train.
     """
     train, dev = config.data.train, config.data.dev
-    if dev is not None and dev.path == train.path:
-        raise ConfigError(
-            f"data.dev: {dev.path} is data.train too, so that nothing would be left to train on; "
-            "set data.dev=null to take data.dev_fraction of it"
-        )
+    if dev is not None:
+        _check_dev_is_apart(dev, train)
     for dataset in datasets(config.data):
         CanonicalDataset(dataset.path).check()
         _check_can_be_asked(dataset)
@@ -94,6 +93,57 @@ def _check_can_be_asked(dataset: DatasetConfig) -> None:
             f"({first}: {refused[first]}); correct the texts in {dataset.path}/queries, or take "
             "another dataset"
         )
+
+
+def _check_dev_is_apart(dev: DatasetConfig, train: DatasetConfig) -> None:
+    """Make sure that something is left to train on.
+
+    Raises:
+        ConfigError: dev is train, in the same folder or in a copy of it.
+    """
+    if _is_same(dev, train):
+        raise ConfigError(
+            f"data.dev: {dev.path} is data.train too, so that nothing would be left to train on; "
+            "set data.dev=null to take data.dev_fraction of it"
+        )
+
+
+def _is_same(one: DatasetConfig, other: DatasetConfig) -> bool:
+    """Whether two datasets are one folder, or hold the same."""
+    if storage.real(one.path) == storage.real(other.path):
+        return True
+    first, second = CanonicalDataset(one.path), CanonicalDataset(other.path)
+    # Pages are read for this only where everything else is equal.
+    return first.questions() == second.questions() and first.content_hash() == second.content_hash()
+
+
+def shared_questions(config: Config) -> list[str]:
+    """One sentence for every test set whose questions training or the stop rule see.
+
+    Args:
+        config: with every dataset resolved to a canonical folder, checked.
+    """
+    told = []
+    seen = [("train", "is learnt from", _questions(config.data.train))]
+    if config.data.dev is not None:
+        seen.append(("dev", "decides when to stop", _questions(config.data.dev)))
+    for number, test in enumerate(config.data.eval):
+        asked = _questions(test)
+        told += [
+            f"data.eval.{number} ({test.name}): {len(asked & questions):,} of its {len(asked):,} "
+            f"questions are asked in data.{role} too, which {use}: what it measures is too good; "
+            "take them out of one of the two"
+            for role, use, questions in seen
+            if asked & questions
+        ]
+    return told
+
+
+def _questions(dataset: DatasetConfig) -> set[str]:
+    """The judged questions of a dataset, as equal ones are equal."""
+    folder = CanonicalDataset(dataset.path)
+    judged = folder.judgements()
+    return {normalised(query.text) for query in folder.queries() if query.query_id in judged}
 
 
 def check_init_heads(config: Config, backbone: BackboneIdentity) -> None:
@@ -145,7 +195,8 @@ def _unused_keys(dataset: DatasetConfig) -> list[str]:
     """The keys of one dataset that are set and change nothing; `split` is told by its layout."""
     keys, reason = (), ""
     if dataset.is_demo:
-        keys, reason = ("format", "revision", "language"), f"{dataset.path} is built in"
+        keys = ("format", "revision", "language", "config", "relevant_from")
+        reason = f"{dataset.path} is built in"
     elif not _may_be_on_hub(dataset.path):
         keys, reason = ("revision",), f"{dataset.path} is not on the Hub"
     defaults = DatasetConfig.model_fields

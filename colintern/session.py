@@ -103,6 +103,7 @@ class Session:
         for target in missing:
             self._record_encoding(target, made[target.path], started_at)
         if missing:
+            self.recorded.catalog.check_pages_differ()
             self._say_what_datasets_lack()
 
     def train(self, round_number: int) -> None:
@@ -110,6 +111,7 @@ class Session:
         stage, inputs = train_stage(round_number), self.recorded.train_inputs(round_number)
         if self.recorded.is_done(stage, inputs):
             return
+        self.recorded.catalog.check_pages_differ()
         self._close_pool()
         self._cluster.ensure()
         if round_number == 1:

@@ -67,6 +67,11 @@ def absolute(path: str) -> str:
     return str(local_path(path).expanduser().absolute()) if is_local(path) else path.rstrip("/")
 
 
+def real(path: str) -> str:
+    """`path` without links and '..', or a URL as it is: equal for one file or folder."""
+    return str(Path(absolute(path)).resolve()) if is_local(path) else path.rstrip("/")
+
+
 def is_relative(path: str) -> bool:
     """Whether `path` means another place in another working folder."""
     return is_local(path) and not local_path(path).expanduser().is_absolute()

@@ -156,6 +156,7 @@ def test_the_commands_and_their_options_are_the_documented_ones():
         "mine": ["--config", "--round", "overrides"],
         "evaluate": ["--config", "--round", "overrides"],
         "ingest": [
+            "--config",
             "--dpi",
             "--language",
             "--max-bad-fraction",
@@ -163,6 +164,7 @@ def test_the_commands_and_their_options_are_the_documented_ones():
             "--out",
             "--processes",
             "--queries",
+            "--relevant-from",
             "--split",
             "sources",
         ],

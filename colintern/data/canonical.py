@@ -14,6 +14,8 @@ from typing import Any
 from colintern import storage
 from colintern.data.entities import Page, Query
 from colintern.data.hashes import FileHashes
+from colintern.data.judgements import read_judgements
+from colintern.data.names import is_hidden
 from colintern.data.parquet import image_bytes, open_parquet, rows_of, stream_rows
 from colintern.data.text import query_problem
 from colintern.errors import DatasetError
@@ -54,7 +56,8 @@ class CanonicalDataset:
 
     def _files(self, part: str) -> list[str]:
         folder = storage.join(self.path, part)
-        files = storage.list_files(folder, ".parquet")
+        found = storage.list_files(folder, ".parquet")
+        files = [file for file in found if not _is_hidden(file)]
         if not files:
             raise DatasetError(
                 f"{folder}: no parquet files; a dataset folder has corpus/, queries/ and qrels/ "
@@ -70,7 +73,8 @@ class CanonicalDataset:
 
     def corpus_hash(self, hashes: FileHashes) -> str:
         """A hash of all that the files of the corpus hold; `hashes` may know it already."""
-        files = storage.list_states(storage.join(self.path, "corpus"), ".parquet")
+        states = storage.list_states(storage.join(self.path, "corpus"), ".parquet")
+        files = [state for state in states if not _is_hidden(state.path)]
         found = zip(files, hashes.of(files), strict=True)
         lines = (f"{file.path.removeprefix(self.path)} {held}" for file, held in found)
         return storage.sha256_of_bytes("\n".join(lines).encode())
@@ -144,13 +148,12 @@ class CanonicalDataset:
         """Query id to page id to score, for scores of at least 1.
 
         Raises:
-            DatasetError: no page is judged relevant to any query.
+            DatasetError: as `read_judgements`; or no page is judged relevant to any query.
         """
         relevant: dict[str, dict[str, int]] = {}
-        for row in stream_rows(self.qrels_files, ["query-id", "corpus-id", "score"]):
-            if row["score"] >= 1:
-                pages = relevant.setdefault(str(row["query-id"]), {})
-                pages[str(row["corpus-id"])] = int(row["score"])
+        for found in read_judgements(self.qrels_files):
+            if found.score >= 1:
+                relevant.setdefault(found.query_id, {})[found.page_id] = found.score
         self._check_unchanged("qrels", self.qrels_files)
         if not relevant:
             raise DatasetError(
@@ -207,6 +210,10 @@ class CanonicalDataset:
                 str(row["query-id"]), row["query"] or "", row.get("language"), row.get("source")
             )
         self._check_unchanged("queries", self.query_files)
+
+
+def _is_hidden(file: str) -> bool:
+    return is_hidden(file.rsplit("/", 1)[-1])
 
 
 def iterate_pages(

@@ -6,10 +6,12 @@ from typing import Any
 
 from colintern import storage
 from colintern.data.entities import Judgement, Page, Query
+from colintern.data.equal_questions import EqualQuestions, Key
+from colintern.data.judgements import read_judgements
 from colintern.data.layouts import Layout
 from colintern.data.parquet import image_bytes, stream_rows
 from colintern.data.progress import Progress
-from colintern.data.text import normalised, query_problem
+from colintern.data.text import query_problem
 from colintern.data.writing import CorpusWriter, write_questions
 from colintern.errors import DatasetError
 
@@ -38,24 +40,27 @@ class Questions:
     left_out: dict[str, str] = field(default_factory=dict)
 
 
-def import_dataset(layout: Layout, folder: str, language: str | None) -> dict[str, int]:
+def import_dataset(
+    layout: Layout, folder: str, language: str | None, relevant_from: float | None = None
+) -> dict[str, int]:
     """Write the canonical folder; images stream through, only ids, texts and hashes are kept.
 
     Args:
         layout: of the source.
         folder: to write.
         language: only the queries of this language; None takes all.
+        relevant_from: from which score on a page is relevant; None takes whole numbers as they are.
 
     Returns:
         How much was written, and how many queries were left out because they cannot be asked.
 
     Raises:
-        DatasetError: a column is missing or of a wrong type, an id has two meanings, or no query
-            is of the language.
+        DatasetError: a column is missing or of a wrong type, an id has two meanings, a judgement
+            cannot be read, or no query is of the language.
     """
     check_language(layout, language)
     writer = CorpusWriter(folder)
-    questions = import_pages(layout, writer, language)
+    questions = import_pages(layout, writer, language, relevant_from)
     write_questions(folder, questions.queries, questions.judgements)
     return {
         "pages": writer.num_pages,
@@ -81,22 +86,24 @@ def check_language(layout: Layout, language: str | None) -> None:
         raise DatasetError(f"{files[0]}: no query has language {language}; there are: {there}")
 
 
-def import_pages(layout: Layout, writer: CorpusWriter, language: str | None) -> Questions:
+def import_pages(
+    layout: Layout, writer: CorpusWriter, language: str | None, relevant_from: float | None = None
+) -> Questions:
     """Write the corpus, and give the questions; `language` has been checked."""
-    read = _from_rows if layout.kind == "rows" else _from_beir
-    questions = read(layout, writer)
+    if layout.kind == "rows":
+        questions = _from_rows(layout, writer, language)
+    else:
+        questions = _from_beir(layout, writer, language, relevant_from)
     writer.flush()
-    if language is None:
-        return questions
-    queries = [query for query in questions.queries if query.language == language]
-    kept = {query.query_id for query in queries}
-    judgements = [found for found in questions.judgements if found.query_id in kept]
-    left_out = {name: why for name, why in questions.left_out.items() if name in kept}
-    return Questions(queries, judgements, left_out)
+    return questions
 
 
-def _from_beir(layout: Layout, writer: CorpusWriter) -> Questions:
+def _from_beir(
+    layout: Layout, writer: CorpusWriter, language: str | None, relevant_from: float | None
+) -> Questions:
     """Ids stay as they are; a page id that stands twice must have one image."""
+    # First, so that a score which cannot be read costs no copy of a corpus.
+    found = Questions(judgements=read_judgements(layout.parts["qrels"], relevant_from))
     hashes: dict[str, str] = {}
     progress = Progress("data", "pages read")
     for file in layout.parts["corpus"]:
@@ -110,25 +117,31 @@ def _from_beir(layout: Layout, writer: CorpusWriter) -> Questions:
                 writer.add(_described(page_id, image, path, row))
             elif hashes[page_id] != digest:
                 raise DatasetError(f"{file}: 'corpus-id' {page_id} stands twice, with two images")
-    found = Questions()
     columns = ["language", "source"]
     for row in stream_rows(layout.parts["queries"], ["query-id", "query"], columns):
-        found.queries.append(
-            Query(str(row["query-id"]), row["query"] or "", row.get("language"), row.get("source"))
-        )
+        if language in (None, row.get("language")):
+            found.queries.append(_query(row))
+    if language is not None:
+        kept = {query.query_id for query in found.queries}
+        found.judgements = [judged for judged in found.judgements if judged.query_id in kept]
     problems = {query.query_id: query_problem(query.text) for query in found.queries}
     found.left_out = {name: problem for name, problem in problems.items() if problem}
-    for row in stream_rows(layout.parts["qrels"], ["query-id", "corpus-id", "score"]):
-        ids = str(row["query-id"]), str(row["corpus-id"])
-        found.judgements.append(Judgement(*ids, int(row["score"])))
     return found
 
 
-def _from_rows(layout: Layout, writer: CorpusWriter) -> Questions:
-    """One page an image hash, one query an equal text; every row judges its page relevant."""
+def _query(row: dict[str, Any]) -> Query:
+    return Query(str(row["query-id"]), row["query"] or "", row.get("language"), row.get("source"))
+
+
+def _from_rows(layout: Layout, writer: CorpusWriter, language: str | None) -> Questions:
+    """One page an image hash, one query an equal text; every row judges its page relevant.
+
+    The language is chosen before equal texts are merged: every page of it stays, and no other
+    language's page comes with it.
+    """
     pages: dict[str, str] = {}
-    queries: dict[str, Query] = {}
-    judged: dict[tuple[str, str], None] = {}
+    questions = EqualQuestions()
+    judged: dict[tuple[Key, str], None] = {}
     found = Questions()
     optional = ["source", "language", *_PAGE_COLUMNS]
     rows = stream_rows(layout.parts["rows"], ["image", "query"], optional)
@@ -143,16 +156,17 @@ def _from_rows(layout: Layout, writer: CorpusWriter) -> Questions:
             page = _described(_page_id(path, len(pages)), image, path, row)
             pages[digest] = page.page_id
             writer.add(page)
-        if row["query"] is None:
+        if row["query"] is None or language not in (None, row.get("language")):
             continue
         if problem := query_problem(row["query"]):
             found.left_out[f"query of row {num_rows + 1}"] = problem
             continue
-        key = storage.sha256_of_bytes(normalised(row["query"]).encode())[:16]
-        queries.setdefault(key, Query(key, row["query"], row.get("language"), row.get("source")))
+        key = questions.add(row["query"], row.get("language"), row.get("source"))
         judged[key, pages[digest]] = None
-    found.queries = sorted(queries.values(), key=lambda query: query.query_id)
-    found.judgements = [Judgement(query_id, page_id, 1) for query_id, page_id in judged]
+    ids = questions.ids()
+    pairs = dict.fromkeys((ids[key], page_id) for key, page_id in judged)
+    found.queries = questions.queries()
+    found.judgements = [Judgement(query_id, page_id, 1) for query_id, page_id in pairs]
     return found
 
 

@@ -8,20 +8,30 @@ Three are known:
   as ViDoRe v1 and v2 (hyphens), v3 (underscores) and exports of them have it.
 - *rows*: one row a question with its page image, as vidore/colpali_train_set and the ViDoRe v1
   question-answering sets have it. `query` may be null: a page without a question.
+
+A folder may hold several datasets (`data.configurations`) and several splits (`data.names`). Files
+that a choice leaves out, and files of no split beside those of one, are told and never mixed in.
 """
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from colintern import log, storage
 from colintern.data.canonical import DATASET_DONE, INGEST_BEGUN, PARTS
+from colintern.data.configurations import (
+    DataFile,
+    DataFiles,
+    find_data_files,
+    rows_by_configuration,
+    whole_layouts,
+)
+from colintern.data.names import SPLITS, is_hidden, split_called
 from colintern.data.parquet import open_parquet, spellings
 from colintern.errors import DatasetError
 
 Kind = Literal["canonical", "beir", "rows"]
-_SPLIT = re.compile(r"(train|dev|validation|test)(?=[-_./]|$)")
+_ROW_COLUMNS = {"image", "query"}
 
 
 @dataclass(frozen=True)
@@ -31,58 +41,119 @@ class Layout:
     Attributes:
         kind: which of the three.
         parts: `corpus`, `queries`, `qrels` to their files; `rows` to all files.
+        root: the folder that the parts of a canonical one stand in.
     """
 
     kind: Kind
     parts: dict[str, list[str]]
+    root: str = ""
 
 
-def find_layout(path: str, split: str | None, wanted: str = "auto") -> Layout:
+def find_layout(
+    path: str, split: str | None, wanted: str = "auto", config: str | None = None
+) -> Layout:
     """Look at a folder; its file list is taken once.
 
     Args:
         path: folder or URL.
         split: the files of which split, for a folder with several.
         wanted: the layout it must have, or `auto`.
+        config: the files of which configuration, for a folder with several.
 
     Raises:
         DatasetError: no parquet files, those of an ingest that has not come to its end, a layout
-            that is not known or not the wanted one, or several splits of which none is chosen.
+            that is not known or not the wanted one, or several configurations or splits of which
+            none is chosen.
     """
     everything = storage.find_files(path)
     _check_finished(path, everything)
-    files = [file for file in everything if file.endswith(".parquet")]
-    if not files and not storage.exists(path):
+    found = find_data_files(path, everything)
+    if not found.files and not storage.exists(path):
         raise DatasetError(f"{path}: no such file or folder")
-    if not files:
+    if not found.files:
         raise DatasetError(
             f"{path}: no parquet files; a dataset has corpus/, queries/ and qrels/, or rows with a "
             "query and an image (PDFs and pictures: colintern ingest makes a dataset of them)"
         )
-    if split and not any(_split_of(file.removeprefix(path)) for file in files):
-        log.warn_once("data", f"{path}: split: {split} has no effect: no file is named by a split")
-    parts = {part: [file for file in files if _part_of(file, path) == part] for part in PARTS}
-    if all(parts.values()):
-        chosen = {part: _of_split(found, path, split) for part, found in parts.items()}
-        is_in_place = chosen == parts and all(
-            file.rsplit("/", 1)[0] == storage.join(path, part)
-            for part, found in parts.items()
-            for file in found
-        )
-        layout = Layout("canonical" if is_in_place else "beir", chosen)
-    else:
-        rows = _of_split(files, path, split)
-        columns = spellings(open_parquet(rows[0], []).schema_arrow)
-        if "image" not in columns or "query" not in columns:
-            missing = [part for part, found in parts.items() if not found]
-            raise DatasetError(
-                f"{path}: not a known layout: it has no {', '.join(missing)} files, and "
-                f"{rows[0]} lacks the columns 'image' and 'query' (it has: {', '.join(columns)})"
-            )
-        layout = Layout("rows", {"rows": rows})
+    split = None if split is None else split_called(split) or split
+    chosen = _parts_layout(found, everything, split, config)
+    layout = chosen or _rows_layout(found, split, config)
     if wanted not in ("auto", layout.kind):
         raise DatasetError(f"{path}: its layout is {layout.kind}, not format: {wanted}")
     return layout
+
+
+def _parts_layout(
+    found: DataFiles, everything: Sequence[str], split: str | None, config: str | None
+) -> Layout | None:
+    """The layout of a folder with a corpus, queries and qrels; None for another."""
+    layouts = whole_layouts(found.files)
+    if not layouts:
+        return None
+    chosen = found.choose(layouts, config)
+    parts = {part: layouts[chosen][part] for part in PARTS}
+    corpus = parts["corpus"][0].path
+    root = found.path if config is None else corpus.rsplit("/", 2)[0]
+    is_in_place = _is_canonical(root, parts, everything)
+    if split and not any(file.split in SPLITS for files in parts.values() for file in files):
+        _say_no_split(found.path, split, is_error=split != "train" and not is_in_place)
+        split = None
+    taken = {part: _of_split(files, found.path, split) for part, files in parts.items()}
+    if is_in_place and all(len(taken[part]) == len(parts[part]) for part in PARTS):
+        return Layout("canonical", taken, root)
+    return Layout("beir", taken)
+
+
+def _is_canonical(
+    root: str, parts: Mapping[str, Sequence[DataFile]], everything: Sequence[str]
+) -> bool:
+    """Whether these files, and no others, are what is read when `root` is read in place."""
+    for part, files in parts.items():
+        prefix = f"{storage.join(root, part)}/"
+        names = (file.removeprefix(prefix) for file in everything if file.startswith(prefix))
+        inside = {name for name in names if "/" not in name and name.endswith(".parquet")}
+        visible = {prefix + name for name in inside if not is_hidden(name)}
+        if {file.path for file in files} != visible:
+            return False
+    return True
+
+
+def _rows_layout(found: DataFiles, split: str | None, config: str | None) -> Layout:
+    """The layout of a folder of rows.
+
+    Raises:
+        DatasetError: it is of no layout that is known; or as `find_layout`.
+    """
+    configurations = rows_by_configuration(found.files)
+    of_rows = {name: files for name, files in configurations.items() if _is_of_rows(files[0])}
+    if not of_rows:
+        raise _unknown_layout(found)
+    files = of_rows[found.choose(of_rows, config)]
+    if split and not any(file.split in SPLITS for file in files):
+        _say_no_split(found.path, split, is_error=split != "train")
+        split = None
+    return Layout("rows", {"rows": _of_split(files, found.path, split)})
+
+
+def _is_of_rows(file: DataFile) -> bool:
+    return spellings(open_parquet(file.path, []).schema_arrow).keys() >= _ROW_COLUMNS
+
+
+def _unknown_layout(found: DataFiles) -> DatasetError:
+    by_part = {part: [file for file in found.files if file.part == part] for part in PARTS}
+    if all(by_part.values()):
+        where = {file.configuration or "its top" for files in by_part.values() for file in files}
+        return DatasetError(
+            f"{found.path}: its corpus, queries and qrels stand apart ({', '.join(sorted(where))}) "
+            "and no folder holds all three; put those of one dataset into one folder"
+        )
+    missing = [part for part, files in by_part.items() if not files]
+    first = found.files[0].path
+    columns = spellings(open_parquet(first, []).schema_arrow)
+    return DatasetError(
+        f"{found.path}: not a known layout: it has no {', '.join(missing)} files, and "
+        f"{first} lacks the columns 'image' and 'query' (it has: {', '.join(columns)})"
+    )
 
 
 def _check_finished(path: str, files: Sequence[str]) -> None:
@@ -95,32 +166,36 @@ def _check_finished(path: str, files: Sequence[str]) -> None:
         )
 
 
-def _part_of(file: str, root: str) -> str | None:
-    """The part that a folder's name, or the beginning of the file's name, speaks of."""
-    *folders, name = file.removeprefix(root).strip("/").split("/")
-    stem = re.split(r"[-.]", name)[0]
-    return next((part for part in PARTS if part in folders or part == stem), None)
+def _of_split(files: Sequence[DataFile], path: str, split: str | None) -> list[str]:
+    """The files of one split, of a part or of all rows.
 
-
-def _of_split(files: Sequence[str], root: str, split: str | None) -> list[str]:
-    """The files of one split; those whose names speak of none belong to all."""
-    named = {file: _split_of(file.removeprefix(root)) for file in files}
-    splits = sorted({name for name in named.values() if name})
+    Files of which none is of train, dev or test belong to every split, as a shared corpus does.
+    """
+    splits = sorted({file.split for file in files if file.split})
     if split is None and len(splits) > 1:
+        known = [name for name in splits if name in SPLITS] or splits
         raise DatasetError(
-            f"{root}: holds several splits ({', '.join(splits)}); choose one: "
-            f"{{path: {root}, split: {splits[0]}}}"
+            f"{path}: holds several splits ({', '.join(splits)}); choose one: "
+            f"{{path: {path}, split: {known[0]}}}"
         )
-    chosen = split or (splits[0] if splits else None)
-    kept = [file for file, name in named.items() if name in (None, chosen)]
-    if not kept:
-        raise DatasetError(f"{root}: has no split {chosen}; it has {', '.join(splits)}")
+    is_shared = not splits or (len(splits) == 1 and splits[0] not in SPLITS)
+    if split is not None and split not in splits and not is_shared:
+        raise DatasetError(f"{path}: has no split {split}; it has {', '.join(splits)}")
+    chosen = split if split in splits else next(iter(splits), None)
+    kept = [file.path for file in files if file.split == chosen]
+    left_out = [file.path for file in files if file.split is None and chosen is not None]
+    if left_out:
+        log.warn_once(
+            "data",
+            f"{path}: left out are {len(left_out):,} files whose names are of no split, beside "
+            f"those of {chosen}: {', '.join(name.rsplit('/', 1)[-1] for name in left_out[:3])}",
+        )
     return kept
 
 
-def _split_of(name: str) -> str | None:
-    """The split in a file's path: at the beginning of its name, behind the part, or a folder."""
-    pieces = [piece for piece in re.split(r"[/\-.]", name) if piece]
-    found = (piece for piece in reversed(pieces) if _SPLIT.fullmatch(piece))
-    piece = next(found, None)
-    return "dev" if piece == "validation" else piece
+def _say_no_split(path: str, split: str, *, is_error: bool) -> None:
+    """A split was asked for where no file is of one; `datasets` takes such files for train."""
+    reason = "no file is named by a split"
+    if is_error:
+        raise DatasetError(f"{path}: has no split {split}: {reason}; leave split out")
+    log.warn_once("data", f"{path}: split: {split} has no effect: {reason}")

@@ -32,7 +32,6 @@ _KINDS = {
     "score": "numbers",
     "image": "a struct with bytes",
 }
-_MAX_SCORE = 2**31 - 1  # what a canonical folder has room for
 _NEVER_EMPTY = ("corpus-id", "query-id", "score")
 
 
@@ -101,8 +100,10 @@ def rows_of(
     columns = [name for name in columns if name in spelled]
     size = _IMAGES_PER_BATCH if "image" in columns else _ROWS_PER_BATCH
     groups = None if row_group is None else [row_group]
+    num_before = sum(parquet.metadata.row_group(g).num_rows for g in range(row_group or 0))
     for batch in _batches(parquet, file, size, groups, [spelled[name] for name in columns]):
-        values = [_values(batch, file, name, spelled[name]) for name in columns]
+        values = [_values(batch, file, name, spelled[name], num_before) for name in columns]
+        num_before += batch.num_rows
         for row in zip(*values, strict=True):
             yield dict(zip(columns, row, strict=True))
 
@@ -147,11 +148,17 @@ def _is_damage(error: Exception) -> bool:
     return isinstance(error, pa.ArrowException) or (type(error) is OSError and error.errno is None)
 
 
-def _values(batch: pa.RecordBatch, file: str, column: str, spelled: str) -> list[Any]:
-    """The cells of one column, checked."""
+def _values(
+    batch: pa.RecordBatch, file: str, column: str, spelled: str, num_before: int
+) -> list[Any]:
+    """The cells of one column, checked; `num_before` rows of the file come before them."""
     array = batch.column(spelled)
     if column in _NEVER_EMPTY and array.null_count:
-        raise DatasetError(f"{file}: the column '{spelled}' has an empty cell; every row needs one")
+        number = num_before + array.is_null().index(True).as_py() + 1
+        raise DatasetError(
+            f"{file}: the column '{spelled}' has an empty cell in row {number:,}; every row needs "
+            "a value"
+        )
     try:
         values = array.to_pylist()
     except UnicodeDecodeError as error:
@@ -159,10 +166,6 @@ def _values(batch: pa.RecordBatch, file: str, column: str, spelled: str) -> list
             f"{file}: the column '{spelled}' has text that is not UTF-8 ({one_line(error)}); "
             "fetch or write the file again"
         ) from error
-    if column == "score" and not all(abs(value) <= _MAX_SCORE for value in values):  # NaN neither
-        raise DatasetError(
-            f"{file}: the column '{spelled}' has a score that is NaN or beyond {_MAX_SCORE:,}"
-        )
     return values
 
 

@@ -1,8 +1,10 @@
 """From what a configuration names to a canonical folder that the rest of ColIntern reads.
 
-A canonical folder is read where it stands. Any other layout, a choice of language or split, a
-dataset on the Hub, and a corpus in row groups that are too large to pick pages from are brought
-into a canonical folder once; the source is only read.
+A canonical folder is read where it stands. Any other layout, a choice of language or split, scores
+that are relevant from some value on, a dataset on the Hub, and a corpus in row groups that are too
+large to pick pages from are brought into a canonical folder once; the source is only read. A folder
+that was made so is read where it stands when the same choices are made of it again, as the
+configuration that a run has recorded makes them.
 """
 
 import re
@@ -23,6 +25,7 @@ from colintern.errors import DatasetError
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 # Every worker reads pages out of row groups again and again, and may have to hold two such groups.
 _ROW_GROUP_BYTES = 256 * 2**20
+_CHOICES = ("format", "split", "config", "language", "relevant_from")
 
 
 def source_url(dataset: DatasetConfig) -> str:
@@ -70,20 +73,21 @@ def find_source(dataset: DatasetConfig, root: str) -> Source:
         return _demo(dataset, root)
     source = source_url(dataset)
     if hub.is_url(source):  # a commit stays as it is: what was made of it once is good for ever
-        folder = _folder(
-            root, dataset, [source, dataset.format, str(dataset.split), str(dataset.language)]
-        )
+        made_from = [source, dataset.format, str(dataset.split), str(dataset.language)]
+        folder = _folder(root, dataset, [*made_from, *_later_choices(dataset)])
         if _is_made(folder):
             return Source(folder)
         hub.check_commit(source)
-        layout = find_layout(source, dataset.split, dataset.format)
-        return _imported(folder, dataset, source, layout)
-    layout = find_layout(source, dataset.split, dataset.format)
-    if _stays_in_place(layout, dataset):
+        return _imported(folder, dataset, source, _layout(source, dataset))
+    if _is_made_with(source, dataset):
         return Source(source)
+    layout = _layout(source, dataset)
+    if _stays_in_place(layout, dataset):
+        return Source(layout.root)
     files = [file for found in layout.parts.values() for file in found]
     versions = [f"{file} {storage.version_of(file)}" for file in files]
-    folder = _folder(root, dataset, [source, layout.kind, str(dataset.language), *versions])
+    made_from = [source, layout.kind, str(dataset.language), *versions]
+    folder = _folder(root, dataset, [*made_from, *_later_choices(dataset)])
     return _imported(folder, dataset, source, layout)
 
 
@@ -130,11 +134,19 @@ def _say_waiting(holder: lease.Lease) -> None:
     log.say("data", "waiting for process %d on %s to write this dataset", holder.pid, holder.host)
 
 
+def _layout(source: str, dataset: DatasetConfig) -> Layout:
+    layout = find_layout(source, dataset.split, dataset.format, dataset.config)
+    if layout.kind == "rows" and dataset.relevant_from is not None:
+        log.warn_once("data", f"{source}: relevant_from has no effect: its rows have no scores")
+    return layout
+
+
 def _stays_in_place(layout: Layout, dataset: DatasetConfig) -> bool:
     """Whether the source can be read as it is, all of it, and page by page."""
     return (
         layout.kind == "canonical"
         and dataset.language is None
+        and dataset.relevant_from is None
         and largest_row_group_bytes(layout.parts["corpus"]) <= _ROW_GROUP_BYTES
     )
 
@@ -145,12 +157,34 @@ def _folder(root: str, dataset: DatasetConfig, made_from: list[str]) -> str:
     return storage.join(root, f"{dataset.name}-{digest[:8]}")
 
 
+def _choices(dataset: DatasetConfig) -> dict[str, Any]:
+    """What is set of the keys that choose, or change, what is read of a source."""
+    fields = DatasetConfig.model_fields
+    values = ((key, getattr(dataset, key)) for key in _CHOICES)
+    return {key: value for key, value in values if value != fields[key].default}
+
+
+def _later_choices(dataset: DatasetConfig) -> list[str]:
+    """Of the keys that the first made folders did not know those that are set."""
+    chosen = _choices(dataset)
+    return [f"{key}={chosen[key]}" for key in ("config", "relevant_from") if key in chosen]
+
+
+def _is_made_with(folder: str, dataset: DatasetConfig) -> bool:
+    """Whether `folder` has been made, with the very choices that are now made of it."""
+    chosen, done = _choices(dataset), storage.join(folder, DATASET_DONE)
+    if not chosen or not storage.exists(done):
+        return False
+    document = storage.read_json(done)
+    return isinstance(document, dict) and document.get("choices") == chosen
+
+
 def _is_made(folder: str) -> bool:
     return storage.exists(storage.join(folder, DATASET_DONE))
 
 
 def _import(folder: str, dataset: DatasetConfig, source: str, layout: Layout) -> Mapping[str, Any]:
     log.say("data", "bringing %s (%s layout) into %s", source, layout.kind, folder)
-    counts = import_dataset(layout, folder, dataset.language)
+    counts = import_dataset(layout, folder, dataset.language, dataset.relevant_from)
     log.say("data", "%s", "   ".join(f"{name} {count:,}" for name, count in counts.items()))
-    return {"source": source, "layout": layout.kind, **counts}
+    return {"source": source, "layout": layout.kind, "choices": _choices(dataset), **counts}

@@ -1,12 +1,13 @@
 """The datasets of a run: each role's view of its dataset, and the store with its features."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from colintern.config import DEV, DataConfig, DatasetConfig
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.splits import PageKey, split_views
 from colintern.data.views import View, view_asking, view_without, whole_view
+from colintern.errors import DatasetError
 from colintern.features.store import FeatureStore
 
 
@@ -103,6 +104,24 @@ class Catalog:
         seen = {store.pages.row(page_id).sha256 for page_id in train.page_ids}
         view, other = self.evaluated(name)
         return [page_id for page_id in view.page_ids if other.pages.row(page_id).sha256 in seen]
+
+    def check_pages_differ(self) -> None:
+        """Make sure that training has pages to tell apart.
+
+        Raises:
+            DatasetError: there is one image only, however many pages show it.
+        """
+        store = self._store(self.data.train.name)
+        # Before a dev set is taken out of one image, which fails and is told less plainly.
+        self._check_differ(store, store.pages.ids)
+        self._check_differ(store, self.train()[0].page_ids)
+
+    def _check_differ(self, store: FeatureStore, page_ids: Sequence[str]) -> None:
+        if len({store.pages.row(page_id).sha256 for page_id in page_ids}) == 1:
+            raise DatasetError(
+                f"{self.data.train.path}: all pages to train on ({len(page_ids):,}) are one image, "
+                "so that there is no wrong page to tell the right one from; give data.train others"
+            )
 
     def check_questions(self) -> None:
         """Make sure that no dataset's queries and judgements have changed since the run began.

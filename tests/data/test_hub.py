@@ -45,6 +45,25 @@ def test_a_dataset_is_read_from_the_hub_once(hub, tmp_path):
     assert len(hub.asked) == asked
 
 
+def test_a_configuration_of_the_hub_is_chosen_by_its_readme(hub, tmp_path):
+    """All configurations of a repository taken, or one that stays another's for ever."""
+    make_corpus(tmp_path / "hub" / "more", num_pages=2, num_queries=2)
+    configs = "".join(
+        f"- {{config_name: {name}, data_files: '{pattern}'}}\n"
+        for name, pattern in (("small", "more/*/*"), ("large", "[cq]*/*"))
+    )
+    (tmp_path / "hub" / "README.md").write_text(f"---\nconfigs:\n{configs}---\n")
+    with pytest.raises(DatasetError, match=rf"{COMMIT}: holds several .* \(large, small\)"):
+        _bring_in(tmp_path)
+    found = {}
+    for name in ("small", "large"):
+        keys = {"path": NAME, "revision": COMMIT, "config": name}
+        folder = canonical_folder(DatasetConfig.model_validate(keys), str(tmp_path / "made"))
+        assert f"/pages-{name}-" in folder
+        found[name] = len(CanonicalDataset(folder).documents())
+    assert found == {"small": 2, "large": 6}
+
+
 @pytest.mark.parametrize("revision", ["main", COMMIT[:10]])
 def test_a_revision_that_can_move_is_refused(hub, tmp_path, revision):
     """Features of one version of a corpus, judgements of the next."""

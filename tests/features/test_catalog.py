@@ -7,9 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from colintern.data.entities import Judgement, Page, Query
+from colintern.data.writing import write_dataset
 from colintern.errors import DatasetError
 from colintern.evaluation.metrics import per_query_metrics
-from tests.helpers import add_queries, make_corpus, make_store
+from tests.helpers import CorpusFolder, add_queries, make_corpus, make_store, png
 
 
 @pytest.fixture
@@ -98,3 +100,30 @@ def test_a_dev_set_with_all_training_pages_is_refused(corpus):
     same = replace(corpus, dev=replace(corpus, dev=None))
     with pytest.raises(DatasetError, match=r"answers one of data\.dev.*data\.dev=null"):
         same.catalog.train()
+
+
+@pytest.mark.parametrize("has_dev", [False, True])
+def test_training_pages_that_are_one_image_are_refused(tmp_path, has_dev):
+    """A round over pages that nothing tells apart, which learns nothing and says so nowhere."""
+    pages = [Page(f"p{number:03d}", png(1), doc_id=f"d{number}") for number in range(4)]
+    queries = [Query(f"q{number}", f"question {number}") for number in range(4)]
+    judgements = [Judgement(f"q{number}", f"p{number:03d}", 1) for number in range(4)]
+    write_dataset(str(tmp_path / "same"), pages, queries, judgements)
+    corpus = make_store(CorpusFolder(str(tmp_path / "same")), tmp_path / "same-store")
+    if has_dev:
+        dev = make_corpus(tmp_path / "dev", num_pages=4, num_queries=4, first_picture=50)
+        corpus = replace(corpus, dev=make_store(dev, tmp_path / "dev-store"))
+    with pytest.raises(DatasetError, match=r"same: all pages to train on \(4\) are one image"):
+        corpus.catalog.check_pages_differ()
+
+
+def test_one_image_that_dev_leaves_to_train_on_is_refused(tmp_path):
+    """The same where the other pages answer dev, and are held out."""
+    train = make_corpus(tmp_path / "train", num_pages=5, num_queries=5)
+    train = make_store(train, tmp_path / "train-store")
+    assert train.catalog.check_pages_differ() is None
+    dev = make_corpus(tmp_path / "dev", num_pages=4, num_queries=4, first_picture=1)
+    shared = replace(train, dev=make_store(dev, tmp_path / "dev-store"))
+    assert shared.catalog.train()[0].page_ids == ("p000", "p001")  # one picture under two ids
+    with pytest.raises(DatasetError, match=r"\(2\) are one image"):
+        shared.catalog.check_pages_differ()

@@ -26,6 +26,7 @@ from colintern.data.ingest.pool import (
 from colintern.data.ingest.sources import kind_of
 from colintern.data.inventory import row_groups
 from colintern.data.layouts import Layout
+from colintern.data.names import is_hidden
 from colintern.data.parquet import open_parquet
 from colintern.data.progress import Progress
 from colintern.data.writing import CorpusWriter, parquet_bytes, unchecked, write_questions
@@ -64,6 +65,7 @@ def is_dataset(source: str) -> bool:
         return True
     source = storage.absolute(source)
     files = [file.removeprefix(source) for file in storage.find_files(source)]
+    files = [file for file in files if not is_hidden(file.strip("/"))]
     words = [set(re.split(r"[/.-]", file)) for file in files if file.endswith(".parquet")]
     if all(any(part in found for found in words) for part in PARTS):
         return True
@@ -76,6 +78,8 @@ def copy_dataset(
     language: str | None,
     processes: Processes,
     check: Callable[[], None] = unchecked,
+    *,
+    relevant_from: float | None = None,
 ) -> Report:
     """Make the canonical dataset folder `out` of another dataset, without its bad pages.
 
@@ -87,7 +91,7 @@ def copy_dataset(
     check()
     for path in storage.list_files(storage.join(out, "corpus"), ".parquet"):
         storage.delete(path)  # of an earlier ingest into this folder
-    questions = import_pages(layout, CorpusWriter(out, check), language)
+    questions = import_pages(layout, CorpusWriter(out, check), language, relevant_from)
     files = storage.list_files(storage.join(out, "corpus"), ".parquet")
     seen = _look_at_pages(files, processes)
     _check_judgements(layout, questions, seen)

@@ -4,29 +4,42 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from colintern import storage
 from colintern.data.entities import Judgement, Query
+from colintern.data.equal_questions import EqualQuestions, Key
 from colintern.data.ingest.findings import Refusal
 from colintern.data.ingest.parts import PageEntry
-from colintern.data.text import normalised, query_problem
+from colintern.data.judgements import read_score, score_problem
+from colintern.data.text import query_problem
 from colintern.errors import DatasetError
 
 _COLUMNS = "query, and the page it belongs to: file and page (from 1), or id"
-_MAX_SCORE = 1_000_000  # grades are small; the column of the dataset has 32 bits
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """A row that can be used: what it asks, the page that it names, and how that is judged."""
+
+    number: int
+    query: Key
+    page_id: str
+    score: int
 
 
 def read_questions(
-    path: str, pages: Sequence[PageEntry]
+    path: str, pages: Sequence[PageEntry], relevant_from: float | None = None
 ) -> tuple[list[Query], list[Judgement], list[Refusal]]:
     """The queries, merged where their texts are equal, and their judgements.
 
     Args:
         path: CSV with a header (commas, semicolons or tabs between), or JSONL, told apart by the
             ending: `query`, `file` and `page`, or `id`; optional `language`, `source`, `score` (1
-            when left out).
+            when left out, or an empty cell).
         pages: that were written.
+        relevant_from: from which score on a page is relevant; None takes whole numbers as they are.
 
     Returns:
         Queries, judgements, and the rows that were refused with their reasons.
@@ -36,34 +49,54 @@ def read_questions(
     """
     by_id = {page.page_id: page.page_id for page in pages}
     by_place = {(page.doc_id, page.number): page.page_id for page in pages}
-    queries: dict[str, Query] = {}
-    judged: dict[tuple[str, str], int] = {}
-    refused: list[Refusal] = []
+    questions = EqualQuestions()
+    judged: list[_Judged] = []
+    refused: dict[int, str] = {}
     row_number = 0
     for row_number, row in enumerate(_rows(path), 1):
         text = row.get("query") or ""
         page_id = _page(row, by_id, by_place)
-        score = _score(row.get("score"))
-        problem = _problem(row, text) or _page_problem(row, page_id) or _score_problem(row, score)
+        score = read_score(row["score"], relevant_from) if "score" in row else 1
+        problem = _problem(row, text) or _page_problem(row, page_id)
+        if problem is None and score is None:
+            problem = f"its score {score_problem(row['score'], relevant_from)}"
         if problem is not None or page_id is None or score is None:
-            refused.append(Refusal(f"query {row_number} of {path}", None, problem or ""))
+            refused[row_number] = problem or ""
             continue
-        key = storage.sha256_of_bytes(normalised(text).encode())[:16]
         language, source = (
             str(row[name]) if row.get(name) else None for name in ("language", "source")
         )
-        queries.setdefault(key, Query(key, text, language, source))
-        judged[key, page_id] = max(score, judged.get((key, page_id), 0))
+        key = questions.add(text, language, source)
+        judged.append(_Judged(row_number, key, page_id, score))
     if not row_number:
         raise DatasetError(
             f"{path}: holds no query; leave out --queries, or write rows of {_COLUMNS}"
         )
-    found = sorted(queries.values(), key=lambda query: query.query_id)
+    ids = questions.ids()
+    refused |= _judged_otherwise(judged, ids)
+    kept = [row for row in judged if row.number not in refused]
+    scores = {(ids[row.query], row.page_id): row.score for row in kept}
     return (
-        found,
-        [Judgement(query, page, score) for (query, page), score in judged.items()],
-        refused,
+        questions.queries(row.query for row in kept),
+        [Judgement(query, page, score) for (query, page), score in scores.items()],
+        [Refusal(f"query {number} of {path}", None, refused[number]) for number in sorted(refused)],
     )
+
+
+def _judged_otherwise(judged: Sequence[_Judged], ids: Mapping[Key, str]) -> dict[int, str]:
+    """The rows of a pair that is judged twice, with two scores: nothing tells which is right."""
+    pairs: dict[tuple[str, str], list[_Judged]] = {}
+    for row in judged:
+        pairs.setdefault((ids[row.query], row.page_id), []).append(row)
+    reasons = {}
+    for (_, page_id), rows in pairs.items():
+        if len({row.score for row in rows}) > 1:
+            told = ", ".join(f"{row.score} in row {row.number}" for row in rows)
+            reasons |= {
+                row.number: f"it is judged more than once for {page_id}: {told}; keep one of them"
+                for row in rows
+            }
+    return reasons
 
 
 def _rows(path: str) -> Iterator[Mapping[str, Any]]:
@@ -88,9 +121,19 @@ def _csv_rows(path: str, text: str) -> Iterator[Mapping[str, Any]]:
     try:
         reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or []]
         _check_columns(path, reader.fieldnames)
-        yield from reader
+        for row in reader:
+            score = (row.pop("score", None) or "").strip()
+            yield {**row, "score": _number(score)} if score else row
     except csv.Error as error:
         raise DatasetError(f"{path}, line {reader.line_num}: {error}; mend its quotes") from error
+
+
+def _number(text: str) -> float | str:
+    """The number in a cell; text that is none stays text."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _json_rows(path: str, text: str) -> Iterator[Mapping[str, Any]]:
@@ -160,17 +203,3 @@ def _page_problem(row: Mapping[str, Any], page_id: str | None) -> str | None:
     if _page_number(row) is None:
         return f"its page is not a number: {row['page']}"
     return f"its page is not in the dataset: {row['file']}, page {_page_number(row)}"
-
-
-def _score_problem(row: Mapping[str, Any], score: int | None) -> str | None:
-    if score is None:
-        return f"its score is not a whole number up to {_MAX_SCORE:,}: {row.get('score')}"
-    return None
-
-
-def _score(value: Any) -> int | None:
-    try:
-        score = 1.0 if value in (None, "") else float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return int(score) if score.is_integer() and abs(score) <= _MAX_SCORE else None

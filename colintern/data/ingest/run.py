@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from math import isfinite
 
 from colintern import lease, log, storage
 from colintern.config import DatasetConfig
@@ -33,6 +34,7 @@ from colintern.data.ingest.pool import (
 from colintern.data.ingest.questions import read_questions
 from colintern.data.ingest.rendering import RenderSettings, count_pages
 from colintern.data.ingest.sources import SourceFile, Sources, count_by_ending, find_sources
+from colintern.data.judgements import read_judgements
 from colintern.data.layouts import Layout, find_layout
 from colintern.data.progress import Progress
 from colintern.data.resolve import source_url
@@ -51,6 +53,8 @@ class IngestSettings:
         language: only the queries of this language, of a dataset.
         num_processes: that render; one PDFium each.
         max_bad_fraction: stop with an error when a larger share is refused.
+        config: of a dataset that holds several configurations.
+        relevant_from: from which score on a page is relevant; None takes whole numbers as they are.
     """
 
     render: RenderSettings = field(default_factory=RenderSettings)
@@ -59,6 +63,8 @@ class IngestSettings:
     language: str | None = None
     num_processes: int = field(default_factory=lambda: os.cpu_count() or 1)
     max_bad_fraction: float = 1.0
+    config: str | None = None
+    relevant_from: float | None = None
 
 
 def ingest(sources: Sequence[str], out: str, settings: IngestSettings) -> Report:
@@ -82,9 +88,12 @@ def ingest(sources: Sequence[str], out: str, settings: IngestSettings) -> Report
     """
     out = storage.absolute(out)
     _check_out(out, sources)
+    if settings.relevant_from is not None and not isfinite(settings.relevant_from):
+        raise DatasetError(f"--relevant-from {settings.relevant_from}: is not a finite number")
     found = _layout_of(sources, settings) or find_sources(sources)
     if settings.queries:
-        read_questions(settings.queries, [])  # a file that cannot be read is told before the work
+        # A file that cannot be read is told before the work.
+        read_questions(settings.queries, [], settings.relevant_from)
     with lease.held(out, wait=False) as held:
         storage.write_json(storage.join(out, INGEST_BEGUN), {"sources": list(sources)})
         storage.delete(storage.join(out, DATASET_DONE))
@@ -114,7 +123,9 @@ def _from_files(found: Sources, out: str, settings: IngestSettings, held: lease.
         refused += without
     queries, judgements, refused_queries = [], [], []
     if settings.queries:
-        queries, judgements, refused_queries = read_questions(settings.queries, pages)
+        queries, judgements, refused_queries = read_questions(
+            settings.queries, pages, settings.relevant_from
+        )
     held.check()
     write_questions(out, queries, judgements)
     return Report(
@@ -136,7 +147,14 @@ def _from_dataset(
     taken = {file for files in layout.parts.values() for file in files}
     others = [file for file in storage.find_files(storage.absolute(source)) if file not in taken]
     with Processes(settings.num_processes) as processes:
-        report = copy_dataset(layout, out, settings.language, processes, held.check)
+        report = copy_dataset(
+            layout,
+            out,
+            settings.language,
+            processes,
+            held.check,
+            relevant_from=settings.relevant_from,
+        )
     return replace(report, skipped=count_by_ending(others))
 
 
@@ -144,8 +162,9 @@ def _layout_of(sources: Sequence[str], settings: IngestSettings) -> Layout | Non
     """The layout of the dataset that is to be ingested; None for PDFs and pictures.
 
     Raises:
-        DatasetError: a dataset among several sources, settings that have no effect, or a split or
-            language that the dataset does not have.
+        DatasetError: a dataset among several sources, settings that have no effect, or a split,
+            configuration or language that the dataset does not have, or a judgement that cannot be
+            read.
     """
     for source in sources:
         if hub.is_url(source):
@@ -157,15 +176,24 @@ def _layout_of(sources: Sequence[str], settings: IngestSettings) -> Layout | Non
             )
     datasets = [source for source in sources if is_dataset(source)]
     if not datasets:
-        if settings.split or settings.language:
-            raise DatasetError(f"{sources[0]}: is no dataset; leave out --split and --language")
+        if settings.split or settings.language or settings.config:
+            raise DatasetError(
+                f"{sources[0]}: is no dataset; leave out --split, --config and --language"
+            )
+        if settings.relevant_from is not None and not settings.queries:
+            raise DatasetError(f"{sources[0]}: has no scores; leave out --relevant-from")
         return None
     source = datasets[0]
     if len(sources) > 1:
         raise DatasetError(f"{source}: is a dataset: ingest it alone, into an --out of its own")
     if settings.queries:
         raise DatasetError(f"{source}: is a dataset with queries of its own; leave out --queries")
-    layout = find_layout(source_url(DatasetConfig(path=source, name="source")), settings.split)
+    url = source_url(DatasetConfig(path=source, name="source"))
+    layout = find_layout(url, settings.split, config=settings.config)
+    if layout.kind != "rows":
+        read_judgements(layout.parts["qrels"], settings.relevant_from)  # told before the work
+    elif settings.relevant_from is not None:
+        raise DatasetError(f"{source}: its rows have no scores; leave out --relevant-from")
     check_language(layout, settings.language)
     return layout
 
@@ -246,8 +274,8 @@ def _rendered(part: Part) -> list[Page | Refusal]:
 
 def _check_out(out: str, sources: Sequence[str]) -> None:
     """Make sure that `out` is new or ours, and apart from the sources, which differ."""
-    out = _real(out)
-    real = [_real(source) for source in sources]
+    out = storage.real(out)
+    real = [storage.real(source) for source in sources]
     for source in real:
         if real.count(source) > 1:
             raise DatasetError(f"{source}: is given twice; name every source once")
@@ -257,11 +285,6 @@ def _check_out(out: str, sources: Sequence[str]) -> None:
     files = [file for file in storage.list_files(out) if not lease.is_lease_file(file)]
     if not is_ours and (files or storage.list_folders(out)):
         raise DatasetError(f"--out {out}: is not empty and no dataset of an earlier ingest")
-
-
-def _real(path: str) -> str:
-    """A path without links and '..', or a URL as it is."""
-    return os.path.realpath(storage.absolute(path)) if storage.is_local(path) else path.rstrip("/")
 
 
 def _check_bad_fraction(report: Report, limit: float) -> None:

@@ -1,0 +1,203 @@
+"""The configurations of a dataset folder: which files are one dataset, and which are another.
+
+A README with `configs:` decides. Otherwise every subfolder that holds a whole layout is one, and
+files at the top are one without a name, which stands before the others. Some published
+configurations are only the parts of one dataset (`corpus`, `queries`, `qrels`, as ViDoRe has them),
+or parts of one of several (`english-queries`): names of parts, and of splits, name no
+configuration. What several of them share, such as a corpus, stands in a folder around them or has
+no configuration in its name.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from colintern import log, storage
+from colintern.data.dataset_card import CARD, CardConfig, read_card
+from colintern.data.names import is_hidden, is_split_name, split_called, split_in
+from colintern.errors import DatasetError
+
+TOP = ""  # the configuration without a name
+_DEFAULT = "default"  # what `datasets` calls it
+_NAMED_PART = re.compile(
+    r"(?:(?P<before>.+)[-_])?(?P<part>corpus|queries|qrels)(?:[-_](?P<after>.+))?"
+)
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A parquet file of a dataset, and what is said of it.
+
+    Attributes:
+        path: full path or URL.
+        part: `corpus`, `queries` or `qrels`; None when nothing says so.
+        configuration: which one it belongs to, as one with parts.
+        rows_configuration: which one it belongs to, as one of rows.
+        split: train, dev or test; or another name that a README has; None for no split.
+    """
+
+    path: str
+    part: str | None
+    configuration: str
+    rows_configuration: str
+    split: str | None
+
+
+@dataclass(frozen=True)
+class DataFiles:
+    """The parquet files of a folder.
+
+    Attributes:
+        path: the folder.
+        files: those that are data.
+        default: the configuration that a README takes when none is chosen; None for none.
+    """
+
+    path: str
+    files: tuple[DataFile, ...]
+    default: str | None = None
+
+    def choose(self, names: Iterable[str], asked: str | None) -> str:
+        """The configuration to take, one of `names`; what else there is is told.
+
+        Args:
+            names: those that hold a whole layout.
+            asked: the one that the user wants; None takes the README's default, the one at the top,
+                or the only one.
+
+        Raises:
+            DatasetError: there is none of that name, or there are several and none was chosen.
+        """
+        names = sorted(names)
+        named = [name for name in names if name != TOP]
+        if asked is not None:
+            wanted = TOP if asked == _DEFAULT and TOP in names else asked
+            if wanted in names:
+                return wanted
+            there = f"it has {', '.join(named)}" if named else "it has only one: leave config out"
+            raise DatasetError(f"{self.path}: has no configuration {asked}; {there}")
+        if self.default in names:
+            chosen = self.default
+        elif TOP in names or len(names) == 1:
+            chosen = names[0]
+        else:
+            raise DatasetError(
+                f"{self.path}: holds several configurations ({', '.join(names)}); choose one: "
+                f"{{path: {self.path}, config: {names[0]}}}; or join them with configs: in its "
+                f"{CARD}"
+            )
+        if others := [name for name in named if name != chosen]:
+            log.warn_once(
+                "data",
+                f"{self.path}: takes {chosen or 'the files at its top'}; left out are its other "
+                f"configurations: {', '.join(others)} (config: {others[0]} takes that one)",
+            )
+        return chosen
+
+
+def find_data_files(path: str, everything: Sequence[str]) -> DataFiles:
+    """The data files of a folder, with their parts, configurations and splits.
+
+    Args:
+        path: the folder, or one parquet file.
+        everything: all files in it.
+
+    Raises:
+        DatasetError: its README cannot be read.
+    """
+    inner = {_inside(file, path): file for file in everything if file.endswith(".parquet")}
+    card = storage.join(path, CARD)
+    configs = read_card(card, list(inner)) if card in everything else []
+    if not any(config.files for config in configs):
+        seen = {name: file for name, file in inner.items() if file == path or not is_hidden(name)}
+        return DataFiles(path, tuple(_by_path(name, file) for name, file in seen.items()))
+    files = tuple(
+        _by_card(config, name, inner[name], split)
+        for config in configs
+        for name, split in config.files
+    )
+    defaults = (_without_part(config.name)[1] for config in configs if config.is_default)
+    return DataFiles(path, files, next(defaults, None))
+
+
+def whole_layouts(files: Sequence[DataFile]) -> dict[str, dict[str, list[DataFile]]]:
+    """Configurations that have all three parts, to these; what is missing comes from around them.
+
+    Where none is whole, parts that stand apart but once each are one dataset.
+    """
+    own: dict[str, dict[str, list[DataFile]]] = {}
+    for file in files:
+        if file.part is not None:
+            own.setdefault(file.configuration, {}).setdefault(file.part, []).append(file)
+    parts = {part for found in own.values() for part in found}
+    if len(parts) < 3:
+        return {}
+    around = {name: _with_shared(name, own) for name in own}
+    whole = {name: found for name, found in around.items() if found.keys() == parts}
+    if not whole and sum(map(len, own.values())) == len(parts):
+        return {TOP: {part: files for found in own.values() for part, files in found.items()}}
+    return whole
+
+
+def rows_by_configuration(files: Sequence[DataFile]) -> dict[str, list[DataFile]]:
+    """Configurations to their files, where each is to be of rows."""
+    found: dict[str, list[DataFile]] = {}
+    for file in files:
+        found.setdefault(file.rows_configuration, []).append(file)
+    return found
+
+
+def _with_shared(
+    name: str, own: Mapping[str, Mapping[str, list[DataFile]]]
+) -> dict[str, list[DataFile]]:
+    """A configuration's parts, and those of the folders around it that it lacks."""
+    found: dict[str, list[DataFile]] = {}
+    while True:
+        found = {**own.get(name, {}), **found}
+        if name == TOP:
+            return found
+        name = name.rpartition("/")[0]
+
+
+def _inside(file: str, path: str) -> str:
+    return file.removeprefix(path).strip("/") or file.rsplit("/", 1)[-1]
+
+
+def _by_path(name: str, file: str) -> DataFile:
+    """A file by its path inside the dataset."""
+    *folders, last = name.split("/")
+    part, pieces = None, []
+    for folder in folders:
+        if is_split_name(folder):
+            continue
+        in_folder, rest = _without_part(folder) if part is None else (None, folder)
+        part = part or in_folder
+        pieces += [rest] if rest else []
+    in_name, rest = _without_part(re.split(r"[-.]", last)[0])
+    part = part or (None if rest else in_name)
+    rows = [folder for folder in folders if not is_split_name(folder)]
+    return DataFile(file, part, "/".join(pieces), "/".join(rows), split_in(name))
+
+
+def _by_card(config: CardConfig, name: str, file: str, split: str | None) -> DataFile:
+    """A file by the configuration that a README puts it into, and by its path for what that lacks.
+
+    `split` is the README's name.
+    """
+    by_path = _by_path(name, file)
+    named = TOP if config.name == _DEFAULT else config.name
+    part, rest = _without_part(named)
+    split = by_path.split if split is None else split_called(split) or split
+    return DataFile(file, part or by_path.part, rest, named, split)
+
+
+def _without_part(name: str) -> tuple[str | None, str]:
+    """The part in the name of a folder or configuration, and what else the name says.
+
+    `english-queries` are the queries of `english`; `queries_test` are queries.
+    """
+    found = _NAMED_PART.fullmatch(name)
+    if found is None:
+        return None, name
+    rest = [word for word in (found["before"], found["after"]) if word and not is_split_name(word)]
+    return found["part"], "-".join(rest)

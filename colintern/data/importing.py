@@ -1,12 +1,17 @@
-"""Streaming a dataset of another layout into a canonical folder, with its images untouched."""
+"""Streaming a dataset of another layout into a canonical folder, with its images untouched.
+
+In rows a page has no id but its image: rows that show the same picture are of one page, also when
+each was saved anew. So every picture of them is decoded, once.
+"""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from colintern import storage
 from colintern.data.entities import Judgement, Page, Query
 from colintern.data.layouts import Layout
+from colintern.data.looking import LookAt, not_looked_at, with_pixels
 from colintern.data.parquet import image_bytes, stream_rows
 from colintern.data.progress import Progress
 from colintern.data.text import normalised, query_problem
@@ -55,7 +60,7 @@ def import_dataset(layout: Layout, folder: str, language: str | None) -> dict[st
     """
     check_language(layout, language)
     writer = CorpusWriter(folder)
-    questions = import_pages(layout, writer, language)
+    questions = import_pages(layout, writer, language, with_pixels)
     write_questions(folder, questions.queries, questions.judgements)
     return {
         "pages": writer.num_pages,
@@ -81,10 +86,18 @@ def check_language(layout: Layout, language: str | None) -> None:
         raise DatasetError(f"{files[0]}: no query has language {language}; there are: {there}")
 
 
-def import_pages(layout: Layout, writer: CorpusWriter, language: str | None) -> Questions:
-    """Write the corpus, and give the questions; `language` has been checked."""
-    read = _from_rows if layout.kind == "rows" else _from_beir
-    questions = read(layout, writer)
+def import_pages(
+    layout: Layout, writer: CorpusWriter, language: str | None, look_at: LookAt = not_looked_at
+) -> Questions:
+    """Write the corpus, and give the questions; `language` has been checked.
+
+    Rows whose pictures have equal pixels become one page as far as `look_at` tells these; where it
+    does not, rows with equal bytes.
+    """
+    if layout.kind == "rows":
+        questions = _from_rows(layout, writer, look_at)
+    else:
+        questions = _from_beir(layout, writer)
     writer.flush()
     if language is None:
         return questions
@@ -124,8 +137,8 @@ def _from_beir(layout: Layout, writer: CorpusWriter) -> Questions:
     return found
 
 
-def _from_rows(layout: Layout, writer: CorpusWriter) -> Questions:
-    """One page an image hash, one query an equal text; every row judges its page relevant."""
+def _from_rows(layout: Layout, writer: CorpusWriter, look_at: LookAt) -> Questions:
+    """One page a picture, one query an equal text; every row judges its page relevant."""
     pages: dict[str, str] = {}
     queries: dict[str, Query] = {}
     judged: dict[tuple[str, str], None] = {}
@@ -133,16 +146,16 @@ def _from_rows(layout: Layout, writer: CorpusWriter) -> Questions:
     optional = ["source", "language", *_PAGE_COLUMNS]
     rows = stream_rows(layout.parts["rows"], ["image", "query"], optional)
     progress = Progress("data", "rows read")
-    for num_rows, row in enumerate(rows):
+    for num_rows, (row, seen) in enumerate(look_at(rows)):
         progress.add(1)
         image = image_bytes(row["image"])
         # Rows without an image are bad pages, each for itself, not one page with many questions.
-        digest = storage.sha256_of_bytes(image) if image else f"none {num_rows}"
-        if digest not in pages:
+        picture = seen.picture if image else f"none {num_rows}"
+        if picture not in pages:
             path = row.get("image-filename") or (row["image"] or {}).get("path") or ""
             page = _described(_page_id(path, len(pages)), image, path, row)
-            pages[digest] = page.page_id
-            writer.add(page)
+            pages[picture] = page.page_id
+            writer.add(replace(page, pixels_sha256=seen.pixels_sha256))
         if row["query"] is None:
             continue
         if problem := query_problem(row["query"]):
@@ -150,7 +163,7 @@ def _from_rows(layout: Layout, writer: CorpusWriter) -> Questions:
             continue
         key = storage.sha256_of_bytes(normalised(row["query"]).encode())[:16]
         queries.setdefault(key, Query(key, row["query"], row.get("language"), row.get("source")))
-        judged[key, pages[digest]] = None
+        judged[key, pages[picture]] = None
     found.queries = sorted(queries.values(), key=lambda query: query.query_id)
     found.judgements = [Judgement(query_id, page_id, 1) for query_id, page_id in judged]
     return found

@@ -30,18 +30,40 @@ class QueryRow:
 
 @dataclass(frozen=True)
 class PageRow(QueryRow):
-    """One page: as a query's row, by the hash of its image bytes, and how it was tiled."""
+    """One page: as a query's row, by the hash of its image bytes, and how it was tiled.
+
+    `pixels_sha256` is the hash of what it shows (`data.pixels`); None when it stands in a shard of
+    an earlier version, which did not note it.
+    """
 
     doc_id: str | None
     width: int
     height: int
     tile_rows: int
     tile_columns: int
+    pixels_sha256: str | None = None
+
+    @property
+    def picture(self) -> str:
+        """What the page shows: two pages of a store are the same page when theirs are equal.
+
+        Copies in other bytes are missed where one of them has no `pixels_sha256`: the corpus has
+        grown since an earlier version encoded its first pages.
+        """
+        return self.pixels_sha256 or self.sha256
+
+    @property
+    def pictures(self) -> frozenset[str]:
+        """The same for pages of two stores, of which one may be of an earlier version.
+
+        They are the same page when they have one of these in common.
+        """
+        return frozenset({self.picture, self.sha256})
 
 
 Row = TypeVar("Row", bound=QueryRow)
 
-_STRINGS = ("id", "sha256", "shard", "doc_id")
+_STRINGS = ("id", "sha256", "shard", "doc_id", "pixels_sha256")
 
 
 def manifest_file(sha256: str) -> str:
@@ -121,7 +143,7 @@ def manifest_bytes(rows: Iterable[QueryRow], row_type: type[QueryRow]) -> bytes:
 
 
 def read_manifest(path: str, row_type: type[Row]) -> Sequence[Row]:
-    """The rows of a manifest, sorted by id."""
+    """The rows of a manifest, sorted by id; columns that came later may be missing."""
     return _rows(storage.read_bytes(path), row_type)
 
 

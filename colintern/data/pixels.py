@@ -1,0 +1,25 @@
+"""What a page shows, as a hash: two pages are the same page when their decoded pixels are equal.
+
+A page that is saved again has other bytes and the same pixels. The hash is computed where a page is
+decoded anyway; until then its bytes are what it is known by.
+"""
+
+import hashlib
+
+from PIL import Image
+
+_STRIP_BYTES = 4 * 2**20  # copied out of the picture at one time
+
+
+def pixels_sha256(picture: Image.Image) -> str:
+    """The SHA-256 of `{width}x{height}`, a line feed, and the picture's RGB bytes, row by row.
+
+    Args:
+        picture: as `data.images.decode` gives it.
+    """
+    width, height = picture.size
+    digest = hashlib.sha256(f"{width}x{height}\n".encode())
+    rows = max(1, _STRIP_BYTES // (3 * width))
+    for top in range(0, height, rows):
+        digest.update(picture.crop((0, top, width, min(height, top + rows))).tobytes())
+    return digest.hexdigest()

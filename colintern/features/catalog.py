@@ -89,15 +89,6 @@ class Catalog:
         view, other = self.evaluated(name)
         return _shown_in(other, view.page_ids, store, train.page_ids)
 
-
-def _shown_in(
-    store: FeatureStore, page_ids: Iterable[str], other: FeatureStore, other_ids: Iterable[str]
-) -> list[str]:
-    """Those of `page_ids` that are the same page as one of `other_ids`, if these have features."""
-    rows = (other.pages.row(page_id) for page_id in other_ids if page_id in other.pages)
-    shown = frozenset(picture for row in rows for picture in row.pictures)
-    return [page_id for page_id in page_ids if shown & store.pages.row(page_id).pictures]
-
     def check_questions(self) -> None:
         """Make sure that no dataset's queries and judgements have changed since the run began.
 
@@ -124,3 +115,12 @@ def datasets(data: DataConfig) -> list[DatasetConfig]:
 def evaluated_names(data: DataConfig) -> list[str]:
     """What every round is measured on: dev first, then the test sets."""
     return [DEV, *(dataset.name for dataset in data.eval)]
+
+
+def _shown_in(
+    store: FeatureStore, page_ids: Iterable[str], other: FeatureStore, other_ids: Iterable[str]
+) -> list[str]:
+    """Those of `page_ids` that are the same page as one of `other_ids`, if these have features."""
+    rows = (other.pages.row(page_id) for page_id in other_ids if page_id in other.pages)
+    shown = frozenset(picture for row in rows for picture in row.pictures)
+    return [page_id for page_id in page_ids if shown & store.pages.row(page_id).pictures]

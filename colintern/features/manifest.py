@@ -64,6 +64,7 @@ class PageRow(QueryRow):
 Row = TypeVar("Row", bound=QueryRow)
 
 _STRINGS = ("id", "sha256", "shard", "doc_id", "pixels_sha256")
+_LATER = ("pixels_sha256",)
 
 
 def manifest_file(sha256: str) -> str:
@@ -129,13 +130,16 @@ def write_manifest(path: str, rows: Iterable[QueryRow], row_type: type[QueryRow]
 
 
 def manifest_bytes(rows: Iterable[QueryRow], row_type: type[QueryRow]) -> bytes:
-    """`rows`, sorted by id, as parquet; the same rows give the same bytes."""
+    """`rows`, sorted by id, as parquet; the same rows give the same bytes.
+
+    A column that came later is left out where no row has it: so what an earlier version wrote is
+    written again alike.
+    """
     ordered = [asdict(row) for row in sorted(rows, key=lambda row: row.id)]
+    columns = [field.name for field in fields(row_type)]
+    columns = [name for name in columns if name not in _LATER or any(row[name] for row in ordered)]
     schema = pa.schema(
-        [
-            (field.name, pa.string() if field.name in _STRINGS else pa.int32())
-            for field in fields(row_type)
-        ]
+        [(name, pa.string() if name in _STRINGS else pa.int32()) for name in columns]
     )
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(ordered, schema), buffer, compression="zstd")

@@ -8,14 +8,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from colintern.config import DatasetConfig, MiningConfig
 from colintern.data.canonical import CanonicalDataset, iterate_pages
 from colintern.data.images import decode
 from colintern.data.ingest import IngestSettings, ingest
+from colintern.data.ingest.rendering import RenderSettings
 from colintern.data.inventory import read_entries
 from colintern.data.pixels import pixels_sha256
 from colintern.data.resolve import canonical_folder
@@ -220,10 +223,50 @@ def test_ingest_tells_pages_with_equal_pixels(tmp_path):
     report = ingest([corpus.path], str(tmp_path / "out"), IngestSettings(num_processes=1))
     assert report.pages == 2 * NUM_IMAGES  # their ids are the dataset's: all are written
     assert report.duplicates == [[f"p{n:03d}", f"p{n + 8:03d}"] for n in range(NUM_IMAGES)]
+
+
+def test_ingest_tells_files_with_equal_pixels(tmp_path):
+    """The same for pictures; the hash is that of what stands in the dataset, not in the file."""
     (tmp_path / "in").mkdir()
-    for name, level in (("a.png", 6), ("b.png", 1)):
-        (tmp_path / "in" / name).write_bytes(png(3, compress_level=level))
-    report = ingest(
-        [str(tmp_path / "in")], str(tmp_path / "files"), IngestSettings(num_processes=1)
+    picture = decode(png(3, 60, 40))
+    for name, keys in {
+        "a.png": {"compress_level": 6},
+        "b.png": {"compress_level": 1},
+        "c.bmp": {},
+        "d.jpg": {"quality": 90},
+        "e.tif": {"compression": "tiff_lzw"},
+    }.items():
+        picture.save(tmp_path / "in" / name, **keys)
+    turned = picture.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown turned back
+    turned.save(tmp_path / "in" / "f.png", exif=exif)
+    picture.convert("LA").save(tmp_path / "in" / "g.png")
+    Image.fromarray(np.asarray(picture)[..., 0].astype(np.uint16) * 257).save(
+        tmp_path / "in" / "h.png"
     )
-    assert report.duplicates == [["a.png", "b.png"]]
+    out = tmp_path / "out"
+    report = ingest([str(tmp_path / "in")], str(out), IngestSettings(num_processes=1))
+    assert report.duplicates == [["a.png", "b.png", "c.bmp", "e.tif", "f.png"]]
+    pages = [page for _, page in iterate_pages(CanonicalDataset(str(out)).corpus_files[0])]
+    assert len(pages) == 8
+    for page in pages:
+        assert page.pixels_sha256 == pixels_sha256(decode(page.image))
+    small = IngestSettings(RenderSettings(max_pixels=800), num_processes=1)
+    assert ingest([str(tmp_path / "in")], str(tmp_path / "small"), small).pages == 8
+    for _, page in iterate_pages(CanonicalDataset(str(tmp_path / "small")).corpus_files[0]):
+        assert page.pixels_sha256 == pixels_sha256(decode(page.image))
+
+
+def test_an_ingest_of_an_earlier_version_goes_on(tmp_path, monkeypatch):
+    """Parts without the column refused, or drawn again."""
+    (tmp_path / "in").mkdir()
+    for name, level in (("a.png", 6), ("b.png", 6)):
+        (tmp_path / "in" / name).write_bytes(png(3, compress_level=level))
+    settings, out = IngestSettings(num_processes=1), str(tmp_path / "out")
+    assert ingest([str(tmp_path / "in")], out, settings).duplicates == [["a.png", "b.png"]]
+    (part,) = Path(out, "corpus").glob("*.parquet")
+    pq.write_table(pq.read_table(part).drop_columns("pixels-sha256"), part)
+    before = part.read_bytes()
+    assert ingest([str(tmp_path / "in")], out, settings).duplicates == [["a.png", "b.png"]]
+    assert part.read_bytes() == before

@@ -10,7 +10,7 @@ from typing import Any
 from colintern import storage
 from colintern.data.images import BadImageError, decode
 from colintern.data.parquet import image_bytes
-from colintern.data.pixels import pixels_sha256
+from colintern.data.pixels import picture_of, pixels_sha256
 
 _THREADS = min(4, os.cpu_count() or 1)  # each holds a decoded picture: up to 300 MB of one
 _AHEAD = 2 * _THREADS  # rows that wait for their turn
@@ -27,8 +27,8 @@ class Seen:
 
     @property
     def picture(self) -> str:
-        """What it shows: two rows are of the same page when theirs are equal."""
-        return self.pixels_sha256 or self.sha256
+        """What tells its page from all others."""
+        return picture_of(self.sha256, self.pixels_sha256)
 
 
 LookAt = Callable[[Iterable[Row]], Iterator[tuple[Row, Seen]]]

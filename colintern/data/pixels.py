@@ -1,7 +1,7 @@
 """What a page shows, as a hash: two pages are the same page when their decoded pixels are equal.
 
 A page that is saved again has other bytes and the same pixels. The hash is computed where a page is
-decoded anyway; until then its bytes are what it is known by.
+decoded anyway, and never by decoding a corpus once more; until then a page is known by its bytes.
 """
 
 import hashlib
@@ -23,3 +23,15 @@ def pixels_sha256(picture: Image.Image) -> str:
     for top in range(0, height, rows):
         digest.update(picture.crop((0, top, width, min(height, top + rows))).tobytes())
     return digest.hexdigest()
+
+
+def picture_of(sha256: str, pixels: str | None) -> str:
+    """What tells a page from all others: two pages are the same page when theirs are equal.
+
+    Copies in other bytes are missed where one has been decoded and the other has not.
+
+    Args:
+        sha256: of its bytes.
+        pixels: its `pixels_sha256`, if it has been decoded.
+    """
+    return pixels or sha256

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from colintern import storage
+from colintern.data.pixels import picture_of
 from colintern.errors import MissingStageError
 
 MANIFEST = "manifest.parquet"
@@ -45,18 +46,17 @@ class PageRow(QueryRow):
 
     @property
     def picture(self) -> str:
-        """What the page shows: two pages of a store are the same page when theirs are equal.
+        """What tells the page from all others of its store (`data.pixels.picture_of`).
 
-        Copies in other bytes are missed where one of them has no `pixels_sha256`: the corpus has
-        grown since an earlier version encoded its first pages.
+        Copies in other bytes are missed in a store whose first pages an earlier version encoded.
         """
-        return self.pixels_sha256 or self.sha256
+        return picture_of(self.sha256, self.pixels_sha256)
 
     @property
     def pictures(self) -> frozenset[str]:
-        """The same for pages of two stores, of which one may be of an earlier version.
+        """The same where pages of two stores are compared, of which an earlier version made one.
 
-        They are the same page when they have one of these in common.
+        Two are the same page when they have one of these in common.
         """
         return frozenset({self.picture, self.sha256})
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from colintern.config import DatasetConfig, MiningConfig
-from colintern.data.canonical import CanonicalDataset, iterate_pages
+from colintern.data.canonical import CanonicalDataset, iterate_pages, read_images
 from colintern.data.images import decode
 from colintern.data.ingest import IngestSettings, ingest
 from colintern.data.ingest.rendering import RenderSettings
@@ -23,6 +23,7 @@ from colintern.data.inventory import read_entries
 from colintern.data.pixels import pixels_sha256
 from colintern.data.resolve import canonical_folder
 from colintern.data.writing import IMAGE_TYPE
+from colintern.errors import DatasetError
 from colintern.features.catalog import DEV
 from colintern.mining.miner import Corpus, mine
 from colintern.search.embedding import embed_queries
@@ -32,6 +33,7 @@ from colintern.storage import sha256_of_bytes
 from colintern.training.batch import build_batch
 from colintern.training.examples import TrainingSet
 from colintern.training.place import Place
+from tests.features.helpers import planned
 from tests.helpers import CorpusFolder, corpus_of, knowing_heads, make_store, png
 
 NUM_IMAGES = 8
@@ -190,7 +192,7 @@ def test_a_page_of_rows_is_decoded_once(tmp_path, monkeypatch):
         decoded.append(image)
         return decode(image)
 
-    monkeypatch.setattr("colintern.data.looking.decode", counted)
+    monkeypatch.setattr("colintern.data.pixels.decode", counted)
     images = [png(seed) for seed in (1, 2, 1, 1, 2, 1)] * 10
     source = _write_rows(tmp_path / "rows" / "train.parquet", images, ["what"] * len(images))
     dataset = DatasetConfig.model_validate({"path": str(source), "name": "set"})
@@ -270,3 +272,33 @@ def test_an_ingest_of_an_earlier_version_goes_on(tmp_path, monkeypatch):
     before = part.read_bytes()
     assert ingest([str(tmp_path / "in")], out, settings).duplicates == [["a.png", "b.png"]]
     assert part.read_bytes() == before
+
+
+@pytest.mark.parametrize("form", ["beir", "canonical"])
+@pytest.mark.parametrize("same", [True, False])
+def test_an_id_that_stands_twice_must_show_one_page(tmp_path, form, same):
+    """A corpus that lists a page twice, saved anew, refused as if it had two images."""
+    corpus = corpus_of(tmp_path / "set", _images(6), 3)
+    rows = pq.read_table(Path(corpus.path, "corpus")).to_pylist()
+    again = _images(1) if same else _images(1, [0, 1, 2, 3, 4, 77])
+    rows += [{**row, "image": {"bytes": image}} for row, image in zip(rows, again, strict=False)]
+    (file,) = Path(corpus.path, "corpus").iterdir()
+    pq.write_table(pa.Table.from_pylist(rows, pq.read_schema(file)), file)
+    if form == "beir":
+        for part in ("corpus", "queries", "qrels"):
+            for path in Path(corpus.path, part).iterdir():
+                (tmp_path / "beir" / "data").mkdir(parents=True, exist_ok=True)
+                path.rename(tmp_path / "beir" / "data" / f"{part}-00000-of-00001.parquet")
+
+    def listed() -> list[bytes]:
+        if form == "canonical":  # is read where it stands
+            return read_images([entry.location for entry in planned(tmp_path)[0].entries])
+        dataset = DatasetConfig.model_validate({"path": str(tmp_path / "beir"), "name": "set"})
+        folder = canonical_folder(dataset, str(tmp_path / "made"))
+        return [page.image for _, page in iterate_pages(CanonicalDataset(folder).corpus_files[0])]
+
+    if same:
+        assert listed() == _images(6)
+    else:
+        with pytest.raises(DatasetError, match=r"'corpus-id' p005 stands.* two images"):
+            listed()

@@ -11,8 +11,9 @@ from typing import Any
 from colintern import storage
 from colintern.data.entities import Judgement, Page, Query
 from colintern.data.layouts import Layout
-from colintern.data.looking import LookAt, not_looked_at, with_pixels
+from colintern.data.looking import LookAt, first_pictures, not_looked_at, with_pixels
 from colintern.data.parquet import image_bytes, stream_rows
+from colintern.data.pixels import picture_of, pixels_of
 from colintern.data.progress import Progress
 from colintern.data.text import normalised, query_problem
 from colintern.data.writing import CorpusWriter, write_questions
@@ -109,8 +110,9 @@ def import_pages(
 
 
 def _from_beir(layout: Layout, writer: CorpusWriter) -> Questions:
-    """Ids stay as they are; a page id that stands twice must have one image."""
+    """Ids stay as they are; a page id that stands twice must show one page."""
     hashes: dict[str, str] = {}
+    saved_anew: dict[str, dict[str, str]] = {}  # page id to other pictures of it, with their files
     progress = Progress("data", "pages read")
     for file in layout.parts["corpus"]:
         for row in stream_rows([file], ["corpus-id", "image"], ["text", *_PAGE_COLUMNS]):
@@ -122,7 +124,11 @@ def _from_beir(layout: Layout, writer: CorpusWriter) -> Questions:
                 path = row.get("image-filename") or ""
                 writer.add(_described(page_id, image, path, row))
             elif hashes[page_id] != digest:
-                raise DatasetError(f"{file}: 'corpus-id' {page_id} stands twice, with two images")
+                picture = picture_of(digest, pixels_of(image))
+                saved_anew.setdefault(page_id, {})[picture] = file
+    for page_id, picture in first_pictures(layout.parts["corpus"], saved_anew):
+        for file in (file for other, file in saved_anew[page_id].items() if other != picture):
+            raise DatasetError(f"{file}: 'corpus-id' {page_id} stands twice, with two images")
     found = Questions()
     columns = ["language", "source"]
     for row in stream_rows(layout.parts["queries"], ["query-id", "query"], columns):

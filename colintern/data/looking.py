@@ -2,15 +2,14 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from colintern import storage
-from colintern.data.images import BadImageError, decode
-from colintern.data.parquet import image_bytes
-from colintern.data.pixels import picture_of, pixels_sha256
+from colintern.data.parquet import image_bytes, stream_rows
+from colintern.data.pixels import picture_of, pixels_of
 
 _THREADS = min(4, os.cpu_count() or 1)  # each holds a decoded picture: up to 300 MB of one
 _AHEAD = 2 * _THREADS  # rows that wait for their turn
@@ -55,7 +54,7 @@ def with_pixels(rows: Iterable[Row]) -> Iterator[tuple[Row, Seen]]:
         for row in rows:
             sha256 = _sha256(row)
             if sha256 not in found and sha256 not in begun:
-                begun[sha256] = threads.submit(_pixels, image_bytes(row["image"]))
+                begun[sha256] = threads.submit(pixels_of, image_bytes(row["image"]))
             waiting.append((row, sha256))
             if len(waiting) > _AHEAD:
                 yield first()
@@ -67,8 +66,14 @@ def _sha256(row: Row) -> str:
     return storage.sha256_of_bytes(image_bytes(row["image"]))
 
 
-def _pixels(image: bytes) -> str | None:
-    try:
-        return pixels_sha256(decode(image))
-    except BadImageError:
-        return None
+def first_pictures(files: Sequence[str], page_ids: Collection[str]) -> Iterator[tuple[str, str]]:
+    """The first image of each of those pages, in corpus files: page id, and what it shows."""
+    found: set[str] = set()
+    if not page_ids:
+        return
+    for row in stream_rows(files, ["corpus-id", "image"]):
+        page_id = str(row["corpus-id"])
+        if page_id in page_ids and page_id not in found:
+            found.add(page_id)
+            image = image_bytes(row["image"])
+            yield page_id, picture_of(storage.sha256_of_bytes(image), pixels_of(image))

@@ -8,6 +8,8 @@ import hashlib
 
 from PIL import Image
 
+from colintern.data.images import BadImageError, decode
+
 _STRIP_BYTES = 4 * 2**20  # copied out of the picture at one time
 
 
@@ -23,6 +25,14 @@ def pixels_sha256(picture: Image.Image) -> str:
     for top in range(0, height, rows):
         digest.update(picture.crop((0, top, width, min(height, top + rows))).tobytes())
     return digest.hexdigest()
+
+
+def pixels_of(image: bytes) -> str | None:
+    """`pixels_sha256` of an encoded image; None when it cannot be decoded."""
+    try:
+        return pixels_sha256(decode(image))
+    except BadImageError:
+        return None
 
 
 def picture_of(sha256: str, pixels: str | None) -> str:

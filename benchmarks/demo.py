@@ -128,7 +128,7 @@ class Bench:
         view, store = self.catalog.train()
         heads, _ = load_heads(heads_folder)
         rows = [store.pages.row(page_id) for page_id in view.page_ids]
-        corpus = Corpus(view, [row.sha256 for row in rows], sum(row.num_tokens for row in rows))
+        corpus = Corpus(view, [row.picture for row in rows], sum(row.num_tokens for row in rows))
         shard = CorpusShard(store.pages, heads, view.page_ids, 0, len(view.page_ids))
         queries = embed_queries(heads, store.queries, [query.query_id for query in view.queries])
         triples, _ = mine(

@@ -211,6 +211,7 @@ class MiningConfig(Section):
     max_score: float | None = None
     min_score: float | None = None
     sampling: Literal["top", "random"] = "top"
+    near_duplicate: Annotated[Annotated[float, Field(gt=0, le=1)] | None, ADDED_LATER] = None
 
     @model_validator(mode="after")
     def _range_is_not_empty(self) -> "MiningConfig":

@@ -2,6 +2,7 @@
 
 import io
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from colintern.config import Config, HeadsConfig
 from colintern.config_file import parse_config
 from colintern.data.canonical import CanonicalDataset, iterate_pages
 from colintern.data.entities import Judgement, Page, Query
+from colintern.data.images import decode
+from colintern.data.pixels import pixels_sha256
 from colintern.data.writing import write_dataset
 from colintern.features.catalog import Catalog
 from colintern.features.manifest import PageRow, QueryRow, write_manifest
@@ -65,11 +68,11 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def png(seed: int, width: int = 32, height: int = 32) -> bytes:
-    """A noisy picture; the same seed gives the same bytes."""
+def png(seed: int, width: int = 32, height: int = 32, compress_level: int = 6) -> bytes:
+    """A noisy picture; a seed gives the same pixels always, and the same bytes at one level."""
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=compress_level)
     return buffer.getvalue()
 
 
@@ -77,9 +80,16 @@ def make_corpus(
     folder: Path, num_pages: int, num_queries: int, first_picture: int = 0
 ) -> CorpusFolder:
     """Query i asks for page i modulo the pages; pages 0 and 1 are the same image."""
+    images = [png(first_picture + max(number, 1)) for number in range(num_pages)]
+    return corpus_of(folder, images, num_queries)
+
+
+def corpus_of(folder: Path, images: Sequence[bytes], num_queries: int) -> CorpusFolder:
+    """Pages with these images, four a document; query i asks for page i modulo the pages."""
+    num_pages = len(images)
     pages = [
-        Page(f"p{number:03d}", png(first_picture + max(number, 1)), doc_id=f"d{number // 4}")
-        for number in range(num_pages)
+        Page(f"p{number:03d}", image, doc_id=f"d{number // 4}")
+        for number, image in enumerate(images)
     ]
     queries = [
         Query(f"q{number:03d}", f"question {number} of many", "en", None)
@@ -108,17 +118,23 @@ def add_queries(folder: Path, texts: dict[str, str]) -> set[str]:
 
 
 def make_store(corpus: CorpusFolder, folder: Path) -> CorpusFolder:
-    """Features that heads can learn from: a query's tokens are its page's, turned and noisy."""
+    """Features that heads can learn from: a query's tokens are its page's, turned and noisy.
+
+    Equal pixels have equal features, filed under the hash of each page's bytes.
+    """
     dataset = CanonicalDataset(corpus.path)
     draw = torch.Generator().manual_seed(0)
     pages: dict[str, torch.Tensor] = {}
+    by_pixels: dict[str, torch.Tensor] = {}
     page_rows, query_rows, queries = [], [], {}
     for _, page in iterate_pages(dataset.corpus_files[0]):
         sha256 = sha256_of_bytes(page.image)
         tokens = 5 + int(page.page_id[1:]) % 4
-        pages.setdefault(sha256, torch.randn(tokens, WIDTH, generator=draw).bfloat16())
+        pixels = pixels_sha256(decode(page.image))
+        by_pixels.setdefault(pixels, torch.randn(tokens, WIDTH, generator=draw).bfloat16())
+        pages[sha256] = by_pixels[pixels].clone()
         row = (page.page_id, sha256, "shard-0.safetensors", len(pages[sha256]))
-        page_rows.append(PageRow(*row, page.doc_id, 32, 32, 1, 1))
+        page_rows.append(PageRow(*row, page.doc_id, 32, 32, 1, 1, pixels))
     hashes = {row.id: row.sha256 for row in page_rows}
     judgements = dataset.judgements()
     for query in dataset.queries():

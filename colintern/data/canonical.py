@@ -23,7 +23,9 @@ from colintern.errors import DatasetError
 PARTS = ("corpus", "queries", "qrels")
 # What ColIntern writes into a dataset folder that it makes: before all else, and at the very end.
 INGEST_BEGUN, DATASET_DONE = "ingest.json", "dataset.json"
-_PAGE_COLUMNS = ("corpus-id", "image", "doc-id")
+# A column of `corpus/` that we write and others may lack: the hash of what the page shows.
+PIXELS = "pixels-sha256"
+_PAGE_COLUMNS = ("corpus-id", "image", "doc-id", PIXELS)
 
 
 @dataclass(frozen=True)
@@ -220,7 +222,7 @@ def iterate_pages(
     file: str, row_groups: Sequence[int] | None = None
 ) -> Iterator[tuple[PageLocation, Page]]:
     """Every page of one corpus file, or of some of its row groups, with its location."""
-    with open_parquet(file, ["corpus-id", "image"], ["doc-id"]) as parquet:
+    with open_parquet(file, ["corpus-id", "image"], ["doc-id", PIXELS]) as parquet:
         for group in range(parquet.num_row_groups) if row_groups is None else row_groups:
             for index, row in enumerate(rows_of(parquet, file, _PAGE_COLUMNS, group)):
                 yield PageLocation(file, group, index), _page_from(row)
@@ -266,7 +268,8 @@ def largest_row_group_bytes(files: Sequence[str]) -> int:
 
 
 def _page_from(row: dict[str, Any]) -> Page:
-    return Page(str(row["corpus-id"]), image_bytes(row["image"]), _text(row.get("doc-id")))
+    page_id, image = str(row["corpus-id"]), image_bytes(row["image"])
+    return Page(page_id, image, _text(row.get("doc-id")), pixels_sha256=row.get(PIXELS))
 
 
 def _text(value: Any) -> str | None:

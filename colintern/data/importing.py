@@ -1,7 +1,11 @@
-"""Streaming a dataset of another layout into a canonical folder, with its images untouched."""
+"""Streaming a dataset of another layout into a canonical folder, with its images untouched.
+
+In rows a page has no id but its image: rows that show the same picture are of one page, also when
+each was saved anew. So every picture of them is decoded, once.
+"""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from colintern import storage
@@ -9,7 +13,9 @@ from colintern.data.entities import Judgement, Page, Query
 from colintern.data.equal_questions import EqualQuestions, Key
 from colintern.data.judgements import read_judgements
 from colintern.data.layouts import Layout
+from colintern.data.looking import LookAt, first_pictures, not_looked_at, with_pixels
 from colintern.data.parquet import image_bytes, stream_rows
+from colintern.data.pixels import picture_of, pixels_of
 from colintern.data.progress import Progress
 from colintern.data.text import query_problem
 from colintern.data.writing import CorpusWriter, write_questions
@@ -60,7 +66,7 @@ def import_dataset(
     """
     check_language(layout, language)
     writer = CorpusWriter(folder)
-    questions = import_pages(layout, writer, language, relevant_from)
+    questions = import_pages(layout, writer, language, relevant_from, with_pixels)
     write_questions(folder, questions.queries, questions.judgements)
     return {
         "pages": writer.num_pages,
@@ -87,11 +93,19 @@ def check_language(layout: Layout, language: str | None) -> None:
 
 
 def import_pages(
-    layout: Layout, writer: CorpusWriter, language: str | None, relevant_from: float | None = None
+    layout: Layout,
+    writer: CorpusWriter,
+    language: str | None,
+    relevant_from: float | None = None,
+    look_at: LookAt = not_looked_at,
 ) -> Questions:
-    """Write the corpus, and give the questions; `language` has been checked."""
+    """Write the corpus, and give the questions; `language` has been checked.
+
+    Rows whose pictures have equal pixels become one page as far as `look_at` tells these; where it
+    does not, rows with equal bytes.
+    """
     if layout.kind == "rows":
-        questions = _from_rows(layout, writer, language)
+        questions = _from_rows(layout, writer, language, look_at)
     else:
         questions = _from_beir(layout, writer, language, relevant_from)
     writer.flush()
@@ -101,10 +115,11 @@ def import_pages(
 def _from_beir(
     layout: Layout, writer: CorpusWriter, language: str | None, relevant_from: float | None
 ) -> Questions:
-    """Ids stay as they are; a page id that stands twice must have one image."""
+    """Ids stay as they are; a page id that stands twice must show one page."""
     # First, so that a score which cannot be read costs no copy of a corpus.
     found = Questions(judgements=read_judgements(layout.parts["qrels"], relevant_from))
     hashes: dict[str, str] = {}
+    saved_anew: dict[str, dict[str, str]] = {}  # page id to other pictures of it, with their files
     progress = Progress("data", "pages read")
     for file in layout.parts["corpus"]:
         for row in stream_rows([file], ["corpus-id", "image"], ["text", *_PAGE_COLUMNS]):
@@ -116,7 +131,11 @@ def _from_beir(
                 path = row.get("image-filename") or ""
                 writer.add(_described(page_id, image, path, row))
             elif hashes[page_id] != digest:
-                raise DatasetError(f"{file}: 'corpus-id' {page_id} stands twice, with two images")
+                picture = picture_of(digest, pixels_of(image))
+                saved_anew.setdefault(page_id, {})[picture] = file
+    for page_id, picture in first_pictures(layout.parts["corpus"], saved_anew):
+        for file in (file for other, file in saved_anew[page_id].items() if other != picture):
+            raise DatasetError(f"{file}: 'corpus-id' {page_id} stands twice, with two images")
     columns = ["language", "source"]
     for row in stream_rows(layout.parts["queries"], ["query-id", "query"], columns):
         if language in (None, row.get("language")):
@@ -133,8 +152,10 @@ def _query(row: dict[str, Any]) -> Query:
     return Query(str(row["query-id"]), row["query"] or "", row.get("language"), row.get("source"))
 
 
-def _from_rows(layout: Layout, writer: CorpusWriter, language: str | None) -> Questions:
-    """One page an image hash, one query an equal text; every row judges its page relevant.
+def _from_rows(
+    layout: Layout, writer: CorpusWriter, language: str | None, look_at: LookAt
+) -> Questions:
+    """One page a picture, one query an equal text; every row judges its page relevant.
 
     The language is chosen before equal texts are merged: every page of it stays, and no other
     language's page comes with it.
@@ -146,23 +167,23 @@ def _from_rows(layout: Layout, writer: CorpusWriter, language: str | None) -> Qu
     optional = ["source", "language", *_PAGE_COLUMNS]
     rows = stream_rows(layout.parts["rows"], ["image", "query"], optional)
     progress = Progress("data", "rows read")
-    for num_rows, row in enumerate(rows):
+    for num_rows, (row, seen) in enumerate(look_at(rows)):
         progress.add(1)
         image = image_bytes(row["image"])
         # Rows without an image are bad pages, each for itself, not one page with many questions.
-        digest = storage.sha256_of_bytes(image) if image else f"none {num_rows}"
-        if digest not in pages:
+        picture = seen.picture if image else f"none {num_rows}"
+        if picture not in pages:
             path = row.get("image-filename") or (row["image"] or {}).get("path") or ""
             page = _described(_page_id(path, len(pages)), image, path, row)
-            pages[digest] = page.page_id
-            writer.add(page)
+            pages[picture] = page.page_id
+            writer.add(replace(page, pixels_sha256=seen.pixels_sha256))
         if row["query"] is None or language not in (None, row.get("language")):
             continue
         if problem := query_problem(row["query"]):
             found.left_out[f"query of row {num_rows + 1}"] = problem
             continue
         key = questions.add(row["query"], row.get("language"), row.get("source"))
-        judged[key, pages[digest]] = None
+        judged[key, pages[picture]] = None
     ids = questions.ids()
     pairs = dict.fromkeys((ids[key], page_id) for key, page_id in judged)
     found.queries = questions.queries()

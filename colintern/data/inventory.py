@@ -11,7 +11,17 @@ from colintern.data.parquet import open_parquet
 
 @dataclass(frozen=True)
 class PageEntry:
-    """One row of a corpus; `bad` is the reason why the page cannot be used, if it cannot."""
+    """One row of a corpus.
+
+    Attributes:
+        page_id: unique in the corpus.
+        sha256: of its image bytes.
+        doc_id: its document, if known.
+        size: of its image.
+        location: where its row stands.
+        bad: the reason why the page cannot be used, if it cannot.
+        pixels_sha256: the hash of what it shows, where the corpus tells it.
+    """
 
     page_id: str
     sha256: str
@@ -19,6 +29,7 @@ class PageEntry:
     size: ImageSize
     location: PageLocation
     bad: str | None = None
+    pixels_sha256: str | None = None
 
 
 def row_groups(files: Sequence[str]) -> list[tuple[str, int]]:
@@ -40,5 +51,7 @@ def read_entries(file: str, row_group: int) -> list[PageEntry]:
         except BadImageError as error:
             bad = str(error)
         digest = storage.sha256_of_bytes(page.image)
-        entries.append(PageEntry(page.page_id, digest, page.doc_id, size, location, bad))
+        entries.append(
+            PageEntry(page.page_id, digest, page.doc_id, size, location, bad, page.pixels_sha256)
+        )
     return entries

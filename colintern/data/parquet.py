@@ -29,6 +29,7 @@ _KINDS = {
     "language": "text",
     "source": "text",
     "image-filename": "text",
+    "pixels-sha256": "text",
     "score": "numbers",
     "image": "a struct with bytes",
 }

@@ -1,6 +1,6 @@
 """Taking a dev set out of the training queries, so that nothing of it is seen in training.
 
-Pages that belong together stay together: those of one document, those with the same image, and
+Pages that belong together stay together: those of one document, those that show the same, and
 those that answer the same question. Such groups are dealt to dev whole, in an order that the seed
 decides, until it has its share of the questions.
 """
@@ -19,10 +19,10 @@ _MOST = 1.5  # times its share may dev become by its last group
 
 @dataclass(frozen=True)
 class PageKey:
-    """What ties a page to others: its document, if known, and the hash of its image."""
+    """What ties a page to others: its document, if known, and what it shows (`PageRow.picture`)."""
 
     page_id: str
-    sha256: str
+    picture: str
     doc_id: str | None
 
 
@@ -92,7 +92,7 @@ def _groups(
     ties: dict[tuple[str, str], list[str]] = {}
     for page in pages:
         parent[page.page_id] = page.page_id
-        ties.setdefault(("image", page.sha256), []).append(page.page_id)
+        ties.setdefault(("picture", page.picture), []).append(page.page_id)
         if page.doc_id is not None:
             ties.setdefault(("document", page.doc_id), []).append(page.page_id)
     for query_id, text in texts.items():

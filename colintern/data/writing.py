@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from colintern import storage
+from colintern.data.canonical import PIXELS
 from colintern.data.entities import Judgement, Page, Query
 
 _PAGES_PER_FILE = 2_000
@@ -52,7 +53,10 @@ class CorpusWriter:
         if self._waiting or not self._num_files:
             self._check()
             path = storage.join(self._folder, "corpus", f"part-{self._num_files:05d}.parquet")
-            storage.write_bytes(path, parquet_bytes(corpus_table(self._waiting)))
+            table = corpus_table(self._waiting)
+            if any(page.pixels_sha256 for page in self._waiting):
+                table = with_pixels(table, self._waiting)
+            storage.write_bytes(path, parquet_bytes(table))
             self._num_files += 1
             self._waiting, self._waiting_bytes = [], 0
 
@@ -79,7 +83,7 @@ def write_questions(folder: str, queries: Sequence[Query], judgements: Sequence[
 
 
 def corpus_table(pages: Sequence[Page]) -> pa.Table:
-    """Pages as a table with the columns of `corpus/`."""
+    """Pages as a table with the columns of `corpus/` that every one has."""
     images = [{"bytes": page.image, "path": None} for page in pages]
     return pa.table(
         {
@@ -90,6 +94,12 @@ def corpus_table(pages: Sequence[Page]) -> pa.Table:
             "text": pa.array([page.text for page in pages], pa.string()),
         }
     )
+
+
+def with_pixels(table: pa.Table, pages: Sequence[Page]) -> pa.Table:
+    """`corpus_table(pages)`, or what was made of it, with the hashes of what the pages show."""
+    pixels = pa.array([page.pixels_sha256 for page in pages], pa.string())
+    return table.append_column(PIXELS, pixels)
 
 
 def parquet_bytes(table: pa.Table) -> bytes:

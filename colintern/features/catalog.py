@@ -1,6 +1,6 @@
 """The datasets of a run: each role's view of its dataset, and the store with its features."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from colintern.config import DEV, DataConfig, DatasetConfig
@@ -77,7 +77,7 @@ class Catalog:
     def _split(self, store: FeatureStore) -> tuple[View, View]:
         dataset = self._dataset(self.data.train)
         rows = [store.pages.row(page_id) for page_id in store.pages.ids]
-        pages = [PageKey(row.id, row.sha256, row.doc_id) for row in rows]
+        pages = [PageKey(row.id, row.picture, row.doc_id) for row in rows]
         return split_views(self.data.train.name, dataset, pages, self.data.dev_fraction, self.seed)
 
     def _entry(self, name: str) -> DatasetConfig:
@@ -86,7 +86,7 @@ class Catalog:
         return named.get(name, self.data.train)
 
     def pages_held_out(self) -> list[str]:
-        """The training pages whose very image answers a question of a dev set of its own, sorted.
+        """The training pages that also answer a question of a dev set of its own, sorted.
 
         Pages that dev only searches through may be trained on, as a corpus may be shared.
         """
@@ -95,15 +95,13 @@ class Catalog:
         train = self._store(self.data.train.name)
         view, dev = self.evaluated(DEV)
         answers = {page_id for found in view.positives.values() for page_id in found}
-        in_dev = {dev.pages.row(page_id).sha256 for page_id in answers if page_id in dev.pages}
-        return [page for page in train.pages.ids if train.pages.row(page).sha256 in in_dev]
+        return _shown_in(train, train.pages.ids, dev, answers)
 
     def pages_seen_in_training(self, name: str) -> list[str]:
-        """The pages of a dataset of its own whose very image is a training page too, sorted."""
+        """The pages of a dataset of its own that are training pages too, sorted."""
         train, store = self.train()
-        seen = {store.pages.row(page_id).sha256 for page_id in train.page_ids}
         view, other = self.evaluated(name)
-        return [page_id for page_id in view.page_ids if other.pages.row(page_id).sha256 in seen]
+        return _shown_in(other, view.page_ids, store, train.page_ids)
 
     def check_pages_differ(self) -> None:
         """Make sure that training has pages to tell apart.
@@ -117,7 +115,7 @@ class Catalog:
         self._check_differ(store, self.train()[0].page_ids)
 
     def _check_differ(self, store: FeatureStore, page_ids: Sequence[str]) -> None:
-        if len({store.pages.row(page_id).sha256 for page_id in page_ids}) == 1:
+        if len({store.pages.row(page_id).picture for page_id in page_ids}) == 1:
             raise DatasetError(
                 f"{self.data.train.path}: all pages to train on ({len(page_ids):,}) are one image, "
                 "so that there is no wrong page to tell the right one from; give data.train others"
@@ -149,3 +147,12 @@ def datasets(data: DataConfig) -> list[DatasetConfig]:
 def evaluated_names(data: DataConfig) -> list[str]:
     """What every round is measured on: dev first, then the test sets."""
     return [DEV, *(dataset.name for dataset in data.eval)]
+
+
+def _shown_in(
+    store: FeatureStore, page_ids: Iterable[str], other: FeatureStore, other_ids: Iterable[str]
+) -> list[str]:
+    """Those of `page_ids` that are the same page as one of `other_ids`, if these have features."""
+    rows = (other.pages.row(page_id) for page_id in other_ids if page_id in other.pages)
+    shown = frozenset(picture for row in rows for picture in row.pictures)
+    return [page_id for page_id in page_ids if shown & store.pages.row(page_id).pictures]

@@ -8,6 +8,7 @@ from torch import Tensor
 from colintern import storage
 from colintern.data.canonical import read_images
 from colintern.data.images import BadImageError, decode
+from colintern.data.pixels import pixels_sha256
 from colintern.errors import DatasetError
 from colintern.features.damage import mended
 from colintern.features.plan import ShardWork
@@ -31,16 +32,19 @@ def encode_shard(
     """
     features: dict[str, Tensor] = {}
     bad: dict[str, str] = {}
+    pixels: dict[str, str] = {}
     if work.texts:
         encoded = backbone.encode_queries(work.texts, batch_tokens=batch_tokens)
         features = dict(zip(work.shard.items, encoded, strict=True))
     for places in _model_batches(work.batch_keys, batch_tokens):
         pictures = {}
         for place, image in zip(places, _images(work, places), strict=True):
+            item = work.shard.items[place]
             try:
-                pictures[work.shard.items[place]] = decode(image)
+                pictures[item] = decode(image)
+                pixels[item] = pixels_sha256(pictures[item])
             except BadImageError as error:
-                bad[work.shard.items[place]] = str(error)
+                bad[item] = str(error)
         encoded = backbone.encode_pages(list(pictures.values()), batch_tokens=batch_tokens)
         features.update(zip(pictures, encoded, strict=True))
     features = {name: tensor.to(STORED_DTYPES[dtype]) for name, tensor in features.items()}
@@ -49,7 +53,7 @@ def encode_shard(
     for name in overflown:
         del features[name]
         bad[name] = _NOT_FINITE
-    write_shard(work.path, features, bad, backbone.compute_dtype)
+    write_shard(work.path, features, bad, backbone.compute_dtype, pixels)
     mended(work.path)
     return len(features), sum(tensor.shape[0] for tensor in features.values())
 

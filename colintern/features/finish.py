@@ -49,11 +49,13 @@ class _Contents:
         places: shard file and number of tokens of everything that has features.
         reasons: why the rest has none.
         sizes: of the shards, by their paths.
+        pixels: the hashes of what pages show; shards of an earlier version have none.
     """
 
     places: Mapping[str, tuple[str, int]]
     reasons: Mapping[str, str]
     sizes: Mapping[str, int]
+    pixels: Mapping[str, str]
 
 
 def check_bad_fraction(
@@ -97,7 +99,7 @@ def finish_store(
     check_bad_fraction(name, page_reasons, len(plan.entries), max_bad_fraction)
     check_bad_fraction(name, query_reasons, num_queries, max_bad_fraction, kind="queries")
     left_out = LeftOut(page_reasons, {**plan.refused_queries, **query_reasons})
-    manifests = _write_manifests(plan, contents.places, backbone)
+    manifests = _write_manifests(plan, contents, backbone)
     _write_left_out(plan.target.path, left_out)
     store = plan.target.path
     written = [records.describe(store, file) for file in (*manifests, BAD_PAGES, BAD_QUERIES)]
@@ -134,13 +136,15 @@ def finished_record(target: StoreTarget, max_bad_fraction: float) -> records.Rec
 def _read_contents(plan: StorePlan) -> _Contents:
     places: dict[str, tuple[str, int]] = {}
     reasons: dict[str, str] = {}
+    pixels: dict[str, str] = {}
     sizes = plan.whole_shards()
     check_whole(plan.shard_paths(), sizes)
     for path in plan.shard_paths():
         shard, file = ShardFile(path, sizes[path]), path.rpartition("/")[2]
         places.update({sha256: (file, tokens) for sha256, tokens in shard.num_tokens().items()})
         reasons.update(shard.bad)
-    return _Contents(places, reasons, sizes)
+        pixels.update(shard.pixels)
+    return _Contents(places, reasons, sizes, pixels)
 
 
 def _page_reasons(plan: StorePlan, contents: _Contents) -> dict[str, str]:
@@ -161,16 +165,13 @@ def _query_reasons(plan: StorePlan, contents: _Contents) -> dict[str, str]:
     }
 
 
-def _write_manifests(
-    plan: StorePlan, places: Mapping[str, tuple[str, int]], backbone: BackboneIdentity
-) -> list[str]:
+def _write_manifests(plan: StorePlan, contents: _Contents, backbone: BackboneIdentity) -> list[str]:
     """Returns where they stand in the store."""
     for part, shards in plan.parts.items():
         write_plan(storage.join(plan.target.path, part), shards.shards)
+    places = contents.places
     page_rows = (
-        _page_row(entry, places[entry.sha256], backbone)
-        for entry in plan.entries
-        if entry.sha256 in places
+        _page_row(entry, contents, backbone) for entry in plan.entries if entry.sha256 in places
     )
     query_rows = (
         QueryRow(query.query_id, sha256, *places[sha256])
@@ -184,17 +185,19 @@ def _write_manifests(
     ]
 
 
-def _page_row(entry: PageEntry, place: tuple[str, int], backbone: BackboneIdentity) -> PageRow:
+def _page_row(entry: PageEntry, contents: _Contents, backbone: BackboneIdentity) -> PageRow:
     rows, columns = backbone.tile_grid(entry.size.width, entry.size.height)
     return PageRow(
         entry.page_id,
         entry.sha256,
-        *place,
+        *contents.places[entry.sha256],
         doc_id=entry.doc_id,
         width=entry.size.width,
         height=entry.size.height,
         tile_rows=rows,
         tile_columns=columns,
+        # What was encoded was decoded here; what the corpus says is taken on trust.
+        pixels_sha256=contents.pixels.get(entry.sha256, entry.pixels_sha256),
     )
 
 

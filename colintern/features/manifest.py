@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from colintern import storage
+from colintern.data.pixels import picture_of
 from colintern.errors import MissingStageError
 
 MANIFEST = "manifest.parquet"
@@ -30,18 +31,40 @@ class QueryRow:
 
 @dataclass(frozen=True)
 class PageRow(QueryRow):
-    """One page: as a query's row, by the hash of its image bytes, and how it was tiled."""
+    """One page: as a query's row, by the hash of its image bytes, and how it was tiled.
+
+    `pixels_sha256` is the hash of what it shows (`data.pixels`); None when it stands in a shard of
+    an earlier version, which did not note it.
+    """
 
     doc_id: str | None
     width: int
     height: int
     tile_rows: int
     tile_columns: int
+    pixels_sha256: str | None = None
+
+    @property
+    def picture(self) -> str:
+        """What tells the page from all others of its store (`data.pixels.picture_of`).
+
+        Copies in other bytes are missed in a store whose first pages an earlier version encoded.
+        """
+        return picture_of(self.sha256, self.pixels_sha256)
+
+    @property
+    def pictures(self) -> frozenset[str]:
+        """The same where pages of two stores are compared, of which an earlier version made one.
+
+        Two are the same page when they have one of these in common.
+        """
+        return frozenset({self.picture, self.sha256})
 
 
 Row = TypeVar("Row", bound=QueryRow)
 
-_STRINGS = ("id", "sha256", "shard", "doc_id")
+_STRINGS = ("id", "sha256", "shard", "doc_id", "pixels_sha256")
+_LATER = ("pixels_sha256",)
 
 
 def manifest_file(sha256: str) -> str:
@@ -107,13 +130,16 @@ def write_manifest(path: str, rows: Iterable[QueryRow], row_type: type[QueryRow]
 
 
 def manifest_bytes(rows: Iterable[QueryRow], row_type: type[QueryRow]) -> bytes:
-    """`rows`, sorted by id, as parquet; the same rows give the same bytes."""
+    """`rows`, sorted by id, as parquet; the same rows give the same bytes.
+
+    A column that came later is left out where no row has it: so what an earlier version wrote is
+    written again alike.
+    """
     ordered = [asdict(row) for row in sorted(rows, key=lambda row: row.id)]
+    columns = [field.name for field in fields(row_type)]
+    columns = [name for name in columns if name not in _LATER or any(row[name] for row in ordered)]
     schema = pa.schema(
-        [
-            (field.name, pa.string() if field.name in _STRINGS else pa.int32())
-            for field in fields(row_type)
-        ]
+        [(name, pa.string() if name in _STRINGS else pa.int32()) for name in columns]
     )
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(ordered, schema), buffer, compression="zstd")
@@ -121,7 +147,7 @@ def manifest_bytes(rows: Iterable[QueryRow], row_type: type[QueryRow]) -> bytes:
 
 
 def read_manifest(path: str, row_type: type[Row]) -> Sequence[Row]:
-    """The rows of a manifest, sorted by id."""
+    """The rows of a manifest, sorted by id; columns that came later may be missing."""
     return _rows(storage.read_bytes(path), row_type)
 
 

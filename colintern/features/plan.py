@@ -11,10 +11,11 @@ from typing import Any
 
 from colintern import records, storage
 from colintern.config import DatasetConfig, FeaturesConfig
-from colintern.data.canonical import CanonicalDataset, PageLocation
+from colintern.data.canonical import CanonicalDataset, PageLocation, read_images
 from colintern.data.content import DatasetContent
 from colintern.data.entities import Query
 from colintern.data.inventory import PageEntry
+from colintern.data.pixels import picture_of, pixels_of
 from colintern.errors import ConfigError, DatasetError
 from colintern.features.cutting import Item, PlannedShard
 from colintern.features.damage import recorded_sizes, whole_shards
@@ -227,7 +228,7 @@ def text_sha256(query: Query) -> str:
 
 
 def _one_an_id(entries: Sequence[PageEntry], name: str) -> list[PageEntry]:
-    """The entries sorted by page id, each id once.
+    """The entries sorted by page id, each id once: the first of those that show the same.
 
     Raises:
         DatasetError: an id stands for two images.
@@ -235,12 +236,18 @@ def _one_an_id(entries: Sequence[PageEntry], name: str) -> list[PageEntry]:
     found: dict[str, PageEntry] = {}
     for entry in entries:
         other = found.setdefault(entry.page_id, entry)
-        if other.sha256 != entry.sha256:
+        if other.sha256 != entry.sha256 and _picture(other) != _picture(entry):
             raise DatasetError(
                 f"dataset {name}: 'corpus-id' {entry.page_id} stands for two images, in "
                 f"{other.location.file} and {entry.location.file}"
             )
     return [found[page_id] for page_id in sorted(found)]
+
+
+def _picture(entry: PageEntry) -> str:
+    """What a page shows, which is read and decoded for that."""
+    (image,) = read_images([entry.location])
+    return picture_of(entry.sha256, pixels_of(image))
 
 
 def _page_items(entries: Sequence[PageEntry], backbone: BackboneIdentity) -> list[Item]:

@@ -30,7 +30,11 @@ _MAX_HEADER_BYTES = 100_000_000  # the format's own limit
 
 
 def write_shard(
-    path: str, features: Mapping[str, Tensor], bad: Mapping[str, str], compute_dtype: str
+    path: str,
+    features: Mapping[str, Tensor],
+    bad: Mapping[str, str],
+    compute_dtype: str,
+    pixels: Mapping[str, str] | None = None,
 ) -> None:
     """Write one shard, atomically and with the same bytes for the same content.
 
@@ -39,6 +43,7 @@ def write_shard(
         features: item hash to [tokens, H].
         bad: item hash to the reason why it has no features.
         compute_dtype: what the backbone computed in, which says more than what is stored.
+        pixels: of pages, item hash to the hash of what the page shows (`data.pixels`).
     """
     contiguous = {name: tensor.contiguous() for name, tensor in features.items()}
     checksums = {
@@ -50,6 +55,8 @@ def write_shard(
         "compute_dtype": compute_dtype,
         "crc32": dict(sorted(checksums.items())),
     }
+    if pixels:
+        notes["pixels_sha256"] = dict(sorted(pixels.items()))
     storage.write_bytes(path, save(contiguous, {_NOTES_KEY: json.dumps(notes)}))
 
 
@@ -82,8 +89,9 @@ class ShardFile:
         except (ValueError, KeyError, TypeError, AttributeError):  # whatever it has become
             damaged(path, "its header is not readable")
         self.bad: dict[str, str] = notes.get("bad_items", {})
-        # Of an older shard the one is None, and the other empty.
+        # Of an older shard the first is None, and the others are empty.
         self.compute_dtype: str | None = notes.get("compute_dtype")
+        self.pixels: dict[str, str] = notes.get("pixels_sha256", {})
         self._checksums: dict[str, int] = notes.get("crc32", {})
         end = max((place.end for place in self._places.values()), default=8 + len(header))
         if num_bytes not in (None, end):

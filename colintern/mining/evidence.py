@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from colintern.config import MiningConfig
 from colintern.data.triples import Triple
-from colintern.mining.rules import Selection
+from colintern.mining.rules import NEAR_DUPLICATE, Selection
 
 RULES = ("positive", "same_page", "relative_margin", "absolute_margin", "max_score", "min_score")
 _NEVER_NEGATIVES = ("positive", "same_page")  # by no setting, but because they answer the query
@@ -17,9 +18,9 @@ _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 @dataclass
 class Evidence:
-    """Counts over all queries."""
+    """Counts over all queries, by settings that say which rules there are."""
 
-    num_negatives: int
+    settings: MiningConfig
     dropped: Counter[str] = field(default_factory=Counter)
     underfilled: int = 0
     without_negatives: int = 0
@@ -32,7 +33,7 @@ class Evidence:
         """Count one query."""
         self.num_triples += 1
         self.dropped += selection.dropped
-        self.underfilled += 0 < len(triple.negs) < self.num_negatives
+        self.underfilled += 0 < len(triple.negs) < self.settings.num_negatives
         self.without_negatives += not triple.negs
         self._positive_scores += triple.pos_scores
         self._negative_scores += triple.neg_scores
@@ -40,10 +41,11 @@ class Evidence:
 
     def summary(self) -> dict[str, Any]:
         """The part of `mining.json` that is about the negatives."""
+        rules = RULES if self.settings.near_duplicate is None else (*RULES, NEAR_DUPLICATE)
         return {
             "queries": self.num_triples,
             "negatives": len(self._negative_scores),
-            "dropped": {rule: self.dropped[rule] for rule in RULES},
+            "dropped": {rule: self.dropped[rule] for rule in rules},
             "underfilled": self.underfilled,
             "without_negatives": self.without_negatives,
             "quantiles": {

@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,9 +18,11 @@ from colintern.data.entities import Query
 from colintern.data.triples import Triple
 from colintern.data.views import View
 from colintern.mining.evidence import Evidence
+from colintern.mining.near_duplicates import Choice, selections
 from colintern.mining.rules import Ranked, Selection, select_negatives
 from colintern.scoring.queries import EmbeddedQueries
 from colintern.search import order, searcher
+from colintern.search.likeness import likeness
 from colintern.search.method import is_exact_best
 from colintern.search.shards import Shards
 
@@ -28,10 +31,16 @@ CERTIFIED_QUERIES = 200  # searched exactly as well, every round, to certify an 
 
 @dataclass(frozen=True)
 class Corpus:
-    """The searched corpus beside its shards: image hash and number of tokens of every page."""
+    """The searched corpus beside its shards.
+
+    Attributes:
+        view: its pages and queries.
+        pictures: of every page, what it shows (`PageRow.picture`): equal for the same page.
+        num_tokens: of all pages.
+    """
 
     view: View
-    hashes: Sequence[str]
+    pictures: Sequence[str]
     num_tokens: int
 
 
@@ -68,26 +77,21 @@ def mine(
     """
     certificate = certify(corpus, shards, queries, settings, seed)
     excluded = _Excluded(corpus)
-    triples, evidence = [], Evidence(settings.num_negatives)
+    triples, evidence = [], Evidence(settings)
     blocks = _searched(shards, queries, _depths(corpus, excluded, settings), certificate)
     for (start, block), key_BK in zip(queries.blocks(searcher.QUERY_BLOCK), blocks, strict=True):
         asked = corpus.view.queries[start : start + len(block)]
         positive_BC = excluded.positive_ordinals(asked)
         positive_keys = searcher.rescored(shards, block, positive_BC)
+        choices = []
         for query, ranked_keys, own_keys in zip(asked, key_BK, positive_keys, strict=True):
             positives = _ranked(own_keys, corpus.view)
-            if not positives:  # its pages were refused by encoding: nothing to train on
-                continue
-            selection = select_negatives(
-                ranked := _ranked(ranked_keys, corpus.view),
-                positives=corpus.view.positives[query.query_id],
-                positive_hashes=excluded.hashes_of(query),
-                hashes=[excluded.hash_of(page.page_id) for page in ranked],
-                lowest_positive=min(page.score for page in positives),
-                settings=settings,
-                seed=f"{seed} {query.query_id}",
-            )
-            triples.append(_triple(query, positives, selection))
+            if positives:  # else its pages were refused by encoding: nothing to train on
+                ranked = _ranked(ranked_keys, corpus.view)
+                choices.append(_choice(query, positives, ranked, excluded, settings, seed))
+        made = selections(choices, partial(likeness, shards), excluded.ordinal_of, settings)
+        for choice, selection in zip(choices, made, strict=True):
+            triples.append(_triple(choice.query, choice.positives, selection))
             evidence.add(triples[-1], selection)
         on_progress(start + len(block))
     return triples, {
@@ -97,6 +101,28 @@ def mine(
         "candidates": certificate.candidates,
         **evidence.summary(),
     }
+
+
+def _choice(
+    query: Query,
+    positives: list[Ranked],
+    ranked: list[Ranked],
+    excluded: "_Excluded",
+    settings: MiningConfig,
+    seed: int,
+) -> Choice:
+    """The choice of a query's negatives among the pages that were found for it."""
+    select = partial(
+        select_negatives,
+        ranked,
+        positives=excluded.positives_of(query),
+        positive_pictures=excluded.pictures_of(query),
+        pictures=[excluded.picture_of(page.page_id) for page in ranked],
+        lowest_positive=min(page.score for page in positives),
+        settings=settings,
+        seed=f"{seed} {query.query_id}",
+    )
+    return Choice(query, positives, lambda alike: select(near_duplicates=alike))
 
 
 def certify(
@@ -168,22 +194,28 @@ class _Excluded:
     def __init__(self, corpus: Corpus) -> None:
         self._view = corpus.view
         self._ordinals = {page: place for place, page in enumerate(corpus.view.page_ids)}
-        self._hashes = corpus.hashes
-        self._copies = Counter(corpus.hashes)
+        self._pictures = corpus.pictures
+        self._copies = Counter(corpus.pictures)
 
     def most(self, queries: Sequence[Query]) -> int:
         """Pages excluded for the query that has the most of them."""
         return max(
-            sum(self._copies[sha256] for sha256 in self.hashes_of(query)) for query in queries
+            sum(self._copies[picture] for picture in self.pictures_of(query)) for query in queries
         )
 
-    def hash_of(self, page_id: str) -> str:
-        return self._hashes[self._ordinals[page_id]]
+    def ordinal_of(self, page_id: str) -> int:
+        return self._ordinals[page_id]
 
-    def hashes_of(self, query: Query) -> frozenset[str]:
+    def picture_of(self, page_id: str) -> str:
+        return self._pictures[self._ordinals[page_id]]
+
+    def positives_of(self, query: Query) -> frozenset[str]:
+        return self._view.positives[query.query_id]
+
+    def pictures_of(self, query: Query) -> frozenset[str]:
         return frozenset(
-            self.hash_of(page_id)
-            for page_id in self._view.positives[query.query_id]
+            self.picture_of(page_id)
+            for page_id in self.positives_of(query)
             if page_id in self._ordinals
         )
 
@@ -193,7 +225,7 @@ class _Excluded:
             torch.tensor(
                 sorted(
                     self._ordinals[page_id]
-                    for page_id in self._view.positives[query.query_id]
+                    for page_id in self.positives_of(query)
                     if page_id in self._ordinals
                 ),
                 dtype=torch.int64,

@@ -7,10 +7,12 @@ positive. Margins compare exact scores.
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from colintern.config import MiningConfig
+
+NEAR_DUPLICATE = "near_duplicate"
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,12 @@ def select_negatives(
     ranked: Sequence[Ranked],
     *,
     positives: frozenset[str],
-    positive_hashes: frozenset[str],
-    hashes: Sequence[str],
+    positive_pictures: frozenset[str],
+    pictures: Sequence[str],
     lowest_positive: float,
     settings: MiningConfig,
     seed: str,
+    near_duplicates: Container[str] = frozenset(),
 ) -> Selection:
     """Apply the rules to one query.
 
@@ -46,29 +49,33 @@ def select_negatives(
         ranked: the best pages of the searched corpus, best first; those behind the range are
             neither taken nor counted.
         positives: all pages judged for this query or an equal query text.
-        positive_hashes: the image hashes of `positives`.
-        hashes: the image hash of each page of `ranked`.
+        positive_pictures: what `positives` show (`PageRow.picture`).
+        pictures: what each page of `ranked` shows.
         lowest_positive: the lowest exact score of the query's positives.
         settings: range, margins, limits, sampling, number.
         seed: what `sampling: random` draws from.
+        near_duplicates: pages that were found to show what a positive shows; they keep their
+            positions in the range, as those do that a margin refuses.
 
     Returns:
         At most `num_negatives` pages; a short list is never filled up.
     """
     dropped: Counter[str] = Counter()
     others = []
-    for page, sha256 in zip(ranked, hashes, strict=True):
+    for page, picture in zip(ranked, pictures, strict=True):
         if len(others) == settings.range_max:  # what follows may be there for another query
             break
         if page.page_id in positives:
             dropped["positive"] += 1
-        elif sha256 in positive_hashes:
+        elif picture in positive_pictures:
             dropped["same_page"] += 1
         else:
             others.append(page)
     kept = []
     for page in others[settings.range_min :]:
         rule = _refused_by(page.score, lowest_positive, settings)
+        if rule is None and page.page_id in near_duplicates:
+            rule = NEAR_DUPLICATE
         if rule is None:
             kept.append(page)
         else:

@@ -168,7 +168,7 @@ class _SearchActor:
         view, store = task.catalog.train()
         shards, queries = self._open(view, store, task.heads_folder)
         rows = [store.pages.row(page_id) for page_id in view.page_ids]
-        corpus = Corpus(view, [row.sha256 for row in rows], sum(row.num_tokens for row in rows))
+        corpus = Corpus(view, [row.picture for row in rows], sum(row.num_tokens for row in rows))
         triples, found = mine(
             corpus,
             shards,

@@ -109,6 +109,11 @@ class PackedPages:
         """Pages that are packed."""
         return len(self.num_segments)
 
+    def tokens(self, page: int, length: int) -> Tensor:
+        """The embeddings token_TE of one page, which has `length` tokens."""
+        first, count = int(self.first_segment[page]), int(self.num_segments[page])
+        return self.token_SLE[first : first + count].flatten(0, 1)[:length]
+
     def take(self, page_N: Tensor) -> "PackedPages":
         """Some of the pages, packed anew, in the given order."""
         device = self.token_SLE.device

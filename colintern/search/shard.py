@@ -15,6 +15,7 @@ from colintern.search.embedding import embedded
 from colintern.search.pooled_index import PooledIndex, pool
 
 _RESULT_BYTES = 128 * 2**20  # scores and keys of one query block against the whole shard
+_LIKENESS_BYTES = 64 * 2**20  # embeddings of the pages that are compared with others at one time
 
 
 class CorpusShard:
@@ -83,6 +84,44 @@ class CorpusShard:
         key_BC = torch.full_like(ordinal_BC, order.NO_PAGE)
         key_BC[query_N, column_N] = order.to_keys(score_N, ordinal_N)
         return key_BC
+
+    def embeddings(self, ordinals: Sequence[int]) -> dict[int, Tensor]:
+        """Those of `ordinals` that are in this shard, with their embeddings token_TE."""
+        mine = (ordinal for ordinal in ordinals if self._start <= ordinal < self._end)
+        return {ordinal: self._tokens(ordinal - self._start).cpu() for ordinal in mine}
+
+    def likeness(self, others: Sequence[Tensor], ordinal_N: Tensor, other_N: Tensor) -> Tensor:
+        """MaxSim of pages of the shard with other pages, by the own tokens of the shard's.
+
+        Args:
+            others: the embeddings token_TE of the other pages.
+            ordinal_N: one page of each pair.
+            other_N: the other one, as its index in `others`.
+
+        Returns:
+            score_N, float32: the mean over the page's tokens of the best dot product with the other
+            page's tokens; -inf for pages of other shards.
+        """
+        token_TE = torch.cat(list(others)).to(self._device)
+        packed = PackedPages.pack(token_TE, [len(other) for other in others])
+        score_N = torch.full(ordinal_N.shape, -torch.inf)
+        is_mine = (ordinal_N >= self._start) & (ordinal_N < self._end)
+        pages, page_N = (ordinal_N[is_mine] - self._start).unique(return_inverse=True)
+        by_page, pair = page_N.argsort(stable=True), is_mine.nonzero()[:, 0]
+        first = 0
+        for part in self._packed.parts(pages, _LIKENESS_BYTES):
+            own = by_page[(page_N[by_page] >= first) & (page_N[by_page] < first + len(part))]
+            tokens = [self._tokens(page) for page in part.tolist()]
+            asking = EmbeddedQueries(torch.cat(tokens), tuple(map(len, tokens)))
+            score_N[pair[own]] = score_pairs(
+                asking, packed, page_N[own] - first, other_N[pair[own]]
+            ).cpu()
+            first += len(part)
+        return score_N
+
+    def _tokens(self, page: int) -> Tensor:
+        """The embeddings token_TE of the page with this index in the shard."""
+        return self._packed.tokens(page, self._lengths[page])
 
 
 def shard_bounds(lengths: Sequence[int], num_shards: int) -> list[tuple[int, int]]:

@@ -72,15 +72,15 @@ def build_batch(training_set: TrainingSet, batch: GlobalBatch, place: Place) -> 
 def _allowed(
     training_set: TrainingSet, rows: Sequence[Example], columns: Sequence[Example]
 ) -> Tensor:
-    """mask_BD: false where the page answers the query, or is the same image as one that does."""
+    """mask_BD: false where the page answers the query, or is the same page as one that does."""
     pages = training_set.store.pages
     columns_of: dict[str, list[int]] = {}
     for column, example in enumerate(columns):
-        columns_of.setdefault(pages.row(example.page_id).sha256, []).append(column)
+        columns_of.setdefault(pages.row(example.page_id).picture, []).append(column)
     allowed = torch.ones(len(rows), len(columns), dtype=torch.bool)
     for place, example in enumerate(rows):
         positives = training_set.view.positives[example.query_id]
-        answers = {pages.row(page_id).sha256 for page_id in positives if page_id in pages}
-        same = [column for sha256 in answers for column in columns_of.get(sha256, ())]
+        answers = {pages.row(page_id).picture for page_id in positives if page_id in pages}
+        same = [column for picture in answers for column in columns_of.get(picture, ())]
         allowed[place, same] = False
     return allowed

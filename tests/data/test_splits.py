@@ -46,7 +46,7 @@ def test_nothing_straddles(tmp_path_factory, data):
     dev_pages = {page for _, page in dev.pairs()}  # some of the judged pages have no features
     assert dev_pages
     assert dev.page_ids == tuple(sorted(keys))
-    for tie in ("page_id", "sha256", "doc_id"):
+    for tie in ("page_id", "picture", "doc_id"):
         in_training = {getattr(keys[page], tie) for page in train.page_ids}
         assert not in_training & {getattr(keys[page], tie) for page in dev_pages}
     trained, asked = ({normalised(q.text) for q in view.queries} for view in (train, dev))

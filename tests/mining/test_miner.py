@@ -25,7 +25,7 @@ def world(corpus):
     heads = knowing_heads(dim=16)
     view = whole_view("train", CanonicalDataset(corpus.path), store.pages.ids)
     rows = [store.pages.row(page_id) for page_id in view.page_ids]
-    whole = Corpus(view, [row.sha256 for row in rows], sum(row.num_tokens for row in rows))
+    whole = Corpus(view, [row.picture for row in rows], sum(row.num_tokens for row in rows))
     queries = embed_queries(heads, store.queries, [query.query_id for query in view.queries])
 
     def shards(number: int) -> LocalShards:

@@ -13,8 +13,8 @@ def _select(low: float = 0.8, scores=SCORES, **settings):
     return select_negatives(
         ranked,
         positives=frozenset({"p1"}),
-        positive_hashes=frozenset({"h1", "h-copy"}),
-        hashes=["h0", "h1", "h2", "h-copy", "h4", "h5", "h6", "h7"][: len(scores)],
+        positive_pictures=frozenset({"h1", "h-copy"}),
+        pictures=["h0", "h1", "h2", "h-copy", "h4", "h5", "h6", "h7"][: len(scores)],
         lowest_positive=low,
         settings=MiningConfig(**{"relative_margin": 0.05, **settings}),
         seed="0",

@@ -166,7 +166,7 @@ def test_positives_and_copies_are_masked_in_the_batch(corpus):
 )
 def test_the_mask_is_that_of_a_plain_loop(images, answers, asked, rows):
     """A column of an equal image missed by the look-up; a page without features looked up."""
-    pages = {f"p{number}": SimpleNamespace(sha256=image) for number, image in enumerate(images)}
+    pages = {f"p{number}": SimpleNamespace(picture=image) for number, image in enumerate(images)}
     positives = {
         f"q{n}": frozenset(f"p{page}" for page in found) for n, found in enumerate(answers)
     }
@@ -180,8 +180,8 @@ def test_the_mask_is_that_of_a_plain_loop(images, answers, asked, rows):
     assert mask_BD.shape == (len(columns[rows]), len(columns))
     for row, example in enumerate(columns[rows]):
         for column, other in enumerate(columns):
-            answering = {pages[page].sha256 for page in positives[example.query_id] & pages.keys()}
-            is_answer = pages[other.page_id].sha256 in answering
+            answering = {pages[page].picture for page in positives[example.query_id] & pages.keys()}
+            is_answer = pages[other.page_id].picture in answering
             assert mask_BD[row, column].item() == (not is_answer)
 
 

@@ -2,12 +2,13 @@
 
 It streams into `corpus/` first; then every page is decoded once, in other processes, and the files
 that hold bad ones are written again without them. A blank page stays: a published corpus keeps its
-size. Killed and started again, it begins anew.
+size. Rows that show the same picture in other bytes become one page then. Killed and started
+again, it begins anew.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -28,6 +29,7 @@ from colintern.data.inventory import row_groups
 from colintern.data.layouts import Layout
 from colintern.data.names import is_hidden
 from colintern.data.parquet import open_parquet
+from colintern.data.pixels import pixels_sha256
 from colintern.data.progress import Progress
 from colintern.data.writing import CorpusWriter, parquet_bytes, unchecked, write_questions
 from colintern.errors import DatasetError
@@ -44,12 +46,12 @@ class _Rows:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A page that was looked at; `problem` is the reason why it cannot be used, if it cannot."""
+    """A page that was looked at: what it shows, or the reason why it cannot be used."""
 
     location: PageLocation
     page_id: str
     doc_id: str | None
-    sha256: str
+    picture: str
     problem: str | None
 
 
@@ -96,24 +98,41 @@ def copy_dataset(
     seen = _look_at_pages(files, processes)
     _check_judgements(layout, questions, seen)
     bad = {page.page_id for page in seen if page.problem}
+    first_of = _first_of(seen) if layout.kind == "rows" else {}
     for file in files:
         check()
-        _remove_rows(file, [page.location for page in seen if page.problem])
-    asked, refused_queries = _asked_of(questions, bad)
+        left_out = (page for page in seen if page.problem or page.page_id in first_of)
+        _remove_rows(file, [page.location for page in left_out])
+    asked, refused_queries = _asked_of(_merged(questions, first_of), bad)
     check()
     write_questions(out, asked.queries, asked.judgements)
-    good = [page for page in seen if not page.problem]
+    good = [page for page in seen if not page.problem and page.page_id not in first_of]
     return Report(
         pages=len(good),
         documents=len({page.doc_id for page in good if page.doc_id is not None}),
         refused=[Refusal(page.page_id, None, page.problem) for page in seen if page.problem],
         refused_queries=refused_queries,
         skipped={},
-        duplicates=equal_pages((page.page_id, page.sha256) for page in good),
+        duplicates=equal_pages((page.page_id, page.picture) for page in good),
         queries=len(asked.queries),
         judgements=len(asked.judgements),
         settings={"layout": layout.kind, "language": language},
     )
+
+
+def _first_of(seen: Sequence[_Seen]) -> dict[str, str]:
+    """Page id to the id of the first page that shows the same, for those that are not the first."""
+    groups = equal_pages((page.page_id, page.picture) for page in seen if not page.problem)
+    return {page_id: group[0] for group in groups for page_id in group[1:]}
+
+
+def _merged(questions: Questions, first_of: Mapping[str, str]) -> Questions:
+    """The questions, asked of the first of the pages that show the same."""
+    judged = (
+        replace(found, page_id=first_of.get(found.page_id, found.page_id))
+        for found in questions.judgements
+    )
+    return replace(questions, judgements=list(dict.fromkeys(judged)))
 
 
 def _look_at_pages(files: Sequence[str], processes: Processes) -> list[_Seen]:
@@ -149,13 +168,12 @@ def _pages(rows: _Rows) -> Iterator[tuple[PageLocation, Page]]:
 
 
 def _seen(location: PageLocation, page: Page) -> _Seen:
-    problem = None
+    picture, problem = "", None
     try:
-        decode(page.image)
+        picture = pixels_sha256(decode(page.image))
     except BadImageError as error:
         problem = str(error)
-    digest = storage.sha256_of_bytes(page.image)
-    return _Seen(location, page.page_id, page.doc_id, digest, problem)
+    return _Seen(location, page.page_id, page.doc_id, picture, problem)
 
 
 def _one_by_one(rows: _Rows, processes: Processes) -> list[_Seen]:

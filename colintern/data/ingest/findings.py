@@ -27,10 +27,10 @@ def counted(endings: Mapping[str, int]) -> str:
 
 
 def equal_pages(pages: Iterable[tuple[str, str]]) -> list[list[str]]:
-    """Groups of at least two ids with one hash, from pairs of id and hash."""
+    """Groups of at least two ids that show the same, from pairs of id and hash."""
     groups: dict[str, list[str]] = {}
-    for page_id, sha256 in pages:
-        groups.setdefault(sha256, []).append(page_id)
+    for page_id, picture in pages:
+        groups.setdefault(picture, []).append(page_id)
     return [group for group in groups.values() if len(group) > 1]
 
 
@@ -44,7 +44,7 @@ class Report:
         refused: pages and files that were left out, with the reasons.
         refused_queries: rows of the queries file that were left out.
         skipped: files of kinds that are not taken, counted by the ending of their names.
-        duplicates: groups of page ids that show the same image to the byte; all are written.
+        duplicates: groups of page ids that show the same, pixel by pixel; all are written.
         queries: written; those with equal texts count once.
         judgements: written.
         settings: that decided what the pages look like.

@@ -17,6 +17,7 @@ from colintern.data.entities import Page
 from colintern.data.images import MIN_SIDE, BadImageError, decode_frame, num_frames, open_image
 from colintern.data.ingest.findings import Refusal
 from colintern.data.ingest.sources import SourceFile
+from colintern.data.pixels import pixels_sha256
 from colintern.errors import PathError
 
 _POINTS_PER_INCH = 72
@@ -133,8 +134,8 @@ def _frames(
                 number = index + 1
                 page_id = f"{file.name}#{number:04d}" if num_pages > 1 else file.name
                 try:
-                    page = _frame(image, index, data, settings)
-                    yield Page(page_id, page, file.name, number=number)
+                    page, pixels = _frame(image, index, data, settings)
+                    yield Page(page_id, page, file.name, number=number, pixels_sha256=pixels)
                 except BadImageError as error:
                     yield Refusal(file.name, number if num_pages > 1 else None, str(error))
     except BadImageError as error:
@@ -161,14 +162,17 @@ def _num_frames(file: SourceFile, image: Image.Image) -> int:
     return num_pages
 
 
-def _frame(image: Image.Image, index: int, data: BinaryIO, settings: RenderSettings) -> bytes:
+def _frame(
+    image: Image.Image, index: int, data: BinaryIO, settings: RenderSettings
+) -> tuple[bytes, str]:
+    """The bytes of a page, and the hash of what `decode` makes of them."""
     picture = decode_frame(image, index)
     _refuse_blank(picture)
     small = _within(picture, settings.max_pixels)
     if small is picture and _can_stay(image):
         data.seek(0)
-        return data.read()
-    return _png(small)
+        return data.read(), pixels_sha256(picture)
+    return _png(small), pixels_sha256(small)
 
 
 def _can_stay(image: Image.Image) -> bool:

@@ -134,7 +134,7 @@ def _from_files(found: Sources, out: str, settings: IngestSettings, held: lease.
         refused=sorted(refused, key=lambda refusal: (refusal.name, refusal.page or 0)),
         refused_queries=refused_queries,
         skipped=found.skipped,
-        duplicates=equal_pages((page.page_id, page.sha256) for page in pages),
+        duplicates=equal_pages((page.page_id, page.picture) for page in pages),
         queries=len(queries),
         judgements=len(judgements),
         settings=asdict(settings.render),

@@ -1,0 +1,79 @@
+"""Looking at the pictures of rows that stream by: which of them show the same page."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from colintern import storage
+from colintern.data.parquet import image_bytes, stream_rows
+from colintern.data.pixels import picture_of, pixels_of
+
+_THREADS = min(4, os.cpu_count() or 1)  # each holds a decoded picture: up to 300 MB of one
+_AHEAD = 2 * _THREADS  # rows that wait for their turn
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The image of a row: the hash of its bytes, and of its pixels where it could be decoded."""
+
+    sha256: str
+    pixels_sha256: str | None
+
+    @property
+    def picture(self) -> str:
+        """What tells its page from all others."""
+        return picture_of(self.sha256, self.pixels_sha256)
+
+
+LookAt = Callable[[Iterable[Row]], Iterator[tuple[Row, Seen]]]
+
+
+def not_looked_at(rows: Iterable[Row]) -> Iterator[tuple[Row, Seen]]:
+    """The rows, whose images are known by their bytes only."""
+    return ((row, Seen(_sha256(row), None)) for row in rows)
+
+
+def with_pixels(rows: Iterable[Row]) -> Iterator[tuple[Row, Seen]]:
+    """The rows, in their order; each image is decoded once, some rows ahead, in threads."""
+    found: dict[str, str | None] = {}
+    begun: dict[str, Future[str | None]] = {}
+    waiting: deque[tuple[Row, str]] = deque()
+
+    def first() -> tuple[Row, Seen]:
+        row, sha256 = waiting.popleft()
+        if sha256 in begun:
+            found[sha256] = begun.pop(sha256).result()
+        return row, Seen(sha256, found[sha256])
+
+    with ThreadPoolExecutor(_THREADS, "decode") as threads:  # Pillow decodes without the GIL
+        for row in rows:
+            sha256 = _sha256(row)
+            if sha256 not in found and sha256 not in begun:
+                begun[sha256] = threads.submit(pixels_of, image_bytes(row["image"]))
+            waiting.append((row, sha256))
+            if len(waiting) > _AHEAD:
+                yield first()
+        while waiting:
+            yield first()
+
+
+def _sha256(row: Row) -> str:
+    return storage.sha256_of_bytes(image_bytes(row["image"]))
+
+
+def first_pictures(files: Sequence[str], page_ids: Collection[str]) -> Iterator[tuple[str, str]]:
+    """The first image of each of those pages, in corpus files: page id, and what it shows."""
+    found: set[str] = set()
+    if not page_ids:
+        return
+    for row in stream_rows(files, ["corpus-id", "image"]):
+        page_id = str(row["corpus-id"])
+        if page_id in page_ids and page_id not in found:
+            found.add(page_id)
+            image = image_bytes(row["image"])
+            yield page_id, picture_of(storage.sha256_of_bytes(image), pixels_of(image))

@@ -1,0 +1,81 @@
+"""What pages show is noted while they are encoded, and stands in the manifest of pages."""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from colintern.data.images import decode
+from colintern.data.pixels import pixels_sha256
+from colintern.features import encoding
+from colintern.features.manifest import PageRow, manifest_bytes, read_manifest
+from colintern.features.shard_file import ShardFile, write_shard
+from colintern.features.store import FeatureStore
+from tests.features.helpers import encoded, planned
+from tests.helpers import corpus_of, png
+
+RECORDED = Path(__file__).parents[1] / "data" / "recorded-3bf57ee" / "runs" / "features"
+
+
+def _images(levels: tuple[int, ...]) -> list[bytes]:
+    """Four images, saved once at each level."""
+    return [png(seed, compress_level=level) for level in levels for seed in range(4)]
+
+
+def test_copies_in_other_bytes_are_encoded_apart_and_known_as_one_page(tmp_path, backbone):
+    """A manifest that says what bytes pages have, and not what they show."""
+    corpus_of(tmp_path / "set", _images((6, 1)), 4)
+    encoded(tmp_path, backbone)
+    pages = FeatureStore(planned(tmp_path)[0].target.path).pages
+    for number, image in enumerate(_images((6,))):
+        one, other = pages.row(f"p{number:03d}"), pages.row(f"p{number + 4:03d}")
+        assert one.picture == other.picture == pixels_sha256(decode(image))
+        assert one.sha256 != other.sha256
+    assert len({pages.row(page_id).picture for page_id in pages.ids}) == 4
+
+
+def test_a_page_is_decoded_once(tmp_path, backbone, monkeypatch):
+    """A corpus decoded once more only to know what its pages show."""
+    decoded = []
+
+    def counted(image: bytes):
+        decoded.append(image)
+        return decode(image)
+
+    monkeypatch.setattr(encoding, "decode", counted)
+    corpus_of(tmp_path / "set", _images((6, 1)), 4)
+    encoded(tmp_path, backbone)
+    assert sorted(decoded) == sorted(_images((6, 1)))
+
+
+def test_shards_of_an_earlier_version_stay_and_their_pages_are_known_by_their_bytes(
+    tmp_path, backbone
+):
+    """A store that has to be encoded again because its shards lack a note."""
+    corpus_of(tmp_path / "set", _images((6,)), 4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoding, "write_shard", lambda *arguments: write_shard(*arguments[:4]))
+        assert encoded(tmp_path, backbone)
+    path = planned(tmp_path)[0].target.path
+    manifest = Path(path, "pages", "manifest.parquet")
+    assert "pixels_sha256" not in pq.read_schema(manifest).names
+    corpus_of(tmp_path / "set", _images((6, 1)), 4)
+    assert encoded(tmp_path, backbone)
+    rows = read_manifest(str(manifest), PageRow)
+    assert [row.pixels_sha256 for row in rows[:4]] == [None] * 4
+    assert [row.picture for row in rows[:4]] == [row.sha256 for row in rows[:4]]
+    assert [row.pixels_sha256 for row in rows[4:]] == [
+        pixels_sha256(decode(image)) for image in _images((1,))
+    ]
+
+
+def test_a_manifest_of_an_earlier_version_is_written_again_alike():
+    """A run whose manifest is gone, made anew with another hash than the run has recorded."""
+    manifests = sorted(RECORDED.glob("*/pages/manifest.parquet"))
+    assert manifests
+    for path in manifests:
+        rows = read_manifest(str(path), PageRow)
+        assert manifest_bytes(rows, PageRow) == path.read_bytes()
+        assert all(row.picture == row.sha256 for row in rows)
+    for path in RECORDED.glob("*/pages/shard-*.safetensors"):
+        assert ShardFile(str(path)).pixels == {}

@@ -7,7 +7,7 @@ import pytest
 from colintern import pipeline, storage
 from colintern.config import Config
 from colintern.config_file import parse_config
-from colintern.errors import DriftError
+from colintern.errors import DriftError, TooManyBadPagesError
 from colintern.lookup import best_round
 from colintern.runtime.cluster import Cluster
 from colintern.status import read_run
@@ -34,11 +34,12 @@ def recorded(s3_server, monkeypatch) -> str:
     return RUN
 
 
-def _config(**training) -> Config:
+def _config(**sections) -> Config:
     """The configuration that the run has recorded, with the backbone where it stands here."""
     document = read_run(RUN)["config"]
     document["backbone"]["path"] = str(RECORDED / "backbone")
-    document["training"].update(training)
+    for section, values in sections.items():
+        document[section].update(values)
     return parse_config(document, "recorded")
 
 
@@ -61,4 +62,20 @@ def test_a_run_of_an_earlier_version_stays_done(recorded):
 def test_a_change_to_it_is_still_told(recorded):
     """A comparison that passes over what it does not know would pass over everything."""
     with pytest.raises(DriftError, match=r"temperature: 0\.02 -> 0\.05"):
-        pipeline.run(_config(temperature=0.05))
+        pipeline.run(_config(training={"temperature": 0.05}))
+
+
+def test_a_shard_that_it_has_lost_is_made_again(recorded):
+    """A store that passes for finished as long as its manifests are there."""
+    shard = storage.list_files(f"{ROOT}/runs/features/train-3f23d260/pages", ".safetensors")[2]
+    storage.delete(shard)
+    with pytest.raises(AssertionError, match="would be done again"):
+        pipeline.run(_config())
+
+
+def test_its_store_is_held_against_the_limit_of_another_run(recorded):
+    """A run with max_bad_fraction=0 that records a store without some of the pages."""
+    strict = _config(run={"name": "strict"}, data={"max_bad_fraction": 0.0})
+    with pytest.raises(TooManyBadPagesError, match=r"dataset train: 1 of 16 pages cannot be used"):
+        pipeline.run(strict)
+    assert not storage.exists(f"{ROOT}/runs/strict/records/encode-train.json")

@@ -9,7 +9,7 @@ from collections.abc import Collection, Container, Mapping
 from typing import NoReturn
 
 from colintern import storage
-from colintern.errors import DamagedShardError
+from colintern.errors import DamagedShardError, StorageError
 from colintern.records import Record
 from colintern.storage import FileState
 
@@ -23,8 +23,12 @@ def damaged(path: str, what: str) -> NoReturn:
     Raises:
         DamagedShardError: always; it says what was found.
     """
-    storage.write_bytes(path + MARK, b"")
-    raise DamagedShardError(f"{path}: {what}; run the same command again, which makes it anew")
+    remedy = "run the same command again, which makes it anew"
+    try:
+        storage.write_bytes(path + MARK, b"")
+    except StorageError:
+        remedy = f"remove it and {remedy} (it cannot be marked)"
+    raise DamagedShardError(f"{path}: {what}; {remedy}")
 
 
 def mended(path: str) -> None:

@@ -89,10 +89,10 @@ class ShardFile:
         except (ValueError, KeyError, TypeError, AttributeError):  # whatever it has become
             damaged(path, "its header is not readable")
         self.bad: dict[str, str] = notes.get("bad_items", {})
-        # Of an older shard the first is None, and the others are empty.
+        # Of an older shard the first and the last are None, and there are no pixels' hashes.
         self.compute_dtype: str | None = notes.get("compute_dtype")
         self.pixels: dict[str, str] = notes.get("pixels_sha256", {})
-        self._checksums: dict[str, int] = notes.get("crc32", {})
+        self._checksums: dict[str, int] | None = notes.get("crc32")
         end = max((place.end for place in self._places.values()), default=8 + len(header))
         if num_bytes not in (None, end):
             damaged(path, f"has {num_bytes:,} bytes instead of {end:,}")
@@ -139,8 +139,8 @@ class ShardFile:
     def _check(self, sha256: str, place: _Place, data: np.ndarray) -> None:
         if len(data) != place.end - place.start:
             damaged(self.path, f"item {sha256} is cut off")
-        written = self._checksums.get(sha256)
-        if written is not None and zlib.crc32(data.data) != written:
+        known = self._checksums
+        if known is not None and known.get(sha256) != zlib.crc32(data.data):
             damaged(self.path, f"item {sha256} has another checksum than when it was written")
 
     @cached_property

@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from colintern import lease
+from colintern import lease, storage
 from colintern.config import DatasetConfig
+from colintern.data.entities import Query
+from colintern.data.importing import import_dataset
 from colintern.data.resolve import Source, find_source, made
-from colintern.errors import LeaseLostError
+from colintern.data.writing import write_questions
+from colintern.errors import DatasetError, LeaseLostError
+from tests.helpers import make_corpus
 
 
 def test_a_second_driver_waits_and_writes_nothing(tmp_path, caplog):
@@ -56,3 +60,24 @@ def test_a_driver_that_was_taken_over_does_not_say_that_a_dataset_is_done(tmp_pa
     with pytest.raises(LeaseLostError, match="taken over"):
         made(source)
     assert [path.name for path in folder.iterdir()] == ["lease-000002.json"]
+
+
+@pytest.mark.parametrize("where", ["here", "s3"])
+def test_a_source_that_changes_while_it_is_imported_is_told(tmp_path, monkeypatch, request, where):
+    """Half of one state of a dataset and half of another, kept for good under one name."""
+    root = str(tmp_path) if where == "here" else request.getfixturevalue("bucket")
+    for path in Path(make_corpus(tmp_path / "set", 4, 4).path).rglob("*.parquet"):
+        name = path.relative_to(tmp_path).as_posix()
+        storage.write_bytes(f"{root}/{name}", path.read_bytes())
+    dataset = DatasetConfig(path=f"{root}/set", name="set", language="en")
+
+    def changed(*arguments) -> dict[str, int]:
+        counts = import_dataset(*arguments)
+        write_questions(f"{root}/set", [Query("q9", "another question", "en", None)], [])
+        return counts
+
+    monkeypatch.setattr("colintern.data.resolve.import_dataset", changed)
+    with pytest.raises(DatasetError, match=r"set: the dataset changed while it was brought into"):
+        made(find_source(dataset, f"{root}/made"))
+    monkeypatch.undo()
+    assert storage.exists(made(find_source(dataset, f"{root}/made")) + "/dataset.json")

@@ -3,6 +3,8 @@
 Beside the picture and its result only copies of one box of about a million pixels are in memory.
 """
 
+from typing import Any
+
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
@@ -77,10 +79,10 @@ class Colours:
         return self._to_srgb(colours) if self._to_srgb else colours.convert("RGB")
 
 
-def _as_decoded(transparent: int | tuple[int, ...] | bytes, samples: str) -> object:
+def _as_decoded(transparent: Any, samples: Any) -> Any:
     """A PNG's transparent grey or colour in the numbers that Pillow makes of its samples."""
-    if isinstance(transparent, int):
-        return transparent * _SMALL_GREY.get(samples, 1)
-    if isinstance(transparent, tuple) and samples == _DEEP_RGB:
+    if samples in _SMALL_GREY:
+        return transparent * _SMALL_GREY[samples]
+    if samples == _DEEP_RGB:
         return tuple(number >> 8 for number in transparent)
     return transparent

@@ -155,9 +155,10 @@ def decode(data: bytes) -> Image.Image:
     white. Grey values beyond 8 bits are scaled (`grey.py`); Pillow's `convert` would clip them to
     white or black.
 
-    Memory, beside the encoded bytes: at most about 8 bytes for each pixel, stored or shown,
-    whatever is the more, and 50 MB; 4 of them are the result. Until that is made, decoders of some
-    formats have buffers of their own: in all up to 20 bytes a pixel.
+    Memory at the peak, beside the encoded bytes: 50 MB and 8 bytes a pixel in every mode, of which
+    4 are the result and stay. Where Pillow or a decoder has buffers of its own more was measured:
+    11 for unequal resolutions, progressive JPEG, and a TIFF that lies on its side; 16 for WEBP and
+    a TIFF packed in one strip; 24 for JPEG 2000. So it is 2.5 GB at most.
 
     Raises:
         BadImageError: empty, truncated, not an image, larger than `MAX_PIXELS`, or too narrow.

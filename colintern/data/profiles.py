@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -49,7 +50,8 @@ def to_srgb(image: Image.Image, colours: str) -> Convert | None:
 def _by_profile(data: bytes, colours: str) -> Convert | None:
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(data))
-        if profile.profile.xcolor_space.strip() != _SPACES[colours]:
+        core: Any = profile.profile
+        if core.xcolor_space.strip() != _SPACES[colours]:
             return None
         convert = _transform(profile, colours)
     except (OSError, ImageCms.PyCMSError):

@@ -35,14 +35,15 @@ def encode_shard(
         encoded = backbone.encode_queries(work.texts, batch_tokens=batch_tokens)
         features = dict(zip(work.shard.items, encoded, strict=True))
     for places in _model_batches(work.batch_keys, batch_tokens):
-        pictures = {}
+        tiles = {}
         for place, image in zip(places, _images(work, places), strict=True):
             try:
-                pictures[work.shard.items[place]] = decode(image)
+                # Of a batch the bytes and the tiles are in memory, but one picture at a time.
+                tiles[work.shard.items[place]] = backbone.page_tiles(decode(image))
             except BadImageError as error:
                 bad[work.shard.items[place]] = str(error)
-        encoded = backbone.encode_pages(list(pictures.values()), batch_tokens=batch_tokens)
-        features.update(zip(pictures, encoded, strict=True))
+        encoded = backbone.encode_tiles(list(tiles.values()), batch_tokens=batch_tokens)
+        features.update(zip(tiles, encoded, strict=True))
     features = {name: tensor.to(STORED_DTYPES[dtype]) for name, tensor in features.items()}
     # One such item would turn every loss, and every score of its batch, into NaN.
     overflown = [name for name, tensor in features.items() if not tensor.isfinite().all()]

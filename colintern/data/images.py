@@ -10,10 +10,11 @@ from itertools import islice
 from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from colintern.data.colours import Colours
 from colintern.data.geometry import geometry_of
-from colintern.data.tiff import page_frames
+from colintern.data.tiff import open_white_is_zero, page_frames, unpack_natively
 
 # A page of 100 megapixels is A4 at 1,100 dpi: more is a mistake or an attack.
 MAX_PIXELS = 100_000_000
@@ -33,6 +34,7 @@ _PILLOW_ERRORS = (
 )
 _FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "PPM", "JPEG2000")  # none runs a program
 _SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "JPEG2000": "jp2", "TIFF": "tif"}  # else the format
+open_white_is_zero()
 
 
 class BadImageError(Exception):
@@ -107,11 +109,13 @@ class ImageFile:
             image = self._at(page)
             self._image = None  # so that its pixels go as soon as they are converted
             geometry, colours = geometry_of(image, self._file), Colours(image)
-            is_turned = image.format == "TIFF"  # by Pillow, when the pixels are read
-            image.load()
+            is_tiff = isinstance(image, TiffImageFile)
+            if is_tiff:
+                unpack_natively(image)
+            image.load()  # Pillow turns a TIFF, and nothing else
             picture = colours.to_rgb(image)
             del image
-            picture = picture if is_turned else geometry.turned(picture)
+            picture = picture if is_tiff else geometry.turned(picture)
             return geometry.stretched(picture, MAX_PIXELS)
 
     def _at(self, page: int) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Which frames of a TIFF are pages.
+"""Which frames of a TIFF are pages; and their grey values as they are meant.
 
 A TIFF may hold smaller copies of a page (overviews, thumbnails) and masks of it beside the page.
 The chain of directories is read here and not by Pillow, which ends at the first frame whose pixels
@@ -9,11 +9,25 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from PIL import TiffImagePlugin
+from PIL.TiffImagePlugin import TiffImageFile
+
 _NEW_SUBFILE_TYPE, _OLD_SUBFILE_TYPE, _PHOTOMETRIC = 254, 255, 262
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 _OLD_REDUCED = 2  # SubfileType as it was before TIFF 6.0
-_MASK_PIXELS = 4  # PhotometricInterpretation
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _MASK_PIXELS = 0, 1, 4  # PhotometricInterpretation
+_DEEP_MODES = ("I", "I;16", "I;16B", "F")
 _BIG_TIFF = 43
+# How libtiff's samples are unpacked, by how Pillow would: it takes them for those of the file, but
+# they come in the byte order of the machine.
+_NATIVE = {
+    "I;16S": "I;16NS",
+    "I;16BS": "I;16NS",
+    "I;32S": "I;32NS",
+    "I;32BS": "I;32NS",
+    "F;32F": "F;32NF",
+    "F;32BF": "F;32NF",
+}
 _NUMBERS = {1: "B", 3: "H", 4: "L", 16: "Q"}  # the types of whole numbers, as struct names them
 
 
@@ -30,6 +44,28 @@ def page_frames(file: BinaryIO) -> Iterator[int]:
             yield number
     if not has_page:
         yield from range(number + 1)
+
+
+def unpack_natively(image: TiffImageFile) -> None:
+    """Let a packed frame's samples be read in their byte order, before its pixels are read."""
+    tiles = []
+    for tile in image.tile:
+        args = tile.args
+        if tile.codec_name == "libtiff" and isinstance(args, tuple):
+            args = (_NATIVE.get(args[0], args[0]), *args[1:])
+        tiles.append(tile._replace(args=args))
+    image.tile = tiles
+
+
+def open_white_is_zero() -> None:
+    """Let Pillow open all deep grey with white as zero that it opens with black as zero.
+
+    It does not invert such values, nor must it: `grey.py` does.
+    """
+    kinds = TiffImagePlugin.OPEN_INFO
+    for (order, photometric, *rest), modes in list(kinds.items()):
+        if photometric == _BLACK_IS_ZERO and modes[0] in _DEEP_MODES:
+            kinds.setdefault((order, _WHITE_IS_ZERO, *rest), modes)
 
 
 def _is_page(tags: dict[int, int]) -> bool:

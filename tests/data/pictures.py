@@ -66,6 +66,17 @@ def tiff(*frames: tuple[np.ndarray, Mapping[int, Values]], order: Literal["<", "
     return bytes(data)
 
 
+def packed_tiff(
+    pixels: np.ndarray, tags: Mapping[int, Values], order: Literal["<", ">"] = "<"
+) -> bytes:
+    """A TIFF of one frame of grey values, packed by deflate."""
+    raw = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
+    height, width = pixels.shape
+    size = {256: width, 257: height, 258: [8 * pixels.itemsize], 278: height, 259: 8}
+    strip = np.frombuffer(zlib.compress(raw), np.uint8)[None]
+    return tiff((strip, {**size, **tags}), order=order)
+
+
 def png(
     pixels: np.ndarray,
     before: Sequence[tuple[bytes, bytes]] = (),

@@ -9,7 +9,16 @@ from PIL import Image, ImageCms
 
 from colintern.data import images
 from colintern.data.images import BadImageError, ImageFile, decode, read_size
-from tests.data.pictures import cmyk_profile, encoded, exif, grey_profile, png, rgb_profile, tiff
+from tests.data.pictures import (
+    cmyk_profile,
+    encoded,
+    exif,
+    grey_profile,
+    packed_tiff,
+    png,
+    rgb_profile,
+    tiff,
+)
 
 PAGE = np.tile(np.repeat(np.array([0, 255], np.uint8), 20), (30, 1))  # black, then white
 DEEP = PAGE.astype(np.uint16) * 257
@@ -158,15 +167,22 @@ def test_frames_that_lead_back_end():
 
 
 SIGNED = np.where(PAGE > 0, 3_000, -3_000).astype(np.int16)
+FLOATS = (PAGE / 255).astype(np.float32)
 TONES = {
     "16 bits": (tiff((DEEP, {262: 1})), [0, 255]),
     "16 bits, big-endian": (tiff((DEEP, {262: 1}), order=">"), [0, 255]),
     "16 bits, white is zero": (tiff((DEEP, {262: 0})), [255, 0]),
-    "floats": (tiff(((PAGE / 255).astype(np.float32), {262: 1, 339: 3})), [0, 255]),
+    "floats": (tiff((FLOATS, {262: 1, 339: 3})), [0, 255]),
     "floats, white is zero": (
-        tiff(((PAGE / 255).astype(np.float32), {262: 0, 339: 3})),
+        tiff((FLOATS, {262: 0, 339: 3})),
         [255, 0],
     ),
+    "16 bits, white is zero, big-endian": (tiff((DEEP, {262: 0}), order=">"), [255, 0]),
+    "16 bits, white is zero, packed": (packed_tiff(DEEP, {262: 0}), [255, 0]),
+    "16 bits, packed, big-endian": (packed_tiff(DEEP, {262: 1}, ">"), [0, 255]),
+    "floats, packed": (packed_tiff(FLOATS, {262: 1, 339: 3}), [0, 255]),
+    "floats, packed, big-endian": (packed_tiff(FLOATS, {262: 0, 339: 3}, ">"), [255, 0]),
+    "signed, packed, big-endian": (packed_tiff(SIGNED + 1, {262: 1, 339: 2}, ">"), [0, 255]),
     "12 bits": (tiff((DEEP // 16, {262: 1})), [0, 255]),
     "8 bits, white is zero": (tiff((PAGE, {262: 0})), [255, 0]),
     "signed 16 bits": (tiff((SIGNED, {262: 1, 339: 2})), [0, 255]),

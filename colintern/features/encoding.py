@@ -37,16 +37,19 @@ def encode_shard(
         encoded = backbone.encode_queries(work.texts, batch_tokens=batch_tokens)
         features = dict(zip(work.shard.items, encoded, strict=True))
     for places in _model_batches(work.batch_keys, batch_tokens):
-        pictures = {}
+        tiles = {}
         for place, image in zip(places, _images(work, places), strict=True):
             item = work.shard.items[place]
             try:
-                pictures[item] = decode(image)
-                pixels[item] = pixels_sha256(pictures[item])
+                # Of a batch the bytes and the tiles are in memory, but one picture at a time.
+                picture = decode(image)
             except BadImageError as error:
                 bad[item] = str(error)
-        encoded = backbone.encode_pages(list(pictures.values()), batch_tokens=batch_tokens)
-        features.update(zip(pictures, encoded, strict=True))
+                continue
+            pixels[item] = pixels_sha256(picture)
+            tiles[item] = backbone.page_tiles(picture)
+        encoded = backbone.encode_tiles(list(tiles.values()), batch_tokens=batch_tokens)
+        features.update(zip(tiles, encoded, strict=True))
     features = {name: tensor.to(STORED_DTYPES[dtype]) for name, tensor in features.items()}
     # One such item would turn every loss, and every score of its batch, into NaN.
     overflown = [name for name, tensor in features.items() if not tensor.isfinite().all()]

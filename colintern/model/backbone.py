@@ -94,10 +94,23 @@ class FrozenBackbone:
             For each page its image tokens [P, H] on the CPU, in the model's dtype: tiles in reading
             order, raster inside a tile, the thumbnail last.
         """
-        sizes = [self.tiles.num_page_tokens(*image.size) for image in images]
+        return self.encode_tiles(list(map(self.page_tiles, images)), batch_tokens=batch_tokens)
 
-        def encode(places: list[int]) -> list[Tensor]:
-            return self._page_features([images[place] for place in places], sizes[places[0]])
+    def page_tiles(self, image: Image.Image) -> Tensor:
+        """What the model sees of an RGB page: [tiles, 3, height, width] float32 on the CPU.
+
+        A few megabytes, whatever the size of the picture, which is not needed any more.
+        """
+        return self._processor.page_tiles(image)
+
+    def encode_tiles(
+        self, pages: Sequence[Tensor], *, batch_tokens: int = DEFAULT_BATCH_TOKENS
+    ) -> list[Tensor]:
+        """Encode pages that `page_tiles` gave, otherwise as `encode_pages`."""
+        sizes = [len(tiles) * self.tiles.tokens_per_tile for tiles in pages]
+
+        def encode(indexes: list[int]) -> list[Tensor]:
+            return self._page_features([pages[index] for index in indexes], sizes[indexes[0]])
 
         return _in_batches(sizes, batch_tokens, encode)
 
@@ -117,12 +130,12 @@ class FrozenBackbone:
 
         return _in_batches([len(ids) for ids in tokens], batch_tokens, encode)
 
-    def _page_features(self, images: list[Image.Image], num_tokens: int) -> list[Tensor]:
-        pixels = self._processor.pixel_values(images).to(self._device, self._model.dtype)
+    def _page_features(self, pages: list[Tensor], num_tokens: int) -> list[Tensor]:
+        pixels = torch.cat(pages).to(self._device, self._model.dtype)
         if self._layer == "projector":
             features = self._model.get_image_features(pixels, return_dict=True).pooler_output
-            return list(features.reshape(len(images), num_tokens, -1))
-        ids = torch.tensor([self._processor.page_tokens(num_tokens)] * len(images))
+            return list(features.reshape(len(pages), num_tokens, -1))
+        ids = torch.tensor([self._processor.page_tokens(num_tokens)] * len(pages))
         ids = ids.to(self._device)
         hidden = self._hidden_state(input_ids=ids, pixel_values=pixels)
         is_image = ids[0] == self._processor.context_id

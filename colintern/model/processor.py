@@ -2,11 +2,10 @@
 
 `InternVLProcessor` cannot be built without torchvision (its video part needs it), so tokenizer and
 image processor are put together here by its rules: an image becomes `<img>`, one `<IMG_CONTEXT>`
-for every token of every tile, `</img>`. Tiling is transformers' own, in its PIL backend; the
-torchvision backend differs by up to 0.02 in pixel values.
+for every token of every tile, `</img>`. Tiles are, bit by bit, those of transformers' PIL backend;
+its torchvision backend differs by up to 0.02 in pixel values.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,16 +95,25 @@ class Processor:
         pad = self._tokenizer.pad_token_id
         return self._tokenizer.eos_token_id if pad is None else pad
 
-    def pixel_values(self, images: Sequence[Image.Image]) -> Tensor:
-        """The tiles of all pages one behind the other: [tiles, 3, height, width] float32."""
+    def page_tiles(self, image: Image.Image) -> Tensor:
+        """The tiles of an RGB page and its thumbnail: [tiles, 3, height, width] float32.
+
+        Cut as transformers cuts them, but from the picture as it is: its arrays of a page of 100
+        megapixels take a gigabyte.
+        """
+        resample = Image.Resampling(self._images.resample)
+        height, width = self._images.size["height"], self._images.size["width"]
+        rows, columns = self.tiles.tile_grid(*image.size)
+        canvas = image.resize((columns * width, rows * height), resample)
+        tiles = [
+            canvas.crop((left, top, left + width, top + height))
+            for top in range(0, canvas.height, height)
+            for left in range(0, canvas.width, width)
+        ]
+        if len(tiles) > 1:
+            tiles.append(image.resize((width, height), resample))
         process: Any = self._images  # its signature leaves its own options out
-        inputs = process(
-            images=list(images),
-            crop_to_patches=True,
-            min_patches=1,
-            max_patches=self._config.max_tiles,
-            return_tensors="pt",
-        )
+        inputs = process(images=tiles, crop_to_patches=False, do_resize=False, return_tensors="pt")
         return torch.as_tensor(inputs["pixel_values"])
 
     def _plain(self, text: str) -> list[int]:

@@ -1,13 +1,17 @@
 """What the backbone cannot encode costs its page or query only (property 10)."""
 
+import weakref
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from colintern import records
+from colintern.data.images import decode
 from colintern.errors import DatasetError, TooManyBadPagesError
 from colintern.evaluation.metrics import per_query_metrics
+from colintern.features import encoding
 from colintern.features.catalog import Catalog
 from colintern.features.encoding import encode_shard
 from colintern.features.finish import finish_store
@@ -23,10 +27,11 @@ class _Overflowing:
     def __init__(self, backbone):
         self._backbone = backbone
         self.compute_dtype = backbone.compute_dtype
-        self._waits = {"encode_pages", "encode_queries"}
+        self.page_tiles = backbone.page_tiles
+        self._waits = {"encode_tiles", "encode_queries"}
 
-    def encode_pages(self, *arguments, **options):
-        return self._encode("encode_pages", *arguments, **options)
+    def encode_tiles(self, *arguments, **options):
+        return self._encode("encode_tiles", *arguments, **options)
 
     def encode_queries(self, *arguments, **options):
         return self._encode("encode_queries", *arguments, **options)
@@ -93,3 +98,21 @@ def test_a_corpus_that_changes_while_it_is_encoded_is_told(tmp_path, backbone, c
     with pytest.raises(DatasetError, match=words):
         encode_shard(work, backbone, "bfloat16", 2_000)
     assert not Path(work.path).exists()
+
+
+def test_one_picture_of_a_model_batch_is_in_memory(tmp_path, backbone, monkeypatch):
+    """All decoded pages of a batch at once: 64 of 300 MB each."""
+    make_corpus(tmp_path / "set", num_pages=12, num_queries=8)
+    plan, _ = planned(tmp_path)
+    decoded: list[weakref.ref[Image.Image]] = []
+
+    def counted(data: bytes) -> Image.Image:
+        assert not any(picture() for picture in decoded)
+        picture = decode(data)
+        decoded.append(weakref.ref(picture))
+        return picture
+
+    monkeypatch.setattr(encoding, "decode", counted)
+    for work in plan.missing():
+        encode_shard(work, backbone, "float16", 16_384)
+    assert len(decoded) > 2

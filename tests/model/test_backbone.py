@@ -202,3 +202,14 @@ def test_features_on_a_gpu_are_close_to_those_on_the_cpu(checkpoint):
     gpu = FrozenBackbone(_config(checkpoint, dtype="float32"), "cuda").encode_pages(pictures)
     for one, other in zip(cpu, gpu, strict=True):
         torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("max_tiles", [1, 4, 12])
+def test_tiles_are_transformers_own(checkpoint, max_tiles):
+    """Pages that another library would cut otherwise, if only by a rounding of one pixel."""
+    backbone = FrozenBackbone(_config(checkpoint, max_tiles=max_tiles))
+    images = GotOcr2ImageProcessorPil.from_pretrained(checkpoint)
+    options = {"crop_to_patches": True, "max_patches": max_tiles, "return_tensors": "pt"}
+    for picture in _pictures():
+        expected = images(images=[picture], **options)["pixel_values"]
+        assert torch.equal(backbone.page_tiles(picture), expected), picture.size

@@ -14,7 +14,7 @@ from PIL import Image
 
 from colintern import storage
 from colintern.data.entities import Page
-from colintern.data.images import MIN_SIDE, BadImageError, decode_frame, num_frames, open_image
+from colintern.data.images import MIN_SIDE, BadImageError, ImageFile
 from colintern.data.ingest.findings import Refusal
 from colintern.data.ingest.sources import SourceFile
 from colintern.data.pixels import pixels_sha256
@@ -39,14 +39,14 @@ class RenderSettings:
 
 
 def count_pages(file: SourceFile) -> int:
-    """The pages of a PDF, or the frames of a picture.
+    """The pages of a PDF or a picture.
 
     Raises:
         BadImageError: the file is empty, damaged or encrypted.
     """
     if file.kind == "picture":
         with _open_file(file) as data:
-            return num_frames(open_image(data))
+            return ImageFile(data).num_pages()
     document = _open_pdf(file)
     try:
         return len(document)
@@ -60,11 +60,11 @@ def render(
     """Pages `first` (from 0) up to `last`, which is left out, of a file.
 
     Yields:
-        A page with the id `{name}#{number}` (just the name for a picture of one frame), or the
+        A page with the id `{name}#{number}` (just the name for a picture of one page), or the
         reason why there is none.
     """
     if file.kind == "picture":
-        yield from _frames(file, first, last, settings)
+        yield from _pictures(file, first, last, settings)
         return
     try:
         document = _open_pdf(file)
@@ -122,19 +122,19 @@ def _drawn(document: pdfium.PdfDocument, index: int, settings: RenderSettings) -
     return picture
 
 
-def _frames(
+def _pictures(
     file: SourceFile, first: int, last: int, settings: RenderSettings
 ) -> Iterator[Page | Refusal]:
-    """The frames of a picture; upright 8-bit PNG and JPEG keep their bytes."""
+    """The pages of a picture; PNG and JPEG that everybody sees alike keep their bytes."""
     try:
         with _open_file(file) as data:
-            image = open_image(data)
-            num_pages = _num_frames(file, image)
+            images = ImageFile(data)
+            num_pages = _num_pages(file, images)
             for index in range(first, last):
                 number = index + 1
                 page_id = f"{file.name}#{number:04d}" if num_pages > 1 else file.name
                 try:
-                    page, pixels = _frame(image, index, data, settings)
+                    page, pixels = _picture(images, index, data, settings)
                     yield Page(page_id, page, file.name, number=number, pixels_sha256=pixels)
                 except BadImageError as error:
                     yield Refusal(file.name, number if num_pages > 1 else None, str(error))
@@ -154,35 +154,26 @@ def _open_file(file: SourceFile) -> BinaryIO:
         raise BadImageError(f"cannot be read ({error.strerror})") from error
 
 
-def _num_frames(file: SourceFile, image: Image.Image) -> int:
-    """The frames of an open picture, which were counted before for those that may have many."""
-    num_pages = num_frames(image)
+def _num_pages(file: SourceFile, images: ImageFile) -> int:
+    """The pages of an open picture, which were counted before for those that may have many."""
+    num_pages = images.num_pages()
     if num_pages > 1 and not file.may_have_pages:
         raise BadImageError(f"a TIFF with {num_pages:,} pages: give it a name that ends in .tif")
     return num_pages
 
 
-def _frame(
-    image: Image.Image, index: int, data: BinaryIO, settings: RenderSettings
+def _picture(
+    images: ImageFile, index: int, data: BinaryIO, settings: RenderSettings
 ) -> tuple[bytes, str]:
     """The bytes of a page, and the hash of what `decode` makes of them."""
-    picture = decode_frame(image, index)
+    can_stay = images.format in _KEPT_FORMATS and images.is_plain(index)
+    picture = images.decode(index)
     _refuse_blank(picture)
     small = _within(picture, settings.max_pixels)
-    if small is picture and _can_stay(image):
+    if small is picture and can_stay:
         data.seek(0)
         return data.read(), pixels_sha256(picture)
     return _png(small), pixels_sha256(small)
-
-
-def _can_stay(image: Image.Image) -> bool:
-    """Whether every reader sees the picture as it is: PNG or JPEG, 8 bits, opaque, upright."""
-    return (
-        image.format in _KEPT_FORMATS
-        and image.mode in ("L", "RGB")
-        and "transparency" not in image.info
-        and image.getexif().get(0x0112, 1) == 1
-    )
 
 
 def _refuse_blank(picture: Image.Image) -> None:

@@ -23,6 +23,7 @@ from colintern.data.ingest.pool import Processes
 from colintern.data.ingest.questions import read_questions
 from colintern.data.resolve import find_source
 from colintern.errors import DatasetError, LeaseLostError, TooManyBadPagesError
+from tests.data.pictures import encoded, grey_profile, tiff
 from tests.helpers import make_corpus, png
 
 
@@ -242,6 +243,42 @@ def test_a_tiff_whose_first_frame_is_a_thumbnail_costs_that_frame(tmp_path):
     assert [(refusal.page, refusal.reason) for refusal in report.refused] == [
         (1, "too narrow (3 x 3 pixels)")
     ]
+
+
+def test_overviews_and_masks_are_no_pages(tmp_path):
+    """The same page once more, small, as a negative of itself; and every later number wrong."""
+    source = tmp_path / "in"
+    source.mkdir()
+    first, second = (np.asarray(_noise(seed).convert("L")) for seed in (1, 2))
+    small = {254: 1, 262: 1}
+    frames = [(first[::8, ::8], small), (first, {262: 1}), (second, {262: 1}), (second, small)]
+    (source / "scan.tif").write_bytes(tiff(*frames))
+    (source / "one.tif").write_bytes(tiff((first, {262: 1}), (first > 99, {254: 4, 262: 4})))
+    report = _ingest(source, out=tmp_path / "out")
+    pages = _pages(tmp_path / "out")
+    assert (list(pages), report.refused) == (["one.tif", "scan.tif#0001", "scan.tif#0002"], [])
+    shown = np.asarray(decode(pages["scan.tif#0002"].image).convert("L"))
+    assert np.array_equal(shown, second)
+
+
+def test_bytes_stay_only_where_all_readers_see_what_we_encode(tmp_path):
+    """A corpus whose pages others see in other colours, or squashed; a profile applied twice."""
+    source = tmp_path / "in"
+    source.mkdir()
+    files = {
+        "fax.jpg": encoded(_noise(1), "JPEG", dpi=(204, 98)),
+        "linear.png": encoded(_noise(2).convert("L"), icc_profile=grey_profile(1.0)),
+        "plain.png": encoded(_noise(3), dpi=(300, 300)),
+    }
+    for name, data in files.items():
+        (source / name).write_bytes(data)
+    _ingest(source, out=tmp_path / "out")
+    pages = {name: page.image for name, page in _pages(tmp_path / "out").items()}
+    assert {name for name in files if pages[name] == files[name]} == {"plain.png"}
+    for name, data in files.items():
+        kept = Image.open(io.BytesIO(pages[name]))
+        assert "icc_profile" not in kept.info
+        assert np.array_equal(np.asarray(kept), np.asarray(decode(data))), name
 
 
 def test_a_tiff_under_another_name_loses_no_frame(tmp_path):

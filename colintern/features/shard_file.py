@@ -85,7 +85,9 @@ class ShardFile:
         try:
             entries = json.loads(header)
             notes = json.loads(entries.pop("__metadata__", {}).get(_NOTES_KEY, "{}"))
-            self._places = {name: _place(entry, 8 + len(header)) for name, entry in entries.items()}
+            self._places = {
+                name: _located(entry, 8 + len(header)) for name, entry in entries.items()
+            }
         except (ValueError, KeyError, TypeError, AttributeError):  # whatever it has become
             damaged(path, "its header is not readable")
         self.bad: dict[str, str] = notes.get("bad_items", {})
@@ -174,7 +176,7 @@ def _read_header(path: str) -> bytes:
         ) from error
 
 
-def _place(entry: Mapping[str, Any], data_start: int) -> _Place:
+def _located(entry: Mapping[str, Any], data_start: int) -> _Place:
     """Where an item stands, by its entry in the header.
 
     Raises:

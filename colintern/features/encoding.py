@@ -36,18 +36,14 @@ def encode_shard(
     if work.texts:
         encoded = backbone.encode_queries(work.texts, batch_tokens=batch_tokens)
         features = dict(zip(work.shard.items, encoded, strict=True))
-    for places in _model_batches(work.batch_keys, batch_tokens):
+    for indexes in _model_batches(work.batch_keys, batch_tokens):
         tiles = {}
-        for place, image in zip(places, _images(work, places), strict=True):
-            item = work.shard.items[place]
+        for index, image in zip(indexes, _images(work, indexes), strict=True):
+            item = work.shard.items[index]
             try:
-                # Of a batch the bytes and the tiles are in memory, but one picture at a time.
-                picture = decode(image)
+                pixels[item], tiles[item] = _looked_at(image, backbone)
             except BadImageError as error:
                 bad[item] = str(error)
-                continue
-            pixels[item] = pixels_sha256(picture)
-            tiles[item] = backbone.page_tiles(picture)
         encoded = backbone.encode_tiles(list(tiles.values()), batch_tokens=batch_tokens)
         features.update(zip(tiles, encoded, strict=True))
     features = {name: tensor.to(STORED_DTYPES[dtype]) for name, tensor in features.items()}
@@ -59,6 +55,18 @@ def encode_shard(
     write_shard(work.path, features, bad, backbone.compute_dtype, pixels)
     mended(work.path)
     return len(features), sum(tensor.shape[0] for tensor in features.values())
+
+
+def _looked_at(image: bytes, backbone: FrozenBackbone) -> tuple[str, Tensor]:
+    """The hash of a page's pixels, and its tiles.
+
+    Its picture is gone then: of a batch all bytes and tiles are in memory, but one picture.
+
+    Raises:
+        BadImageError: it cannot be decoded.
+    """
+    picture = decode(image)
+    return pixels_sha256(picture), backbone.page_tiles(picture)
 
 
 def _images(work: ShardWork, indexes: Sequence[int]) -> list[bytes]:
@@ -79,14 +87,14 @@ def _images(work: ShardWork, indexes: Sequence[int]) -> list[bytes]:
 
 
 def _model_batches(keys: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Places of pages with equally many tokens, about `batch_tokens` together, at least one."""
-    places = sorted(range(len(keys)), key=lambda place: (keys[place], place))
+    """Indexes of pages with equally many tokens, about `batch_tokens` together, at least one."""
+    indexes = sorted(range(len(keys)), key=lambda index: (keys[index], index))
     batch: list[int] = []
-    for place in places:
-        same = batch and keys[batch[0]] == keys[place]
-        if batch and not (same and (len(batch) + 1) * keys[place] <= batch_tokens):
+    for index in indexes:
+        same = batch and keys[batch[0]] == keys[index]
+        if batch and not (same and (len(batch) + 1) * keys[index] <= batch_tokens):
             yield batch
             batch = []
-        batch.append(place)
+        batch.append(index)
     if batch:
         yield batch

@@ -27,6 +27,8 @@ def store_target(config: Config, dataset: DatasetConfig, backbone: BackboneIdent
         "dataset_path": dataset.path,
         "dataset_revision": dataset.revision,
     }
+    if backbone.joins_prefix:  # else the ids are those of versions that tokenised the prefix alone
+        identity["query_tokens"] = "joined"
     folder = CanonicalDataset(dataset.path)
     return StoreTarget(
         dataset=dataset,

@@ -105,5 +105,5 @@ def _check_tiles(model_config: Any, name: str) -> None:
     for key, is_usable in usable.items():
         if not is_usable:
             raise BackboneError(
-                f"backbone.path={name}: no usable config.json (its {key} is not that of an InternVL)"
+                f"backbone.path={name}: no usable config.json ({key} is none of an InternVL)"
             )

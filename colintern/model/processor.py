@@ -74,8 +74,8 @@ class Processor:
         self._config = config
         if not any(list(folder.glob(pattern)) for pattern in _VOCABULARIES):
             raise BackboneError(
-                f"backbone.path={config.path}: its tokenizer is missing (no tokenizer.json or other "
-                "vocabulary); copy or download it again"
+                f"backbone.path={config.path}: its tokenizer is missing (no tokenizer.json or "
+                "other vocabulary); copy or download it again"
             )
         self._tokenizer = self._loaded("tokenizer", AutoTokenizer, folder)
         self._images = self._loaded("image processor", GotOcr2ImageProcessorPil, folder)

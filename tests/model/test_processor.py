@@ -32,7 +32,7 @@ TEXTS = [
     "<|im_end|>",
     "A longer question, with 3 numbers (1,234.5) and a — dash.",
 ]
-PREFIXES = ["Query: ", "Query:", "", "query", "Find <IMG_CONTEXT>", "Find <img>", "问："]
+PREFIXES = ["Query: ", "Query:", "", "query", "Find <IMG_CONTEXT>", "Find <img>", "问: "]
 
 
 def _processor(path: str | Path, **settings) -> Processor:

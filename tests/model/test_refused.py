@@ -1,4 +1,4 @@
-"""Checkpoints that cannot be used are refused by one line, before any work; their code never runs."""
+"""Unusable checkpoints are refused in one line, before any work; no code of them is run."""
 
 import ast
 import builtins
@@ -84,7 +84,7 @@ def test_an_expert_that_is_missing_is_refused(twin_copy):
     weights = load_file(file)
     del weights[key]
     save_file(weights, file, {"format": "pt"})
-    with pytest.raises(BackboneError, match="mismatched keys: .*experts.down_proj"):
+    with pytest.raises(BackboneError, match=r"mismatched keys: .*experts\.down_proj"):
         read_identity(_config(folder))
 
 

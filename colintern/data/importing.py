@@ -9,7 +9,7 @@ from colintern.data.entities import Judgement, Page, Query
 from colintern.data.layouts import Layout
 from colintern.data.parquet import image_bytes, stream_rows
 from colintern.data.progress import Progress
-from colintern.data.text import normalised, query_problem
+from colintern.data.text import normalised, query_problem, without_controls
 from colintern.data.writing import CorpusWriter, write_questions
 from colintern.errors import DatasetError
 
@@ -158,13 +158,14 @@ def _from_rows(layout: Layout, writer: CorpusWriter) -> Questions:
 
 def _page_id(path: str, place: int) -> str:
     """An id in the order of the rows."""
-    stem = _stem(path)
+    stem = _stem(without_controls(path))
     return f"{place:07d}-{stem}" if stem else f"{place:07d}"
 
 
 def _described(page_id: str, image: bytes, path: str, row: dict[str, Any]) -> Page:
     """A page with its document and number: those of the columns, else those of its file's name."""
     document = number = None
+    path = without_controls(path)
     if numbered := _NUMBERED.fullmatch(_stem(path)):
         document, number = numbered["document"], int(numbered["number"])
         if document.lower() in _GENERIC:

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from colintern.process import Process, is_alive, this_process
 
@@ -40,7 +41,17 @@ def is_temporary(name: str) -> bool:
 
 def write(path: Path, data: bytes) -> None:
     """Write a file, whole or not at all, replacing what was there."""
-    with _written_beside(path, data) as temporary:
+    with writing(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to piece by piece; it gets its name when the block ends without an error."""
+    with _temporary_beside(path) as temporary:
+        with temporary.open("wb") as file:
+            yield file
+            _reach_the_disk(file)
         temporary.replace(path)
 
 
@@ -119,16 +130,27 @@ def _is_abandoned(path: Path) -> bool:
 @contextmanager
 def _written_beside(path: Path, data: bytes) -> Iterator[Path]:
     """A finished temporary file with `data` in the folder of `path`; gone at the end."""
+    with _temporary_beside(path) as temporary:
+        with temporary.open("wb") as file:
+            file.write(data)
+            _reach_the_disk(file)
+        yield temporary
+
+
+@contextmanager
+def _temporary_beside(path: Path) -> Iterator[Path]:
+    """A name of this process's own in the folder of `path`; no file has it at the end."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(temporary_name(path.name))
     try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _reach_the_disk(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _rename_to_free_name(temporary: Path, path: Path) -> None:

@@ -1,9 +1,11 @@
 """What an object store does otherwise than a disk: whole uploads, and writes on a condition."""
 
 import random
+import tempfile
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO, cast
 
 import fsspec
 from botocore.exceptions import ClientError
@@ -30,6 +32,16 @@ def write(url: str, data: bytes) -> None:
     """Write an object, replacing what was there."""
     file_system, inner = opened(url)
     file_system.pipe_file(inner, data)
+
+
+@contextmanager
+def writing(url: str) -> Iterator[BinaryIO]:
+    """A file to write to piece by piece; it is uploaded when the block ends without an error."""
+    with tempfile.NamedTemporaryFile() as file:
+        yield cast(BinaryIO, file)
+        file.flush()
+        file_system, inner = opened(url)
+        file_system.put_file(file.name, inner)
 
 
 def create(url: str, data: bytes) -> None:

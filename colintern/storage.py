@@ -10,12 +10,13 @@ import errno
 import hashlib
 import json
 import posixpath
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import fsspec
 from botocore.exceptions import (
@@ -171,6 +172,28 @@ def write_bytes(path: str, data: bytes) -> None:
             local_files.write(local_path(path), data)
         else:
             object_store.write(path, data)
+
+
+@contextmanager
+def writing(path: str) -> Iterator[BinaryIO]:
+    """A file to write to piece by piece; it stands at `path`, whole, when the block ends well.
+
+    What goes to an object store is on this machine's disk until then. What the block raises stays
+    as it is: it writes under `named_errors`.
+    """
+    if is_local(path):
+        manager = local_files.writing(local_path(path))
+    else:
+        manager = object_store.writing(path)
+    with named_errors(path):
+        file = manager.__enter__()
+    try:
+        yield file
+    except BaseException:
+        manager.__exit__(*sys.exc_info())
+        raise
+    with named_errors(path):
+        manager.__exit__(None, None, None)
 
 
 def write_json(path: str, document: Any) -> None:
@@ -334,6 +357,15 @@ def version_of(path: str) -> str:
         file_system, inner = file_system_of(path)
         info = file_system.info(inner)
         return f"{info.get('size')} {info.get('ETag') or info.get('last_commit') or ''}"
+
+
+def listed_size_of(path: str) -> int:
+    """The size of the file at `path` as a listing has just told it; 0 where it does not."""
+    with named_errors(path):
+        if is_local(path):
+            return local_path(path).stat().st_size
+        file_system, inner = file_system_of(path)
+        return int(file_system.info(inner).get("size") or 0)
 
 
 def size_of(path: str) -> int:

@@ -29,6 +29,31 @@ def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path, monkeypatch
     assert storage.list_files(str(tmp_path / "a")) == [path]
 
 
+@pytest.mark.parametrize("where", ["disk", "bucket"])
+def test_what_is_written_piece_by_piece_is_there_at_the_end_or_never(tmp_path, request, where):
+    """Half a file that is taken for whole, or the old one lost for nothing."""
+    root = str(tmp_path) if where == "disk" else request.getfixturevalue("bucket")
+    path = f"{root}/pieces/x::y.bin"
+
+    def write(pieces, error=None) -> None:
+        with storage.writing(path) as file:
+            for piece in pieces:
+                file.write(piece)
+                assert storage.list_files(f"{root}/pieces") in ([], [path])
+            if error:
+                raise error
+
+    with pytest.raises(KeyError):
+        write([b"a"], KeyError("of the block"))
+    assert not storage.exists(path)
+    write([b"a" * 6 * 2**20, b"b"])
+    assert storage.read_bytes(path, 6 * 2**20 - 1) == b"ab"
+    with pytest.raises(OSError, match="of the block"):
+        write([b"c"], OSError("of the block"))
+    assert storage.size_of(path) == 6 * 2**20 + 1
+    assert not list(tmp_path.rglob("*.tmp-*"))
+
+
 def test_of_many_creators_one_wins(tmp_path):
     """Two drivers that both believe to hold the lease."""
     path = str(tmp_path / "lease")

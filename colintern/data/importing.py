@@ -17,7 +17,7 @@ from colintern.data.looking import LookAt, first_pictures, not_looked_at, with_p
 from colintern.data.parquet import image_bytes, stream_rows
 from colintern.data.pixels import picture_of, pixels_of
 from colintern.data.progress import Progress
-from colintern.data.text import query_problem
+from colintern.data.text import query_problem, without_controls
 from colintern.data.writing import CorpusWriter, write_questions
 from colintern.errors import DatasetError
 
@@ -193,13 +193,14 @@ def _from_rows(
 
 def _page_id(path: str, place: int) -> str:
     """An id in the order of the rows."""
-    stem = _stem(path)
+    stem = _stem(without_controls(path))
     return f"{place:07d}-{stem}" if stem else f"{place:07d}"
 
 
 def _described(page_id: str, image: bytes, path: str, row: dict[str, Any]) -> Page:
     """A page with its document and number: those of the columns, else those of its file's name."""
     document = number = None
+    path = without_controls(path)
     if numbered := _NUMBERED.fullmatch(_stem(path)):
         document, number = numbered["document"], int(numbered["number"])
         if document.lower() in _GENERIC:

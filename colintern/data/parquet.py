@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from colintern import storage
+from colintern.data.text import id_problem
 from colintern.errors import DatasetError, one_line
 
 _ROWS_PER_BATCH = 4_096  # of text; images are read a few at a time
@@ -33,6 +34,7 @@ _KINDS = {
     "score": "numbers",
     "image": "a struct with bytes",
 }
+_IDS = ("corpus-id", "query-id", "doc-id")
 _NEVER_EMPTY = ("corpus-id", "query-id", "score")
 
 
@@ -167,7 +169,18 @@ def _values(
             f"{file}: the column '{spelled}' has text that is not UTF-8 ({one_line(error)}); "
             "fetch or write the file again"
         ) from error
+    if column in _IDS:
+        _check_ids(values, file, spelled)
     return values
+
+
+def _check_ids(values: Sequence[Any], file: str, spelled: str) -> None:
+    for value in values:
+        if isinstance(value, str) and (problem := id_problem(value)):
+            raise DatasetError(
+                f"{file}: the column '{spelled}' has an id with {problem}: {value!a}; "
+                "write it without"
+            )
 
 
 def _is_of_kind(column: str, found: pa.DataType) -> bool:

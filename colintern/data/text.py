@@ -1,4 +1,4 @@
-"""When two query texts are the same question, and which texts are no question."""
+"""When two texts are the same, which texts are no question, and which are no id."""
 
 import re
 import unicodedata
@@ -7,6 +7,9 @@ MAX_QUERY_CHARACTERS = 8_192  # some four pages of print: more is a document, no
 _SURROGATE = re.compile(
     "[\ud800-\udfff]"
 )  # how Python shows bytes of a command line that are no text
+
+# NUL ends a name in C code, as in that of the metrics; a line break or tab ends it in text files.
+_NO_PART_OF_AN_ID = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def normalised(text: str) -> str:
@@ -23,3 +26,19 @@ def query_problem(text: str | None) -> str | None:
     if len(text) > MAX_QUERY_CHARACTERS:
         return f"query of {len(text):,} characters; the limit is {MAX_QUERY_CHARACTERS:,}"
     return None
+
+
+def id_problem(text: str) -> str | None:
+    """Why `text` cannot be the id of a page, query or document; None when it can."""
+    found = _NO_PART_OF_AN_ID.search(text)
+    return f"the control character {ascii(found[0])[1:-1]}" if found else None
+
+
+def without_controls(text: str) -> str:
+    """`text` without what no id may hold."""
+    return _NO_PART_OF_AN_ID.sub("", text)
+
+
+def same_name(text: str) -> str:
+    """`text` in the form in which equal file names are equal, whatever system wrote them: NFC."""
+    return unicodedata.normalize("NFC", text)

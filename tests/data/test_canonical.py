@@ -171,6 +171,24 @@ def test_an_empty_id_is_refused(folder, column):
         CanonicalDataset(str(folder)).check()
 
 
+@pytest.mark.parametrize("part", ["corpus", "queries", "qrels"])
+@pytest.mark.parametrize("character", ["\0", "\n", "\t", "\x7f", "\x9b"])
+def test_an_id_with_a_control_character_is_refused(folder, part, character):
+    """A metric that stops at NUL and counts two pages as one, or a process that is aborted."""
+    columns = {
+        "corpus": {"corpus-id": ["p"], "image": [{"bytes": b"", "path": None}], "doc-id": ["d"]},
+        "queries": {"query-id": ["q"], "query": ["what"]},
+        "qrels": {"query-id": ["q"], "corpus-id": ["p"], "score": [1]},
+    }[part]
+    path = folder / part / "part-00000.parquet"
+    for column in [name for name in columns if name.endswith("-id")]:
+        pq.write_table(pa.table({**columns, column: [f"a{character}b"]}), path)
+        words = rf"{part}/.*: the column '{column}' has an id with the control character"
+        with pytest.raises(DatasetError, match=words) as refused:
+            CanonicalDataset(str(folder)).check()
+        assert character not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("part", "column", "value", "kind"),
     [

@@ -222,6 +222,18 @@ def test_mistakes_name_file_and_column(tmp_path, part, columns, words):
     assert str(tmp_path / "set") in str(caught.value)
 
 
+def test_ids_made_of_file_names_hold_no_control_character(tmp_path):
+    """An imported dataset that its own reader refuses, for the name of one picture."""
+    _write(
+        tmp_path / "set" / "data.parquet",
+        image=[png(1)],
+        image_filename=["a\0 b\n_page_3.png"],
+        query=["what"],
+    )
+    pages = _pages(_resolve(tmp_path / "set", tmp_path))
+    assert {name: page.doc_id for name, page in pages.items()} == {"0000000-a b_page_3": "a b"}
+
+
 def test_one_id_with_two_images_is_refused(tmp_path):
     """Judgements that mean one page and get another."""
     for part, columns in {

@@ -9,11 +9,19 @@ _SHOWN_REFUSALS = 20
 
 @dataclass(frozen=True)
 class Refusal:
-    """A page, file or query that is not in the dataset; `page` counts from 1 where it is known."""
+    """A page, file or query that is not in the dataset, or not whole.
+
+    Attributes:
+        name: of the file, or of what is refused.
+        page: from 1, where it is known.
+        reason: in a few words.
+        is_warning: what is named is in the dataset all the same.
+    """
 
     name: str
     page: int | None
     reason: str
+    is_warning: bool = False
 
     def line(self) -> str:
         """For a person; a name may hold line breaks, and codes that a terminal obeys."""
@@ -41,7 +49,7 @@ class Report:
     Attributes:
         pages: written.
         documents: with at least one page written: files, or what a dataset calls so.
-        refused: pages and files that were left out, with the reasons.
+        refused: pages and files that were left out, with the reasons; and warnings.
         refused_queries: rows of the queries file that were left out.
         skipped: files of kinds that are not taken, counted by the ending of their names.
         duplicates: groups of page ids that show the same, pixel by pixel; all are written.
@@ -63,15 +71,22 @@ class Report:
     @property
     def bad_fraction(self) -> float:
         """Refused pages and files, of all that were looked at."""
-        return len(self.refused) / max(1, len(self.refused) + self.pages)
+        num_refused = len(self._lost(self.refused))
+        return num_refused / max(1, num_refused + self.pages)
+
+    @staticmethod
+    def _lost(found: Sequence[Refusal]) -> list[Refusal]:
+        return [refusal for refusal in found if not refusal.is_warning]
 
     def lines(self) -> list[str]:
         """The summary for a person; the first refusals, the rest is in `dataset.json`."""
         refused = [*self.refused, *self.refused_queries]
+        num_lost = len(self._lost(refused))
         lines = [
             f"{self.pages:,} pages of {self.documents:,} documents   {self.queries:,} queries   "
             f"{self.judgements:,} judgements",
-            f"{len(refused):,} refused   {len(self.duplicates):,} groups of equal pages",
+            f"{num_lost:,} refused   {len(refused) - num_lost:,} warnings   "
+            f"{len(self.duplicates):,} groups of equal pages",
         ]
         if self.skipped:
             total = sum(self.skipped.values())

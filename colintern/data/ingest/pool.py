@@ -1,14 +1,23 @@
 """Work in processes of its own: a page that crashes the renderer, or hangs it, costs that page."""
 
 import multiprocessing
+import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from typing import Generic, TypeVar
+
+from colintern.data.ingest.orphans import die_with_the_parent
 
 # A page takes a tenth of a second, the slowest maps take some ten: what is not done by then hangs.
 # A part that is only slow loses nothing: its pages are tried again, each for itself.
@@ -36,7 +45,7 @@ class Processes:
     """Up to `num_processes` workers, started when they are first needed.
 
     Each is a pool of one process: when it dies, the item that killed it is known, and the others go
-    on undisturbed.
+    on undisturbed. None outlives this process.
     """
 
     def __init__(self, num_processes: int) -> None:
@@ -44,6 +53,8 @@ class Processes:
         self._idle: list[ProcessPoolExecutor] = []
         self._all: list[ProcessPoolExecutor] = []
         self._not_ours: set[BaseProcess] = set()
+        # Workers end with the thread that started them: this one ends last, whoever asks for them.
+        self._starter = ThreadPoolExecutor(1)
 
     def __enter__(self) -> "Processes":
         self._not_ours = set(multiprocessing.active_children())
@@ -55,6 +66,7 @@ class Processes:
                 process.kill()
         for worker in self._all:
             worker.shutdown(cancel_futures=True)
+        self._starter.shutdown()
 
     def each(
         self, function: Callable[[Work], Result], work: Iterable[Work], seconds: float
@@ -112,9 +124,11 @@ class Processes:
 
     def _started(self) -> ProcessPoolExecutor:
         worker = ProcessPoolExecutor(
-            1, multiprocessing.get_context("spawn"), initializer=_leave_ctrl_c_to_the_driver
+            1, multiprocessing.get_context("spawn"), initializer=_set_up_worker
         )
         self._all.append(worker)
+        # The first work starts the process, in the thread that hands it in.
+        self._starter.submit(worker.submit, os.getpid).result()
         return worker
 
 
@@ -130,5 +144,6 @@ def _bounded(function: Callable[[Work], Result], item: Work, seconds: float) -> 
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _leave_ctrl_c_to_the_driver() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _set_up_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's
+    die_with_the_parent()

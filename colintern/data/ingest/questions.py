@@ -13,7 +13,7 @@ from colintern.data.equal_questions import EqualQuestions, Key
 from colintern.data.ingest.findings import Refusal
 from colintern.data.ingest.parts import PageEntry
 from colintern.data.judgements import read_score, score_problem
-from colintern.data.text import query_problem
+from colintern.data.text import query_problem, same_name
 from colintern.errors import DatasetError
 
 _COLUMNS = "query, and the page it belongs to: file and page (from 1), or id"
@@ -47,15 +47,14 @@ def read_questions(
     Raises:
         DatasetError: the file is missing, empty, cannot be parsed, or lacks the columns.
     """
-    by_id = {page.page_id: page.page_id for page in pages}
-    by_place = {(page.doc_id, page.number): page.page_id for page in pages}
+    named = _Named(pages)
     questions = EqualQuestions()
     judged: list[_Judged] = []
     refused: dict[int, str] = {}
     row_number = 0
     for row_number, row in enumerate(_rows(path), 1):
         text = row.get("query") or ""
-        page_id = _page(row, by_id, by_place)
+        page_id = named.find(row)
         score = read_score(row["score"], relevant_from) if "score" in row else 1
         problem = _problem(row, text) or _page_problem(row, page_id)
         if problem is None and score is None:
@@ -159,13 +158,28 @@ def _check_columns(path: str, names: Sequence[str]) -> None:
         raise DatasetError(f"{path}: needs {_COLUMNS}; it has: {', '.join(names)}")
 
 
-def _page(
-    row: Mapping[str, Any], by_id: Mapping[str, str], by_place: Mapping[tuple[str, int], str]
-) -> str | None:
-    if row.get("id"):
-        return by_id.get(str(row["id"]))
-    number = _page_number(row)
-    return None if number is None else by_place.get((str(row.get("file")), number))
+class _Named:
+    """Pages by their names, of which a system may have written `ü` as one character or as two."""
+
+    def __init__(self, pages: Sequence[PageEntry]) -> None:
+        self._exact: dict[tuple[str, int | None], str] = {}
+        self._similar: dict[tuple[str, int | None], set[str]] = {}
+        for page in pages:
+            for name, number in ((page.page_id, None), (page.doc_id, page.number)):
+                self._exact[name, number] = page.page_id
+                self._similar.setdefault((same_name(name), number), set()).add(page.page_id)
+
+    def find(self, row: Mapping[str, Any]) -> str | None:
+        """The id of the page that a row names, by `id` or by `file` and `page`."""
+        name, number = str(row.get("id") or row.get("file")), None
+        if not row.get("id"):
+            number = _page_number(row)
+            if number is None:
+                return None
+        if found := self._exact.get((name, number)):
+            return found
+        similar = self._similar.get((same_name(name), number), set())
+        return next(iter(similar)) if len(similar) == 1 else None
 
 
 def _page_number(row: Mapping[str, Any]) -> int | None:

@@ -1,57 +1,44 @@
-"""One file's pages as images: PDFs by PDFium, pictures by Pillow; or the reasons why not.
-
-PDFium is not thread-safe: this runs in one process a renderer.
-"""
+"""One file's pages as images: pictures by Pillow, PDFs by `pdf`; or the reasons why not."""
 
 import io
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-import pypdfium2 as pdfium
-from PIL import Image
-
 from colintern import storage
 from colintern.data.entities import Page
-from colintern.data.images import MIN_SIDE, BadImageError, ImageFile
+from colintern.data.images import BadImageError, ImageFile
+from colintern.data.ingest.drawn import RenderSettings, png, refuse_blank, within
 from colintern.data.ingest.findings import Refusal
+from colintern.data.ingest.pdf import pages_of_pdf
+from colintern.data.ingest.pdf_outline import outline_of
 from colintern.data.ingest.sources import SourceFile
 from colintern.data.pixels import pixels_sha256
 from colintern.errors import PathError
 
-_POINTS_PER_INCH = 72
-_JPEG_QUALITY = 92  # thin strokes of small print stay sharp
 _KEPT_FORMATS = ("PNG", "JPEG", "MPO")  # MPO: a JPEG with a preview behind it, as cameras write it
 
 
 @dataclass(frozen=True)
-class RenderSettings:
-    """How pages are drawn.
+class Contents:
+    """What is in a file: how many pages, and what is to be said about it."""
 
-    Attributes:
-        dpi: dots per inch of PDF pages.
-        max_pixels: a page that would have more is drawn smaller.
-    """
-
-    dpi: int = 144
-    max_pixels: int = 20_000_000
+    num_pages: int
+    warnings: tuple[str, ...] = ()
 
 
-def count_pages(file: SourceFile) -> int:
+def contents_of(file: SourceFile) -> Contents:
     """The pages of a PDF or a picture.
 
     Raises:
-        BadImageError: the file is empty, damaged or encrypted.
+        BadImageError: the file is empty, damaged or encrypted, or shows something else than its
+            content.
     """
     if file.kind == "picture":
         with _open_file(file) as data:
-            return ImageFile(data).num_pages()
-    document = _open_pdf(file)
-    try:
-        return len(document)
-    finally:
-        document.close()
+            return Contents(ImageFile(data).num_pages())
+    outline = outline_of(file)
+    return Contents(len(outline.indices), outline.warnings)
 
 
 def render(
@@ -61,65 +48,10 @@ def render(
 
     Yields:
         A page with the id `{name}#{number}` (just the name for a picture of one page), or the
-        reason why there is none.
+        reason why there is none; a warning follows its page.
     """
-    if file.kind == "picture":
-        yield from _pictures(file, first, last, settings)
-        return
-    try:
-        document = _open_pdf(file)
-    except BadImageError as error:
-        yield Refusal(file.name, None, str(error))
-        return
-    try:
-        for index in range(first, last):
-            number = index + 1
-            try:
-                image = _jpeg(_drawn(document, index, settings))
-                yield Page(f"{file.name}#{number:04d}", image, file.name, number=number)
-            except BadImageError as error:
-                yield Refusal(file.name, number, str(error))
-    finally:
-        document.close()
-
-
-def _open_pdf(file: SourceFile) -> pdfium.PdfDocument:
-    data: bytes | str = file.path
-    try:
-        if not storage.is_local(file.path):
-            data = storage.read_bytes(file.path)
-        elif not storage.read_bytes(file.path, 0, 1):
-            raise BadImageError("empty file")
-    except PathError as error:
-        raise BadImageError(str(error)) from error
-    try:
-        document = pdfium.PdfDocument(data)
-        document.init_forms()  # else what was typed into a form is not drawn
-        return document
-    except pdfium.PdfiumError as error:
-        is_locked = "password" in str(error).lower()
-        reason = "encrypted: it opens with a password only" if is_locked else "damaged PDF"
-        raise BadImageError(reason) from error
-    except OSError as error:
-        raise BadImageError(f"cannot be read ({error.strerror})") from error
-
-
-def _drawn(document: pdfium.PdfDocument, index: int, settings: RenderSettings) -> Image.Image:
-    try:
-        page = document[index]
-        width, height = page.get_size()
-        scale = settings.dpi / _POINTS_PER_INCH
-        scale *= min(1.0, math.sqrt(settings.max_pixels / max(1.0, width * height * scale**2)))
-        if min(width, height) * scale < MIN_SIDE:
-            raise BadImageError(f"too narrow ({width:.0f} x {height:.0f} points)")
-        # In the byte order of Pillow, which takes the pixels as they are, without a copy.
-        bitmap = page.render(scale=scale, rev_byteorder=True)  # pyright: ignore[reportArgumentType]
-        picture = bitmap.to_pil()
-        page.close()
-    except pdfium.PdfiumError as error:
-        raise BadImageError("damaged page") from error
-    _refuse_blank(picture)
-    return picture
+    pages = _pictures if file.kind == "picture" else pages_of_pdf
+    yield from pages(file, first, last, settings)
 
 
 def _pictures(
@@ -168,42 +100,9 @@ def _picture(
     """The bytes of a page, and the hash of what `decode` makes of them."""
     can_stay = images.format in _KEPT_FORMATS and images.is_plain(index)
     picture = images.decode(index)
-    _refuse_blank(picture)
-    small = _within(picture, settings.max_pixels)
+    refuse_blank(picture)
+    small = within(picture, settings)
     if small is picture and can_stay:
         data.seek(0)
         return data.read(), pixels_sha256(picture)
-    return _png(small), pixels_sha256(small)
-
-
-def _refuse_blank(picture: Image.Image) -> None:
-    sample = picture.resize((32, 32), Image.Resampling.NEAREST)  # tells most pages at once
-    if not _is_even(sample):
-        return
-    if _is_even(picture):
-        raise BadImageError("blank: every pixel has the same colour")
-
-
-def _is_even(picture: Image.Image) -> bool:
-    return all(low == high for low, high in picture.getextrema())  # pyright: ignore
-
-
-def _within(picture: Image.Image, max_pixels: int) -> Image.Image:
-    pixels = picture.width * picture.height
-    if pixels <= max_pixels:
-        return picture
-    scale = math.sqrt(max_pixels / pixels)
-    size = (max(MIN_SIDE, int(picture.width * scale)), max(MIN_SIDE, int(picture.height * scale)))
-    return picture.resize(size, Image.Resampling.LANCZOS)
-
-
-def _jpeg(picture: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=_JPEG_QUALITY)
-    return buffer.getvalue()
-
-
-def _png(picture: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=3)
-    return buffer.getvalue()
+    return png(small), pixels_sha256(small)

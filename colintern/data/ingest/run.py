@@ -1,7 +1,7 @@
 """Ingest from the first look at the sources to the finished dataset folder."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from math import isfinite
@@ -14,13 +14,14 @@ from colintern.data.entities import Page
 from colintern.data.images import BadImageError
 from colintern.data.importing import check_language
 from colintern.data.ingest.dataset import copy_dataset, is_dataset
+from colintern.data.ingest.drawn import RenderSettings
 from colintern.data.ingest.findings import Refusal, Report, equal_pages
 from colintern.data.ingest.parts import (
     PageEntry,
     Part,
+    pages_of,
     plan_parts,
     read_part,
-    rendered,
     save_part,
     single_pages,
     write_part,
@@ -32,7 +33,7 @@ from colintern.data.ingest.pool import (
     Processes,
 )
 from colintern.data.ingest.questions import read_questions
-from colintern.data.ingest.rendering import RenderSettings, count_pages
+from colintern.data.ingest.rendering import Contents, contents_of
 from colintern.data.ingest.sources import SourceFile, Sources, count_by_ending, find_sources
 from colintern.data.judgements import read_judgements
 from colintern.data.layouts import Layout, find_layout
@@ -205,17 +206,18 @@ def _counted(
     counts = {file: 1 for file in files if not file.may_have_pages}
     refused = []
     many = [file for file in files if file.may_have_pages]
-    for file, found in processes.each(_count, many, SECONDS_PER_PART):
-        if isinstance(found, int):
-            counts[file] = found
+    for file, found in processes.each(_contents, many, SECONDS_PER_PART):
+        if isinstance(found, Contents):
+            counts[file] = found.num_pages
+            refused += [Refusal(file.name, None, text, is_warning=True) for text in found.warnings]
         else:
             refused.append(Refusal(file.name, None, str(found)))
     return [(file, counts[file]) for file in files if file in counts], refused
 
 
-def _count(file: SourceFile) -> int | str:
+def _contents(file: SourceFile) -> Contents | str:
     try:
-        return count_pages(file)
+        return contents_of(file)
     except BadImageError as error:
         return str(error)
 
@@ -246,30 +248,35 @@ def _write(
             progress.add(part.num_pages)
     for part in crashed:
         log.say("ingest", "%s: again, page by page", part.pieces[0].file.name)
-        save_part(part, _page_by_page(part, processes), check)
+        _write_page_by_page(part, processes, check)
+    storage.remove_abandoned(corpus)  # what crashed workers have begun
     check()
     for path in there - {part.path for part in parts}:
         storage.delete(path)
 
 
-def _page_by_page(part: Part, processes: Processes) -> list[Page | Refusal]:
-    """The pages of a part of which one kills its process: each for itself, to find that one."""
+def _write_page_by_page(part: Part, processes: Processes, check: Callable[[], None]) -> None:
+    """Write a part of which one page kills its process: each for itself, to find that one."""
     singles = single_pages(part)
-    found = dict(processes.each(_rendered, singles, SECONDS_PER_PAGE))
-    pages: list[Page | Refusal] = []
-    for single in singles:
-        result = found[single]
-        if isinstance(result, CrashedError):
+    write = partial(write_part, check=check)
+    crashed = {
+        single.path: str(found)
+        for single, found in processes.each(write, singles, SECONDS_PER_PAGE)
+        if isinstance(found, CrashedError)
+    }
+
+    def found() -> Iterator[Page | Refusal]:
+        for single in singles:
+            if single.path not in crashed:
+                yield from pages_of(single.path)
+                continue
             piece = single.pieces[0]
             number = piece.last if piece.file.may_have_pages else None
-            pages.append(Refusal(piece.file.name, number, str(result)))
-        else:
-            pages += result
-    return pages
+            yield Refusal(piece.file.name, number, crashed[single.path])
 
-
-def _rendered(part: Part) -> list[Page | Refusal]:
-    return list(rendered(part))
+    save_part(part, found(), check)
+    for single in singles:
+        storage.delete(single.path)
 
 
 def _check_out(out: str, sources: Sequence[str]) -> None:

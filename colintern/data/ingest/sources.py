@@ -11,6 +11,7 @@ from typing import Literal
 
 from colintern import storage
 from colintern.data.ingest.findings import Refusal, counted
+from colintern.data.text import id_problem
 from colintern.errors import DatasetError
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif")
@@ -25,12 +26,14 @@ class SourceFile:
         name: its path inside the source folder, with slashes: the document id of its pages.
         kind: what it is by its name.
         version: changes when the file does, as far as can be told without reading it.
+        num_bytes: its size; 0 where it is not told.
     """
 
     path: str
     name: str
     kind: Literal["pdf", "picture"]
     version: str
+    num_bytes: int = 0
 
     @property
     def may_have_pages(self) -> bool:
@@ -74,12 +77,15 @@ def find_sources(paths: Sequence[str]) -> Sources:
             if not _is_utf8(name):
                 name = name.encode("utf-8", "backslashreplace").decode()
                 problem = "its name is not UTF-8: rename it"
+            elif kind and (character := id_problem(name)):
+                problem = f"its name has {character}: rename it"
             elif kind and not problem:
                 problem = _problem(file, path)
             if problem:
                 refused.append(Refusal(name, None, problem))
             elif kind:
-                files.append(SourceFile(file, name, kind, storage.version_of(file)))
+                version, num_bytes = storage.version_of(file), storage.listed_size_of(file)
+                files.append(SourceFile(file, name, kind, version, num_bytes))
             else:
                 others.append(name)
     skipped = count_by_ending(others)

@@ -6,6 +6,7 @@ import os
 import shutil
 import struct
 import zlib
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -388,6 +389,40 @@ def test_queries_files_as_spreadsheets_write_them(tmp_path, name, data):
     assert ([found.page_id for found in judgements], refused) == (["p.png"], [])
 
 
+COMPOSED, APART = "gr\u00f6\u00dfe.pdf", "gro\u0308\u00dfe.pdf"
+
+
+@pytest.mark.parametrize("stored", [COMPOSED, APART])
+@pytest.mark.parametrize("asked", [COMPOSED, APART])
+def test_names_are_equal_however_a_system_writes_them(tmp_path, stored, asked):
+    """All questions on files with an umlaut lost, as the queries were written on another system."""
+    pages = [PageEntry(f"{stored}#{n:04d}", stored, n, "") for n in (1, 2)]
+    rows = [{"query": "a", "file": asked, "page": 2}, {"query": "b", "id": f"{asked}#0001"}]
+    (tmp_path / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    queries, judgements, refused = read_questions(str(tmp_path / "q.jsonl"), pages)
+    texts = {query.query_id: query.text for query in queries}
+    assert {texts[found.query_id]: found.page_id for found in judgements} == {
+        "a": f"{stored}#0002",
+        "b": f"{stored}#0001",
+    }
+    assert refused == []
+
+
+def test_of_two_names_that_look_alike_the_exact_one_is_meant(tmp_path):
+    """A question on the other of two files, or on whichever comes first."""
+    pages = [PageEntry(name, name, 1, name) for name in (COMPOSED, APART)]
+    mixed = "o\u0308\u00f6.pdf"
+    pages += [PageEntry(name, name, 1, name) for name in ("\u00f6\u00f6.pdf", "o\u0308o\u0308.pdf")]
+    rows = [{"query": name, "file": name} for name in (COMPOSED, APART, mixed)]
+    (tmp_path / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    _, judgements, refused = read_questions(str(tmp_path / "q.jsonl"), pages)
+    # The texts are equal after NFC, so both judge for one query.
+    assert {found.page_id for found in judgements} == {COMPOSED, APART}
+    assert [found.reason for found in refused] == [
+        f"its page is not in the dataset: {mixed}, page 1"
+    ]
+
+
 def test_odd_rows_of_a_queries_file_have_a_reason(tmp_path):
     """A row that ends the ingest in a traceback after the work, or lands on another page."""
     rows = [
@@ -536,17 +571,27 @@ def test_an_ingest_that_was_taken_over_commits_nothing_more(tmp_path, monkeypatc
             shutil.rmtree(source / folder)
         (tmp_path / "q.csv").write_text("query,file\nwhat is one?,1.png\n")
     monkeypatch.setattr(Processes, "each", lambda _, do, work, __: ((one, do(one)) for one in work))
-    write, after = storage.write_bytes, []
+    write, writing, after = storage.write_bytes, storage.writing, []
 
-    def write_and_lose(path: str, data: bytes) -> None:
-        write(path, data)
+    def lose(path: str) -> None:
         if (out / "lease-000002.json").exists():
             after.append(path)
         elif last in path:
             (lost,) = out.glob("lease-*.json")
             lost.rename(out / "lease-000002.json")
 
+    def write_and_lose(path: str, data: bytes) -> None:
+        write(path, data)
+        lose(path)
+
+    @contextmanager
+    def writing_and_lose(path: str):
+        with writing(path) as file:
+            yield file
+        lose(path)
+
     monkeypatch.setattr(storage, "write_bytes", write_and_lose)
+    monkeypatch.setattr(storage, "writing", writing_and_lose)
     settings = IngestSettings(queries=str(tmp_path / "q.csv") if kind == "files" else None)
     with pytest.raises(LeaseLostError, match="taken over"):
         ingest([str(source)], str(out), settings)

@@ -81,9 +81,12 @@ class _CrashingFile(SourceFile):
 
 
 def test_the_other_pages_of_a_part_that_crashes_or_hangs_are_written(tmp_path, monkeypatch):
-    """Sixty-four pages lost to the one that kills its renderer, or for which it waits for ever."""
+    """Sixty-four pages lost to the one that kills its renderer, or for which it waits for ever.
+
+    Nothing else stays in the folder: no page by itself, no half of a file.
+    """
     monkeypatch.setattr("colintern.data.ingest.run.SECONDS_PER_PART", 5)
-    monkeypatch.setattr("colintern.data.ingest.run.SECONDS_PER_PAGE", 5)
+    monkeypatch.setattr("colintern.data.ingest.run.SECONDS_PER_PAGE", 20)
     files = []
     for number in range(3):
         (tmp_path / f"{number}.png").write_bytes(png(number + 1))
@@ -98,7 +101,8 @@ def test_the_other_pages_of_a_part_that_crashes_or_hangs_are_written(tmp_path, m
     entries, refused = read_part(parts[0].path)
     assert [entry.page_id for entry in entries] == ["0.png", "1.png", "2.png"]
     assert [refusal.name for refusal in refused] == ["crash.png", "hang.png"]
-    assert "does not come to an end in 5 seconds" in refused[1].reason
+    assert "does not come to an end in 20 seconds" in refused[1].reason
+    assert [str(path) for path in (tmp_path / "corpus").iterdir()] == [parts[0].path]
 
 
 def _source(path: Path) -> SourceFile:

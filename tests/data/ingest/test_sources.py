@@ -73,6 +73,18 @@ def test_what_is_no_file_is_refused_and_holds_nothing_up(source):
     assert report.pages == 2
 
 
+def test_a_name_that_cannot_be_an_id_is_refused(tmp_path):
+    """A dataset that its own reader refuses, for the name of one picture."""
+    for name in ("a.png", "b\n.png", "c\x7f.pdf", "d\n.txt"):
+        (tmp_path / name).write_bytes(png(1))
+    found = find_sources([str(tmp_path)])
+    assert [file.name for file in found.files] == ["a.png"]
+    assert sorted(refusal.line() for refusal in found.refused) == [
+        "b\\n.png: its name has the control character \\n: rename it",
+        "c\\x7f.pdf: its name has the control character \\x7f: rename it",
+    ]
+
+
 @contextmanager
 def _without_rights() -> Iterator[Path]:
     """A folder that anybody may read, while we are nobody in particular."""

@@ -71,7 +71,7 @@ def test_a_part_is_written_as_its_pages_come(tmp_path, monkeypatch):
     assert pq.ParquetFile(part.path).num_row_groups == 7
     entries, refused = read_part(part.path)
     assert [entry.page_id for entry in entries] == [f"p{number:02d}" for number in range(20)]
-    assert entries[3].sha256 == storage.sha256_of_bytes(bytes([3]) * 1_000)
+    assert entries[3].picture == storage.sha256_of_bytes(bytes([3]) * 1_000)
     assert refused == [Refusal("p", 8, "blank")]
     found = list(pages_of(part.path))
     assert found[19] == Page("p19", bytes([19]) * 1_000, "p", "text 19", 19)

@@ -28,6 +28,8 @@ def store_target(config: Config, dataset: DatasetConfig, backbone: BackboneIdent
         "dataset_path": dataset.path,
         "dataset_revision": dataset.revision,
     }
+    if backbone.joins_prefix:  # else the ids are those of versions that tokenised the prefix alone
+        identity["query_tokens"] = "joined"
     path = store_path(config.features_root, dataset.name, identity)
     content = DatasetContent(dataset.path, storage.join(path, CORPUS_HASHES))
     return StoreTarget(dataset=dataset, path=path, identity=identity, content=content)

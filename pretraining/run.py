@@ -157,7 +157,7 @@ def _tokenizer(recipe: Recipe, source: Source, folder: Path) -> PreTrainedTokeni
     if not path.exists():
         fresh = train_tokenizer(tokenizer_texts(source, recipe.seed), recipe.vocabulary)
         fresh.save_pretrained(path)
-    return PreTrainedTokenizerFast.from_pretrained(path)
+    return PreTrainedTokenizerFast.from_pretrained(path, trust_remote_code=False)
 
 
 def _fresh_readers(recipe: Recipe, num_tokens: int, prompts: Prompts, batches: Batches) -> Readers:

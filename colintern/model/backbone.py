@@ -9,13 +9,15 @@ import torch
 from PIL import Image
 from safetensors import SafetensorError
 from torch import Tensor
-from transformers import AutoConfig, AutoModel, InternVLConfig
+from transformers import AutoModel
 
 from colintern.config import BackboneConfig
 from colintern.errors import BackboneError, one_line
-from colintern.model.checkpoint import check_weight_files, checkpoint_hash, find_checkpoint
+from colintern.model.checkpoint import checkpoint_hash, find_checkpoint, weight_files
+from colintern.model.internvl_config import read_internvl_config, tokens_per_tile
 from colintern.model.processor import Processor, TilePlanner
 from colintern.model.quiet import quiet_transformers
+from colintern.model.weights import check_weights, refuse_misfits
 
 DEFAULT_BATCH_TOKENS = 16_384
 
@@ -27,6 +29,7 @@ class BackboneIdentity:
     checkpoint_sha256: str
     width: int
     tiles: TilePlanner
+    joins_prefix: bool  # a query's first ids depend on the prefix before them
 
     def tile_grid(self, width: int, height: int) -> tuple[int, int]:
         """Rows and columns of the tiles of a page, by its size in pixels."""
@@ -44,11 +47,14 @@ def read_identity(config: BackboneConfig) -> BackboneIdentity:
         BackboneError: it cannot be found, is not an InternVL checkpoint, or is not whole.
     """
     folder = find_checkpoint(config)
-    model_config = _read_config(folder, config)
+    model_config = read_internvl_config(folder, config)
     processor = _fitting_processor(folder, config, model_config)
-    check_weight_files(folder, config.path)
+    check_weights(weight_files(folder, config.path), model_config, config.path)
     return BackboneIdentity(
-        checkpoint_hash(folder), model_config.text_config.hidden_size, processor.tiles
+        checkpoint_sha256=checkpoint_hash(folder),
+        width=model_config.text_config.hidden_size,
+        tiles=processor.tiles,
+        joins_prefix=processor.joins_prefix(),
     )
 
 
@@ -72,11 +78,11 @@ class FrozenBackbone:
 
     def __init__(self, config: BackboneConfig, device: str = "cpu") -> None:
         folder = find_checkpoint(config)
-        model_config = _read_config(folder, config)
+        model_config = read_internvl_config(folder, config)
         self._processor = _fitting_processor(folder, config, model_config)
         self._layer = config.layer
         self._device = torch.device(device)
-        self._model: Any = _load_model(folder, config, device).to(self._device)
+        self._model: Any = _load_model(folder, config, model_config, device).to(self._device)
         self.compute_dtype = compute_dtype(config, device)
         self.width: int = model_config.text_config.hidden_size
         self.tiles = self._processor.tiles
@@ -165,74 +171,52 @@ def _equal_batches(sizes: Sequence[int], batch_tokens: int) -> Iterator[list[int
             yield by_size[size][start : start + step]
 
 
-def _read_config(folder: Path, config: BackboneConfig) -> Any:
-    """The checkpoint's `InternVLConfig`; its parts are typed as dictionaries, so it is Any."""
-    try:
-        found = AutoConfig.from_pretrained(folder)
-    except (OSError, ValueError) as error:
-        reason = one_line(error)
-        raise BackboneError(
-            f"backbone.path={config.path}: no usable config.json ({reason})"
-        ) from error
-    if not isinstance(found, InternVLConfig):
-        raise BackboneError(
-            f"backbone.path={config.path}: is a {found.model_type} checkpoint; ColIntern needs "
-            "InternVL in transformers' own format (the -hf checkpoints)"
-        )
-    text_config: Any = found.text_config
-    layers = text_config.num_hidden_layers
-    if config.layer != "projector" and not -layers - 1 <= config.layer <= layers:
-        raise BackboneError(
-            f"backbone.layer={config.layer}: the model has hidden states 0 to {layers} "
-            f"(or -1 to {-layers - 1})"
-        )
-    return found
-
-
 def _fitting_processor(folder: Path, config: BackboneConfig, model_config: Any) -> Processor:
-    processor = Processor(folder, config, _tokens_per_tile(model_config))
-    if model_config.image_token_id != processor.context_id:
-        raise BackboneError(
-            f"backbone.path={config.path}: config.image_token_id is "
-            f"{model_config.image_token_id}, the tokenizer's is {processor.context_id}; "
-            "the files do not belong together"
-        )
+    """Tokenizer and image processor, made sure to be those of the model."""
+    processor = Processor(folder, config, tokens_per_tile(model_config))
+    tile = tuple(model_config.vision_config.image_size)
+    rows = model_config.text_config.vocab_size
+    for belongs, model_has, other_has in (
+        (
+            model_config.image_token_id == processor.context_id,
+            f"config.image_token_id is {model_config.image_token_id}",
+            f"the tokenizer's is {processor.context_id}",
+        ),
+        (
+            processor.num_ids <= rows,
+            f"config.text_config.vocab_size is {rows}",
+            f"the tokenizer has {processor.num_ids} ids",
+        ),
+        (
+            processor.tile == tile,
+            f"config.vision_config.image_size is {tile}",
+            f"the image processor's tiles are {processor.tile}",
+        ),
+    ):
+        if not belongs:
+            raise BackboneError(
+                f"backbone.path={config.path}: {model_has}, {other_has}; "
+                "the files do not belong together"
+            )
     return processor
 
 
-def _tokens_per_tile(config: Any) -> int:
-    """Image tokens of a tile: its patches, after the pixel shuffle has put some into one."""
-    vision = config.vision_config
-    patches = [
-        size // patch for size, patch in zip(vision.image_size, vision.patch_size, strict=True)
-    ]
-    return int(patches[0] * patches[1] * config.downsample_ratio**2)
-
-
-def _load_model(folder: Path, config: BackboneConfig, device: str) -> Any:
+def _load_model(folder: Path, config: BackboneConfig, model_config: Any, device: str) -> Any:
     dtype = getattr(torch, compute_dtype(config, device))
     with quiet_transformers():
         try:
-            model, info = AutoModel.from_pretrained(
+            model, found = AutoModel.from_pretrained(
                 folder,
+                config=model_config,
                 dtype=dtype,
                 use_safetensors=True,
+                trust_remote_code=False,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # listed, and refused below by name
             )
         except (OSError, RuntimeError, SafetensorError) as error:
-            reason = one_line(error)
             raise BackboneError(
-                f"backbone.path={config.path}: weights cannot be loaded ({reason})"
+                f"backbone.path={config.path}: weights cannot be loaded ({one_line(error)})"
             ) from error
-    for problem in ("missing_keys", "mismatched_keys", "unexpected_keys"):
-        # A language head is no part of the model that computes features.
-        names = (key if isinstance(key, str) else key[0] for key in info[problem])
-        keys = sorted(name for name in names if not name.startswith("lm_head"))
-        if keys:
-            raise BackboneError(
-                f"backbone.path={config.path}: {problem.replace('_', ' ')}: {keys[0]}"
-                f"{f' and {len(keys) - 1} more' if len(keys) > 1 else ''}; "
-                "the weights are not those of this InternVL"
-            )
+    refuse_misfits(found, config.path)
     return model.eval().requires_grad_(False)

@@ -14,8 +14,11 @@ from colintern.errors import BackboneError, one_line
 from colintern.model.random_checkpoint import random_checkpoint
 
 _READER_FOLDER = Path(__file__).parent / "reader"
+_INDEX = ".safetensors.index.json"
+_WEIGHTS, _WEIGHTS_INDEX = "model.safetensors", f"model{_INDEX}"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
+# What features depend on: weights, configuration, image processor and tokenizer in all their forms.
+_SUFFIXES = (".safetensors", ".json", ".txt", ".model", ".tiktoken")
 
 
 def find_checkpoint(config: BackboneConfig) -> Path:
@@ -47,21 +50,17 @@ def find_checkpoint(config: BackboneConfig) -> Path:
     return folder
 
 
-def check_weight_files(folder: Path, name: str) -> None:
-    """Make sure that every weight file is whole, from its header: no weights are loaded.
+def weight_files(folder: Path, name: str) -> list[Path]:
+    """The files that transformers loads: `model.safetensors`, or else those of its index.
+
+    Every weight file is made sure to be whole, from its header: no weights are loaded.
 
     Raises:
-        BackboneError: a file is missing or cut short.
+        BackboneError: there is no such file, or one is missing or cut short.
     """
-    files = {path.name for path in folder.glob("*.safetensors")}
-    for index in folder.glob("*.safetensors.index.json"):
-        try:
-            files.update(json.loads(index.read_text())["weight_map"].values())
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise BackboneError(
-                f"backbone.path={name}: {index.name} is no index of weights; download it again"
-            ) from error
-    for file in sorted(files):
+    indexed = {index.name: _indexed(index, name) for index in folder.glob(f"*{_INDEX}")}
+    present = {path.name for path in folder.glob("*.safetensors")}
+    for file in sorted(present.union(*indexed.values())):
         try:
             with safe_open(folder / file, "pt"):
                 pass
@@ -70,13 +69,28 @@ def check_weight_files(folder: Path, name: str) -> None:
                 f"backbone.path={name}: {file} is missing or not whole ({error}); "
                 "copy or download it again"
             ) from error
+    loaded = {_WEIGHTS} if _WEIGHTS in present else indexed.get(_WEIGHTS_INDEX)
+    if loaded is None:
+        raise BackboneError(
+            f"backbone.path={name}: has neither {_WEIGHTS} nor {_WEIGHTS_INDEX}; "
+            "convert the checkpoint with save_pretrained"
+        )
+    return [folder / file for file in sorted(loaded)]
+
+
+def _indexed(index: Path, name: str) -> set[str]:
+    """The names of the files that an index of weights names."""
+    try:
+        return {str(file) for file in json.loads(index.read_text())["weight_map"].values()}
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise BackboneError(
+            f"backbone.path={name}: {index.name} is no index of weights; download it again"
+        ) from error
 
 
 def checkpoint_hash(folder: Path) -> str:
     """A hash over weights, configuration, tokenizer and image processor files."""
-    files = sorted(
-        path for path in folder.iterdir() if path.suffix in (".safetensors", ".json", ".txt")
-    )
+    files = sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES)
     lines = [f"{path.name} {storage.sha256_of_file(str(path))}" for path in files]
     return storage.sha256_of_bytes("\n".join(lines).encode())
 
@@ -95,11 +109,14 @@ def _from_hub(config: BackboneConfig) -> Path:
         )
     try:
         return Path(
-            snapshot_download(config.path, revision=config.revision, allow_patterns=_HUB_FILES)
+            snapshot_download(
+                config.path,
+                revision=config.revision,
+                allow_patterns=[f"*{suffix}" for suffix in _SUFFIXES],
+            )
         )
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
-        reason = one_line(error)
         raise BackboneError(
             f"backbone.path={config.path}: cannot be fetched from the Hub at revision "
-            f"{config.revision} ({reason}); check both, or give a local folder"
+            f"{config.revision} ({one_line(error)}); check both, or give a local folder"
         ) from error

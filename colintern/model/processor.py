@@ -23,6 +23,14 @@ from colintern.config import BackboneConfig
 from colintern.errors import BackboneError, one_line
 
 IMAGE_SLOT = "<image>"
+# Beginnings of queries: any printable ASCII character, words, other scripts, a combining accent.
+_PROBES = [
+    *map(chr, range(32, 127)),
+    *"the ing er What 2024 été \u0301e ж 页码 ページ صفحة — €".split(),
+    " the",
+    "\nthe",
+]
+_VOCABULARIES = ("tokenizer.json", "vocab.json", "*.model", "*.tiktoken")
 _START, _END, _CONTEXT = "<img>", "</img>", "<IMG_CONTEXT>"
 
 
@@ -63,23 +71,21 @@ class Processor:
     """
 
     def __init__(self, folder: Path, config: BackboneConfig, tokens_per_tile: int) -> None:
-        try:
-            self._tokenizer = AutoTokenizer.from_pretrained(folder)
-            self._images = GotOcr2ImageProcessorPil.from_pretrained(folder)
-        except (OSError, ValueError) as error:
-            reason = one_line(error)
-            raise BackboneError(
-                f"backbone.path={config.path}: its tokenizer or image processor cannot be loaded "
-                f"({reason})"
-            ) from error
         self._config = config
+        if not any(list(folder.glob(pattern)) for pattern in _VOCABULARIES):
+            raise BackboneError(
+                f"backbone.path={config.path}: its tokenizer is missing (no tokenizer.json or "
+                "other vocabulary); copy or download it again"
+            )
+        self._tokenizer = self._loaded("tokenizer", AutoTokenizer, folder)
+        self._images = self._loaded("image processor", GotOcr2ImageProcessorPil, folder)
         size = self._images.size
-        self.tiles = TilePlanner(size["height"], size["width"], tokens_per_tile, config.max_tiles)
+        self.tile = (size.height, size.width) if size else (0, 0)
+        self.tiles = TilePlanner(*self.tile, tokens_per_tile, config.max_tiles)
         self.context_id = self._special(_CONTEXT)
         before, slot, after = config.page_prompt.partition(IMAGE_SLOT)
         self._page_start = [*self._plain(before), self._special(_START)]
         self._page_end = [self._special(_END), *(self._plain(after) if slot else [])]
-        self._query_start = self._plain(config.query_prefix)
 
     def page_tokens(self, num_image_tokens: int) -> list[int]:
         """The token ids of a page: the prompt with the image in its `<image>` slot, or behind."""
@@ -88,7 +94,21 @@ class Processor:
     def query_tokens(self, text: str) -> list[int]:
         """The token ids of a query: prefix, text, augmentation (the padding token, repeated)."""
         augmentation = [self.pad_id] * self._config.query_augmentation_tokens
-        return [*self._query_start, *self._plain(text), *augmentation]
+        return [*self._plain(self._config.query_prefix + text), *augmentation]
+
+    def joins_prefix(self) -> bool:
+        """Whether some texts get other ids behind the prefix than on their own.
+
+        Stores of versions that put the ids of both one behind the other must then not be used.
+        """
+        prefix, apart = self._config.query_prefix, self._plain(self._config.query_prefix)
+        return any(self._plain(prefix + text) != [*apart, *self._plain(text)] for text in _PROBES)
+
+    @property
+    def num_ids(self) -> int:
+        """Rows that an embedding needs for the ids of any text, image and augmentation."""
+        image = (self._special(token) for token in (_START, _END, _CONTEXT))
+        return max(self._tokenizer.vocab_size, self.pad_id + 1, *(number + 1 for number in image))
 
     @property
     def pad_id(self) -> int:
@@ -107,6 +127,15 @@ class Processor:
             return_tensors="pt",
         )
         return torch.as_tensor(inputs["pixel_values"])
+
+    def _loaded(self, what: str, kind: Any, folder: Path) -> Any:
+        try:
+            return kind.from_pretrained(folder, trust_remote_code=False)
+        except (OSError, ValueError, TypeError, AttributeError) as error:  # of damaged files
+            raise BackboneError(
+                f"backbone.path={self._config.path}: its {what} cannot be loaded "
+                f"({one_line(error)})"
+            ) from error
 
     def _plain(self, text: str) -> list[int]:
         """Token ids of text in which special tokens are letters, not orders."""

@@ -16,16 +16,21 @@ from colintern.stages import store_target
 FEATURES = FeaturesConfig(shard_bytes=200_000)  # a few pages fill several shards
 
 
-def config_of(root: Path) -> Config:
+def config_of(root: Path, backbone: str = "reader") -> Config:
     """A configuration that trains on the dataset in `root/set`."""
-    return parse_config(
-        {"data": {"train": str(root / "set")}, "run": {"root": str(root / "runs")}}, "test"
-    )
+    document = {
+        "data": {"train": str(root / "set")},
+        "run": {"root": str(root / "runs")},
+        "backbone": {"path": backbone},
+    }
+    return parse_config(document, "test")
 
 
-def planned(root: Path, target: StoreTarget | None = None) -> tuple[StorePlan, BackboneIdentity]:
+def planned(
+    root: Path, target: StoreTarget | None = None, backbone: str = "reader"
+) -> tuple[StorePlan, BackboneIdentity]:
     """The store of `root/set`, planned; `target` is it as an earlier start has seen it."""
-    config = config_of(root)
+    config = config_of(root, backbone)
     identity = read_identity(config.backbone)
     target = target or store_target(config, config.data.train, identity)
     files = CanonicalDataset(target.dataset.path).corpus_files
@@ -33,9 +38,11 @@ def planned(root: Path, target: StoreTarget | None = None) -> tuple[StorePlan, B
     return plan_store(target, entries, identity, FEATURES), identity
 
 
-def encoded(root: Path, backbone: FrozenBackbone, number: int | None = None) -> list[str]:
+def encoded(
+    root: Path, backbone: FrozenBackbone, number: int | None = None, path: str = "reader"
+) -> list[str]:
     """Encode the missing shards, or only `number` of them; returns what was encoded."""
-    plan, identity = planned(root)
+    plan, identity = planned(root, backbone=path)
     missing = plan.missing()[:number]
     for work in missing:
         encode_shard(ShardWork.from_json(work.to_json()), backbone, "bfloat16", 2_000)

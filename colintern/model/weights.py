@@ -49,11 +49,12 @@ def check_weights(files: Iterable[Path], model_config: Any, name: str) -> None:
                 f"backbone.path={name}: config.json describes no model that can be built "
                 f"({one_line(error)})"
             ) from error
+        renames: Any = get_model_conversion_mapping(model)  # typed as a base class of its entries
         found, _ = convert_and_load_state_dict_in_model(
             model,
             tensors,
             LoadStateDictConfig(
-                weight_mapping=get_model_conversion_mapping(model),
+                weight_mapping=renames,
                 device_map={"": "meta"},
                 ignore_mismatched_sizes=True,
             ),

@@ -42,7 +42,8 @@ def check_extras(config: Config) -> None:
     Raises:
         ConfigError: one is not.
     """
-    may_pool = config.mining.search != "exact" or config.evaluation.search != "exact"
+    tests_pool = bool(config.data.eval) and config.evaluation.search != "exact"
+    may_pool = config.mining.search != "exact" or tests_pool
     needed = {
         "faiss": ("mining.search and evaluation.search", "cpu", may_pool),
         "deepspeed": ("training.strategy", "deepspeed", config.training.strategy == "deepspeed"),

@@ -175,24 +175,10 @@ class Session:
             if is_recorded and self.recorded.is_measured(round_number, name):
                 continue
             if is_recorded:
-                log.say(
-                    "evaluate", "round %d  %s: again, as evaluation asks now", round_number, name
-                )
+                log.say("evaluate", "round %d  %s: again, with other settings", round_number, name)
             if round_number == 0:
                 self._write_untrained_heads()
-            json_path = self.folder.evaluation(round_number, name)
-            before = storage.read_json(json_path) if storage.exists(json_path) else None
-            task = EvaluateTask(
-                catalog=self.recorded.catalog,
-                dataset=name,
-                heads_folder=self.folder.heads(round_number),
-                settings=asked_of(name, self._config.evaluation, before),
-                round_number=round_number,
-                seed=self._config.run.seed,
-                json_path=json_path,
-                parquet_path=self.folder.results(round_number, name),
-                held=self._held,
-            )
+            task = self._evaluate_task(round_number, name)
 
             def work(task: EvaluateTask = task, stage: str = stage) -> None:
                 self._forget(stage)  # its record is of the files that are written over
@@ -273,6 +259,21 @@ class Session:
     def _commit(self, stage: str, inputs: Inputs, outputs: list[str], started_at: str) -> None:
         self._held.check()
         self.folder.write_record(stage, inputs, outputs, started_at)
+
+    def _evaluate_task(self, round_number: int, name: str) -> EvaluateTask:
+        json_path = self.folder.evaluation(round_number, name)
+        before = storage.read_json(json_path) if storage.exists(json_path) else None
+        return EvaluateTask(
+            catalog=self.recorded.catalog,
+            dataset=name,
+            heads_folder=self.folder.heads(round_number),
+            settings=asked_of(name, self._config.evaluation, before),
+            round_number=round_number,
+            seed=self._config.run.seed,
+            json_path=json_path,
+            parquet_path=self.folder.results(round_number, name),
+            held=self._held,
+        )
 
     def _forget(self, stage: str) -> None:
         """Take back that a stage is recorded, before it is done again."""

@@ -47,14 +47,12 @@ def status_lines(run_path: str) -> list[str]:
     lines, running_shown = [], False
     for stage in _stages(config, last_round):
         record = folder.record(stage)
-        if record is not None and stage in outdated:
-            state = "missing    (measured, but with other settings of evaluation)"
-        elif record is not None:
+        if record is not None and stage not in outdated:
             state = f"done       {record.finished_at[:19].replace('T', ' ')} UTC"
         elif is_held and not running_shown:
             state, running_shown = "running", True
         else:
-            state = "missing"
+            state = "missing    (measured with other settings)" if record else "missing"
         lines.append(f"{stage:<40} {state}")
     return lines
 
@@ -95,7 +93,7 @@ def _outdated(folder: RunFolder, config: dict[str, Any], last_round: int) -> Ite
     """The stages of evaluations that are not what the settings ask for now."""
     from colintern.evaluation.asked import is_as_asked  # half a second that `--help` goes without
 
-    settings = EvaluationConfig.model_validate(config["evaluation"])
+    settings = EvaluationConfig.model_validate(config.get("evaluation", {}))
     for number in range(last_round + 1):
         for dataset in _evaluated(config):
             path = folder.evaluation(number, dataset)

@@ -81,6 +81,9 @@ def test_settings_without_effect_are_told(tmp_path):
     mining = {"search": "exact", "candidates": 5, "num_negatives": 4}
     told = unused_settings(parse_config({"data": data, "mining": mining}, "test"))
     assert [line.split()[0] for line in told] == ["data.dev_fraction", "mining.candidates"]
+    alone = {**quiet, "evaluation": {"search": "pooled_rerank"}}
+    told = unused_settings(parse_config(alone, "test"))
+    assert [line.split()[0] for line in told] == ["evaluation.search"]
     pinned = {"revision": "0" * 40, "language": "en", "split": "test"}
     chosen = {"config": "finance", "relevant_from": 0.5}
     folder, url = {"path": str(tmp_path), **pinned}, {"path": "s3://bucket/set", **pinned}

@@ -37,7 +37,7 @@ def decide(
     the gain is below `min_gain`. The loop stops after `patience` flat rounds in a row, or at
     `max_rounds`. Round 1 is never counted: it has not seen a mined negative yet. Nor is a round of
     which dev cannot tell: with fewer than `MIN_QUERIES` queries, or when all of them changed by the
-    same, so that their interval has no width.
+    same, so that their interval has no width. (When none has changed at all, there is no gain.)
 
     Args:
         dev_values: nDCG@5 of every dev query, for round 0 (untrained), 1, 2, ...

@@ -37,10 +37,10 @@ def test_it_is_the_mean_over_all_orders(num_pages):
 def test_it_is_the_mean_over_random_orders_of_many_pages():
     """Chance that ignores the size of the corpus, or that pages behind rank 5 count nothing."""
     view, draw = _view(200), np.random.default_rng(0)
-    orders = [_ndcg(view, draw.permutation(view.page_ids).tolist()) for _ in range(3_000)]
+    orders = [_ndcg(view, draw.permutation(view.page_ids).tolist()) for _ in range(1_000)]
     error = np.std(orders) / len(orders) ** 0.5
     assert abs(chance_level(view) - fmean(orders)) < 4 * error
-    assert error < 0.1 * chance_level(view)
+    assert error < 0.2 * chance_level(view)
 
 
 def test_nothing_that_can_be_found_is_no_chance():

@@ -299,6 +299,9 @@ def _mean_over_tokens(
     """score_BD: the mean over each query's tokens, added up in float64 token by token."""
 
     def mean(best_TX: Tensor) -> Tensor:
+        if len(length_B) == 1 and best_TX.device.type == "cpu":
+            # One after the other too; on a GPU the order of a single column is another.
+            return (best_TX.double().cumsum(0)[-1:] / length_B).float()
         total_BX = best_TX.new_zeros(len(length_B), best_TX.shape[1], dtype=torch.float64)
         for query_A, token_A in steps:
             total_BX[query_A] += best_TX[token_A]

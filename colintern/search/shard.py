@@ -88,7 +88,8 @@ class CorpusShard:
     def embeddings(self, ordinals: Sequence[int]) -> dict[int, Tensor]:
         """Those of `ordinals` that are in this shard, with their embeddings token_TE."""
         mine = (ordinal for ordinal in ordinals if self._start <= ordinal < self._end)
-        return {ordinal: self._tokens(ordinal - self._start).cpu() for ordinal in mine}
+        # Copies: a view of the shard would take all of it along to where it is sent.
+        return {ordinal: self._tokens(ordinal - self._start).clone().cpu() for ordinal in mine}
 
     def likeness(self, others: Sequence[Tensor], ordinal_N: Tensor, other_N: Tensor) -> Tensor:
         """MaxSim of pages of the shard with other pages, by the own tokens of the shard's.
@@ -102,10 +103,12 @@ class CorpusShard:
             score_N, float32: the mean over the page's tokens of the best dot product with the other
             page's tokens; -inf for pages of other shards.
         """
-        token_TE = torch.cat(list(others)).to(self._device)
-        packed = PackedPages.pack(token_TE, [len(other) for other in others])
         score_N = torch.full(ordinal_N.shape, -torch.inf)
         is_mine = (ordinal_N >= self._start) & (ordinal_N < self._end)
+        if not is_mine.any():
+            return score_N
+        token_TE = torch.cat(list(others)).to(self._device)
+        packed = PackedPages.pack(token_TE, [len(other) for other in others])
         pages, page_N = (ordinal_N[is_mine] - self._start).unique(return_inverse=True)
         by_page, pair = page_N.argsort(stable=True), is_mine.nonzero()[:, 0]
         first = 0

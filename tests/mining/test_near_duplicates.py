@@ -1,5 +1,6 @@
 """A copy that has other pixels, as a JPEG has, is told by its embedding when that is asked for."""
 
+import pickle
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,6 +153,31 @@ def test_sharded_equals_flat(world, monkeypatch, number):
     pairs = [(page, other) for page in ordinals for other in (3, 17, 40, 5)] * 2
     one, many = (likeness(_shards(world[1], n), pairs) for n in (1, number))
     assert one == many
+
+
+class _Elsewhere(LocalShards):
+    """Shards in other processes, as far as what travels is concerned."""
+
+    def __init__(self, shards: LocalShards) -> None:
+        self._local, self.num_bytes = shards, 0
+
+    def start(self, method: str, *arguments: Any) -> Any:
+        sent = pickle.dumps(arguments)
+        answer = pickle.dumps(self._local.start(method, *pickle.loads(sent))())
+        self.num_bytes += len(sent) + len(answer)
+        return lambda: pickle.loads(answer)
+
+
+def test_only_the_compared_pages_travel(world):
+    """A page taken out of a shard as a view, which takes the whole shard along."""
+    _, tokens, _ = world
+    ordinals = range(len(tokens))
+    shards = _Elsewhere(_shards(tokens, 2))
+    pairs = [(page, 3) for page in ordinals]
+    assert likeness(shards, pairs) == likeness(_shards(tokens), pairs)
+    page_bytes = 4 * DIM * max(map(len, tokens.values()))
+    assert shards.num_bytes < 2 * page_bytes + 10_000
+    assert sum(map(len, tokens.values())) * 4 * DIM > 5 * shards.num_bytes
 
 
 def _plain(page: Tensor, other: Tensor) -> float:

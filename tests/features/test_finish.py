@@ -28,7 +28,7 @@ from tests.helpers import make_corpus
 
 
 def test_queries_that_cannot_be_asked_are_listed_and_left_out(tmp_path, backbone):
-    """A blank question trained on, counted in a metric, or dropped without a word."""
+    """A blank question trained on, dropped without a word, or missing where it counts 0."""
     make_corpus(tmp_path / "set", num_pages=8, num_queries=8)
     path = tmp_path / "set" / "queries" / "part-00000.parquet"
     texts = [None, " ", "long " * 20_000, "<img> <IMG_CONTEXT>", *"abcd"]
@@ -62,7 +62,7 @@ def test_queries_that_cannot_be_asked_are_listed_and_left_out(tmp_path, backbone
         seed=0,
         on_progress=lambda _: None,
     )
-    assert found.document["num_queries"] == 8  # those that cannot be asked have found nothing
+    assert found.document["num_queries"] == 8
     assert set(found.results["query_id"].to_pylist()) == set(kept)
 
 

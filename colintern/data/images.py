@@ -35,6 +35,9 @@ _PILLOW_ERRORS = (
 _FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "PPM", "JPEG2000")  # none runs a program
 _SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "JPEG2000": "jp2", "TIFF": "tif"}  # else the format
 open_white_is_zero()
+# Pillow warns of what is larger than its own limit; `MAX_PIXELS` is ours. Once, and not around each
+# call: what `catch_warnings` puts back is that of all threads, and pages are decoded in several.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
 class BadImageError(Exception):
@@ -104,8 +107,7 @@ class ImageFile:
         Raises:
             BadImageError: truncated, or as `size`; other pages may be whole.
         """
-        with _damages(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # ours is the limit
+        with _damages():
             image = self._at(page)
             self._image = None  # so that its pixels go as soon as they are converted
             geometry, colours = geometry_of(image, self._file), Colours(image)
@@ -174,8 +176,7 @@ def _open(file: BinaryIO) -> Image.Image:
     if not file.seek(0, io.SEEK_END):
         raise BadImageError("empty image")
     try:
-        with _damages(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # ours is the limit
+        with _damages():
             return Image.open(file, formats=_FORMATS)
     except Image.DecompressionBombError as error:
         raise BadImageError(f"too large (more than {MAX_PIXELS:,} pixels)") from error

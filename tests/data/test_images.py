@@ -1,6 +1,7 @@
 """Pictures of every kind become RGB, or give a reason."""
 
 import io
+import warnings
 
 import numpy as np
 import pytest
@@ -66,6 +67,14 @@ def test_bad_pages_have_a_reason(data, words):
     """An exception of Pillow's that ends the run."""
     with pytest.raises(BadImageError, match=words):
         decode(data)
+
+
+def test_decoding_changes_no_rule_of_other_threads():
+    """Warnings of the whole process that stay silent, or come back, as pages end in threads."""
+    data = _bytes(Image.new("L", (40, 30)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr(warnings, "catch_warnings")  # puts back the rules of all threads
+        assert decode(data).size == (40, 30)
 
 
 def test_absurd_sizes_are_refused_before_decoding(monkeypatch):

@@ -59,14 +59,13 @@ def outline_of(file: SourceFile) -> Outline:
     with _data_of(file) as data:
         words = find_words(data)
         # Old states of a page that was changed later are counted as well: pypdf tells.
-        is_odd = len(indices) < num_told or words.num_page_objects > num_told
+        is_odd = len(indices) < num_told or words.num_page_objects != num_told
         structure = None
         if is_odd or words.has_user_unit or words.is_collection:
             structure = read_structure(bytes(data))
-    if structure and structure.is_portfolio:
-        what = f" ({attached})" if attached else ""
+    if structure and structure.is_portfolio and attached:
         raise BadImageError(
-            f"a portfolio: its pages are in the files attached to it{what}; "
+            f"a portfolio: its pages are in the files attached to it ({attached}); "
             "save them as files of their own"
         )
     warnings: list[str] = []
@@ -103,7 +102,8 @@ def _with_pages(
     if not indices:
         raise BadImageError("no page in it can be read")
     units = structure.user_units if structure else {}
-    return Outline(indices, units, update, words.may_lack_fonts, tuple(warnings))
+    may_lack_fonts = words.may_lack_fonts or words.num_page_objects < num_told  # not all was read
+    return Outline(indices, units, update, may_lack_fonts, tuple(warnings))
 
 
 def _loading_with(file: SourceFile, update: bytes) -> tuple[int, ...]:

@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pypdf import PdfReader
-from pypdf.errors import PyPdfError
+from pypdf.errors import DependencyError, PyPdfError
 from pypdf.generic import (
     ArrayObject,
     DictionaryObject,
     IndirectObject,
     NameObject,
+    NullObject,
     NumberObject,
 )
 
@@ -37,6 +38,7 @@ _MAX_PAGES = 1_000_000  # as PDFium
 # What pypdf lets through on damaged files, besides its own.
 _PYPDF_ERRORS = (
     PyPdfError,
+    DependencyError,  # a cipher that needs a package which is not installed
     ArithmeticError,
     AssertionError,
     AttributeError,
@@ -56,7 +58,8 @@ class Words:
     """How often a PDF holds the words that tell what PDFium does not.
 
     Attributes:
-        num_page_objects: of the type page; more than there are pages when old ones were replaced.
+        num_page_objects: of the type page; more than there are pages when old ones were replaced,
+            fewer when some do not say what they are, or cannot be read here, as when encrypted.
         has_user_unit: a page may have a unit other than a point.
         is_collection: it may be a portfolio, whose pages are in the files attached to it.
         has_attached: there may be files attached to its pages.
@@ -77,7 +80,7 @@ class Structure:
 
     Attributes:
         num_pages: that the page tree really holds.
-        is_portfolio: its pages are in the files attached to it; what it shows is a cover.
+        is_portfolio: if files are attached to it, its pages are in them; what it shows is a cover.
         user_units: index of a page to points a unit, where that is not 1.
         update: bytes that, behind the file, make a flat page tree of it, with the right count;
             empty where none can be made.
@@ -128,7 +131,7 @@ def read_structure(data: bytes) -> Structure | None:
         units = {index: _user_unit(page.get_object()) for index, page in enumerate(leaves)}
         return Structure(
             len(leaves),
-            "/Collection" in root,
+            isinstance(root.get("/Collection", NullObject()).get_object(), DictionaryObject),
             {index: unit for index, unit in units.items() if unit != 1.0},
             _update(data, reader, leaves),
         )
@@ -163,7 +166,7 @@ def _user_unit(page: Any) -> float:
     unit: Any = page.get("/UserUnit", 1)
     if isinstance(unit, IndirectObject):
         unit = unit.get_object()
-    value = float(unit)
+    value = float(unit) if isinstance(unit, int | float) else 1.0
     return value if math.isfinite(value) and value > 0 else 1.0
 
 

@@ -86,6 +86,15 @@ def test_a_page_tree_that_lies_loses_no_page_and_moves_none(tmp_path, kind, writ
 
 
 @pytest.mark.parametrize("write", [written, packed])
+def test_pages_that_do_not_say_so_are_counted(tmp_path, write):
+    """The last page lost behind a wrong count, as no page says of itself that it is one."""
+    objects = (text.replace("/Type/Page/", "/") for text in tree("3 0 R 4 0 R 5 0 R", 2))
+    report, pages = _ingested(tmp_path, write(*objects))
+    assert [page.width for page in pages.values()] == [100, 110, 120]
+    assert [found.is_warning for found in report.refused] == [True]
+
+
+@pytest.mark.parametrize("write", [written, packed])
 @pytest.mark.parametrize("kids", ["3 0 R 4 0 R 5 0 R", "8 0 R 5 0 R"])
 def test_a_page_tree_that_is_right_has_no_warning(tmp_path, kids, write):
     """Every document suspected."""
@@ -113,6 +122,19 @@ def test_a_page_is_as_large_as_its_unit_says(tmp_path, unit, size, write):
     objects = one_page(page=f"/UserUnit {unit}", more=("2",))
     report, pages = _ingested(tmp_path, write(*objects))
     assert (pages["x.pdf#0001"].size, report.refused) == (size, [])
+
+
+@pytest.mark.parametrize("wrong", ["(3)", "[2 2]", "-2", "99 0 R"])
+def test_a_unit_that_is_no_number_is_that_of_its_page_alone(tmp_path, wrong):
+    """A large plan drawn small, as the page before it has a damaged unit."""
+    first, second = "/MediaBox[0 0 100 ", "/MediaBox[0 0 110 "
+    objects = (
+        text.replace(first, f"/UserUnit {wrong}{first}").replace(second, f"/UserUnit 2{second}")
+        for text in tree("3 0 R 4 0 R 5 0 R", 3)
+    )
+    report, pages = _ingested(tmp_path, written(*objects))
+    assert [page.width for page in pages.values()] == [100, 220, 120]
+    assert report.refused == []
 
 
 @pytest.mark.parametrize(
@@ -212,6 +234,13 @@ def test_files_attached_to_a_page_are_named(tmp_path):
     assert [found.reason for found in report.refused] == [
         "files attached to its pages are not drawn"
     ]
+
+
+@pytest.mark.parametrize("catalog", ["/Collection null", "/Collection<</View/D>>"])
+def test_a_portfolio_without_files_is_a_document(tmp_path, catalog):
+    """Pages refused for files that are not there."""
+    report, pages = _ingested(tmp_path, written(*one_page(catalog=catalog)))
+    assert (len(pages), report.refused) == (1, [])
 
 
 @pytest.mark.parametrize("write", [written, packed])

@@ -8,6 +8,7 @@ import errno
 import fcntl
 import os
 import re
+import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -99,18 +100,25 @@ def update(path: Path, data: bytes, may_replace: Callable[[bytes], bool]) -> boo
 
 
 def remove_abandoned(folder: Path, *, deep: bool = True) -> None:
-    """Remove the temporary files in `folder`, and in those inside it, that nobody will rename.
+    """Remove the temporary files and folders in `folder`, and inside it, that nobody will rename.
 
     Their process is gone; or it cannot be asked, as it is of another machine, and has not touched
     them for a day. What another user left is theirs to remove.
     """
     for parent, folders, names in os.walk(folder):
-        for path in (Path(parent, name) for name in names if is_temporary(name)):
+        for path in (Path(parent, name) for name in (*names, *folders) if is_temporary(name)):
             if _is_abandoned(path):
-                with suppress(PermissionError):
-                    path.unlink(missing_ok=True)
+                _remove(path)
         if not deep:
             folders.clear()
+
+
+def _remove(path: Path) -> None:
+    with suppress(FileNotFoundError, PermissionError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _is_abandoned(path: Path) -> bool:

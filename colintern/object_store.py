@@ -37,11 +37,12 @@ def write(url: str, data: bytes) -> None:
 @contextmanager
 def writing(url: str) -> Iterator[BinaryIO]:
     """A file to write to piece by piece; it is uploaded when the block ends without an error."""
-    with tempfile.NamedTemporaryFile() as file:
+    # Without a name: nothing of it stays on the disk when this process is killed.
+    with tempfile.TemporaryFile() as file:
         yield cast(BinaryIO, file)
-        file.flush()
+        file.seek(0)  # writes what is buffered; and not all systems open it anew below
         file_system, inner = opened(url)
-        file_system.put_file(file.name, inner)
+        file_system.put_file(f"/dev/fd/{file.fileno()}", inner)
 
 
 def create(url: str, data: bytes) -> None:

@@ -65,6 +65,20 @@ def test_only_what_nobody_can_be_writing_is_removed(tmp_path, mark, hours, is_ke
     assert path.exists() == is_kept
 
 
+def test_a_folder_of_a_dead_process_is_removed(tmp_path):
+    """Checkpoints half written into a cache folder, one more with every kill."""
+    dead = f"x.tmp-{_ME.machine}-{2**22 + 1}-1-01234567"
+    living = local_files.temporary_name("x")
+    for name in (dead, living, "x"):
+        (tmp_path / name / "inside").mkdir(parents=True)
+        (tmp_path / name / "inside" / "config.json").touch()
+    (tmp_path / "x" / dead).symlink_to(tmp_path / "x" / "inside")  # what it leads to stays
+    storage.remove_abandoned(str(tmp_path), deep=True)
+    assert {path.name for path in tmp_path.iterdir()} == {living, "x"}
+    assert [path.name for path in (tmp_path / "x").iterdir()] == ["inside"]
+    assert [path.name for path in (tmp_path / "x" / "inside").iterdir()] == ["config.json"]
+
+
 def test_files_of_the_user_s_that_look_temporary_are_none(tmp_path):
     """A page that is missing without a word, or deleted, because of its file's name."""
     path = tmp_path / "report.tmp-v2.pdf"

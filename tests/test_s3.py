@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -270,6 +271,17 @@ def test_a_process_killed_in_an_upload_leaves_no_half_file(bucket, s3_server, si
     assert storage.list_files(f"{bucket}/a") == []
     storage.write_bytes(path, b"whole")
     assert storage.read_bytes(path) == b"whole"
+
+
+def test_what_waits_for_its_upload_has_no_name(bucket, tmp_path, monkeypatch):
+    """Parts of 256 MB left in the temporary folder by each worker that is killed."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    data = bytes(range(256)) * 4096
+    with storage.writing(f"{bucket}/a/part.parquet") as file:
+        file.write(data)
+        file.flush()
+        assert list(tmp_path.iterdir()) == []
+    assert storage.read_bytes(f"{bucket}/a/part.parquet") == data
 
 
 def test_ingest_from_s3_to_s3(bucket):

@@ -6,7 +6,6 @@ parts of the real thing (tiles, thumbnail, pixel shuffle, projector, Qwen2) but 
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 import torch
@@ -20,6 +19,7 @@ from transformers import (
 )
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 
+from colintern import local_files
 from colintern.model.quiet import quiet_transformers
 
 TILE = 224
@@ -35,7 +35,8 @@ def random_checkpoint(seed: int = 0) -> Path:
     folder = cache / "colintern" / f"random-backbone-v{_VERSION}-seed{seed}"
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(dir=folder.parent))
+        local_files.remove_abandoned(folder.parent, deep=False)
+        fresh = folder.with_name(local_files.temporary_name(folder.name))
         write_random_checkpoint(fresh, seed)
         try:
             fresh.rename(folder)

@@ -29,9 +29,9 @@ class Refusal:
         return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
-def counted(endings: Mapping[str, int]) -> str:
-    """Files by the ending of their names, for a person: `7 .docx, 1 .txt`."""
-    return ", ".join(f"{count:,} {ending}" for ending, count in endings.items())
+def counted(kinds: Mapping[str, int]) -> str:
+    """Files by kind, for a person: `7 .docx, 1 hidden`."""
+    return ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
 
 
 def equal_pages(pages: Iterable[tuple[str, str]]) -> list[list[str]]:
@@ -51,7 +51,7 @@ class Report:
         documents: with at least one page written: files, or what a dataset calls so.
         refused: pages and files that were left out, with the reasons; and warnings.
         refused_queries: rows of the queries file that were left out.
-        skipped: files of kinds that are not taken, counted by the ending of their names.
+        skipped: files that are not taken, counted by the ending of their names, or as hidden.
         duplicates: groups of page ids that show the same, pixel by pixel; all are written.
         queries: written; those with equal texts count once.
         judgements: written.

@@ -30,6 +30,9 @@ _PAGES_PER_PART = 64  # a row group of them is read at once
 _SOURCE_BYTES_PER_PART = 256 * 2**20
 _BYTES_PER_ROW_GROUP = 32 * 2**20  # writing one takes about three times as much memory
 _REFUSED_KEY = b"colintern.refused"
+# Of the rules by which pages are drawn and decoded: raise it when they change, so that an ingest
+# that goes on, or is done again, keeps no page that was drawn by others. Before 2 there was none.
+_DRAWING_RULES = 2
 
 
 @dataclass(frozen=True)
@@ -168,7 +171,6 @@ def _table(pages: Sequence[Page]) -> pa.Table:
 def read_part(path: str) -> tuple[list[PageEntry], list[Refusal]]:
     """What a written part holds, without its images."""
     with _opened(path) as parquet:
-        # A part of an earlier version has no column of pixels.
         table = parquet.read(columns=["corpus-id", "doc-id", "page", "sha256", PIXELS])
         refusals = _refusals(parquet)
     entries = [
@@ -203,7 +205,7 @@ def _refusals(parquet: pq.ParquetFile) -> list[Refusal]:
 
 
 def _part(number: int, pieces: Sequence[Piece], corpus: str, settings: RenderSettings) -> Part:
-    text = json.dumps([[asdict(piece) for piece in pieces], asdict(settings)])
+    text = json.dumps([_DRAWING_RULES, [asdict(piece) for piece in pieces], asdict(settings)])
     digest = storage.sha256_of_bytes(text.encode())[:12]
     path = storage.join(corpus, f"part-{number:05d}-{digest}.parquet")
     return Part(path, tuple(pieces), settings)

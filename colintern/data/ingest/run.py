@@ -34,7 +34,7 @@ from colintern.data.ingest.pool import (
 )
 from colintern.data.ingest.questions import read_questions
 from colintern.data.ingest.rendering import Contents, contents_of
-from colintern.data.ingest.sources import SourceFile, Sources, count_by_ending, find_sources
+from colintern.data.ingest.sources import SourceFile, Sources, count_by_kind, find_sources
 from colintern.data.judgements import read_judgements
 from colintern.data.layouts import Layout, find_layout
 from colintern.data.progress import Progress
@@ -146,7 +146,8 @@ def _from_dataset(
     source: str, layout: Layout, out: str, settings: IngestSettings, held: lease.Held
 ) -> Report:
     taken = {file for files in layout.parts.values() for file in files}
-    others = [file for file in storage.find_files(storage.absolute(source)) if file not in taken]
+    root = storage.absolute(source)
+    others = [file.removeprefix(root) for file in storage.find_files(root) if file not in taken]
     with Processes(settings.num_processes) as processes:
         report = copy_dataset(
             layout,
@@ -156,7 +157,7 @@ def _from_dataset(
             held.check,
             relevant_from=settings.relevant_from,
         )
-    return replace(report, skipped=count_by_ending(others))
+    return replace(report, skipped=count_by_kind(others))
 
 
 def _layout_of(sources: Sequence[str], settings: IngestSettings) -> Layout | None:

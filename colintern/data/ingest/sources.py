@@ -48,7 +48,7 @@ class Sources:
     Attributes:
         files: to be drawn, sorted by name.
         refused: what cannot be read, or must not be: links that lead out of their folder.
-        skipped: files of other kinds, counted by the ending of their names.
+        skipped: files of other kinds, counted as by `count_by_kind`.
     """
 
     files: list[SourceFile]
@@ -58,6 +58,8 @@ class Sources:
 
 def find_sources(paths: Sequence[str]) -> Sources:
     """All PDFs and pictures at `paths`, files or folders, which are searched through.
+
+    What is hidden in a folder is skipped: systems keep thumbnails, and copies of deleted files, so.
 
     Args:
         paths: local or URLs. With several, names begin with each one's own last part.
@@ -74,6 +76,9 @@ def find_sources(paths: Sequence[str]) -> Sources:
             prefix = folder if len(paths) > 1 and file != path else ""
             name = posixpath.join(prefix, inner)
             kind = kind_of(file)
+            if _is_hidden(inner) and file != path:
+                others.append(inner)
+                continue
             if not _is_utf8(name):
                 name = name.encode("utf-8", "backslashreplace").decode()
                 problem = "its name is not UTF-8: rename it"
@@ -87,8 +92,8 @@ def find_sources(paths: Sequence[str]) -> Sources:
                 version, num_bytes = storage.version_of(file), storage.listed_size_of(file)
                 files.append(SourceFile(file, name, kind, version, num_bytes))
             else:
-                others.append(name)
-    skipped = count_by_ending(others)
+                others.append(inner)
+    skipped = count_by_kind(others)
     _check_found(paths, files, refused, skipped)
     return Sources(sorted(files, key=lambda file: file.name), refused, skipped)
 
@@ -108,13 +113,30 @@ def _check_found(
         raise DatasetError(f"{', '.join(paths)}: no PDF and no picture in there{others}")
 
 
-def count_by_ending(names: Iterable[str]) -> dict[str, int]:
-    """How many files there are of every kind, the most frequent first."""
-    endings = Counter()
+def count_by_kind(names: Iterable[str]) -> dict[str, int]:
+    """How many files there are of every kind, the most frequent first.
+
+    Args:
+        names: with the folders inside the source.
+
+    Returns:
+        By the ending of their names; PDFs and pictures, which are hidden then, as `hidden`.
+    """
+    kinds = Counter()
     for name in names:
         stem, ending = posixpath.splitext(posixpath.basename(name))
-        endings[ending.lower() or (stem if stem.startswith(".") else "without an ending")] += 1
-    return dict(sorted(endings.items(), key=lambda item: (-item[1], item[0])))
+        kind = ending.lower() or (stem if stem.startswith(".") else "without an ending")
+        kinds["hidden" if kind_of(name) and _is_hidden(name) else kind] += 1
+    return dict(sorted(kinds.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether the name of a file, or of a folder on the way to it, begins with one dot.
+
+    Not with two, as downloads write `../` into a name; nor with an underscore, which hides parquet
+    files and is common in the names of documents.
+    """
+    return any(part.startswith(".") and not part.startswith("..") for part in name.split("/"))
 
 
 def _walk(path: str) -> Iterator[tuple[str, str, str | None]]:

@@ -17,7 +17,7 @@ from colintern import storage
 from colintern.config import DatasetConfig
 from colintern.data.canonical import CanonicalDataset, iterate_pages
 from colintern.data.images import decode
-from colintern.data.ingest import IngestSettings, RenderSettings, ingest
+from colintern.data.ingest import IngestSettings, RenderSettings, ingest, parts
 from colintern.data.ingest.findings import Refusal
 from colintern.data.ingest.parts import PageEntry
 from colintern.data.ingest.pool import Processes
@@ -463,7 +463,10 @@ def test_a_name_with_a_line_break_stays_in_its_line():
 
 
 def test_a_killed_ingest_goes_on_and_a_changed_source_is_read_again(tmp_path, monkeypatch):
-    """Pages rendered twice after a kill or of a file as it was before, or half of them read."""
+    """Pages rendered twice after a kill or of a file as it was before, or half of them read.
+
+    Or kept, as an earlier version has drawn them.
+    """
     monkeypatch.setattr("colintern.data.ingest.parts._PAGES_PER_PART", 4)
     source = tmp_path / "in"
     source.mkdir()
@@ -492,6 +495,10 @@ def test_a_killed_ingest_goes_on_and_a_changed_source_is_read_again(tmp_path, mo
     assert {path: os.stat(path).st_mtime_ns for path in written} == times
     assert len(_pages(tmp_path / "out")) == 10
     assert find_source(dataset, str(tmp_path / "made")).folder == str(tmp_path / "out")
+    rules = parts._DRAWING_RULES + 1
+    monkeypatch.setattr(parts, "_DRAWING_RULES", rules)
+    _ingest(source, out=tmp_path / "out")
+    assert not any(os.path.exists(path) for path in written)  # drawn by older rules
     (source / "0.png").write_bytes(png(99, 40, 40))
     _ingest(source, out=tmp_path / "out")
     assert _pages(tmp_path / "out")["0.png"].image == png(99, 40, 40)

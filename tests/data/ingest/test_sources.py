@@ -41,6 +41,33 @@ def test_files_of_other_kinds_are_counted(source):
         ingest([str(source)], str(source.parent / "out"), IngestSettings())
 
 
+def test_what_is_hidden_is_no_page(source):
+    """MacOS's `._a.pdf` refused as damaged, and thumbnails of pages that become pages."""
+    hidden = ("._a.png", ".thumbnails/a.png", "sub/.trash/deep/b.png", "__MACOSX/._a.png")
+    for name in (*hidden, "_b.png", "_old/c.png"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes(png(2))
+    (source / ".link").symlink_to(source / "_old")
+    found = find_sources([str(source)])
+    assert [file.name for file in found.files] == ["_b.png", "_old/c.png", "a.png"]
+    assert (found.refused, found.skipped) == ([], {"hidden": 4, ".link": 1})
+
+
+def test_what_is_asked_for_is_not_hidden(source):
+    """A folder or file that is named on the command line and then found to be empty."""
+    folder = source.rename(source.with_name(".scans"))
+    (folder / "note.txt").touch()
+    (folder / ".b.png").write_bytes(png(2))
+    for paths, names in (
+        ([folder], ["a.png"]),
+        ([folder / ".b.png"], [".b.png"]),
+        ([folder, folder / ".b.png"], [".b.png", ".scans/a.png"]),
+    ):
+        found = find_sources([str(path) for path in paths])
+        assert [file.name for file in found.files] == names
+    assert found.skipped == {".txt": 1, "hidden": 1}
+
+
 @pytest.mark.parametrize("data", [b"no parquet", None])
 def test_a_stray_parquet_file_makes_no_dataset(source, data):
     """A hundred PDFs left out because of a table beside them; readable as a dataset or not."""

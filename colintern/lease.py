@@ -360,6 +360,9 @@ def _parsed(content: bytes) -> Lease:
     try:
         document = json.loads(content)
         lease = Lease(**{name: value for name, value in document.items() if name in known})
-        return replace(lease, pid=int(lease.pid))
-    except (ValueError, TypeError, AttributeError):
+        texts = {
+            name: str(getattr(lease, name)) for name in ("owner", "host", "machine", "started")
+        }
+        return replace(lease, pid=int(lease.pid), **texts)
+    except (ValueError, TypeError, AttributeError, OverflowError):
         return Lease("", "a machine that its damaged lease does not name", 0, 0.0, 0.0)

@@ -272,7 +272,21 @@ def test_an_earlier_version_s_lease_of_this_machine(tmp_path, clock):
         assert 60 <= clock.now - began < 63
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"owner": 1}', b'{"pid": "x"}'])
+_DAMAGED = b'{"owner": %s, "host": "a", "pid": %s, "heartbeat": 0, "expiry": 0}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[1]",
+        b'{"owner": 1}',
+        b'{"pid": "x"}',
+        _DAMAGED % (b"[]", b"1"),
+        _DAMAGED % (b'"a"', b"Infinity"),
+    ],
+)
 def test_a_damaged_lease_is_watched(tmp_path, clock, content):
     """A lease that cannot be read taken for none, or a traceback for ever."""
     (tmp_path / "lease-000001.json").write_bytes(content)

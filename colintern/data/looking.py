@@ -11,7 +11,7 @@ from colintern import storage
 from colintern.data.parquet import image_bytes, stream_rows
 from colintern.data.pixels import picture_of, pixels_of
 
-_THREADS = min(4, os.cpu_count() or 1)  # each holds a decoded picture: up to 300 MB of one
+_THREADS = min(4, os.cpu_count() or 1)  # each holds what `decode` takes for a picture
 _AHEAD = 2 * _THREADS  # rows that wait for their turn
 
 Row = dict[str, Any]

@@ -13,10 +13,8 @@ _PROFILE = 34675  # the tag of a TIFF
 _SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK", "LAB": "Lab"}
 _STEPS = 17  # along each side of the cube of colours that a profile is tried on
 _SAME = 2  # of 255: a profile that changes no colour by more is another wording of sRGB
-_SRGB_GAMMA, _SAME_GAMMA = (
-    0.45455,
-    0.05,
-)  # PNG's gamma of sRGB; the relative error that libpng allows
+_SRGB_GAMMA = 0.45455  # of a PNG
+_SAME_GAMMA = 0.05  # the relative error that libpng allows
 
 Convert = Callable[[Image.Image], Image.Image]
 

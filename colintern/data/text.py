@@ -4,10 +4,8 @@ import re
 import unicodedata
 
 MAX_QUERY_CHARACTERS = 8_192  # some four pages of print: more is a document, not a query
-_SURROGATE = re.compile(
-    "[\ud800-\udfff]"
-)  # how Python shows bytes of a command line that are no text
-
+# How Python shows bytes of a command line that are no text.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 # NUL ends a name in C code, as in that of the metrics; a line break or tab ends it in text files.
 _NO_PART_OF_AN_ID = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 

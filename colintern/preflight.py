@@ -63,7 +63,7 @@ def check_datasets(config: Config) -> None:
         config: with every dataset resolved to a canonical folder.
 
     Raises:
-        ConfigError: dev is train, or a test set too.
+        ConfigError: dev is train.
         DatasetError: a dataset contradicts itself, or no dev set can be taken out of train.
     """
     train, dev = config.data.train, config.data.dev

@@ -5,12 +5,12 @@ from typing import Any
 
 from colintern import records, storage
 from colintern.config import DEV, Config
-from colintern.errors import DriftError, MissingStageError
+from colintern.errors import DamagedShardError, DriftError, MissingStageError
 from colintern.evaluation.asked import is_as_asked
 from colintern.features.catalog import Catalog, Snapshot, evaluated_names
 from colintern.features.manifest import MANIFEST, has_manifest
 from colintern.features.plan import StoreTarget
-from colintern.features.store import RECORD, manifests_of
+from colintern.features.store import RECORD, FeatureStore, manifests_of
 from colintern.features.whole import is_whole
 from colintern.model.backbone import BackboneIdentity
 from colintern.model.heads import heads_sha256
@@ -72,6 +72,21 @@ class Recorded:
             DriftError: it would come out otherwise now, or another run has grown the store since.
         """
         return self._is_recorded_with(target) and self._stands(target)
+
+    def is_mended(self, target: StoreTarget) -> bool:
+        """Whether all that the run has recorded of a store can be read again, now that it is made.
+
+        The store may have a newer manifest by then: a shard of an earlier version that is made
+        again says more of its pages. The run stays with the one that its stages are made from.
+        """
+        manifests = self._manifests(target.dataset.name)
+        if not manifests:
+            return False
+        try:
+            FeatureStore(target.path, manifests)
+        except (MissingStageError, DamagedShardError):
+            return False
+        return True
 
     def mines(self, round_number: int) -> bool:
         """Whether a round trains on mined negatives."""

@@ -101,7 +101,8 @@ class Session:
             self._cluster.ensure()
             made |= encode_stores(unfinished, self._backbone, self._config)
         for target in missing:
-            self._record_encoding(target, made[target.path], started_at)
+            if not self.recorded.is_mended(target):
+                self._record_encoding(target, made[target.path], started_at)
         if missing:
             self.recorded.catalog.check_pages_differ()
             self._say_what_datasets_lack()

@@ -11,6 +11,7 @@ from colintern.errors import DriftError, TooManyBadPagesError
 from colintern.lookup import best_round
 from colintern.runtime.cluster import Cluster
 from colintern.status import read_run
+from tests.local_run import without_ray
 
 RECORDED = Path(__file__).parent / "data" / "recorded-3bf57ee"
 ROOT = "s3://recorded-3bf57ee"
@@ -67,10 +68,31 @@ def test_a_change_to_it_is_still_told(recorded):
 
 def test_a_shard_that_it_has_lost_is_made_again(recorded):
     """A store that passes for finished as long as its manifests are there."""
-    shard = storage.list_files(f"{ROOT}/runs/features/train-3f23d260/pages", ".safetensors")[2]
-    storage.delete(shard)
+    storage.delete(_a_shard())
     with pytest.raises(AssertionError, match="would be done again"):
         pipeline.run(_config())
+
+
+@pytest.mark.parametrize("name", ["run", "other"])
+def test_it_stays_done_when_a_shard_has_been_made_again(recorded, monkeypatch, name):
+    """A shard of today tells more of its pages: another manifest, from which all stages drift."""
+    before = _files()
+    shard = _a_shard()
+    storage.delete(shard)
+    pool = without_ray(monkeypatch)
+    pipeline.run(_config(run={"name": name}))
+    pool.measured.clear()
+    pipeline.run(_config())
+    assert storage.exists(shard)
+    assert pool.measured == []
+    after = _files()
+    changed = {path for path in before if before[path] != after.get(path)}
+    of_stages = ("/heads.safetensors", "/triples.jsonl", "/dev.json", "records/encode-train.json")
+    assert not [path for path in changed if path.startswith(RUN) and path.endswith(of_stages)]
+
+
+def _a_shard() -> str:
+    return storage.list_files(f"{ROOT}/runs/features/train-3f23d260/pages", ".safetensors")[2]
 
 
 def test_its_store_is_held_against_the_limit_of_another_run(recorded):

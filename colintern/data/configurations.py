@@ -5,11 +5,12 @@ files at the top are one without a name, which stands before the others. Some pu
 configurations are only the parts of one dataset (`corpus`, `queries`, `qrels`, as ViDoRe has them),
 or parts of one of several (`english-queries`): names of parts, and of splits, name no
 configuration. What several of them share, such as a corpus, stands in a folder around them or has
-no configuration in its name.
+no configuration in its name. Folders inside the parts (`corpus/2024/`) name configurations where
+queries and qrels are in the same ones; else a part is only cut into them.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from colintern import log, storage
@@ -110,7 +111,8 @@ def find_data_files(path: str, everything: Sequence[str]) -> DataFiles:
     configs = read_card(card, list(inner)) if card in everything else []
     if not any(config.files for config in configs):
         seen = {name: file for name, file in inner.items() if file == path or not is_hidden(name)}
-        return DataFiles(path, tuple(_by_path(name, file) for name, file in seen.items()))
+        shared = _of_several_parts(seen)
+        return DataFiles(path, tuple(_by_path(name, file, shared) for name, file in seen.items()))
     files = tuple(
         _by_card(config, name, inner[name], split)
         for config in configs
@@ -163,18 +165,49 @@ def _inside(file: str, path: str) -> str:
     return file.removeprefix(path).strip("/") or file.rsplit("/", 1)[-1]
 
 
-def _by_path(name: str, file: str) -> DataFile:
-    """A file by its path inside the dataset."""
-    *folders, last = name.split("/")
-    part, pieces = None, []
-    for folder in folders:
+@dataclass(frozen=True)
+class _Folders:
+    """What the folders of a file say: its part, and the names around that part and inside it."""
+
+    part: str | None
+    around: tuple[str, ...]
+    inside: tuple[str, ...]
+
+
+def _read_folders(name: str) -> _Folders:
+    part: str | None = None
+    around: list[str] = []
+    inside: list[str] = []
+    for folder in name.split("/")[:-1]:
         if is_split_name(folder):
             continue
-        in_folder, rest = _without_part(folder) if part is None else (None, folder)
-        part = part or in_folder
-        pieces += [rest] if rest else []
+        if part is not None:
+            inside.append(folder)
+            continue
+        part, rest = _without_part(folder)
+        around += [rest] if rest else []
+    return _Folders(part, tuple(around), tuple(inside))
+
+
+def _of_several_parts(names: Iterable[str]) -> frozenset[tuple[str, ...]]:
+    """The folders inside parts that name configurations: queries and qrels are in the same ones.
+
+    Where they are not, the questions of one and the judgements of another would be lost.
+    """
+    found: dict[str | None, set[tuple[str, ...]]] = {}
+    for folders in map(_read_folders, names):
+        found.setdefault(folders.part, set()).add(folders.inside)
+    queries, qrels = found.get("queries", set()), found.get("qrels", set())
+    return frozenset(queries) if queries == qrels else frozenset()
+
+
+def _by_path(name: str, file: str, shared: Container[tuple[str, ...]] = ()) -> DataFile:
+    """A file by its path inside the dataset; `shared` is of `_of_several_parts`."""
+    *folders, last = name.split("/")
+    told = _read_folders(name)
     in_name, rest = _without_part(re.split(r"[-.]", last)[0])
-    part = part or (None if rest else in_name)
+    part = told.part or (None if rest else in_name)
+    pieces = (*told.around, *(told.inside if told.inside in shared else ()))
     rows = [folder for folder in folders if not is_split_name(folder)]
     return DataFile(file, part, "/".join(pieces), "/".join(rows), split_in(name))
 

@@ -91,6 +91,7 @@ def _parts_layout(
     if not layouts:
         return None
     chosen = found.choose(layouts, config)
+    _say_incomplete(found, layouts)
     parts = {part: layouts[chosen][part] for part in PARTS}
     corpus = parts["corpus"][0].path
     root = found.path if config is None else corpus.rsplit("/", 2)[0]
@@ -98,10 +99,28 @@ def _parts_layout(
     if split and not any(file.split in SPLITS for files in parts.values() for file in files):
         _say_no_split(found.path, split, is_error=split != "train" and not is_in_place)
         split = None
+    splits = {file.split for files in parts.values() for file in files} - {None}
+    if is_in_place and split is None and len(splits) < 2:  # one dataset, however files are called
+        every = {part: [file.path for file in files] for part, files in parts.items()}
+        return Layout("canonical", every, root)
     taken = {part: _of_split(files, found.path, split) for part, files in parts.items()}
     if is_in_place and all(len(taken[part]) == len(parts[part]) for part in PARTS):
         return Layout("canonical", taken, root)
     return Layout("beir", taken)
+
+
+def _say_incomplete(
+    found: DataFiles, layouts: Mapping[str, Mapping[str, Sequence[DataFile]]]
+) -> None:
+    """Tell which parts are of no dataset that has all three, so that nothing reads them."""
+    whole = {file.path for parts in layouts.values() for files in parts.values() for file in files}
+    lost = [file.path for file in found.files if file.part and file.path not in whole]
+    if lost:
+        log.warn_once(
+            "data",
+            f"{found.path}: left out are {len(lost):,} files of parts that are no whole dataset "
+            f"(corpus, queries and qrels together): {', '.join(lost[:3])}",
+        )
 
 
 def _is_canonical(

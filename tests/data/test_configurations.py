@@ -203,6 +203,50 @@ def test_a_copy_of_a_part_is_not_the_part(tmp_path, folder):
     assert (dataset.path, len(dataset.queries())) == (str(tmp_path / "set"), 3)
 
 
+@pytest.mark.parametrize(
+    ("corpus", "queries", "qrels"),
+    [
+        (["2023/a", "2024/a"], ["0"], ["0"]),
+        (["0", "2024/a"], ["0"], ["0"]),
+        (["lang=en/a", "lang=de/a"], ["2023/0", "2024/0"], ["0"]),
+        (["x/a", "y/a"], ["x/0", "y/0"], ["x/0"]),
+    ],
+)
+def test_folders_that_only_cut_a_part_are_no_configurations(tmp_path, told, corpus, queries, qrels):
+    """A corpus in a folder for each year: refused, or one year of it without a word."""
+    for number, name in enumerate(corpus):
+        columns = {"corpus__id": [number], "image": [png(number)]}
+        _write(tmp_path / f"set/corpus/{name}.parquet", **columns)
+    for number, name in enumerate(queries):
+        _write(tmp_path / f"set/queries/{name}.parquet", query__id=[number], query=[str(number)])
+    judged = {"query__id": [0], "corpus__id": [1], "score": [1]}
+    _write(tmp_path / f"set/qrels/{qrels[0]}.parquet", **judged)
+    dataset = _resolve(tmp_path / "set", tmp_path)
+    dataset.check()
+    assert list(dataset.documents()) == ["0", "1"]
+    assert len(dataset.queries()) == len(queries)
+    assert told == []
+
+
+def test_a_canonical_folder_is_one_dataset_whatever_its_files_are_called(tmp_path, told):
+    """A finished run's corpus without the pages about buses, because others are about trains."""
+    make_corpus(tmp_path / "set", num_pages=3, num_queries=3)
+    corpus = tmp_path / "set/corpus"
+    (corpus / "part-00000.parquet").rename(corpus / "train-maintenance.parquet")
+    _write(corpus / "bus-maintenance.parquet", corpus__id=["bus"], image=[png(9)])
+    dataset = _resolve(tmp_path / "set", tmp_path)
+    assert (dataset.path, len(dataset.documents())) == (str(tmp_path / "set"), 4)
+    assert told == []
+
+
+def test_parts_of_no_whole_dataset_are_told(tmp_path, told):
+    """Pages that were believed to be in the corpus, left out without a word."""
+    _beir(tmp_path / "set", "whole", "finance/{part}/0")
+    _write(tmp_path / "set/energy/corpus/0.parquet", corpus__id=["more"], image=[png(9)])
+    assert _texts(tmp_path / "set", tmp_path) == ["whole"]
+    assert [line for line in told if "set/energy/corpus/0.parquet" in line]
+
+
 def test_a_chosen_canonical_folder_is_read_where_it_stands(tmp_path):
     """A corpus copied, images and all, because it is one of two."""
     for config in ("finance", "energy"):

@@ -109,8 +109,9 @@ def evaluate(
     from colintern import pipeline
 
     with pipeline.open_session(load_config(config, overrides or []), ["search"]) as session:
-        is_measured = session.recorded.is_measured_on_all
-        session.evaluate(_chosen(round_number, session, is_measured, 0))
+        number = _chosen(round_number, session, session.recorded.is_measured_on_all, 0)
+        session.evaluate(number)
+        session.evaluate_rounds_from(0)  # with other settings of evaluation than before
 
 
 @app.command("ingest")

@@ -38,7 +38,7 @@ def run(config: Config) -> RunFolder:
             session.evaluate(round_number)
             decision = session.decide(round_number)
             if decision.decision == "stop":
-                session.evaluate_later_rounds(round_number)
+                session.evaluate_rounds_from(round_number + 1)  # left of a start with more rounds
                 break
         session.report()
         return session.folder

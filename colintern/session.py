@@ -189,14 +189,15 @@ class Session:
 
             self._do(stage, inputs, [task.json_path, task.parquet_path], work)
 
-    def evaluate_later_rounds(self, round_number: int) -> None:
-        """Measure what the rounds after this one lack: they are left of a start with more rounds.
+    def evaluate_rounds_from(self, first: int) -> None:
+        """Measure what the rounds from `first` on lack that were measured by an earlier start.
 
-        They stay in every table, so they are to be measured like those before them.
+        They stay in every table, so all of them are to be measured alike.
         """
-        for number in count(round_number + 1):
+        for number in count(first):
             was_measured = storage.exists(self.folder.evaluation(number, DEV))
-            if not (was_measured and self.recorded.is_recorded(train_stage(number))):
+            is_made = number == 0 or self.recorded.is_recorded(train_stage(number))
+            if not (was_measured and is_made):
                 return
             self.evaluate(number)
 

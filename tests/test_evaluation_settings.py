@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from colintern import pipeline, session, storage
+from colintern import cli, pipeline, session, storage
 from colintern.cli import _chosen
 from colintern.config import Config
+from colintern.errors import MissingStageError
 from colintern.evaluation.report import write_report
 from colintern.run_folder import RunFolder
 from colintern.session import Session
@@ -161,3 +162,16 @@ def test_evaluate_takes_the_first_round_that_is_not_as_asked(run):
             assert _chosen(None, opened, is_measured, 0) == number
             opened.evaluate(number)
         assert _chosen(None, opened, is_measured, 0) == 3
+
+
+@pytest.mark.parametrize(("asked", "first"), [(None, 0), (2, 2)])
+def test_evaluate_measures_all_recorded_rounds_again(run, monkeypatch, asked, first):
+    """A command that leaves one round with new settings beside others with the old ones."""
+    monkeypatch.setattr(cli, "load_config", lambda *_: run.config(**SLOPPY))
+    cli.evaluate("", round_number=asked)
+    assert run.measured[0] == (first, "test")
+    assert sorted(run.measured) == [(number, "test") for number in ROUNDS]
+    assert run.searches("test") == {"pooled_rerank"}
+    with pytest.raises(MissingStageError, match="train --round 3"):
+        cli.evaluate("")
+    assert len(run.measured) == len(ROUNDS)

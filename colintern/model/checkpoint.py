@@ -16,6 +16,7 @@ from colintern.model.random_checkpoint import random_checkpoint
 _READER_FOLDER = Path(__file__).parent / "reader"
 _INDEX = ".safetensors.index.json"
 _WEIGHTS, _WEIGHTS_INDEX = "model.safetensors", f"model{_INDEX}"
+_ADAPTER = "adapter_config.json"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # What features depend on: weights, configuration, image processor and tokenizer in all their forms.
 _SUFFIXES = (".safetensors", ".json", ".txt", ".model", ".tiktoken")
@@ -26,7 +27,7 @@ def find_checkpoint(config: BackboneConfig) -> Path:
 
     Raises:
         BackboneError: there is no such folder, the Hub id has no pinned revision or cannot be
-            fetched, or the folder holds no safetensors weights.
+            fetched, or the folder holds an adapter or no safetensors weights.
     """
     if config.path == READER:
         folder = _READER_FOLDER
@@ -42,6 +43,11 @@ def find_checkpoint(config: BackboneConfig) -> Path:
         folder = local
     else:
         folder = _from_hub(config)
+    if (folder / _ADAPTER).exists():
+        raise BackboneError(
+            f"backbone.path={config.path}: holds an adapter ({_ADAPTER}), which would be applied "
+            "only where peft is installed; merge it (merge_and_unload), and save the whole model"
+        )
     if not list(folder.glob("*.safetensors")):
         raise BackboneError(
             f"backbone.path={config.path}: no *.safetensors weights in it; "
@@ -81,7 +87,9 @@ def weight_files(folder: Path, name: str) -> list[Path]:
 def _indexed(index: Path, name: str) -> set[str]:
     """The names of the files that an index of weights names."""
     try:
-        return {str(file) for file in json.loads(index.read_text())["weight_map"].values()}
+        document = json.loads(index.read_text())
+        document["metadata"]  # transformers reads it
+        return {str(file) for file in document["weight_map"].values()}
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise BackboneError(
             f"backbone.path={name}: {index.name} is no index of weights; download it again"

@@ -9,6 +9,7 @@ from transformers import CONFIG_MAPPING, AutoConfig
 
 from colintern.config import BackboneConfig
 from colintern.errors import BackboneError, one_line
+from colintern.model.quiet import quiet_transformers
 
 NEEDED = (
     "ColIntern needs InternVL in transformers' own format (the -hf checkpoints): code that comes "
@@ -26,8 +27,9 @@ def read_internvl_config(folder: Path, config: BackboneConfig) -> Any:
     document = _read_document(folder / "config.json", config.path)
     _check_kind(document, config.path)
     try:
-        found: Any = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, StrictDataclassError) as error:
+        with quiet_transformers():
+            found: Any = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError, AttributeError, StrictDataclassError) as error:
         raise BackboneError(
             f"backbone.path={config.path}: no usable config.json ({one_line(error)})"
         ) from error

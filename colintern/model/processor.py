@@ -20,6 +20,7 @@ from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import (
 
 from colintern.config import BackboneConfig
 from colintern.errors import BackboneError, one_line
+from colintern.model.quiet import quiet_transformers
 
 IMAGE_SLOT = "<image>"
 # Beginnings of queries: any printable ASCII character, words, other scripts, a combining accent.
@@ -138,7 +139,8 @@ class Processor:
 
     def _loaded(self, what: str, kind: Any, folder: Path) -> Any:
         try:
-            return kind.from_pretrained(folder, trust_remote_code=False)
+            with quiet_transformers():
+                return kind.from_pretrained(folder, trust_remote_code=False)
         except (OSError, ValueError, TypeError, AttributeError) as error:  # of damaged files
             raise BackboneError(
                 f"backbone.path={self._config.path}: its {what} cannot be loaded "

@@ -1,5 +1,6 @@
 """Keeping transformers' progress bars and advice out of our log."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,7 +15,9 @@ def quiet_transformers() -> Iterator[None]:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"transformers\.", category=FutureWarning)
+            yield
     finally:
         logging.set_verbosity(verbosity)
         if had_bars:

@@ -3,6 +3,7 @@
 import ast
 import builtins
 import json
+import logging
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,12 @@ CONFIGS = {
     "that cannot be built": (("vision_config",), {"num_attention_heads": 3}, "can be built"),
     "with fewer layers": (("text_config",), {"num_hidden_layers": 1}, r"unexpected .*layers\.1"),
     "with more layers": (("vision_config",), {"num_hidden_layers": 3}, r"missing .*layer\.2"),
+    "of a dtype nobody knows": ((), {"torch_dtype": "float7"}, "float7"),
+    "of positions nobody knows": (
+        ("text_config",),
+        {"rope_scaling": {"type": "foo", "factor": 2.0}},
+        "'foo'",
+    ),
     "for another image token": ((), {"image_token_id": 7}, "image_token_id is 7"),
     "for other tiles": (("vision_config",), {"image_size": 224}, r"\(224, 224\)"),
     "with fewer rows than ids": (("text_config",), {"vocab_size": 2000}, "vocab_size is 2000"),
@@ -157,14 +164,20 @@ CONFIGS = {
 
 
 @pytest.mark.parametrize("case", CONFIGS)
-def test_other_configurations_are_refused(twin_copy, case):
-    """A traceback, a random weight or a wrong feature from a config.json of something else."""
+def test_other_configurations_are_refused(twin_copy, case, caplog, monkeypatch):
+    """A traceback, a random weight or a wrong feature from a config.json of something else.
+
+    Nor may transformers' own lines stand beside ours.
+    """
     part, changes, expected = CONFIGS[case]
     folder = twin_copy("InternVL3_5-1B")
     _change(folder, "config.json", *part, **changes)
+    monkeypatch.setattr(logging.getLogger("transformers"), "handlers", [caplog.handler])
+    caplog.clear()
     with pytest.raises(BackboneError, match=expected) as raised:
         read_identity(_config(folder))
     assert "\n" not in str(raised.value)
+    assert not caplog.messages
 
 
 @pytest.mark.parametrize(
@@ -208,6 +221,22 @@ def test_a_missing_file_is_named(twin_copy, removed, expected):
     with pytest.raises(BackboneError, match=expected) as raised:
         read_identity(_config(folder))
     assert "\n" not in str(raised.value)
+
+
+def test_an_index_without_its_metadata_is_named(twin_copy):
+    """A traceback in an actor: transformers reads the part that nothing depends on."""
+    folder = twin_copy("InternVL3-38B")
+    _change(folder, "model.safetensors.index.json", metadata=None)
+    with pytest.raises(BackboneError, match=r"index\.json is no index of weights"):
+        read_identity(_config(folder))
+
+
+def test_an_adapter_is_named(twin_copy):
+    """Features with an adapter where peft is installed, without it elsewhere, and not a word."""
+    folder = twin_copy("InternVL3_5-1B")
+    (folder / "adapter_config.json").write_text('{"peft_type": "LORA"}')
+    with pytest.raises(BackboneError, match=r"holds an adapter \(adapter_config\.json\)"):
+        read_identity(_config(folder))
 
 
 def test_a_tokenizer_without_its_fast_file_gives_the_same_ids(twin, twin_copy):

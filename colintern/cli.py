@@ -57,9 +57,10 @@ Run = Annotated[str, typer.Argument(metavar="RUN", help="The folder of a run, a 
 @app.command()
 def run(config: ConfigOption, overrides: Overrides = None) -> None:
     """Run the whole loop, encode to report; stages that are recorded are skipped."""
+    settings = load_config(config, overrides or [])  # a mistake in them is told without the wait
     from colintern import pipeline
 
-    folder = pipeline.run(load_config(config, overrides or []))
+    folder = pipeline.run(settings)
     for line in status.table_lines(folder.path):
         typer.echo(line)
 
@@ -67,9 +68,10 @@ def run(config: ConfigOption, overrides: Overrides = None) -> None:
 @app.command()
 def encode(config: ConfigOption, overrides: Overrides = None) -> None:
     """Compute the frozen features of every dataset."""
+    settings = load_config(config, overrides or [])
     from colintern import pipeline
 
-    with pipeline.open_session(load_config(config, overrides or []), ["encode"]) as session:
+    with pipeline.open_session(settings, ["encode"]) as session:
         session.encode()
 
 
@@ -80,9 +82,10 @@ def train(
     round_number: RoundOption = None,
 ) -> None:
     """Train the heads of one round."""
+    settings = load_config(config, overrides or [])
     from colintern import pipeline
 
-    with pipeline.open_session(load_config(config, overrides or []), ["train"]) as session:
+    with pipeline.open_session(settings, ["train"]) as session:
         is_recorded = session.recorded.is_recorded
         number = _chosen(round_number, session, lambda number: is_recorded(train_stage(number)), 1)
         session.train(number)
@@ -93,9 +96,10 @@ def mine(
     config: ConfigOption, overrides: Overrides = None, round_number: RoundOption = None
 ) -> None:
     """Mine the hard negatives that a round (2 or later) trains on."""
+    settings = load_config(config, overrides or [])
     from colintern import pipeline
 
-    with pipeline.open_session(load_config(config, overrides or []), ["search"]) as session:
+    with pipeline.open_session(settings, ["search"]) as session:
         is_recorded = session.recorded.is_recorded
         number = _chosen(round_number, session, lambda number: is_recorded(mine_stage(number)), 2)
         session.mine(number)
@@ -106,9 +110,10 @@ def evaluate(
     config: ConfigOption, overrides: Overrides = None, round_number: RoundOption = None
 ) -> None:
     """Measure a round on dev and on every test set."""
+    settings = load_config(config, overrides or [])
     from colintern import pipeline
 
-    with pipeline.open_session(load_config(config, overrides or []), ["search"]) as session:
+    with pipeline.open_session(settings, ["search"]) as session:
         number = _chosen(round_number, session, session.recorded.is_measured_on_all, 0)
         session.evaluate(number)
         session.evaluate_rounds_from(0)  # with other settings of evaluation than before

@@ -190,6 +190,20 @@ def test_every_help_text_stands_alone():
         assert text.split()[0] not in {"Of", "Default:", "None"}, text
 
 
+@pytest.mark.parametrize("command", ["run", "encode", "train", "mine", "evaluate"])
+def test_a_mistake_in_the_settings_is_told_before_torch_is_there(command):
+    """Seconds of imports before a key that is misspelt is named."""
+    program = (
+        "import sys\n"
+        "from colintern import cli\n"
+        f"sys.argv = ['colintern', {command!r}, '--config', 'none.yaml']\n"
+        "try:\n    cli.main()\n"
+        "except SystemExit as end:\n    print(end.code, 'torch' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.split() == ["2", "False"], done.stderr
+
+
 def test_ctrl_c_is_one_line_and_exit_code_130(config):
     """A traceback of a hundred lines on Ctrl-C, or a lease that is left behind."""
     process = subprocess.Popen(

@@ -13,7 +13,6 @@ def test_queries_that_find_nothing_count_in_every_mean(tmp_path, monkeypatch, ca
     """A comparison whose means are over the questions that could be asked, unlike every table's."""
     without_ray(monkeypatch)
     monkeypatch.setattr(session, "write_report", lambda path: f"{path}/run.json")
-    monkeypatch.setattr(logging.getLogger("colintern"), "propagate", True)
     caplog.set_level(logging.INFO, "colintern")
     make_config(tmp_path)
     add_queries(tmp_path / "test", {f"blank{number}": " " for number in range(6)})

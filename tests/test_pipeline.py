@@ -439,7 +439,6 @@ def test_pages_that_dev_or_a_test_set_shares_with_training(
     make_corpus(tmp_path / "train", num_pages=24, num_queries=24)
     make_corpus(tmp_path / "dev", num_pages=6, num_queries=6, first_picture=20)
     make_corpus(tmp_path / "test", num_pages=3, num_queries=3)
-    monkeypatch.setattr(logging.getLogger("colintern"), "propagate", True)
     caplog.set_level(logging.INFO, "colintern")
     config = _config(tmp_path, data={"dev": str(tmp_path / "dev")})
     run = Path(pipeline.run(config).path)

@@ -23,7 +23,6 @@ def test_a_result_at_chance_level_is_said_to_be_that(
     caplog, monkeypatch, backbone, round_number, level, words
 ):
     """nDCG@5 0.010 over 311 scans, reported like any other result."""
-    monkeypatch.setattr(logging.getLogger("colintern"), "propagate", True)
     monkeypatch.setattr("colintern.log._warned", set())
     caplog.set_level(logging.INFO, "colintern")
     document = {

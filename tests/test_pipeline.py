@@ -432,9 +432,7 @@ def test_a_bad_page_costs_only_that_page(finished, tmp_path):
         session.encode()
 
 
-def test_pages_that_dev_or_a_test_set_shares_with_training(
-    tmp_path, ray_cluster, caplog, monkeypatch
-):
+def test_pages_that_dev_or_a_test_set_shares_with_training(tmp_path, ray_cluster, caplog):
     """A dev page that was trained on or mined, silently; a stage that does not depend on dev."""
     make_corpus(tmp_path / "train", num_pages=24, num_queries=24)
     make_corpus(tmp_path / "dev", num_pages=6, num_queries=6, first_picture=20)

@@ -167,7 +167,8 @@ def test_mistakes_are_named(checkpoint, tmp_path):
     with pytest.raises(BackboneError, match="is missing or not whole"):
         read_identity(_config(cut))
     shutil.copy(checkpoint / "model.safetensors", cut)
-    (cut / "model.safetensors.index.json").write_text('{"weight_map": {"a": "second.safetensors"}}')
+    index = {"metadata": {}, "weight_map": {"a": "second.safetensors"}}
+    (cut / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(BackboneError, match=r"second\.safetensors is missing"):
         read_identity(_config(cut))
     (cut / "model.safetensors.index.json").write_text("{")

@@ -42,7 +42,7 @@ class LocalPool:
     def mine(self, task: MineTask, tell: Callable[[Any], None]) -> dict[str, Any]:
         view, store = task.catalog.train()
         rows = [store.pages.row(page_id) for page_id in view.page_ids]
-        corpus = Corpus(view, [row.sha256 for row in rows], sum(row.num_tokens for row in rows))
+        corpus = Corpus(view, [row.picture for row in rows], sum(row.num_tokens for row in rows))
         opened = _opened(view, store, task.heads_folder)
         triples, found = mine(corpus, *opened, task.settings, task.seed, lambda _: None)
         document = {"settings": task.settings.model_dump(), **found}

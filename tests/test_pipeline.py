@@ -287,6 +287,7 @@ def test_a_second_run_repeats_nothing(finished, monkeypatch):
     assert {path: path.stat().st_mtime_ns for path in (run / "records").iterdir()} == before
 
 
+@pytest.mark.slow
 def test_killed_before_every_record_and_started_again(finished, tmp_path, monkeypatch):
     """Work lost or mixed up by a kill between a stage's work and its record (property 8).
 

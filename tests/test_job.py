@@ -73,6 +73,7 @@ def _submitted(command: list, environment: dict[str, str]) -> subprocess.Complet
             return job
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_ray_job_submit_runs_the_loop_to_the_end(head, tmp_path):
     """A driver that needs an installed entry point, the shell's folder, or no authentication.

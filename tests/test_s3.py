@@ -297,7 +297,6 @@ def test_ingest_from_s3_to_s3(bucket):
     ]
 
 
-@pytest.mark.slow
 @pytest.mark.ray
 def test_the_whole_loop_on_s3(bucket, s3_server, ray_cluster, tmp_path):
     """A stage that works on disks only, while the store fails every fiftieth request."""

@@ -21,7 +21,7 @@ from colintern.data.images import decode
 from colintern.data.pixels import pixels_sha256
 from colintern.data.writing import write_dataset
 from colintern.features.catalog import Catalog
-from colintern.features.manifest import PageRow, QueryRow, write_manifest
+from colintern.features.manifest import PageRow, QueryRow, manifest_bytes
 from colintern.features.shard_file import write_shard
 from colintern.model.heads import Heads, init_heads
 from colintern.storage import sha256_of_bytes
@@ -145,8 +145,8 @@ def make_store(corpus: CorpusFolder, folder: Path) -> CorpusFolder:
         query_rows.append(QueryRow(query.query_id, sha256, "shard-0.safetensors", 4))
     write_shard(str(folder / "pages" / "shard-0.safetensors"), pages, {}, "float32")
     write_shard(str(folder / "queries" / "shard-0.safetensors"), queries, {}, "float32")
-    write_manifest(str(folder / "pages" / "manifest.parquet"), page_rows, PageRow)
-    write_manifest(str(folder / "queries" / "manifest.parquet"), query_rows, QueryRow)
+    (folder / "pages" / "manifest.parquet").write_bytes(manifest_bytes(page_rows, PageRow))
+    (folder / "queries" / "manifest.parquet").write_bytes(manifest_bytes(query_rows, QueryRow))
     records.write_record(str(folder / "record.json"), str(folder), {}, [], records.now())
     return replace(corpus, store=str(folder))
 

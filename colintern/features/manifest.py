@@ -5,7 +5,7 @@ for people and for what begins anew; stores of an earlier version had only that.
 """
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import TypeVar
 
@@ -124,11 +124,6 @@ def num_rows(path: str) -> int:
     return pq.read_metadata(io.BytesIO(storage.read_bytes(path))).num_rows
 
 
-def write_manifest(path: str, rows: Iterable[QueryRow], row_type: type[QueryRow]) -> None:
-    """Write `rows` as one file; see `manifest_bytes`."""
-    storage.write_bytes(path, manifest_bytes(rows, row_type))
-
-
 def manifest_bytes(rows: Iterable[QueryRow], row_type: type[QueryRow]) -> bytes:
     """`rows`, sorted by id, as parquet; the same rows give the same bytes.
 
@@ -144,11 +139,6 @@ def manifest_bytes(rows: Iterable[QueryRow], row_type: type[QueryRow]) -> bytes:
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(ordered, schema), buffer, compression="zstd")
     return buffer.getvalue()
-
-
-def read_manifest(path: str, row_type: type[Row]) -> Sequence[Row]:
-    """The rows of a manifest, sorted by id; columns that came later may be missing."""
-    return _rows(storage.read_bytes(path), row_type)
 
 
 def _keep(folder: str, data: bytes) -> str:

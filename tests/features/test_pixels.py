@@ -8,7 +8,7 @@ import pytest
 from colintern.data.images import decode
 from colintern.data.pixels import pixels_sha256
 from colintern.features import encoding
-from colintern.features.manifest import PageRow, manifest_bytes, read_manifest
+from colintern.features.manifest import PageRow, manifest_bytes, open_manifest
 from colintern.features.shard_file import ShardFile, write_shard
 from colintern.features.store import FeatureStore
 from tests.features.helpers import encoded, planned
@@ -61,7 +61,7 @@ def test_shards_of_an_earlier_version_stay_and_their_pages_are_known_by_their_by
     assert "pixels_sha256" not in pq.read_schema(manifest).names
     corpus_of(tmp_path / "set", _images((6, 1)), 4)
     assert encoded(tmp_path, backbone)
-    rows = read_manifest(str(manifest), PageRow)
+    rows, _ = open_manifest(str(manifest.parent), PageRow, None)
     assert [row.pixels_sha256 for row in rows[:4]] == [None] * 4
     assert [row.picture for row in rows[:4]] == [row.sha256 for row in rows[:4]]
     assert [row.pixels_sha256 for row in rows[4:]] == [
@@ -74,7 +74,7 @@ def test_a_manifest_of_an_earlier_version_is_written_again_alike():
     manifests = sorted(RECORDED.glob("*/pages/manifest.parquet"))
     assert manifests
     for path in manifests:
-        rows = read_manifest(str(path), PageRow)
+        rows, _ = open_manifest(str(path.parent), PageRow, None)
         assert manifest_bytes(rows, PageRow) == path.read_bytes()
         assert all(row.picture == row.sha256 for row in rows)
     for path in RECORDED.glob("*/pages/shard-*.safetensors"):

@@ -15,16 +15,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from colintern import log, pipeline, records, storage
-from colintern.config import Config
-from colintern.config_file import load_config
+from colintern import log, records, storage
+from colintern.config.files import load_config
+from colintern.config.schema import Config, datasets
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.inventory import read_entries, row_groups
+from colintern.data.resolve import with_datasets
 from colintern.data.triples import write_triples
 from colintern.evaluation.evaluate import evaluate
 from colintern.evaluation.metrics import per_query_metrics, ranking_of
 from colintern.evaluation.significance import paired_interval
-from colintern.features.catalog import Catalog, datasets
+from colintern.features.catalog import Catalog
 from colintern.features.encoding import encode_shard
 from colintern.features.finish import finish_store
 from colintern.features.plan import plan_store
@@ -38,10 +39,10 @@ from colintern.model.heads import (
     load_heads,
     save_heads,
 )
+from colintern.run.stages import store_target
 from colintern.search.embedding import embed_queries
 from colintern.search.shard import CorpusShard
 from colintern.search.shards import LocalShards
-from colintern.stages import store_target
 from colintern.training.loop import RoundTask, open_round, train_round
 from colintern.training.place import Place
 
@@ -51,7 +52,7 @@ METRIC = "ndcg_at_5"
 
 def encoded(config: Config) -> tuple[Config, Catalog, HeadsInfo]:
     """The demo's data and features, made here if they are not there yet."""
-    config = pipeline.with_datasets(config)
+    config = with_datasets(config)
     identity = read_identity(config.backbone)
     stores = {}
     for dataset in datasets(config.data):

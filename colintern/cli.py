@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from colintern import log, status
-from colintern.config_file import load_config
+from colintern import log
+from colintern.config.files import load_config
 from colintern.errors import ColInternError, UserError, one_line
-from colintern.run_folder import mine_stage, train_stage
+from colintern.records.run_folder import mine_stage, train_stage
+from colintern.run import status
 
 if TYPE_CHECKING:
-    from colintern.session import Session
+    from colintern.run.session import Session
 
 INTERRUPTED = 130
 TERMINATED = 128 + signal.SIGTERM
@@ -58,9 +59,9 @@ Run = Annotated[str, typer.Argument(metavar="RUN", help="The folder of a run, a 
 def run(config: ConfigOption, overrides: Overrides = None) -> None:
     """Run the whole loop, encode to report; stages that are recorded are skipped."""
     settings = load_config(config, overrides or [])  # a mistake in them is told without the wait
-    from colintern import pipeline
+    from colintern.run import loop
 
-    folder = pipeline.run(settings)
+    folder = loop.run(settings)
     for line in status.table_lines(folder.path):
         typer.echo(line)
 
@@ -69,9 +70,9 @@ def run(config: ConfigOption, overrides: Overrides = None) -> None:
 def encode(config: ConfigOption, overrides: Overrides = None) -> None:
     """Compute the frozen features of every dataset."""
     settings = load_config(config, overrides or [])
-    from colintern import pipeline
+    from colintern.run import loop
 
-    with pipeline.open_session(settings, ["encode"]) as session:
+    with loop.open_session(settings, ["encode"]) as session:
         session.encode()
 
 
@@ -83,9 +84,9 @@ def train(
 ) -> None:
     """Train the heads of one round."""
     settings = load_config(config, overrides or [])
-    from colintern import pipeline
+    from colintern.run import loop
 
-    with pipeline.open_session(settings, ["train"]) as session:
+    with loop.open_session(settings, ["train"]) as session:
         is_recorded = session.recorded.is_recorded
         number = _chosen(round_number, session, lambda number: is_recorded(train_stage(number)), 1)
         session.train(number)
@@ -97,9 +98,9 @@ def mine(
 ) -> None:
     """Mine the hard negatives that a round (2 or later) trains on."""
     settings = load_config(config, overrides or [])
-    from colintern import pipeline
+    from colintern.run import loop
 
-    with pipeline.open_session(settings, ["search"]) as session:
+    with loop.open_session(settings, ["search"]) as session:
         is_recorded = session.recorded.is_recorded
         number = _chosen(round_number, session, lambda number: is_recorded(mine_stage(number)), 2)
         session.mine(number)
@@ -111,9 +112,9 @@ def evaluate(
 ) -> None:
     """Measure a round on dev and on every test set."""
     settings = load_config(config, overrides or [])
-    from colintern import pipeline
+    from colintern.run import loop
 
-    with pipeline.open_session(settings, ["search"]) as session:
+    with loop.open_session(settings, ["search"]) as session:
         number = _chosen(round_number, session, session.recorded.is_measured_on_all, 0)
         session.evaluate(number)
         session.evaluate_rounds_from(0)  # with other settings of evaluation than before
@@ -182,7 +183,7 @@ def ingest_sources(
     ] = 1.0,
 ) -> None:
     """Make a dataset folder of PDFs and pictures, or of a dataset in another layout."""
-    from colintern.data.ingest import IngestSettings, RenderSettings, ingest
+    from colintern.ingest import IngestSettings, RenderSettings, ingest
 
     settings = IngestSettings(
         RenderSettings(dpi, max_pixels),
@@ -208,7 +209,7 @@ def show_status(run_path: Run) -> None:
 @app.command()
 def report(run_path: Run) -> None:
     """Write RUN/report.html again from what the run has recorded."""
-    from colintern.evaluation.report import write_report
+    from colintern.report.page import write_report
 
     status.read_run(run_path)
     typer.echo(write_report(run_path))
@@ -222,7 +223,7 @@ def compare(
     ],
 ) -> None:
     """Compare the last rounds of two runs, with paired intervals of the difference."""
-    from colintern.compare import compare_lines
+    from colintern.run.compare import compare_lines
 
     for line in compare_lines(run_path, other_path):
         typer.echo(line)
@@ -251,7 +252,7 @@ def search(
     ] = None,
 ) -> None:
     """Find the best pages for a query."""
-    from colintern.lookup import save_images, search_run
+    from colintern.retrieval.retriever import save_images, search_run
 
     hits = search_run(run_path, query, depth, dataset)
     typer.echo(f"{'rank':>4}  {'score':>7}  page")

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Sampler
 from transformers import PreTrainedTokenizerFast
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 
-from colintern.config import BackboneConfig
+from colintern.config.schema import BackboneConfig
 from colintern.log import say
 from colintern.model.quiet import quiet_transformers
 from pretraining.batches import MEAN, STD, Batches

@@ -13,16 +13,16 @@ import torch
 from PIL import Image
 
 from colintern import records
-from colintern.config import Config, HeadsConfig
-from colintern.config_file import parse_config
+from colintern.config.files import parse_config
+from colintern.config.schema import Config, HeadsConfig
 from colintern.data.canonical import CanonicalDataset, iterate_pages
 from colintern.data.entities import Judgement, Page, Query
-from colintern.data.images import decode
-from colintern.data.pixels import pixels_sha256
 from colintern.data.writing import write_dataset
 from colintern.features.catalog import Catalog
 from colintern.features.manifest import PageRow, QueryRow, manifest_bytes
 from colintern.features.shard_file import write_shard
+from colintern.images.decode import decode
+from colintern.images.pixels import pixels_sha256
 from colintern.model.heads import Heads, init_heads
 from colintern.storage import sha256_of_bytes
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from colintern import records, session, storage
-from colintern.config import Config, HeadsConfig
-from colintern.config_file import parse_config
+from colintern import records, storage
+from colintern.config.files import parse_config
+from colintern.config.schema import Config, HeadsConfig
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.inventory import read_entries, row_groups
 from colintern.data.triples import write_triples
@@ -21,6 +21,7 @@ from colintern.features.store import FeatureStore
 from colintern.mining.miner import Corpus, mine
 from colintern.model.backbone import BackboneIdentity, FrozenBackbone
 from colintern.model.heads import init_heads, load_heads, save_heads
+from colintern.run import session
 from colintern.runtime.cluster import Cluster
 from colintern.runtime.search_pool import EvaluateTask, MineTask
 from colintern.scoring.queries import EmbeddedQueries

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from colintern.config import BackboneConfig
+from colintern.config.schema import BackboneConfig
 from colintern.data.canonical import CanonicalDataset
 from colintern.errors import BackboneError
 from colintern.model.backbone import FrozenBackbone, read_identity

@@ -13,7 +13,7 @@ class Page:
         doc_id: the document that it is a page of.
         text: what can be read on it, where that is known; nothing is trained on it.
         number: its place in the document, from 1.
-        pixels_sha256: the hash of what it shows (`data.pixels`), once it has been decoded.
+        pixels_sha256: the hash of what it shows (`images.pixels`), once it has been decoded.
     """
 
     page_id: str

@@ -15,11 +15,11 @@ from colintern.data.judgements import read_judgements
 from colintern.data.layouts import Layout
 from colintern.data.looking import LookAt, first_pictures, not_looked_at, with_pixels
 from colintern.data.parquet import image_bytes, stream_rows
-from colintern.data.pixels import picture_of, pixels_of
 from colintern.data.progress import Progress
 from colintern.data.text import query_problem, without_controls
 from colintern.data.writing import CorpusWriter, write_questions
 from colintern.errors import DatasetError
+from colintern.images.pixels import picture_of, pixels_of
 
 # `name_page_12.jpg`, `1810.10511_2.jpg`: the page's number at the end, its document before it.
 _NUMBERED = re.compile(r"(?P<document>.+?)[_-](?:page[_-])?(?P<number>\d{1,6})")

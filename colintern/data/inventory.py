@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from colintern import storage
 from colintern.data.canonical import PageLocation, iterate_pages
-from colintern.data.images import BadImageError, ImageSize, read_size
 from colintern.data.parquet import open_parquet
+from colintern.images.decode import BadImageError, ImageSize, read_size
 
 
 @dataclass(frozen=True)

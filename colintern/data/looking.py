@@ -9,7 +9,7 @@ from typing import Any
 
 from colintern import storage
 from colintern.data.parquet import image_bytes, stream_rows
-from colintern.data.pixels import picture_of, pixels_of
+from colintern.images.pixels import picture_of, pixels_of
 
 _THREADS = min(4, os.cpu_count() or 1)  # each holds what `decode` takes for a picture
 _AHEAD = 2 * _THREADS  # rows that wait for their turn

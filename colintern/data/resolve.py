@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from colintern import lease, log, storage
-from colintern.config import DatasetConfig
+from colintern import log, storage
+from colintern.config.schema import Config, DatasetConfig
 from colintern.data import hub
 from colintern.data.canonical import DATASET_DONE, largest_row_group_bytes
 from colintern.data.demo import DEMO_VERSION, write_demo_files
 from colintern.data.importing import import_dataset
 from colintern.data.layouts import Layout, find_layout
 from colintern.errors import DatasetError
+from colintern.records import lease
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 # Every worker reads pages out of row groups again and again, and may have to hold two such groups.
@@ -194,3 +195,27 @@ def _import(folder: str, dataset: DatasetConfig, source: str, layout: Layout) ->
         )
     log.say("data", "%s", "   ".join(f"{name} {count:,}" for name, count in counts.items()))
     return {"source": source, "layout": layout.kind, "choices": _choices(dataset), **counts}
+
+
+def with_datasets(config: Config) -> Config:
+    """The configuration with every dataset's canonical folder, made first where it must be."""
+    data = config.data
+    complete = data.model_copy(
+        update={
+            "train": resolved(data.train, config),
+            "dev": data.dev and resolved(data.dev, config),
+            "eval": tuple(resolved(dataset, config) for dataset in data.eval),
+        }
+    )
+    return config.model_copy(update={"data": complete})
+
+
+def resolved(dataset: DatasetConfig, config: Config) -> DatasetConfig:
+    """A dataset with the canonical folder that it is read from, made first where it must be."""
+    folder = made(find_source(dataset, datasets_root(config)))
+    return dataset.model_copy(update={"path": folder})
+
+
+def datasets_root(config: Config) -> str:
+    """Where the folders stand that are made of other datasets; they are shared between runs."""
+    return storage.join(storage.absolute(config.run.root), "datasets")

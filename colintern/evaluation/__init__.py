@@ -1,1 +1,1 @@
-"""How good the heads are: metrics, intervals, the decision to go on, and the report."""
+"""How good the heads are: metrics, intervals, and the decision to go on."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from colintern.config import DEV, EvaluationConfig
+from colintern.config.schema import DEV, EvaluationConfig
 from colintern.evaluation.metrics import metric_names
 
 

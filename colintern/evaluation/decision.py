@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from colintern.config import LoopConfig
+from colintern.config.schema import LoopConfig
 from colintern.evaluation.significance import Interval, paired_interval, queries_needed
 
 CUTOFF = 5

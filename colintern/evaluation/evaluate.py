@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from torch import Tensor
 
 from colintern import storage
-from colintern.config import EvaluationConfig
+from colintern.config.schema import EvaluationConfig
 from colintern.data.views import Judgements, View
 from colintern.evaluation.chance import chance_level
 from colintern.evaluation.decision import METRIC

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from colintern.config import DEV, DataConfig, DatasetConfig
+from colintern.config.schema import DEV, DataConfig, DatasetConfig, datasets
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.splits import PageKey, split_views
 from colintern.data.views import View, view_asking, view_without, whole_view
@@ -137,16 +137,6 @@ class Catalog:
     def _store(self, name: str) -> FeatureStore:
         snapshot = self.snapshots.get(name)
         return FeatureStore(self.stores[name], snapshot and snapshot.manifests)
-
-
-def datasets(data: DataConfig) -> list[DatasetConfig]:
-    """Every dataset that is encoded: train, dev if it has a folder of its own, tests."""
-    return [data.train, *([data.dev] if data.dev else []), *data.eval]
-
-
-def evaluated_names(data: DataConfig) -> list[str]:
-    """What every round is measured on: dev first, then the test sets."""
-    return [DEV, *(dataset.name for dataset in data.eval)]
 
 
 def _shown_in(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from colintern import storage
+from colintern.streams import packed
 
 
 @dataclass(frozen=True)
@@ -38,17 +39,12 @@ def plan_shards(
 
     Items that come twice (two pages with the same image) are planned once.
     """
-    shards: list[list[str]] = []
-    filled = shard_bytes
-    for item in {item.sha256: item for item in items}.values():
-        if filled + item.num_bytes > shard_bytes:
-            shards.append([])
-            filled = 0
-        shards[-1].append(item.sha256)
-        filled += item.num_bytes
+    once = {item.sha256: item for item in items}.values()
+    shards = packed(once, lambda item: item.num_bytes, shard_bytes)
+    hashes_of_shards = ([item.sha256 for item in shard] for shard in shards)
     return [
         PlannedShard(_file_name(first_number + number, hashes), tuple(hashes))
-        for number, hashes in enumerate(shards)
+        for number, hashes in enumerate(hashes_of_shards)
     ]
 
 

@@ -7,12 +7,12 @@ from torch import Tensor
 
 from colintern import storage
 from colintern.data.canonical import read_images
-from colintern.data.images import BadImageError, decode
-from colintern.data.pixels import pixels_sha256
 from colintern.errors import DatasetError
 from colintern.features.damage import mended
 from colintern.features.plan import ShardWork
 from colintern.features.shard_file import write_shard
+from colintern.images.decode import BadImageError, decode
+from colintern.images.pixels import pixels_sha256
 from colintern.model.backbone import FrozenBackbone
 
 STORED_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from colintern import storage
-from colintern.data.pixels import picture_of
 from colintern.errors import MissingStageError
+from colintern.images.pixels import picture_of
 
 MANIFEST = "manifest.parquet"
 
@@ -33,8 +33,8 @@ class QueryRow:
 class PageRow(QueryRow):
     """One page: as a query's row, by the hash of its image bytes, and how it was tiled.
 
-    `pixels_sha256` is the hash of what it shows (`data.pixels`); None when it stands in a shard of
-    an earlier version, which did not note it.
+    `pixels_sha256` is the hash of what it shows (`images.pixels`); None when it stands in a shard
+    of an earlier version, which did not note it.
     """
 
     doc_id: str | None
@@ -46,7 +46,7 @@ class PageRow(QueryRow):
 
     @property
     def picture(self) -> str:
-        """What tells the page from all others of its store (`data.pixels.picture_of`).
+        """What tells the page from all others of its store (`images.pixels.picture_of`).
 
         Copies in other bytes are missed in a store whose first pages an earlier version encoded.
         """

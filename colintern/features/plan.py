@@ -10,12 +10,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from colintern import records, storage
-from colintern.config import DatasetConfig, FeaturesConfig
+from colintern.config.schema import DatasetConfig, FeaturesConfig
 from colintern.data.canonical import CanonicalDataset, PageLocation, read_images
 from colintern.data.content import DatasetContent
 from colintern.data.entities import Query
 from colintern.data.inventory import PageEntry
-from colintern.data.pixels import picture_of, pixels_of
 from colintern.errors import ConfigError, DatasetError
 from colintern.features.cutting import Item, PlannedShard
 from colintern.features.damage import recorded_sizes, whole_shards
@@ -23,6 +22,7 @@ from colintern.features.planned import PartPlan, plan_part
 from colintern.features.shard_file import ShardFile
 from colintern.features.store import PAGES, QUERIES, RECORD
 from colintern.features.whole import is_whole
+from colintern.images.pixels import picture_of, pixels_of
 from colintern.model.backbone import BackboneIdentity
 
 _CORPUS_KEY = "dataset_sha256.corpus"

@@ -43,7 +43,7 @@ def write_shard(
         features: item hash to [tokens, H].
         bad: item hash to the reason why it has no features.
         compute_dtype: what the backbone computed in, which says more than what is stored.
-        pixels: of pages, item hash to the hash of what the page shows (`data.pixels`).
+        pixels: of pages, item hash to the hash of what the page shows (`images.pixels`).
     """
     contiguous = {name: tensor.contiguous() for name, tensor in features.items()}
     checksums = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from colintern.config import MiningConfig
+from colintern.config.schema import MiningConfig
 from colintern.data.triples import Triple
 from colintern.mining.rules import NEAR_DUPLICATE, Selection
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from colintern.config import MiningConfig
+from colintern.config.schema import MiningConfig
 from colintern.data.entities import Query
 from colintern.data.triples import Triple
 from colintern.data.views import View

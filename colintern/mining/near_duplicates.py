@@ -8,7 +8,7 @@ look-alike, which is what a hard negative is: nothing is taken out unless
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 
-from colintern.config import MiningConfig
+from colintern.config.schema import MiningConfig
 from colintern.data.entities import Query
 from colintern.mining.rules import Ranked, Selection
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
-from colintern.config import MiningConfig
+from colintern.config.schema import MiningConfig
 
 NEAR_DUPLICATE = "near_duplicate"
 

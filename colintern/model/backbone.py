@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoModel
 
-from colintern.config import BackboneConfig
+from colintern.config.schema import BackboneConfig
 from colintern.errors import BackboneError, one_line
 from colintern.model.checkpoint import checkpoint_hash, find_checkpoint, weight_files
 from colintern.model.internvl_config import read_internvl_config, tokens_per_tile

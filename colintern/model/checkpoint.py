@@ -9,7 +9,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from safetensors import SafetensorError, safe_open
 
 from colintern import log, storage
-from colintern.config import RANDOM, READER, BackboneConfig
+from colintern.config.schema import RANDOM, READER, BackboneConfig
 from colintern.errors import BackboneError, one_line
 from colintern.model.random_checkpoint import random_checkpoint
 

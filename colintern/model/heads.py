@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from colintern import storage
-from colintern.config import HeadsConfig
+from colintern.config.schema import HeadsConfig
 from colintern.errors import CheckpointError, one_line
 
 WEIGHTS = "heads.safetensors"

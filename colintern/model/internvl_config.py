@@ -7,7 +7,7 @@ from typing import Any
 from huggingface_hub.errors import StrictDataclassError
 from transformers import CONFIG_MAPPING, AutoConfig
 
-from colintern.config import BackboneConfig
+from colintern.config.schema import BackboneConfig
 from colintern.errors import BackboneError, one_line
 from colintern.model.quiet import quiet_transformers
 

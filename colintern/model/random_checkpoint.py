@@ -19,8 +19,8 @@ from transformers import (
 )
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 
-from colintern import local_files
 from colintern.model.quiet import quiet_transformers
+from colintern.storage import local_files
 
 TILE = 224
 _IMAGENET_MEAN = [0.485, 0.456, 0.406]

@@ -15,7 +15,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from colintern import log, storage
-from colintern.config import Config
+from colintern.config.schema import Config
 from colintern.errors import ColInternError, one_line
 from colintern.runtime import temporary
 from colintern.runtime.errors import ClusterError, cause_of

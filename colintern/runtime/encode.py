@@ -10,8 +10,8 @@ from typing import Any
 import ray
 from ray.data import ActorPoolStrategy, DataContext
 
-from colintern import lease, log, records
-from colintern.config import Config
+from colintern import log, records
+from colintern.config.schema import Config
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.inventory import PageEntry, read_entries, row_groups
 from colintern.errors import ColInternError
@@ -26,7 +26,7 @@ from colintern.features.plan import (
 )
 from colintern.features.store import BAD_PAGES, BAD_QUERIES
 from colintern.model.backbone import BackboneIdentity, FrozenBackbone, compute_dtype
-from colintern.records import Record
+from colintern.records import Record, lease
 from colintern.runtime.cluster import device_of
 from colintern.runtime.shared import obstacle
 

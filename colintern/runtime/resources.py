@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from colintern.config import Config
+from colintern.config.schema import Config
 
 Stage = Literal["encode", "train", "search"]  # searching is mining and evaluation
 STAGES: tuple[Stage, ...] = ("encode", "train", "search")

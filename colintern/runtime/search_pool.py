@@ -9,15 +9,15 @@ import torch
 from ray.exceptions import ObjectLostError, RayActorError
 
 from colintern import log, storage
-from colintern.config import ClusterConfig, EvaluationConfig, MiningConfig
+from colintern.config.schema import ClusterConfig, EvaluationConfig, MiningConfig
 from colintern.data.triples import write_triples
 from colintern.data.views import View
 from colintern.evaluation.evaluate import evaluate, write_evaluation
 from colintern.features.catalog import Catalog
 from colintern.features.store import FeatureStore
-from colintern.lease import Held
 from colintern.mining.miner import Corpus, mine
 from colintern.model.heads import heads_sha256, load_heads
+from colintern.records.lease import Held
 from colintern.runtime.cluster import device_of
 from colintern.runtime.relay import News
 from colintern.runtime.shared import obstacle

@@ -11,9 +11,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from colintern import storage
 from colintern.errors import ColInternError, LeaseLostError, StorageError, one_line
-from colintern.lease import Held
-from colintern.local_files import temporary_name
+from colintern.records.lease import Held
 from colintern.runtime.errors import ClusterError, cause_of
+from colintern.storage.local_files import temporary_name
 
 
 def check_shared_storage(roots: Sequence[str]) -> None:

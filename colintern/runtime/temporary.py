@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from colintern.process import Process, is_alive, this_process
+from colintern.storage.process import Process, is_alive, this_process
 
 PREFIX = "colintern-ray-"
 NUM_RANDOM_CHARACTERS = 8  # that `tempfile.mkdtemp` appends

@@ -16,9 +16,9 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
 from ray.train.torch import TorchTrainer
 
 from colintern import storage
-from colintern.config import ClusterConfig
+from colintern.config.schema import ClusterConfig
 from colintern.errors import ColInternError, LeaseLostError, NonFiniteError, StorageError
-from colintern.lease import Held
+from colintern.records.lease import Held
 from colintern.runtime.relay import News, Teller, relayed
 from colintern.runtime.shared import obstacle
 from colintern.training.loop import RoundInputs, RoundTask, open_round, train_round

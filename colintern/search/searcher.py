@@ -10,7 +10,8 @@ from torch import Tensor
 
 from colintern.scoring.queries import EmbeddedQueries
 from colintern.search import order
-from colintern.search.shards import Shards, pipelined
+from colintern.search.shards import Shards
+from colintern.streams import pipelined
 
 QUERY_BLOCK = 128  # queries sent to the shards at one time
 

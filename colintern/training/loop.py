@@ -1,20 +1,19 @@
 """One round: heads in, training over stored features, heads and log out."""
 
-import queue
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-from colintern.config import TrainingConfig
+from colintern.config.schema import TrainingConfig
 from colintern.data.triples import read_triples
 from colintern.errors import ColInternError, one_line
 from colintern.features.catalog import Catalog
 from colintern.log import JsonLines, say
 from colintern.model.heads import Heads, HeadsInfo, load_heads, save_heads
 from colintern.scoring.fused import kernel_on
+from colintern.streams import read_ahead
 from colintern.training.batch import Batch, build_batch
 from colintern.training.examples import GlobalBatch, TrainingSet
 from colintern.training.finite import FiniteGuard
@@ -25,7 +24,6 @@ from colintern.training.strategy import make_strategy
 
 _LOG_SECONDS = 5.0  # between lines for people; the JSON log has every step
 _BATCHES_AHEAD = 2
-T = TypeVar("T")
 
 Observer = Callable[[Mapping[str, Any]], None]
 
@@ -102,7 +100,7 @@ def train_round(
     log = _StepLog(task.log_path, kernel_on(place.device))
 
     with _saved(log, check) if place.is_first else nullcontext():
-        for batch in _prefetched(_batches(training_set, task, epochs, place)):
+        for batch in read_ahead(_batches(training_set, task, epochs, place), _BATCHES_AHEAD):
             # The step
             rate = learning_rate(batch.step, num_steps, task.training)
             result = train_step(heads, strategy, batch, rate, task.training, place, guard)
@@ -217,39 +215,3 @@ def _saved(log: _StepLog, check: Callable[[], None]) -> Iterator[None]:
         raise
     check()
     log.save()
-
-
-def _prefetched(items: Iterator[T]) -> Iterator[T]:
-    """The same items, read in a thread while the last one is being worked on."""
-    ready: queue.Queue[tuple[bool, Any]] = queue.Queue(_BATCHES_AHEAD)
-    abandoned = threading.Event()
-
-    def put(entry: tuple[bool, Any]) -> None:
-        while not abandoned.is_set():
-            try:
-                return ready.put(entry, timeout=0.1)
-            except queue.Full:
-                continue
-
-    def read() -> None:
-        try:
-            for item in items:
-                put((True, item))
-                if abandoned.is_set():
-                    return
-            put((False, None))
-        except BaseException as error:  # handed over to the consumer, which raises it
-            put((False, error))
-
-    threading.Thread(target=read, daemon=True).start()
-    try:
-        while True:
-            is_item, value = ready.get()
-            if is_item:
-                yield value
-            elif value is None:
-                return
-            else:
-                raise value
-    finally:
-        abandoned.set()

@@ -2,7 +2,7 @@
 
 import math
 
-from colintern.config import TrainingConfig
+from colintern.config.schema import TrainingConfig
 
 
 def learning_rate(step: int, num_steps: int, training: TrainingConfig) -> float:

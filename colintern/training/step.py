@@ -6,7 +6,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from colintern.config import TrainingConfig
+from colintern.config.schema import TrainingConfig
 from colintern.model.heads import Heads
 from colintern.scoring.losses import infonce_loss, pairwise_loss
 from colintern.scoring.maxsim import maxsim_candidates, maxsim_in_batch

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from colintern.config import TrainingConfig
+from colintern.config.schema import TrainingConfig
 from colintern.model.heads import Heads
 from colintern.training.place import Place
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from colintern.config import DatasetConfig
+from colintern.config.schema import DatasetConfig
 from colintern.data import canonical
 from colintern.data.canonical import CanonicalDataset, PageLocation, iterate_pages, read_images
 from colintern.data.entities import Page

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from colintern import log
-from colintern.config import DatasetConfig
+from colintern.config.schema import DatasetConfig
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.layouts import find_layout
 from colintern.data.names import split_in

@@ -12,7 +12,7 @@ from colintern.data.demo.fields import FIELD_NAMES
 from colintern.data.demo.prose import passages, word_runs
 from colintern.data.demo.queries import words
 from colintern.data.demo.render import MARGIN, num_rows, text_width
-from colintern.data.images import decode
+from colintern.images.decode import decode
 
 SPLITS = ("train", "dev", "test")
 

@@ -6,10 +6,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from colintern.data.ingest import IngestSettings, ingest
-from colintern.data.ingest.parts import PageEntry
-from colintern.data.ingest.questions import read_questions
 from colintern.data.writing import IMAGE_TYPE
+from colintern.ingest import IngestSettings, ingest
+from colintern.ingest.parts import PageEntry
+from colintern.ingest.questions import read_questions
 from colintern.storage import sha256_of_bytes
 from tests.data.test_layouts import _asked, _resolve
 from tests.helpers import png

@@ -4,7 +4,7 @@ import huggingface_hub
 import pytest
 
 from colintern import storage
-from colintern.config import DatasetConfig
+from colintern.config.schema import DatasetConfig
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.resolve import canonical_folder, source_url
 from colintern.errors import DatasetError, StorageError

@@ -6,14 +6,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from colintern.config import DatasetConfig
+from colintern.config.schema import DatasetConfig
 from colintern.data.canonical import CanonicalDataset
-from colintern.data.ingest import IngestSettings, ingest
-from colintern.data.ingest.parts import PageEntry
-from colintern.data.ingest.questions import read_questions
 from colintern.data.judgements import read_judgements, read_score
 from colintern.data.resolve import canonical_folder
 from colintern.errors import DatasetError
+from colintern.ingest import IngestSettings, ingest
+from colintern.ingest.parts import PageEntry
+from colintern.ingest.questions import read_questions
 from tests.helpers import make_corpus
 
 

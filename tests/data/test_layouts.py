@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from colintern import log
-from colintern.config import DatasetConfig
+from colintern.config.schema import DatasetConfig
 from colintern.data.canonical import CanonicalDataset, iterate_pages, largest_row_group_bytes
 from colintern.data.entities import Page
 from colintern.data.layouts import find_layout

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from colintern import lease, storage
-from colintern.config import DatasetConfig
+from colintern import storage
+from colintern.config.schema import DatasetConfig
 from colintern.data.entities import Query
 from colintern.data.importing import import_dataset
 from colintern.data.resolve import Source, find_source, made
 from colintern.data.writing import write_questions
 from colintern.errors import DatasetError, LeaseLostError
+from colintern.records import lease
 from tests.helpers import make_corpus
 
 

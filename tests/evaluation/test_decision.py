@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from colintern.config import LoopConfig
+from colintern.config.schema import LoopConfig
 from colintern.evaluation.decision import decide, loop_document
 
 DRAW = np.random.default_rng(0)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from colintern.config import EvaluationConfig, HeadsConfig
+from colintern.config.schema import EvaluationConfig, HeadsConfig
 from colintern.data.entities import Query
 from colintern.data.views import make_view, view_asking
 from colintern.evaluation.evaluate import evaluate

@@ -2,7 +2,7 @@
 
 import pytest
 
-from colintern.config import BackboneConfig
+from colintern.config.schema import BackboneConfig
 from colintern.model.backbone import FrozenBackbone
 
 

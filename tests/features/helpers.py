@@ -3,15 +3,15 @@
 from pathlib import Path
 
 from colintern import records
-from colintern.config import Config, FeaturesConfig
-from colintern.config_file import parse_config
+from colintern.config.files import parse_config
+from colintern.config.schema import Config, FeaturesConfig
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.inventory import read_entries, row_groups
 from colintern.features.encoding import encode_shard
 from colintern.features.finish import finish_store
 from colintern.features.plan import ShardWork, StorePlan, StoreTarget, plan_store
 from colintern.model.backbone import BackboneIdentity, FrozenBackbone, read_identity
-from colintern.stages import store_target
+from colintern.run.stages import store_target
 
 FEATURES = FeaturesConfig(shard_bytes=200_000)  # a few pages fill several shards
 

@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 
 from colintern import records
-from colintern.data.images import decode
 from colintern.errors import DatasetError, TooManyBadPagesError
 from colintern.evaluation.metrics import per_query_metrics
 from colintern.features import encoding
@@ -17,6 +16,7 @@ from colintern.features.encoding import encode_shard
 from colintern.features.finish import finish_store
 from colintern.features.plan import ShardWork
 from colintern.features.store import FeatureStore
+from colintern.images.decode import decode
 from tests.features.helpers import config_of, planned
 from tests.helpers import make_corpus
 

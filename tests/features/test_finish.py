@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from colintern import records
-from colintern.config import EvaluationConfig, HeadsConfig
+from colintern.config.schema import EvaluationConfig, HeadsConfig
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.views import whole_view
 from colintern.errors import TooManyBadPagesError

@@ -5,12 +5,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from colintern.data.images import decode
-from colintern.data.pixels import pixels_sha256
 from colintern.features import encoding
 from colintern.features.manifest import PageRow, manifest_bytes, open_manifest
 from colintern.features.shard_file import ShardFile, write_shard
 from colintern.features.store import FeatureStore
+from colintern.images.decode import decode
+from colintern.images.pixels import pixels_sha256
 from tests.features.helpers import encoded, planned
 from tests.helpers import corpus_of, png
 

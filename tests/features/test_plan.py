@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from colintern import records
-from colintern.config import BackboneConfig
+from colintern.config.schema import BackboneConfig
 from colintern.errors import ConfigError, DriftError
 from colintern.features.plan import check_compute_dtype
 from colintern.features.store import FeatureStore

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from colintern.data.canonical import read_images
-from colintern.data.images import decode
 from colintern.errors import MissingStageError
 from colintern.features.shard_file import ShardFile
 from colintern.features.store import FeatureStore
+from colintern.images.decode import decode
 from tests.features.helpers import encoded, planned
 from tests.helpers import make_corpus
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from colintern.config import MiningConfig
+from colintern.config.schema import MiningConfig
 from colintern.mining.evidence import RULES, shortage
 
 

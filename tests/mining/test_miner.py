@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from colintern.config import MiningConfig
+from colintern.config.schema import MiningConfig
 from colintern.data.canonical import CanonicalDataset, iterate_pages
 from colintern.data.entities import Judgement, Query
 from colintern.data.views import whole_view

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from colintern.config import MiningConfig
+from colintern.config.schema import MiningConfig
 from colintern.data.entities import Query
 from colintern.data.views import make_view
 from colintern.mining.miner import Corpus, mine

@@ -2,7 +2,7 @@
 
 import pytest
 
-from colintern.config import MiningConfig
+from colintern.config.schema import MiningConfig
 from colintern.mining.rules import Ranked, select_negatives
 
 SCORES = [0.9, 0.8, 0.76, 0.75, 0.7, 0.5, 0.4, 0.3]

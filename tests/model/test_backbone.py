@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 
-from colintern.config import BackboneConfig
+from colintern.config.schema import BackboneConfig
 from colintern.errors import BackboneError
 from colintern.model.backbone import FrozenBackbone, read_identity
 from colintern.model.random_checkpoint import write_random_checkpoint

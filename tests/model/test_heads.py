@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from colintern.config import HeadsConfig
+from colintern.config.schema import HeadsConfig
 from colintern.errors import CheckpointError
 from colintern.model.heads import BackboneInfo, HeadsInfo, init_heads, load_heads, save_heads
 

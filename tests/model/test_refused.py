@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import colintern
-from colintern.config import BackboneConfig
+from colintern.config.schema import BackboneConfig
 from colintern.errors import BackboneError
 from colintern.model.backbone import FrozenBackbone, read_identity
 

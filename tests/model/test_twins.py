@@ -10,7 +10,7 @@ from safetensors import safe_open
 from transformers import AutoTokenizer, InternVLConfig, InternVLForConditionalGeneration
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 
-from colintern.config import BackboneConfig
+from colintern.config.schema import BackboneConfig
 from colintern.features.catalog import Catalog
 from colintern.model.backbone import FrozenBackbone, read_identity
 from colintern.model.heads import init_heads, save_heads

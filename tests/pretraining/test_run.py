@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from colintern.config import BackboneConfig
+from colintern.config.schema import BackboneConfig
 from colintern.model.backbone import FrozenBackbone
 from pretraining import run
 from pretraining.batches import normalised

@@ -13,9 +13,10 @@ import ray
 from ray._private.utils import validate_socket_filepath
 from ray.exceptions import AuthenticationError
 
-from colintern import lease, storage
-from colintern.config_file import parse_config
+from colintern import storage
+from colintern.config.files import parse_config
 from colintern.errors import LeaseLostError
+from colintern.records import lease
 from colintern.runtime import cluster, temporary
 from colintern.runtime.cluster import Cluster, _root_for_sockets
 from colintern.runtime.errors import ClusterError

@@ -2,7 +2,7 @@
 
 import pytest
 
-from colintern.config_file import parse_config
+from colintern.config.files import parse_config
 from colintern.runtime.resources import cpus_wanted, shortage
 
 

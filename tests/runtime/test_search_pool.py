@@ -9,9 +9,9 @@ import pytest
 import ray
 from ray.exceptions import RayActorError
 
-from colintern import lease
-from colintern.config import ClusterConfig, EvaluationConfig, MiningConfig
+from colintern.config.schema import ClusterConfig, EvaluationConfig, MiningConfig
 from colintern.model.heads import save_heads
+from colintern.records import lease
 from colintern.runtime.relay import relayed
 from colintern.runtime.search_pool import EvaluateTask, MineTask, SearchPool
 from tests.helpers import knowing_heads

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from colintern.process import this_process
 from colintern.runtime import temporary
+from colintern.storage.process import this_process
 
 _ME = {"machine": this_process().machine, "pid": os.getpid(), "started": this_process().started}
 _BEFORE_A_RESTART = {**_ME, "machine": "0" * 12}

@@ -9,11 +9,12 @@ import pytest
 import ray.train
 import torch
 
-from colintern import lease, storage
-from colintern.config import ClusterConfig
+from colintern import storage
+from colintern.config.schema import ClusterConfig
 from colintern.errors import ColInternError, StorageError, UserError
 from colintern.features.catalog import Catalog
 from colintern.model.heads import load_heads
+from colintern.records import lease
 from colintern.runtime.train import _scratch, train
 from colintern.training.loop import open_round, train_round
 from colintern.training.place import Place

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from colintern.config import HeadsConfig, MiningConfig
+from colintern.config.schema import HeadsConfig, MiningConfig
 from colintern.data.entities import Query
 from colintern.data.views import make_view
 from colintern.features.manifest import QueryRow

@@ -6,7 +6,7 @@ import faiss
 import pytest
 import torch
 
-from colintern.config import HeadsConfig
+from colintern.config.schema import HeadsConfig
 from colintern.features.store import FeatureStore
 from colintern.model.heads import init_heads
 from colintern.search import embedding, order, pooled_index, searcher

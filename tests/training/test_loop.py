@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from colintern.config import EvaluationConfig, HeadsConfig, TrainingConfig
+from colintern.config.schema import EvaluationConfig, HeadsConfig, TrainingConfig
 from colintern.data.triples import Triple, write_triples
 from colintern.errors import ColInternError, LeaseLostError, NonFiniteError, StorageError
 from colintern.evaluation.evaluate import evaluate

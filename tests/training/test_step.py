@@ -12,7 +12,7 @@ import torch.multiprocessing as mp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from colintern.config import HeadsConfig, TrainingConfig
+from colintern.config.schema import HeadsConfig, TrainingConfig
 from colintern.data.views import make_view
 from colintern.errors import NonFiniteError
 from colintern.features.catalog import Catalog

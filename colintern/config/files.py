@@ -1,0 +1,150 @@
+"""Reading a configuration: YAML files that extend each other, `a.b=c` arguments, and mistakes."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from colintern import storage
+from colintern.config.schema import Config
+from colintern.errors import ConfigError, one_line
+
+_UNION_BRANCHES = ("int", "literal['projector']")  # pydantic adds them to a key's path
+_YAML_WORDS = {
+    r"a valid tuple": "a list",
+    r"a valid dictionary or instance of \w+": "a section with keys",
+    r"input should be (None|False)$": r"only \1 is supported so far",
+}
+
+
+def load_config(path: str, overrides: Sequence[str] = ()) -> Config:
+    """Read `path`, what it extends, and `a.b=c` overrides.
+
+    Raises:
+        ConfigError: one line that names the file, the key, and the remedy.
+    """
+    document = _read_document(path, ())
+    for override in overrides:
+        _apply_override(document, override)
+    return parse_config(document, source=path)
+
+
+def parse_config(document: dict[str, Any], source: str) -> Config:
+    """Validate a document that was read from `source`."""
+    try:
+        return Config.model_validate(document)
+    except ValidationError as error:
+        raise ConfigError(f"{source}: {_explain(error)}") from None
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML that reads `1e-3` as a number (PyYAML follows YAML 1.1, where it is a string).
+
+    And that refuses a key which stands twice, of which PyYAML would take the last.
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A mapping, as PyYAML calls for it."""
+        seen = set()
+        for key, _ in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else key
+            if name in seen:
+                problem = f"the key '{name}' stands there twice"
+                raise yaml.constructor.ConstructorError(
+                    problem=problem, problem_mark=key.start_mark
+                )
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d+\.\d*|\.\d+|\d+)([eE][-+]?\d+)$"),
+    list("-+0123456789."),
+)
+
+
+def _read_document(path: str, seen: tuple[str, ...]) -> dict[str, Any]:
+    """The mapping in `path` laid over the one it `extends`, if any."""
+    if path in seen:
+        raise ConfigError(f"{path}: 'extends' goes round in a circle: {' -> '.join(seen)}")
+    if not storage.exists(path):
+        raise ConfigError(f"{path}: no such configuration file; see configs/ for complete ones")
+    document = _parse_yaml(storage.read_bytes(path).decode("utf-8", "replace"), path) or {}
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: holds {type(document).__name__}, not sections with keys")
+    base = document.pop("extends", None)
+    if base is None:
+        return document
+    if not isinstance(base, str):
+        raise ConfigError(f"{path}: 'extends' must name one file, found {base!r}")
+    beside = storage.join(path.rsplit("/", 1)[0], base) if "/" in path else base
+    return _merged(_read_document(beside, (*seen, path)), document)
+
+
+def _parse_yaml(text: str, source: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        problem = one_line(error)
+        raise ConfigError(f"{source}: is not valid YAML: {problem}") from None
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`over` laid on `base`, section by section; a dataset entry replaces the whole entry."""
+    result = dict(base)
+    for key, value in over.items():
+        both_sections = isinstance(value, dict) and isinstance(base.get(key), dict)
+        result[key] = _merged(base[key], value) if both_sections and "path" not in value else value
+    return result
+
+
+def _apply_override(document: dict[str, Any], override: str) -> None:
+    """Set one `a.b=c` in `document`; c is read as YAML."""
+    key, equals, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise ConfigError(f"'{override}': expected section.key=value, such as run.name=first")
+    node = document
+    for part in parts[:-1]:
+        child = node.get(part)
+        if isinstance(child, str) and part in ("train", "dev"):
+            child = {"path": child}
+        node[part] = child if isinstance(child, dict) else {}
+        node = node[part]
+    node[parts[-1]] = _parse_yaml(text, f"'{override}'")
+
+
+def _explain(error: ValidationError) -> str:
+    """The first problem of a validation error in one line, with its remedy."""
+    problem = error.errors(include_url=False)[0]
+    path = [part for part in map(str, problem["loc"]) if part not in _UNION_BRANCHES]
+    key = ".".join(path)
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key '{key}'{_suggestion(path)}"
+    if problem["type"] == "missing":
+        return f"'{key}' is missing; set it (data.train: demo is the built-in corpus)"
+    message = problem["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    if problem["type"] == "value_error":
+        return f"{key}: {message}"
+    for pydantic_word, yaml_word in _YAML_WORDS.items():
+        message = re.sub(pydantic_word, yaml_word, message)
+    return f"'{key}' is {problem['input']!r}: {message}; see configs/reference.yaml"
+
+
+def _suggestion(path: Sequence[str]) -> str:
+    section: Any = Config
+    for part in path[:-1]:
+        field = section.model_fields.get(part) if isinstance(section, type) else None
+        annotation = field.annotation if field else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return "; see configs/reference.yaml for every key"
+        section = annotation
+    near = difflib.get_close_matches(path[-1], section.model_fields, n=1)
+    if near:
+        return f"; did you mean '{'.'.join([*path[:-1], near[0]])}'?"
+    return f"; known here: {', '.join(sorted(section.model_fields))}"

@@ -1,0 +1,314 @@
+"""The configuration: one frozen tree of sections; `config.files` reads it.
+
+`configs/reference.yaml` shows every key with its default and meaning. Unknown keys are refused.
+Units stand in the names (`_seconds`, `_bytes`, `_tokens`). Secrets come from the environment only.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from colintern import storage
+
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+READER, RANDOM = "reader", "random"  # the built-in backbones
+DEV = "dev"  # what the development set is called, whatever dataset it is
+DEMO_VARIANTS = ("demo", "demo-small", "demo-long")
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+# Marks a key that the first recorded runs did not have; its default is what they were made with:
+# `near_duplicate: Annotated[float | None, ADDED_LATER] = None`.
+ADDED_LATER = "added later"
+Seed = Annotated[int, Field(ge=0, lt=2**63)]  # a signed 64-bit integer, as generators take them
+
+
+class Section(BaseModel):
+    """A frozen part of the configuration; unknown keys, wrong types, inf and nan are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    def as_inputs(self) -> dict[str, Any]:
+        """The keys and values that results are recorded with.
+
+        A key that is `ADDED_LATER` counts only when it is not at its default: what was recorded
+        before it existed was made with that, and stays done.
+        """
+        return {
+            name: value
+            for name, value in self.model_dump().items()
+            if ADDED_LATER not in (field := type(self).model_fields[name]).metadata
+            or value != field.default
+        }
+
+
+class RunConfig(Section):
+    """Where a run lives and what makes it random."""
+
+    name: str = "run"
+    root: str = "runs"
+    seed: Seed = 0
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_name(cls, name: str) -> str:
+        return _checked_name(name)
+
+
+class DatasetConfig(Section):
+    """One dataset: a folder of parquet files (path, URL or Hub id), or a built-in one by name."""
+
+    path: str
+    name: str = ""
+    format: Literal["auto", "canonical", "beir", "rows"] = "auto"
+    split: Literal["train", "dev", "test"] | None = None
+    revision: str | None = None
+    language: str | None = None
+    config: Annotated[str | None, ADDED_LATER] = None
+    relevant_from: Annotated[float | None, ADDED_LATER] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_path(cls, value: Any) -> Any:
+        if not isinstance(value, str | dict):
+            return value
+        entry = {"path": value} if isinstance(value, str) else dict(value)
+        if not entry.get("name") and isinstance(entry.get("path"), str):
+            last = entry["path"].split("@")[0].rstrip("/").rsplit("/", 1)[-1]
+            last = f"{last}-{entry['config']}" if entry.get("config") else last
+            entry["name"] = re.sub(r"[^A-Za-z0-9._-]+", "-", last)
+        return entry
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_name(cls, name: str) -> str:
+        return _checked_name(name)
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether this names a built-in demo corpus rather than a folder."""
+        return self.path in DEMO_VARIANTS
+
+
+class DataConfig(Section):
+    """The training set, the development split, and the test sets."""
+
+    train: DatasetConfig
+    dev: DatasetConfig | None = None
+    eval: Annotated[tuple[DatasetConfig, ...], Field(strict=False)] = ()
+    dev_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    max_bad_fraction: Fraction = 0.01
+
+    @model_validator(mode="after")
+    def _named_and_unique(self) -> "DataConfig":
+        train = _with_split(self.train, "train")
+        dev = None if self.dev is None else _with_split(self.dev, "dev")
+        dev = dev and dev.model_copy(update={"name": DEV})
+        tests = tuple(_with_split(dataset, "test") for dataset in self.eval)
+        names = [train.name, DEV, *(dataset.name for dataset in tests)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(
+                f"two datasets are called '{twice[0]}'; name one {{name: ..., path: ...}}"
+            )
+        # Pydantic's frozen models are completed here, before anyone has seen this one.
+        for field, value in (("train", train), ("dev", dev), ("eval", tests)):
+            object.__setattr__(self, field, value)
+        return self
+
+
+class BackboneConfig(Section):
+    """The frozen InternVL and how pages and queries are put before it."""
+
+    path: str = READER
+    revision: str | None = None
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"
+    layer: int | Literal["projector"] = -1
+    page_prompt: str = "Describe the page."
+    query_prefix: str = "Query: "
+    query_augmentation_tokens: Count = 0
+    max_tiles: Positive = 12
+
+
+class FeaturesConfig(Section):
+    """The store of frozen features."""
+
+    root: str | None = None
+    dtype: Literal["bfloat16", "float16"] = "bfloat16"
+    pca_dim: None = None
+    shard_bytes: Positive = 256 * 2**20
+    batch_tokens: Positive = 16_384
+
+
+class HeadsConfig(Section):
+    """The two projections that learn."""
+
+    kind: Literal["linear", "mlp"] = "linear"
+    dim: Positive = 128
+    shared: bool = False
+    layer_mix: Literal[False] = False
+
+
+class TrainingConfig(Section):
+    """One round of head training."""
+
+    epochs: Annotated[tuple[Positive, ...], Field(strict=False, min_length=1)] = (1,)
+    global_batch: Annotated[int, Field(ge=2)] = 32
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup_fraction: Fraction = 0.05
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    max_grad_norm: Annotated[float, Field(gt=0)] = 10.0
+    temperature: Annotated[float, Field(gt=0)] = 0.02
+    loss: Literal["infonce", "pairwise"] = "infonce"
+    negatives_per_query: Count = 4
+    batch_by: Literal["random"] = "random"
+    filter_margin: None = None
+    strategy: Literal["ddp", "deepspeed"] = "ddp"
+    num_workers: Count = 1
+    checkpoint_every_steps: None = None
+    init_heads: str | None = None
+
+    @model_validator(mode="after")
+    def _workers_fit(self) -> "TrainingConfig":
+        # Training allows a worker without rows, as a small last batch has; one that never has any
+        # is a mistake.
+        if self.num_workers > self.global_batch:
+            raise ValueError(
+                f"num_workers ({self.num_workers}) must not be above global_batch "
+                f"({self.global_batch}): workers without a pair would idle in every step"
+            )
+        if self.strategy == "deepspeed" and self.num_workers == 0:
+            raise ValueError("strategy: deepspeed needs num_workers of 1 or more")
+        return self
+
+    @field_validator("epochs", mode="before")
+    @classmethod
+    def _one_or_a_list(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    def epochs_of_round(self, round_number: int) -> int:
+        """Passes over the training pairs in `round_number` (from 1); the last entry repeats."""
+        return self.epochs[min(round_number, len(self.epochs)) - 1]
+
+
+class MiningConfig(Section):
+    """How hard negatives are found and which are kept."""
+
+    search: Literal["auto", "exact", "faiss"] = "auto"
+    first_stage: Literal["pooled"] = "pooled"
+    index: Literal["flat"] = "flat"
+    candidates: Positive = 200
+    min_recall: Fraction = 0.95
+    num_negatives: Positive = 8
+    range_min: Count = 0
+    range_max: Positive = 50
+    relative_margin: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    absolute_margin: Annotated[float, Field(ge=0)] | None = None
+    max_score: float | None = None
+    min_score: float | None = None
+    sampling: Literal["top", "random"] = "top"
+    near_duplicate: Annotated[Annotated[float, Field(gt=0, le=1)] | None, ADDED_LATER] = None
+
+    @model_validator(mode="after")
+    def _range_is_not_empty(self) -> "MiningConfig":
+        if self.range_min >= self.range_max:
+            raise ValueError(
+                f"range_min ({self.range_min}) must be below range_max ({self.range_max})"
+            )
+        return self
+
+
+class LoopConfig(Section):
+    """When the loop of training, mining and evaluation ends."""
+
+    max_rounds: Positive = 2
+    min_gain: float = 0.0
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    patience: Positive = 1
+
+
+class EvaluationConfig(Section):
+    """How rounds are measured."""
+
+    cutoffs: Annotated[tuple[Positive, ...], Field(strict=False)] = (1, 5, 10)
+    search: Literal["exact", "pooled_rerank"] = "exact"
+
+
+class ClusterConfig(Section):
+    """What the stages ask of Ray."""
+
+    encode_workers: Positive = 1
+    mining_workers: Positive = 1
+    use_gpu: bool = False
+    cpus_per_worker: Positive = 1
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    data: DataConfig
+    run: RunConfig = RunConfig()
+    backbone: BackboneConfig = BackboneConfig()
+    features: FeaturesConfig = FeaturesConfig()
+    heads: HeadsConfig = HeadsConfig()
+    training: TrainingConfig = TrainingConfig()
+    mining: MiningConfig = MiningConfig()
+    loop: LoopConfig = LoopConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    cluster: ClusterConfig = ClusterConfig()
+
+    @property
+    def run_path(self) -> str:
+        """The run folder, absolute."""
+        return storage.join(storage.absolute(self.run.root), self.run.name)
+
+    @property
+    def features_root(self) -> str:
+        """Where feature stores are kept, absolute: `features.root`, or beside the runs."""
+        root = self.features.root or storage.join(self.run.root, "features")
+        return storage.absolute(root)
+
+    def located(self) -> "Config":
+        """The same with absolute paths, so that it means the same in every working directory."""
+        backbone, heads = self.backbone.path, self.training.init_heads
+        folder = Path(backbone).expanduser()
+        is_folder = backbone not in (READER, RANDOM) and folder.is_dir()
+        here = {
+            "run": {"root": storage.absolute(self.run.root)},
+            "features": {"root": self.features.root and storage.absolute(self.features.root)},
+            "backbone": {"path": str(folder.absolute()) if is_folder else backbone},
+            "training": {"init_heads": heads and storage.absolute(heads)},
+        }
+        sections = {
+            name: getattr(self, name).model_copy(update=keys) for name, keys in here.items()
+        }
+        return self.model_copy(update=sections)
+
+
+def _checked_name(name: str) -> str:
+    if not _NAME.fullmatch(name) or name in (".", ".."):
+        raise ValueError(f"'{name}' is not a name; use letters, digits, '.', '_' and '-' only")
+    return name
+
+
+def _with_split(dataset: DatasetConfig, split: Literal["train", "dev", "test"]) -> DatasetConfig:
+    """A demo dataset with its split filled in from the role it plays, and named after it."""
+    if not dataset.is_demo:
+        return dataset
+    chosen = dataset.split or split
+    name = f"{dataset.path}-{chosen}" if dataset.name == dataset.path else dataset.name
+    return dataset.model_copy(update={"split": chosen, "name": name})
+
+
+def datasets(data: DataConfig) -> list[DatasetConfig]:
+    """Every dataset that is encoded: train, dev if it has a folder of its own, tests."""
+    return [data.train, *([data.dev] if data.dev else []), *data.eval]
+
+
+def evaluated_names(data: DataConfig) -> list[str]:
+    """What every round is measured on: dev first, then the test sets."""
+    return [DEV, *(dataset.name for dataset in data.eval)]

@@ -1,0 +1,241 @@
+"""A dataset of another layout as a source: its pages are looked at, and copied byte by byte.
+
+It streams into `corpus/` first; then every page is decoded once, in other processes, and the files
+that hold bad ones are written again without them. A blank page stays: a published corpus keeps its
+size. Rows that show the same picture in other bytes become one page then. Killed and started
+again, it begins anew.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+
+from colintern import storage
+from colintern.data.canonical import PARTS, PageLocation, iterate_pages
+from colintern.data.entities import Page
+from colintern.data.importing import Questions, import_pages
+from colintern.data.inventory import row_groups
+from colintern.data.layouts import Layout
+from colintern.data.names import is_hidden
+from colintern.data.parquet import open_parquet
+from colintern.data.progress import Progress
+from colintern.data.writing import CorpusWriter, parquet_bytes, unchecked, write_questions
+from colintern.errors import DatasetError
+from colintern.images.decode import BadImageError, decode
+from colintern.images.pixels import pixels_sha256
+from colintern.ingest.findings import Refusal, Report, equal_pages
+from colintern.ingest.pool import (
+    SECONDS_PER_PAGE,
+    SECONDS_PER_PART,
+    CrashedError,
+    Processes,
+)
+from colintern.ingest.sources import kind_of
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """A row group of a corpus file, or one row of it."""
+
+    file: str
+    row_group: int
+    row: int | None = None
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A page that was looked at: what it shows, or the reason why it cannot be used."""
+
+    location: PageLocation
+    page_id: str
+    doc_id: str | None
+    picture: str
+    problem: str | None
+
+
+def is_dataset(source: str) -> bool:
+    """Whether a source is a dataset of parquet files, and not files to be drawn.
+
+    It is one when the names of its parquet files or of their folders speak of all three parts
+    (`corpus`, `queries`, `qrels`), whatever lies beside them; or when it has parquet files and
+    neither a PDF nor a picture. So a stray parquet file among PDFs is no dataset, and one that is
+    named by itself is.
+    """
+    if source.endswith(".parquet"):
+        return True
+    source = storage.absolute(source)
+    files = [file.removeprefix(source) for file in storage.find_files(source)]
+    files = [file for file in files if not is_hidden(file.strip("/"))]
+    words = [set(re.split(r"[/.-]", file)) for file in files if file.endswith(".parquet")]
+    if all(any(part in found for found in words) for part in PARTS):
+        return True
+    return bool(words) and not any(kind_of(file) for file in files)
+
+
+def copy_dataset(
+    layout: Layout,
+    out: str,
+    language: str | None,
+    processes: Processes,
+    check: Callable[[], None] = unchecked,
+    *,
+    relevant_from: float | None = None,
+) -> Report:
+    """Make the canonical dataset folder `out` of another dataset, without its bad pages.
+
+    `check` is called before anything is written or removed, and raises when it must not be.
+
+    Raises:
+        DatasetError: as `import_dataset`; or a judgement names a page or query that is not there.
+    """
+    check()
+    for path in storage.list_files(storage.join(out, "corpus"), ".parquet"):
+        storage.delete(path)  # of an earlier ingest into this folder
+    questions = import_pages(layout, CorpusWriter(out, check), language, relevant_from)
+    files = storage.list_files(storage.join(out, "corpus"), ".parquet")
+    seen = _look_at_pages(files, processes)
+    _check_judgements(layout, questions, seen)
+    bad = {page.page_id for page in seen if page.problem}
+    first_of = _first_of(seen) if layout.kind == "rows" else {}
+    for file in files:
+        check()
+        left_out = (page for page in seen if page.problem or page.page_id in first_of)
+        _remove_rows(file, [page.location for page in left_out])
+    asked, refused_queries = _asked_of(_merged(questions, first_of), bad)
+    check()
+    write_questions(out, asked.queries, asked.judgements)
+    good = [page for page in seen if not page.problem and page.page_id not in first_of]
+    return Report(
+        pages=len(good),
+        documents=len({page.doc_id for page in good if page.doc_id is not None}),
+        refused=[Refusal(page.page_id, None, page.problem) for page in seen if page.problem],
+        refused_queries=refused_queries,
+        skipped={},
+        duplicates=equal_pages((page.page_id, page.picture) for page in good),
+        queries=len(asked.queries),
+        judgements=len(asked.judgements),
+        settings={"layout": layout.kind, "language": language},
+    )
+
+
+def _first_of(seen: Sequence[_Seen]) -> dict[str, str]:
+    """Page id to the id of the first page that shows the same, for those that are not the first."""
+    groups = equal_pages((page.page_id, page.picture) for page in seen if not page.problem)
+    return {page_id: group[0] for group in groups for page_id in group[1:]}
+
+
+def _merged(questions: Questions, first_of: Mapping[str, str]) -> Questions:
+    """The questions, asked of the first of the pages that show the same."""
+    judged = (
+        replace(found, page_id=first_of.get(found.page_id, found.page_id))
+        for found in questions.judgements
+    )
+    return replace(questions, judgements=list(dict.fromkeys(judged)))
+
+
+def _look_at_pages(files: Sequence[str], processes: Processes) -> list[_Seen]:
+    """Every page of the corpus files, in their order."""
+    groups = [_Rows(file, group) for file, group in row_groups(files)]
+    progress = Progress("ingest", "pages looked at", _num_rows(files))
+    found: dict[_Rows, list[_Seen]] = {}
+    for rows, seen in processes.each(_look_at, groups, SECONDS_PER_PART):
+        found[rows] = [] if isinstance(seen, CrashedError) else seen
+        progress.add(len(found[rows]))
+    for rows in (rows for rows, seen in found.items() if not seen):
+        found[rows] = _one_by_one(rows, processes)
+    return [page for rows in groups for page in found[rows]]
+
+
+def _num_rows(files: Sequence[str]) -> int:
+    total = 0
+    for file in files:
+        with open_parquet(file, []) as parquet:
+            total += parquet.metadata.num_rows
+    return total
+
+
+def _look_at(rows: _Rows) -> list[_Seen]:
+    """Decode pages; in a process for that."""
+    return [_seen(location, page) for location, page in _pages(rows)]
+
+
+def _pages(rows: _Rows) -> Iterator[tuple[PageLocation, Page]]:
+    for location, page in iterate_pages(rows.file, [rows.row_group]):
+        if rows.row in (None, location.row):
+            yield location, page
+
+
+def _seen(location: PageLocation, page: Page) -> _Seen:
+    picture, problem = "", None
+    try:
+        picture = pixels_sha256(decode(page.image))
+    except BadImageError as error:
+        problem = str(error)
+    return _Seen(location, page.page_id, page.doc_id, picture, problem)
+
+
+def _one_by_one(rows: _Rows, processes: Processes) -> list[_Seen]:
+    """The pages of a row group of which one kills its process: each for itself."""
+    pages = {
+        _Rows(rows.file, rows.row_group, location.row): (location, page)
+        for location, page in _pages(rows)
+    }
+    found = dict(processes.each(_look_at, list(pages), SECONDS_PER_PAGE))
+    seen = []
+    for single, (location, page) in pages.items():
+        result = found[single]
+        if isinstance(result, CrashedError):
+            seen.append(_Seen(location, page.page_id, page.doc_id, "", str(result)))
+        else:
+            seen += result
+    return seen
+
+
+def _remove_rows(file: str, locations: Sequence[PageLocation]) -> None:
+    """Write a corpus file again without the pages at `locations`, if any of them are in it."""
+    removed = {(at.row_group, at.row) for at in locations if at.file == file}
+    if not removed:
+        return
+    with open_parquet(file, []) as parquet:
+        groups = []
+        for number in range(parquet.num_row_groups):
+            group = parquet.read_row_group(number)
+            kept = [(number, row) not in removed for row in range(group.num_rows)]
+            groups.append(group.filter(pa.array(kept, pa.bool_())))
+    storage.write_bytes(file, parquet_bytes(pa.concat_tables(groups)))
+
+
+def _check_judgements(layout: Layout, questions: Questions, seen: Sequence[_Seen]) -> None:
+    pages = {page.page_id for page in seen}
+    queries = {query.query_id for query in questions.queries}
+    for judgement in questions.judgements:
+        for column, name, known in (
+            ("query-id", judgement.query_id, queries),
+            ("corpus-id", judgement.page_id, pages),
+        ):
+            if name not in known:
+                file = layout.parts["qrels"][0]
+                raise DatasetError(f"{file}: '{column}' {name} is not in the dataset; mend it")
+
+
+def _asked_of(questions: Questions, bad: set[str]) -> tuple[Questions, list[Refusal]]:
+    """The questions without those that cannot be asked, or whose pages are all bad."""
+    answers = [found for found in questions.judgements if found.score >= 1]
+    answered = {found.query_id for found in answers if found.page_id not in bad}
+    lost = {found.query_id: found.page_id for found in answers}
+    reasons = {
+        name: f"its page was refused: {page_id}"
+        for name, page_id in lost.items()
+        if name not in answered
+    }
+    reasons |= questions.left_out
+    queries = [query for query in questions.queries if query.query_id not in reasons]
+    judgements = [
+        found
+        for found in questions.judgements
+        if found.query_id not in reasons and found.page_id not in bad
+    ]
+    refused = [Refusal(name, None, reason) for name, reason in sorted(reasons.items())]
+    return Questions(queries, judgements), refused

@@ -1,0 +1,84 @@
+"""PDF pages as images, by PDFium; or the reasons why not.
+
+PDFium is not thread-safe: this runs in one process a renderer.
+"""
+
+from collections.abc import Iterator
+
+import pypdfium2 as pdfium
+from PIL import Image
+
+from colintern.data.entities import Page
+from colintern.images.decode import MIN_SIDE, BadImageError
+from colintern.ingest.drawn import RenderSettings, is_blank, jpeg, refuse_blank
+from colintern.ingest.findings import Refusal
+from colintern.ingest.pdf_outline import open_pdf, outline_of
+from colintern.ingest.pdf_text import Letters, look_for_letters
+from colintern.ingest.sources import SourceFile
+
+_POINTS_PER_INCH = 72
+_NOT_DRAWN_SHARE = 0.1  # of a page's letters: fewer may be hidden on purpose
+
+
+def pages_of_pdf(
+    file: SourceFile, first: int, last: int, settings: RenderSettings
+) -> Iterator[Page | Refusal]:
+    """Pages `first` (from 0) up to `last`, which is left out, of those that load.
+
+    Yields:
+        A page with the id `{name}#{number}`, or the reason why there is none; and, behind a page, a
+        warning when letters are missing on it.
+    """
+    try:
+        outline = outline_of(file)
+        with open_pdf(file, outline.update) as document:
+            for number, index in enumerate(outline.indices[first:last], first + 1):
+                unit = outline.user_units.get(number - 1, 1.0)
+                try:
+                    page, picture = _drawn(document, index, unit, settings)
+                    warning = _letters_not_drawn(page, picture, outline.may_lack_fonts)
+                    page.close()
+                    yield Page(f"{file.name}#{number:04d}", jpeg(picture), file.name, number=number)
+                    if warning:
+                        yield Refusal(file.name, number, warning, is_warning=True)
+                except BadImageError as error:
+                    yield Refusal(file.name, number, str(error))
+    except BadImageError as error:
+        yield Refusal(file.name, None, str(error))
+
+
+def _drawn(
+    document: pdfium.PdfDocument, index: int, user_unit: float, settings: RenderSettings
+) -> tuple[pdfium.PdfPage, Image.Image]:
+    try:
+        page = document[index]
+        width, height = page.get_size()
+        scale = settings.dpi / _POINTS_PER_INCH * user_unit
+        scale *= settings.shrinking(width * scale, height * scale)
+        if min(width, height) * scale < MIN_SIDE:
+            raise BadImageError(f"too narrow ({width:.0f} x {height:.0f} points)")
+        # In the byte order of Pillow, which takes the pixels as they are, without a copy.
+        bitmap = page.render(scale=scale, rev_byteorder=True)  # pyright: ignore[reportArgumentType]
+        return page, bitmap.to_pil()
+    except pdfium.PdfiumError as error:
+        raise BadImageError("damaged page") from error
+
+
+def _letters_not_drawn(
+    page: pdfium.PdfPage, picture: Image.Image, may_lack_fonts: bool
+) -> str | None:
+    """A warning, when a part of the letters is missing.
+
+    Raises:
+        BadImageError: all are, or there is nothing on the page.
+    """
+    if not may_lack_fonts and not is_blank(picture):
+        return None
+    try:
+        letters = look_for_letters(page, picture)
+    except pdfium.PdfiumError:
+        letters = Letters(0, 0)
+    if letters.num_seen and letters.share_not_drawn == 1.0:
+        raise BadImageError(letters.problem())
+    refuse_blank(picture)
+    return letters.problem() if letters.share_not_drawn >= _NOT_DRAWN_SHARE else None

@@ -1,0 +1,95 @@
+"""What the report shows, read from the run folder alone, whatever part of it is there yet."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from colintern import storage
+from colintern.config.schema import DEV
+from colintern.records.run_folder import RunFolder
+from colintern.report.examples import (
+    Example,
+    examples_dataset,
+    found_examples,
+    mined_examples,
+)
+
+
+@dataclass
+class ReportData:
+    """Everything on the report's page."""
+
+    name: str
+    config: dict[str, Any]
+    versions: dict[str, str]
+    commit: str | None
+    evaluations: dict[str, list[dict[str, Any]]]
+    losses: dict[str, list[float]]
+    mining: dict[int, dict[str, Any]]
+    loop: dict[str, Any] | None
+    stages: list[tuple[str, float]]
+    queries_of: str
+    triples: list[Example] = field(default_factory=list)
+    queries: list[Example] = field(default_factory=list)
+
+
+def read_report_data(run_path: str) -> ReportData:
+    """Read a run folder, and from its datasets the pictures of a few pages."""
+    folder = RunFolder(run_path)
+    run = storage.read_json(folder.run_json)
+    config = run["config"]
+    names = [DEV, *(entry["name"] for entry in config["data"]["eval"])]
+    evaluations = {name: found for name in names if (found := _evaluations(folder, name))}
+    last = max((len(rounds) for rounds in evaluations.values()), default=1) + 1
+    data = ReportData(
+        name=config["run"]["name"],
+        config=config,
+        versions=run["versions"],
+        commit=run["commit"],
+        evaluations=evaluations,
+        losses=_losses(folder, last),
+        mining={
+            number: storage.read_json(folder.mining(number))
+            for number in range(2, last + 1)
+            if storage.exists(folder.mining(number))
+        },
+        loop=storage.read_json(folder.loop_json) if storage.exists(folder.loop_json) else None,
+        stages=_stage_seconds(folder),
+        queries_of=examples_dataset(config),
+    )
+    if data.mining:
+        data.triples = mined_examples(folder, config, max(data.mining))
+    rounds = data.evaluations.get(data.queries_of, [])
+    best_round = data.loop["best_round"] if data.loop else len(rounds) - 1
+    if len(rounds) > max(best_round, 1):
+        data.queries = found_examples(folder, config, best_round)
+    return data
+
+
+def _evaluations(folder: RunFolder, dataset: str) -> list[dict[str, Any]]:
+    found = []
+    while storage.exists(path := folder.evaluation(len(found), dataset)):
+        found.append(storage.read_json(path))
+    return found
+
+
+def _losses(folder: RunFolder, last: int) -> dict[str, list[float]]:
+    losses = {}
+    for number in range(1, last + 1):
+        if storage.exists(path := folder.train_log(number)):
+            lines = storage.read_bytes(path).decode().splitlines()
+            losses[f"round {number}"] = [json.loads(line)["loss"] for line in lines]
+    return losses
+
+
+def _stage_seconds(folder: RunFolder) -> list[tuple[str, float]]:
+    """Stages in the order in which they began, with their seconds."""
+    found = []
+    for path in storage.list_files(folder.file("records"), ".json"):
+        record = storage.read_json(path)
+        began = datetime.fromisoformat(record["started_at"])
+        ended = datetime.fromisoformat(record["finished_at"])
+        stage = path.rsplit("/", 1)[-1].removesuffix(".json")
+        found.append((began, stage, (ended - began).total_seconds()))
+    return [(stage, seconds) for _, stage, seconds in sorted(found)]

@@ -1,0 +1,94 @@
+"""The report: one HTML file that needs nothing from outside. Everything from data is escaped."""
+
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from colintern import storage
+from colintern.evaluation.chance import is_at_chance
+from colintern.records.run_folder import RunFolder
+from colintern.report.charts import loss_chart, rounds_chart
+from colintern.report.data import ReportData, read_report_data
+
+_METRICS = {
+    "ndcg_at_5": "nDCG@5",
+    "mrr_at_10": "MRR@10",
+    "recall_at_1": "Recall@1",
+    "recall_at_5": "Recall@5",
+    "recall_at_10": "Recall@10",
+}
+
+
+def write_report(run_path: str) -> str:
+    """Write `report.html` into a run folder from what is there.
+
+    Args:
+        run_path: a run folder with a `run.json`; any of its stages may be missing.
+
+    Returns:
+        The path of the report.
+    """
+    data = read_report_data(run_path)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("colintern.report", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("report.html.jinja").render(
+        data=data,
+        metrics=_METRICS,
+        headline=_headline(data),
+        rounds_svg=_rounds_svg(data),
+        losses_svg=Markup(loss_chart(data.losses)) if data.losses else None,
+        settings=_flat(data.config),
+    )
+    path = RunFolder(run_path).report
+    storage.write_bytes(path, page.encode())
+    return path
+
+
+def _headline(data: ReportData) -> list[str]:
+    """A sentence for each dataset: from where to where its nDCG@5 went."""
+    sentences = []
+    for name, rounds in data.evaluations.items():
+        best = data.loop["best_round"] if data.loop else len(rounds) - 1
+        if len(rounds) <= best or best == 0:
+            continue
+        low, high = rounds[best]["ci"]["ndcg_at_5"]
+        values = [round_["metrics"]["ndcg_at_5"] for round_ in rounds]
+        chance = _beside_chance(rounds[best])
+        middle = f", {values[1]:.3f} after round 1" if best > 1 else ""
+        sentences.append(
+            f"{name}: nDCG@5 from {values[0]:.3f} untrained{middle} to {values[best]:.3f} "
+            f"after round {best} (95 % interval {low:.3f} to {high:.3f}){chance}"
+        )
+    return sentences
+
+
+def _beside_chance(document: dict[str, Any]) -> str:
+    if not is_at_chance(document):
+        return ""
+    level = document["chance"]["ndcg_at_5"]
+    return f": hardly better than a random order of its {document['num_pages']} pages ({level:.3f})"
+
+
+def _rounds_svg(data: ReportData) -> Markup | None:
+    series = {
+        name: [(round_["metrics"]["ndcg_at_5"], *round_["ci"]["ndcg_at_5"]) for round_ in rounds]
+        for name, rounds in data.evaluations.items()
+    }
+    return Markup(rounds_chart(series, "nDCG@5")) if series else None
+
+
+def _flat(config: Any, prefix: str = "") -> list[tuple[str, str]]:
+    """Nested settings as dotted names with their values."""
+    if not isinstance(config, dict):
+        return [(prefix, str(config))]
+    return [
+        pair
+        for key, value in config.items()
+        for pair in _flat(value, f"{prefix}.{key}" if prefix else key)
+    ]

@@ -1,0 +1,149 @@
+"""Asking a finished run: the best pages for a query, from any corpus."""
+
+import os
+from dataclasses import dataclass
+
+import torch
+
+from colintern import storage
+from colintern.config.files import parse_config
+from colintern.config.schema import Config, DatasetConfig, datasets
+from colintern.data.canonical import CanonicalDataset
+from colintern.data.resolve import resolved
+from colintern.data.text import query_problem
+from colintern.errors import DatasetError, MissingStageError, UserError
+from colintern.features.encoding import STORED_DTYPES
+from colintern.features.finish import finished_record
+from colintern.features.store import FeatureStore
+from colintern.images.decode import suffix_of
+from colintern.model.backbone import FrozenBackbone, read_identity
+from colintern.model.heads import Heads, load_heads
+from colintern.records.run_folder import RunFolder, train_stage
+from colintern.run.stages import store_target
+from colintern.run.status import read_run
+from colintern.runtime.cluster import cluster_of
+from colintern.runtime.encode import encode_stores
+from colintern.scoring.queries import EmbeddedQueries
+from colintern.search import order, searcher
+from colintern.search.shard import CorpusShard
+from colintern.search.shards import LocalShards
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A page found for a query; ranks start at 1."""
+
+    rank: int
+    score: float
+    page_id: str
+    doc_id: str | None
+
+
+def search_run(run_path: str, query: str, depth: int, dataset: str | None) -> list[Hit]:
+    """The best `depth` pages for `query`, by the run's best round.
+
+    Args:
+        run_path: the run folder.
+        query: a text that a dataset's query may be.
+        depth: how many pages, at least 1; a smaller corpus gives all that it has.
+        dataset: a dataset of the run by its name, or the path of one that the run has never seen,
+            which is encoded on first use; None takes the first test set, or the training set.
+
+    Raises:
+        UserError: the query cannot be asked, or no page is asked for.
+    """
+    if problem := query_problem(query):
+        raise UserError(f"QUERY: {problem}; ask in a few words")
+    if depth < 1:
+        raise UserError(f"-k {depth}: ask for one page at least")
+    config = _config_of(run_path)
+    heads, _ = load_heads(RunFolder(run_path).heads(best_round(run_path)))
+    store = _store(config, _dataset(config, dataset))
+    queries = _embedded(heads, query, config)
+    page_ids = store.pages.ids
+    shard = CorpusShard(store.pages, heads, page_ids, 0, len(page_ids))
+    keys = next(searcher.exact(LocalShards([shard]), queries, min(depth, len(page_ids))))[0]
+    found = zip(order.to_scores(keys).tolist(), order.to_ordinals(keys).tolist(), strict=True)
+    return [
+        Hit(rank, score, page_ids[ordinal], store.pages.row(page_ids[ordinal]).doc_id)
+        for rank, (score, ordinal) in enumerate(found, start=1)
+    ]
+
+
+def save_images(run_path: str, dataset: str | None, hits: list[Hit], folder: str) -> list[str]:
+    """Write the pictures of found pages into `folder`, named by rank; returns their paths."""
+    config = _config_of(run_path)
+    ranks = {hit.page_id: hit.rank for hit in hits}
+    corpus = CanonicalDataset(_dataset(config, dataset).path)
+    written = []
+    for page_id, image in corpus.images(ranks).items():
+        path = storage.join(folder, f"{ranks[page_id]:03d}.{suffix_of(image)}")
+        storage.write_bytes(path, image)
+        written.append(path)
+    return sorted(written)
+
+
+def _config_of(run_path: str) -> Config:
+    """What a run was made with; the run itself may have been moved since."""
+    config = parse_config(read_run(run_path)["config"], RunFolder(run_path).run_json)
+    root, _, name = storage.absolute(run_path).rstrip("/").rpartition("/")
+    return config.model_copy(
+        update={"run": config.run.model_copy(update={"root": root, "name": name})}
+    )
+
+
+def best_round(run_path: str) -> int:
+    """The best round by `loop.json`, or the last trained one of an unfinished run.
+
+    Raises:
+        MissingStageError: no round is trained.
+    """
+    folder = RunFolder(run_path)
+    if storage.exists(folder.loop_json):
+        return int(storage.read_json(folder.loop_json)["best_round"])
+    number = 0
+    while folder.record(train_stage(number + 1)):
+        number += 1
+    if number == 0:
+        raise MissingStageError(f"{run_path}: no round is trained yet; run: colintern run")
+    return number
+
+
+def _embedded(heads: Heads, query: str, config: Config) -> EmbeddedQueries:
+    """The query as one from a store would be: its features rounded to what stores keep."""
+    features = FrozenBackbone(config.backbone).encode_queries([query])[0]
+    stored = features.to(STORED_DTYPES[config.features.dtype])
+    return EmbeddedQueries(heads.exact_queries(stored.float()), (len(stored),))
+
+
+def _dataset(config: Config, name: str | None) -> DatasetConfig:
+    known = {dataset.name: dataset for dataset in datasets(config.data)}
+    if name is None:
+        return config.data.eval[0] if config.data.eval else config.data.train
+    if name in known:
+        return known[name]
+    path = storage.absolute(name)
+    if not storage.exists(path):
+        raise DatasetError(
+            f"--dataset {name}: neither a dataset of this run ({', '.join(known)}) nor a folder"
+        )
+    return resolved(DatasetConfig.model_validate(path), config)
+
+
+def _as_encoded_here(config: Config) -> Config:
+    """Encoding without the GPUs that the run had, where there are none."""
+    if "RAY_ADDRESS" in os.environ or torch.cuda.is_available():
+        return config
+    cluster = config.cluster.model_copy(update={"use_gpu": False, "encode_workers": 1})
+    return config.model_copy(update={"cluster": cluster})
+
+
+def _store(config: Config, dataset: DatasetConfig) -> FeatureStore:
+    backbone = read_identity(config.backbone)
+    target = store_target(config, dataset, backbone)
+    if finished_record(target, config.data.max_bad_fraction) is None:
+        config = _as_encoded_here(config)
+        with cluster_of(config, ["encode"]) as cluster:
+            cluster.ensure()
+            encode_stores([target], backbone, config)
+    return FeatureStore(target.path)

@@ -1,0 +1,211 @@
+"""What a user may have got wrong, told in one line before any long work starts.
+
+Mistakes are raised by the `check_` functions; what only has no effect is told by `unused_settings`,
+and what makes figures too good by `shared_questions`.
+"""
+
+import importlib.util
+import os
+
+from colintern import storage
+from colintern.config.schema import Config, DatasetConfig, datasets
+from colintern.data.canonical import CanonicalDataset
+from colintern.data.splits import PageKey, split_views
+from colintern.data.text import normalised
+from colintern.errors import CheckpointError, ConfigError, DatasetError
+from colintern.model.backbone import BackboneIdentity
+from colintern.model.heads import load_heads
+
+_SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray sets it for the driver of a submitted job only
+
+
+def check_roots(config: Config) -> None:
+    """Make sure that a submitted job does not write into the folder that Ray deletes with it.
+
+    Raises:
+        ConfigError: a root is relative, so that it would be in the job's working_dir.
+    """
+    if _SUBMITTED not in os.environ:
+        return
+    for key, root in (("run.root", config.run.root), ("features.root", config.features.root)):
+        if root and storage.is_relative(root):
+            raise ConfigError(
+                f"{key}={root}: in a submitted job it must be absolute: Ray deletes the job's "
+                f"working_dir; set {key} to storage that every node sees (s3://..., /shared/...)"
+            )
+
+
+def check_extras(config: Config) -> None:
+    """Make sure that the packages which only some settings need are installed.
+
+    Raises:
+        ConfigError: one is not.
+    """
+    tests_pool = bool(config.data.eval) and config.evaluation.search != "exact"
+    may_pool = config.mining.search != "exact" or tests_pool
+    needed = {
+        "faiss": ("mining.search and evaluation.search", "cpu", may_pool),
+        "deepspeed": ("training.strategy", "deepspeed", config.training.strategy == "deepspeed"),
+    }
+    for module, (key, extra, is_needed) in needed.items():
+        if is_needed and importlib.util.find_spec(module) is None:
+            raise ConfigError(
+                f"{key}: the package {module} is not installed; pip install 'colintern[{extra}]', "
+                "or with GPUs 'colintern[gpu]'"
+            )
+
+
+def check_datasets(config: Config) -> None:
+    """Make sure that every dataset means what it says and that there is a dev set.
+
+    Args:
+        config: with every dataset resolved to a canonical folder.
+
+    Raises:
+        ConfigError: dev is train.
+        DatasetError: a dataset contradicts itself, or no dev set can be taken out of train.
+    """
+    train, dev = config.data.train, config.data.dev
+    if dev is not None:
+        _check_dev_is_apart(dev, train)
+    for dataset in datasets(config.data):
+        CanonicalDataset(dataset.path).check()
+        _check_can_be_asked(dataset)
+    if dev is None:
+        dataset = CanonicalDataset(train.path)
+        # Equal images are not known yet; they can only tie more pages together.
+        pages = [PageKey(page, page, document) for page, document in dataset.documents().items()]
+        split_views(train.name, dataset, pages, config.data.dev_fraction, config.run.seed)
+
+
+def _check_can_be_asked(dataset: DatasetConfig) -> None:
+    """Make sure that a judged query has a text that can be asked.
+
+    Raises:
+        DatasetError: none has.
+    """
+    corpus = CanonicalDataset(dataset.path)
+    judged, refused = corpus.judgements(), corpus.refused_queries()
+    if all(query_id in refused for query_id in judged):
+        first = min(judged)
+        raise DatasetError(
+            f"dataset {dataset.name}: none of its {len(judged)} judged queries can be asked "
+            f"({first}: {refused[first]}); correct the texts in {dataset.path}/queries, or take "
+            "another dataset"
+        )
+
+
+def _check_dev_is_apart(dev: DatasetConfig, train: DatasetConfig) -> None:
+    """Make sure that something is left to train on.
+
+    Raises:
+        ConfigError: dev is train, in the same folder or in a copy of it.
+    """
+    if _is_same(dev, train):
+        raise ConfigError(
+            f"data.dev: {dev.path} is data.train too, so that nothing would be left to train on; "
+            "set data.dev=null to take data.dev_fraction of it"
+        )
+
+
+def _is_same(one: DatasetConfig, other: DatasetConfig) -> bool:
+    """Whether two datasets are one folder, or hold the same."""
+    if storage.real(one.path) == storage.real(other.path):
+        return True
+    first, second = CanonicalDataset(one.path), CanonicalDataset(other.path)
+    # Pages are read for this only where everything else is equal.
+    return first.questions() == second.questions() and first.content_hash() == second.content_hash()
+
+
+def shared_questions(config: Config) -> list[str]:
+    """One sentence for every test set whose questions training or the stop rule see.
+
+    Args:
+        config: with every dataset resolved to a canonical folder, checked.
+    """
+    told = []
+    seen = [("train", "is learnt from", _questions(config.data.train))]
+    if config.data.dev is not None:
+        seen.append(("dev", "decides when to stop", _questions(config.data.dev)))
+    for number, test in enumerate(config.data.eval):
+        asked = _questions(test)
+        told += [
+            f"data.eval.{number} ({test.name}): {len(asked & questions):,} of its {len(asked):,} "
+            f"questions are asked in data.{role} too, which {use}: what it measures is too good; "
+            "take them out of one of the two"
+            for role, use, questions in seen
+            if asked & questions
+        ]
+    return told
+
+
+def _questions(dataset: DatasetConfig) -> set[str]:
+    """The judged questions of a dataset, as equal ones are equal."""
+    folder = CanonicalDataset(dataset.path)
+    judged = folder.judgements()
+    return {normalised(query.text) for query in folder.queries() if query.query_id in judged}
+
+
+def check_init_heads(config: Config, backbone: BackboneIdentity) -> None:
+    """Make sure that `training.init_heads`, if set, fits the configuration and the backbone.
+
+    Raises:
+        CheckpointError: it cannot be loaded, or has another shape than the configuration asks for.
+    """
+    folder = config.training.init_heads
+    if folder is None:
+        return
+    _, info = load_heads(folder)
+    wanted = {
+        "heads.kind": (config.heads.kind, info.kind),
+        "heads.dim": (config.heads.dim, info.dim),
+        "heads.shared": (config.heads.shared, info.shared),
+        "backbone.layer": (config.backbone.layer, info.backbone.layer),
+        "the backbone's width": (backbone.width, info.features_width),
+    }
+    for key, (asked, found) in wanted.items():
+        if asked != found:
+            raise CheckpointError(
+                f"training.init_heads={folder}: made for {key}={found}, not {asked}; "
+                "change the setting, or take other heads"
+            )
+
+
+def unused_settings(config: Config) -> list[str]:
+    """One sentence for every setting that was given and changes nothing beside the others."""
+    unused = []
+    if config.data.dev is not None and "dev_fraction" in config.data.model_fields_set:
+        unused.append("data.dev_fraction has no effect: data.dev is a dataset of its own")
+    named = [("train", config.data.train), ("dev", config.data.dev)]
+    named += [(f"eval.{place}", dataset) for place, dataset in enumerate(config.data.eval)]
+    for name, dataset in named:
+        unused += [f"data.{name}.{words}" for words in (_unused_keys(dataset) if dataset else ())]
+    if config.evaluation.search != "exact" and not config.data.eval:
+        unused.append("evaluation.search has no effect: dev is searched exactly, and data.eval=[]")
+    if config.mining.search == "exact":
+        approximate = {"first_stage", "index", "candidates", "min_recall"}
+        unused += [
+            f"mining.{key} has no effect: mining.search is exact"
+            for key in sorted(approximate & config.mining.model_fields_set)
+        ]
+    return unused
+
+
+def _unused_keys(dataset: DatasetConfig) -> list[str]:
+    """The keys of one dataset that are set and change nothing; `split` is told by its layout."""
+    keys, reason = (), ""
+    if dataset.is_demo:
+        keys = ("format", "revision", "language", "config", "relevant_from")
+        reason = f"{dataset.path} is built in"
+    elif not _may_be_on_hub(dataset.path):
+        keys, reason = ("revision",), f"{dataset.path} is not on the Hub"
+    defaults = DatasetConfig.model_fields
+    return [
+        f"{key} has no effect: {reason}"
+        for key in keys
+        if getattr(dataset, key) != defaults[key].default
+    ]
+
+
+def _may_be_on_hub(path: str) -> bool:
+    return path.startswith("hf://") or (storage.is_local(path) and not storage.exists(path))

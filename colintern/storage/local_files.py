@@ -1,0 +1,195 @@
+"""Files on this machine's disks, or mounted: whole or not at all, and nothing left by the dead.
+
+A file is written under a temporary name beside its own that says which process writes it. So what
+a killed process leaves behind is told from what a living one is about to rename.
+"""
+
+import errno
+import fcntl
+import os
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from colintern.storage.process import Process, is_alive, this_process
+
+# Earlier versions did not name the process.
+_TEMPORARY = re.compile(
+    r".+\.tmp-(?:(?P<machine>[0-9a-f]{12})-(?P<pid>\d+)-(?P<started>[0-9a-f]*)-)?[0-9a-f]{8,32}"
+)
+_CLAIM = ".claim"
+_NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+# A writer of another machine cannot be asked; no write takes that long.
+_LONGEST_WRITE_SECONDS = 24 * 3600
+
+
+def temporary_name(name: str) -> str:
+    """A name for what becomes `name`, or is soon deleted; it says that this process owns it."""
+    owner = this_process()
+    mark = f"{owner.machine}-{owner.pid}-{owner.started}-{uuid.uuid4().hex[:8]}"
+    return f"{name}.tmp-{mark}"
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file is named as unfinished writes are."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file, whole or not at all, replacing what was there."""
+    with writing(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to piece by piece; it gets its name when the block ends without an error."""
+    with _temporary_beside(path) as temporary:
+        with temporary.open("wb") as file:
+            yield file
+            _reach_the_disk(file)
+        temporary.replace(path)
+
+
+def create(path: Path, data: bytes) -> None:
+    """Write a file where none stands; of several at one time one succeeds.
+
+    Raises:
+        FileExistsError: one stands there.
+    """
+    with _written_beside(path, data) as temporary:
+        try:
+            os.link(temporary, path)  # fails when the name is taken
+        except OSError as error:
+            if error.errno not in _NO_HARD_LINKS:
+                raise
+            _rename_to_free_name(temporary, path)
+
+
+def update(path: Path, data: bytes, may_replace: Callable[[bytes], bool]) -> bool:
+    """Overwrite a file in place, if what stands there may be replaced by `data`.
+
+    What another process puts there meanwhile, by `write` or `create`, is never overwritten: that
+    is another file, and this one has lost its name. A reader may meet bytes of both contents, but
+    never fewer.
+
+    Args:
+        path: the file.
+        data: as long as what it replaces, in one write of a few hundred bytes.
+        may_replace: told what stands there.
+
+    Returns:
+        Whether it was written; False also when there is no file.
+    """
+    try:
+        with path.open("r+b", buffering=0) as file:
+            if not may_replace(file.read()):
+                return False
+            file.seek(0)
+            file.write(data)
+            file.truncate()
+            os.fsync(file.fileno())
+            return True
+    except FileNotFoundError:
+        return False
+
+
+def remove_abandoned(folder: Path, *, deep: bool = True) -> None:
+    """Remove the temporary files and folders in `folder`, and inside it, that nobody will rename.
+
+    Their process is gone; or it cannot be asked, as it is of another machine, and has not touched
+    them for a day. What another user left is theirs to remove.
+    """
+    for parent, folders, names in os.walk(folder):
+        for path in (Path(parent, name) for name in (*names, *folders) if is_temporary(name)):
+            if _is_abandoned(path):
+                _remove(path)
+        if not deep:
+            folders.clear()
+
+
+def _remove(path: Path) -> None:
+    with suppress(FileNotFoundError, PermissionError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _is_abandoned(path: Path) -> bool:
+    found = _TEMPORARY.fullmatch(path.name)
+    assert found, path
+    alive = None
+    if found["machine"]:
+        alive = is_alive(Process(found["machine"], int(found["pid"]), found["started"]))
+    if alive is None:
+        try:
+            alive = time.time() - path.stat().st_mtime < _LONGEST_WRITE_SECONDS
+        except FileNotFoundError:
+            return False  # renamed since the listing
+    return not alive
+
+
+@contextmanager
+def _written_beside(path: Path, data: bytes) -> Iterator[Path]:
+    """A finished temporary file with `data` in the folder of `path`; gone at the end."""
+    with _temporary_beside(path) as temporary:
+        with temporary.open("wb") as file:
+            file.write(data)
+            _reach_the_disk(file)
+        yield temporary
+
+
+@contextmanager
+def _temporary_beside(path: Path) -> Iterator[Path]:
+    """A name of this process's own in the folder of `path`; no file has it at the end."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(temporary_name(path.name))
+    try:
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _reach_the_disk(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _rename_to_free_name(temporary: Path, path: Path) -> None:
+    """The same as a hard link that fails, on a file system that has none.
+
+    Who has the claim alone may look whether the name is free and take it.
+    """
+    with _claimed(path):
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        temporary.rename(path)
+
+
+@contextmanager
+def _claimed(path: Path) -> Iterator[None]:
+    """Be the only one who may create `path`; the claim of a process that is killed is void.
+
+    It is the lock on a file beside it, not that file, which is removed at the end. Whoever gets the
+    lock of a file that was removed meanwhile tries again.
+    """
+    claim = path.with_name(f"{path.name}{_CLAIM}")
+    while True:
+        with claim.open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                is_current = os.path.samestat(os.fstat(file.fileno()), claim.stat())
+            except FileNotFoundError:
+                is_current = False
+            if is_current:
+                try:
+                    yield
+                finally:
+                    claim.unlink(missing_ok=True)
+                return

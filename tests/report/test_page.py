@@ -1,0 +1,185 @@
+"""The report: self-contained, escaped, and there for half a run too."""
+
+import json
+import re
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from colintern.data import canonical
+from colintern.data import parquet as parquets
+from colintern.data.entities import Judgement, Page, Query
+from colintern.data.triples import Triple, write_triples
+from colintern.data.writing import write_dataset
+from colintern.report.page import write_report
+from tests.helpers import CorpusFolder, png
+
+EVIL = "<script>alert('x')</script>"
+NAMES = "ndcg_at_5 ndcg_at_10 recall_at_1 recall_at_5 recall_at_10 mrr_at_10".split()
+
+
+@pytest.fixture
+def run(tmp_path) -> Path:
+    """The files of a run with one trained round and mined triples, with hostile texts."""
+    pages = [Page(f"{EVIL}{number}", png(number)) for number in range(3)]
+    data = str(tmp_path / "data")
+    write_dataset(data, pages, [Query("q", EVIL)], [Judgement("q", pages[0].page_id, 1)])
+    config = CorpusFolder(data).config.model_dump(mode="json")
+    folder = tmp_path / "run"
+    _write(folder / "run.json", {"config": config, "versions": {"python": "3"}, "commit": None})
+    for number in (0, 1):
+        document = {
+            "dataset": "dev",
+            "round": number,
+            "num_queries": 1,
+            "num_pages": 3,
+            "search": "exact",
+            "metrics": {name: 0.5 for name in NAMES},
+            "ci": {name: [0.4, 0.6] for name in NAMES},
+        }
+        _write(folder / f"round-{number}/eval/dev.json", document)
+    (folder / "round-1/train_log.jsonl").write_text(
+        "".join(json.dumps({"step": n, "loss": 1 / n}) + "\n" for n in range(1, 9))
+    )
+    ids = [page.page_id for page in pages]
+    triple = Triple("q", EVIL, ids[:1], ids[1:], [0.5], [0.4, 0.3], [2, 3])
+    write_triples(str(folder / "round-2/triples.jsonl"), [triple])
+    mining = {
+        "search_used": "exact",
+        "recall": 1.0,
+        "candidates": None,
+        "underfilled": 1,
+        "without_negatives": 0,
+        "dropped": {"positive": 1, "same_page": 0},
+    }
+    _write(folder / "round-2/mining.json", mining)
+    return folder
+
+
+def _write(path: Path, document: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document))
+
+
+def _write_results(path: Path, found: dict[str, list[str]]) -> None:
+    """Results as an evaluation keeps them: the pages of every query, best first."""
+    rows = [
+        {"query_id": query_id, "page_id": page_id, "score": 1 / rank, "rank": rank}
+        for query_id, page_ids in found.items()
+        for rank, page_id in enumerate(page_ids, 1)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), path)
+
+
+def test_nothing_from_data_becomes_markup(run):
+    """A query or page id that runs as a script in the reader's browser."""
+    html = Path(write_report(str(run))).read_text()
+    assert "&lt;script&gt;alert" in html
+    assert "<script" not in html
+    assert html.count("data:image/png;base64,") == 3
+
+
+def test_only_the_pages_that_are_shown_are_read(run, monkeypatch):
+    """Every image of a large corpus read for the few in the report."""
+    (file,) = (run.parent / "data" / "corpus").iterdir()
+    table, read = pq.read_table(file), []
+    others = pa.table({**table.to_pydict(), "corpus-id": ["x", "y", "z"]}, table.schema)
+    pq.write_table(pa.concat_tables([others, table]), file, row_group_size=1)
+
+    def recorded(parquet, file, columns, row_group=None):
+        if "image" in columns:
+            read.append(row_group)
+        return parquets.rows_of(parquet, file, columns, row_group)
+
+    monkeypatch.setattr(canonical, "rows_of", recorded)
+    assert Path(write_report(str(run))).read_text().count("data:image/png;base64,") == 3
+    assert read == [3, 4, 5]
+
+
+@pytest.mark.parametrize("has_own_folder", [True, False])
+def test_without_test_sets_dev_queries_are_shown(run, has_own_folder):
+    """No example of what is found and what is missed for somebody with one dataset of his own."""
+    data = run.parent / ("dev" if has_own_folder else "data")
+    pages = [Page(f"{EVIL}{number}", png(number)) for number in range(3)]
+    if has_own_folder:
+        write_dataset(str(data), pages, [Query("q", "kettle?")], [Judgement("q", "other", 1)])
+    document = json.loads((run / "run.json").read_text())
+    document["config"]["data"].update(eval=[], dev={"path": str(data)} if has_own_folder else None)
+    _write(run / "run.json", document)
+    _write_results(
+        run / "round-1/eval/dev.run.parquet", {"q": [page.page_id for page in pages[::-1]]}
+    )
+    html = Path(write_report(str(run))).read_text()
+    shown = html.split("A few queries of dev")[1]
+    assert ("kettle?" in shown) == has_own_folder
+    place = "over 100" if has_own_folder else "3"
+    assert f"round 1: first relevant page at rank {place}<" in shown
+    assert shown.count("data:image/png;base64,") == 3
+
+
+def test_a_query_that_the_best_round_mended_comes_first(run):
+    """Failures only, or another round's pages under a round's name."""
+    data = str(run.parent / "test")
+    pages = [Page(name, png(number)) for number, name in enumerate("abc")]
+    queries = [Query("bad", "stays bad"), Query("good", "becomes good")]
+    write_dataset(data, pages, queries, [Judgement(query.query_id, "c", 1) for query in queries])
+    document = json.loads((run / "run.json").read_text())
+    document["config"]["data"]["eval"] = [{"name": "test", "path": data}]
+    _write(run / "run.json", document)
+    measured = json.loads((run / "round-1/eval/dev.json").read_text())
+    for number in (0, 1, 2):
+        _write(run / f"round-{number}/eval/test.json", measured)
+    for number, ranking in ((1, "abc"), (2, "cab")):
+        found = {"bad": list("abc"), "good": list(ranking)}
+        _write_results(run / f"round-{number}/eval/test.run.parquet", found)
+    shown = Path(write_report(str(run))).read_text().split("A few queries of test")[1]
+    ranks = re.findall(r"(<q>[\w ]+</q>|round \d: first relevant page at rank \d)", shown)
+    assert ranks == [
+        "<q>becomes good</q>",
+        "round 1: first relevant page at rank 3",
+        "round 2: first relevant page at rank 1",
+        "<q>stays bad</q>",
+        "round 1: first relevant page at rank 3",
+        "round 2: first relevant page at rank 3",
+    ]
+
+
+def test_a_test_set_that_is_not_measured_up_to_the_best_round_has_no_examples(run):
+    """`colintern report` that fails after a test set was added to a finished run."""
+    for number in (0, 1):
+        document = json.loads((run / f"round-{number}/eval/dev.json").read_text())
+        _write(run / f"round-{number}/eval/test.json", document)
+    _write(run / "loop.json", {"metric": "ndcg_at_5", "rounds": [], "best_round": 2})
+    assert "A few queries" not in Path(write_report(str(run))).read_text()
+
+
+def test_nothing_is_fetched(run):
+    """A report that is empty without network, or tells a server that it was read."""
+    html = Path(write_report(str(run))).read_text()
+    fetched = re.findall(r'(?:src|href|url)\s*[=(]\s*["\']?([^"\')\s>]+)', html)
+    outside = [link for link in fetched if not link.startswith(("data:image/", "#"))]
+    assert fetched
+    assert outside == []
+    assert "@import" not in html
+
+
+def test_half_a_run_and_lost_pictures(run):
+    """No report because a stage or a dataset is missing."""
+    full = Path(write_report(str(run))).read_text()
+    assert "<h2>Mining</h2>" in full
+    for path in (run.parent / "data" / "corpus").iterdir():
+        path.unlink()
+    assert "picture not readable" in Path(write_report(str(run))).read_text()
+    for name in ("round-2/mining.json", "round-1/eval/dev.json", "round-0/eval/dev.json"):
+        (run / name).unlink()
+    bare = Path(write_report(str(run))).read_text()
+    assert "No round is trained" in bare
+    assert "<h2>Mining</h2>" not in bare
+
+
+def test_the_same_run_gives_the_same_report(run):
+    """Random ids or times of day in the drawings."""
+    first = Path(write_report(str(run))).read_bytes()
+    assert Path(write_report(str(run))).read_bytes() == first

@@ -2,14 +2,17 @@
 
 They never write the similarities to memory, and pay with precision: each tile is rounded to
 float16, so that a score of normalised embeddings is off by up to 2^-10, and gradients are added up
-in the order of threads, so that a round does not repeat byte for byte. Untested where the project
-is developed: there is no GPU; the tests marked `gpu` compare them with the plain path.
+in the order of threads, so that a round does not repeat byte for byte. They take no NaN for the
+largest: a NaN in an embedding shows in the gradient only. The tests marked `gpu` compare them with
+the plain path.
 """
 
 import importlib.util
 
 import torch
 from torch import Tensor
+
+_NARROWEST = 16  # Triton multiplies no narrower tiles
 
 
 def kernel_on(device: str | torch.device) -> str:
@@ -19,8 +22,9 @@ def kernel_on(device: str | torch.device) -> str:
 
 
 def is_usable(embeddings: Tensor) -> bool:
-    """Whether the kernels take these embeddings; of none at all, as of no rows, they do not."""
-    return embeddings.numel() > 0 and kernel_on(embeddings.device) == "fused"
+    """Whether the kernels take these embeddings: not none at all, and not narrower than 16."""
+    is_fit = embeddings.numel() > 0 and embeddings.shape[-1] >= _NARROWEST
+    return is_fit and kernel_on(embeddings.device) == "fused"
 
 
 def maxsim(query_BQE: Tensor, query_mask_BQ: Tensor, pages: Tensor, page_mask: Tensor) -> Tensor:

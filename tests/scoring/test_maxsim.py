@@ -6,16 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from colintern.scoring import fused
 from colintern.scoring.fused import kernel_on
 from colintern.scoring.maxsim import maxsim_candidates, maxsim_in_batch
 
 
-def _padded(draw: torch.Generator, shape: tuple[int, ...], least: int):
+def _padded(draw: torch.Generator, shape: tuple[int, ...], least: int, width: int = 8):
     """Random embeddings and a mask with at least `least` tokens in every item."""
     *items, tokens = shape
     lengths = torch.randint(least, tokens + 1, items, generator=draw)
     mask = torch.arange(tokens) < lengths[..., None]
-    return torch.randn(*shape, 8, generator=draw), mask
+    return torch.randn(*shape, width, generator=draw), mask
 
 
 def _plain(similarity: torch.Tensor, page_mask: torch.Tensor, query_mask: torch.Tensor):
@@ -105,19 +106,28 @@ def test_a_page_without_tokens_scores_minus_infinity_and_learns_nothing():
 
 
 @pytest.mark.gpu
-def test_fused_kernels_equal_the_plain_path():
+@pytest.mark.parametrize("width", [8, 16, 128])  # the kernels take none below 16
+def test_fused_kernels_equal_the_plain_path(width):
     """A fused kernel that treats masks or scaling otherwise, beyond its rounding to float16."""
     pytest.importorskip("late_interaction_kernels")
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
     draw = torch.Generator().manual_seed(0)
-    query, query_mask = _padded(draw, (4, 9), 1)
-    page, page_mask = _padded(draw, (5, 40), 1)
+    query, query_mask = _padded(draw, (4, 9), 1, width)
+    page, page_mask = _padded(draw, (5, 40), 1, width)
     query, page = functional.normalize(query, dim=-1), functional.normalize(page, dim=-1)
     plain = maxsim_in_batch(query, query_mask, page, page_mask)
-    fused = maxsim_in_batch(*(x.cuda() for x in (query, query_mask, page, page_mask)))
+    on_gpu = maxsim_in_batch(*(x.cuda() for x in (query, query_mask, page, page_mask)))
     # Both factors are off by up to 2^-11 of themselves; products of unit vectors add up to 1.
-    torch.testing.assert_close(fused.cpu(), plain, atol=2**-10, rtol=0)
+    torch.testing.assert_close(on_gpu.cpu(), plain, atol=2**-10, rtol=0)
+
+
+def test_narrow_embeddings_go_without_the_kernels(monkeypatch):
+    """heads.dim=8 on a GPU, which ends in a compiler error of the kernels."""
+    monkeypatch.setattr(fused, "kernel_on", lambda _: "fused")
+    assert fused.is_usable(torch.zeros(2, 3, 16))
+    assert not fused.is_usable(torch.zeros(2, 3, 8))
+    assert not fused.is_usable(torch.zeros(0, 3, 16))
 
 
 def test_the_kernel_is_named_by_device_and_package(monkeypatch):

@@ -280,7 +280,8 @@ def test_no_step_updates_between_one_that_is_not_finite_and_the_next_look(corpus
     assert not _are_equal(before, untrained)
     assert not step(2, broken=True).updated
     assert not step(3, broken=False).updated
-    with pytest.raises(NonFiniteError, match="step 2: loss nan"):
+    # The fused kernels take no NaN for the largest: there the gradient alone tells.
+    with pytest.raises(NonFiniteError, match=r"step 2: (loss nan|.* gradient norm nan)"):
         step(4, broken=False)
     assert _are_equal(_weights(heads), before)
 

@@ -207,7 +207,7 @@ def test_other_spellings_of_a_configuration_load_the_same(twin, twin_copy, chang
     [
         (["preprocessor_config.json"], "its image processor cannot be loaded"),
         (["preprocessor_config.json", "processor_config.json"], "its image processor"),
-        (["tokenizer.json", "vocab.json", "merges.txt"], "its tokenizer is missing"),
+        (["tokenizer.json", "vocab.json", "merges.txt"], "it has no tokenizer"),
         (["config.json"], "no usable config.json"),
         (["model-00002-of-00003.safetensors"], "model-00002-of-00003.safetensors is missing"),
         (["model.safetensors.index.json"], "neither model.safetensors nor model.safetensors.index"),
@@ -227,7 +227,7 @@ def test_an_index_without_its_metadata_is_named(twin_copy):
     """A traceback in an actor: transformers reads the part that nothing depends on."""
     folder = twin_copy("InternVL3-38B")
     _change(folder, "model.safetensors.index.json", metadata=None)
-    with pytest.raises(BackboneError, match=r"index\.json is no index of weights"):
+    with pytest.raises(BackboneError, match=r"index\.json is not an index of weights"):
         read_identity(_config(folder))
 
 

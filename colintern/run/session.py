@@ -15,8 +15,8 @@ from colintern.model.backbone import BackboneIdentity
 from colintern.model.heads import (
     INFO,
     WEIGHTS,
+    BackboneInfo,
     HeadsInfo,
-    heads_info,
     init_heads,
     load_heads,
     save_heads,
@@ -323,4 +323,18 @@ class Session:
 
     @property
     def _heads_info(self) -> HeadsInfo:
-        return heads_info(self._config, self._backbone.width, self.recorded.catalog.stores)
+        backbone, heads = self._config.backbone, self._config.heads
+        return HeadsInfo(
+            backbone=BackboneInfo(
+                path=backbone.path, revision=backbone.revision, layer=backbone.layer
+            ),
+            features_width=self._backbone.width,
+            dim=heads.dim,
+            kind=heads.kind,
+            shared=heads.shared,
+            page_prompt=backbone.page_prompt,
+            query_prefix=backbone.query_prefix,
+            query_augmentation_tokens=backbone.query_augmentation_tokens,
+            max_tiles=backbone.max_tiles,
+            stores=dict(self.recorded.catalog.stores),
+        )

@@ -299,7 +299,7 @@ def _chosen(
     if number is None:
         return next(number for number in count(first) if not is_done(number))
     if number < first:
-        raise UserError(f"--round {number}: the first round of this stage is {first}")
+        raise UserError(f"--round {number}: this stage begins with round {first}")
     return number
 
 

@@ -141,12 +141,12 @@ def _found_query(
     rows = []
     for round_number, page_ids in found.items():
         rank = _first_relevant(page_ids, relevant)
-        shown_rank = f"over {DEPTH}" if rank == _NOT_FOUND else str(rank)
+        found_at = f"not in the first {DEPTH}" if rank == _NOT_FOUND else f"at rank {rank}"
         pages = [
             ShownPage(page_id, f"rank {rank}", page_id in relevant)
             for rank, page_id in enumerate(page_ids[:_SHOWN_PAGES], 1)
         ]
-        rows.append((f"round {round_number}: first relevant page at rank {shown_rank}", pages))
+        rows.append((f"round {round_number}: first relevant page {found_at}", pages))
     return ShownQuery(text, rows)
 
 

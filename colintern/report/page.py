@@ -14,6 +14,7 @@ from colintern.report.charts import loss_chart, rounds_chart
 from colintern.report.data import ReportData, read_report_data
 
 _TITLE = METRIC_TITLES[METRIC]  # of the metric that decides on rounds
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def write_report(run_path: str) -> str:
@@ -58,8 +59,8 @@ def _headline(data: ReportData) -> list[str]:
         chance = _beside_chance(rounds[best])
         middle = f", {values[1]:.3f} after round 1" if best > 1 else ""
         sentences.append(
-            f"{name}: {_TITLE} from {values[0]:.3f} untrained{middle} to {values[best]:.3f} "
-            f"after round {best} (95 % interval {low:.3f} to {high:.3f}){chance}"
+            f"{name}: {_TITLE} {values[0]:.3f} untrained{middle}, {values[best]:.3f} "
+            f"after round {best} (95{_NO_BREAK}% interval {low:.3f} to {high:.3f}){chance}"
         )
     return sentences
 

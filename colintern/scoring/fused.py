@@ -1,10 +1,10 @@
-"""Fused MaxSim kernels for CUDA, from the package late-interaction-kernels when it is installed.
+"""Fused MaxSim kernels for CUDA, from the package late-interaction-kernels, if it is installed.
 
-They never write the similarities to memory, and pay with precision: each tile is rounded to
-float16, so that a score of normalised embeddings is off by up to 2^-10, and gradients are added up
-in the order of threads, so that a round does not repeat byte for byte. They take no NaN for the
-largest: a NaN in an embedding shows in the gradient only. The tests marked `gpu` compare them with
-the plain path.
+They never write the similarities to memory. The price is precision: each tile is rounded to
+float16, so a score of normalised embeddings can be wrong by up to 2^-10; and gradients are summed
+in no fixed order, so a round does not repeat byte for byte. The kernels ignore a NaN when they look
+for the largest value: a NaN in an embedding shows in the gradient only. The tests marked `gpu`
+compare the kernels with the plain code.
 """
 
 import importlib.util
@@ -12,23 +12,23 @@ import importlib.util
 import torch
 from torch import Tensor
 
-_NARROWEST = 16  # Triton multiplies no narrower tiles
+_NARROWEST = 16  # numbers; Triton cannot multiply narrower tiles
 
 
 def kernel_on(device: str | torch.device) -> str:
-    """Which MaxSim training uses on a device: `fused` or `plain`."""
+    """The MaxSim that training uses on a device: `fused` or `plain`."""
     is_installed = importlib.util.find_spec("late_interaction_kernels") is not None
     return "fused" if is_installed and torch.device(device).type == "cuda" else "plain"
 
 
 def is_usable(embeddings: Tensor) -> bool:
-    """Whether the kernels take these embeddings: not none at all, and not narrower than 16."""
+    """Whether the kernels accept these embeddings: some, and at least 16 wide."""
     is_fit = embeddings.numel() > 0 and embeddings.shape[-1] >= _NARROWEST
     return is_fit and kernel_on(embeddings.device) == "fused"
 
 
 def maxsim(query_BQE: Tensor, query_mask_BQ: Tensor, pages: Tensor, page_mask: Tensor) -> Tensor:
-    """Scores of the in-batch form (`pages` [D, P, E]) or the candidates' form ([B, N, P, E]).
+    """Score against the pages of a batch (`pages` [D, P, E]) or candidates ([B, N, P, E]).
 
     Returns:
         score_BD or score_BN, float32; -inf for a page without tokens.
@@ -37,7 +37,7 @@ def maxsim(query_BQE: Tensor, query_mask_BQ: Tensor, pages: Tensor, page_mask: T
         maxsim as fused_maxsim,
     )
 
-    # "unified" adds gradients up in float32; left to itself the package may do so in float16.
+    # "unified" sums gradients in float32; by default the package may use float16.
     score = fused_maxsim(
         query_BQE, pages, q_mask=query_mask_BQ, d_mask=page_mask, backward="unified"
     )

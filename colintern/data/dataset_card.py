@@ -15,7 +15,7 @@ from fsspec.utils import glob_translate
 
 from colintern import storage
 from colintern.data.names import num_hidden
-from colintern.errors import DatasetError
+from colintern.errors import DatasetError, one_line
 
 CARD = "README.md"
 _FRONT_MATTER = re.compile(r"\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*$", re.DOTALL | re.MULTILINE)
@@ -55,8 +55,9 @@ def read_card(card: str, files: Sequence[str]) -> list[CardConfig]:
         # Plain strings: a language `no` and a year are names here, not false and a number.
         document = yaml.load(front_matter[1], Loader=yaml.BaseLoader)
     except yaml.YAMLError as error:
-        problem = " ".join(str(error).split())
-        raise DatasetError(f"{card}: its front matter is not YAML ({problem}); mend it") from None
+        raise DatasetError(
+            f"{card}: its front matter is not YAML ({one_line(error)}); correct it"
+        ) from None
     entries = document.get("configs") if isinstance(document, dict) else None
     if not entries:
         return []

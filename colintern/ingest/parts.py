@@ -12,6 +12,8 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,6 +27,7 @@ from colintern.ingest.drawn import RenderSettings
 from colintern.ingest.findings import Refusal
 from colintern.ingest.rendering import render
 from colintern.ingest.sources import SourceFile
+from colintern.streams import packed
 
 _PAGES_PER_PART = 64  # a row group of them is read at once
 _SOURCE_BYTES_PER_PART = 256 * 2**20
@@ -76,27 +79,29 @@ def plan_parts(
     counted: Iterable[tuple[SourceFile, int]], corpus: str, settings: RenderSettings
 ) -> list[Part]:
     """Cut files, sorted by name and with their numbers of pages, into parts in `corpus`."""
-    parts: list[Part] = []
-    waiting: list[Piece] = []
-    num_waiting, num_bytes = 0, 0.0
-    for file, num_pages in counted:
-        bytes_per_page = file.num_bytes / max(1, num_pages)
-        first = 0
-        for index in range(num_pages):
-            is_full = num_bytes + bytes_per_page > _SOURCE_BYTES_PER_PART
-            if num_waiting == _PAGES_PER_PART or (is_full and num_waiting):
-                if first < index:
-                    waiting.append(Piece(file, first, index))
-                parts.append(_part(len(parts), waiting, corpus, settings))
-                waiting, num_waiting, num_bytes = [], 0, 0.0
-                first = index
-            num_waiting += 1
-            num_bytes += bytes_per_page
-        if first < num_pages:
-            waiting.append(Piece(file, first, num_pages))
-    if waiting:
-        parts.append(_part(len(parts), waiting, corpus, settings))
-    return parts
+    pages = (
+        _SourcePage(file, index, file.num_bytes / num_pages)
+        for file, num_pages in counted
+        for index in range(num_pages)
+    )
+    cut = packed(
+        pages, lambda page: page.num_bytes, _SOURCE_BYTES_PER_PART, max_items=_PAGES_PER_PART
+    )
+    return [_part(number, _pieces(found), corpus, settings) for number, found in enumerate(cut)]
+
+
+class _SourcePage(NamedTuple):
+    """A page of a file to be drawn, and its share of the file's bytes."""
+
+    file: SourceFile
+    index: int
+    num_bytes: float
+
+
+def _pieces(pages: Sequence[_SourcePage]) -> list[Piece]:
+    """The pages of one part, neighbours of one file together."""
+    by_file = (list(found) for _, found in groupby(pages, lambda page: page.file))
+    return [Piece(found[0].file, found[0].index, found[-1].index + 1) for found in by_file]
 
 
 def single_pages(part: Part) -> list[Part]:

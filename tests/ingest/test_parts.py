@@ -22,7 +22,7 @@ def _file(name: str, num_bytes: int) -> SourceFile:
 @pytest.mark.parametrize(
     ("files", "pages"),
     [
-        ([("a", 38, 1)] * 14, [6, 6, 2]),  # scans of 38 MiB each
+        ([(f"a{number:02d}", 38, 1) for number in range(14)], [6, 6, 2]),  # scans of 38 MiB each
         ([("a", 1_000, 1), ("b", 1, 1), ("c", 1_000, 1)], [1, 1, 1]),  # a page is never cut
         ([("a", 640, 160)], [64, 64, 32]),  # 4 MiB a page: 256 MiB are full just then
         ([("a", 1_280, 160)], [32] * 5),

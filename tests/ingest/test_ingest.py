@@ -597,7 +597,7 @@ def test_an_ingest_that_was_taken_over_commits_nothing_more(tmp_path, monkeypatc
             yield file
         lose(path)
 
-    for module in (storage, storage.files):
+    for module in (storage, storage.saving):
         monkeypatch.setattr(module, "write_bytes", write_and_lose)
         monkeypatch.setattr(module, "writing", writing_and_lose)
     settings = IngestSettings(queries=str(tmp_path / "q.csv") if kind == "files" else None)

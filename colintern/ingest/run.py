@@ -42,6 +42,7 @@ from colintern.ingest.questions import read_questions
 from colintern.ingest.rendering import Contents, contents_of
 from colintern.ingest.sources import SourceFile, Sources, count_by_kind, find_sources
 from colintern.records import lease
+from colintern.records.lease_file import is_lease_file
 
 
 @dataclass(frozen=True)
@@ -291,7 +292,7 @@ def _check_out(out: str, sources: Sequence[str]) -> None:
         if f"{out}/".startswith(f"{source}/") or f"{source}/".startswith(f"{out}/"):
             raise DatasetError(f"--out {out}: must stand apart from the source {source}")
     is_ours = storage.exists(storage.join(out, INGEST_BEGUN))
-    files = [file for file in storage.list_files(out) if not lease.is_lease_file(file)]
+    files = [file for file in storage.list_files(out) if not is_lease_file(file)]
     if not is_ours and (files or storage.list_folders(out)):
         raise DatasetError(f"--out {out}: is not empty and no dataset of an earlier ingest")
 

@@ -17,7 +17,7 @@ from colintern.data.hashes import FileHashes
 from colintern.data.judgements import read_judgements
 from colintern.data.names import is_hidden
 from colintern.data.parquet import image_bytes, open_parquet, rows_of, stream_rows
-from colintern.data.text import query_problem
+from colintern.data.text import bad_query_reason
 from colintern.errors import DatasetError
 
 PARTS = ("corpus", "queries", "qrels")
@@ -134,7 +134,7 @@ class CanonicalDataset:
         found = {
             query.query_id: query
             for query in self._all_queries()
-            if query_problem(query.text) is None
+            if bad_query_reason(query.text) is None
         }
         return [found[query_id] for query_id in sorted(found)]
 
@@ -143,7 +143,7 @@ class CanonicalDataset:
         return {
             query.query_id: problem
             for query in self._all_queries()
-            if (problem := query_problem(query.text))
+            if (problem := bad_query_reason(query.text))
         }
 
     def judgements(self) -> dict[str, dict[str, int]]:

@@ -14,9 +14,9 @@ from colintern.data.equal_questions import EqualQuestions, Key
 from colintern.data.judgements import read_judgements
 from colintern.data.layouts import Layout
 from colintern.data.looking import LookAt, first_pictures, not_looked_at, with_pixels
+from colintern.data.page_counter import PageCounter
 from colintern.data.parquet import image_bytes, stream_rows
-from colintern.data.progress import Progress
-from colintern.data.text import query_problem, without_controls
+from colintern.data.text import bad_query_reason, without_controls
 from colintern.data.writing import CorpusWriter, write_questions
 from colintern.errors import DatasetError
 from colintern.images.pixels import picture_of, pixels_of
@@ -38,12 +38,12 @@ class Questions:
     Attributes:
         queries: of the wanted language; in the layouts with parts also those that cannot be asked.
         judgements: of these queries.
-        left_out: queries that cannot be asked, by id or row, to the reason.
+        bad_queries: those that cannot be asked, by id or row, to the reason.
     """
 
     queries: list[Query] = field(default_factory=list)
     judgements: list[Judgement] = field(default_factory=list)
-    left_out: dict[str, str] = field(default_factory=dict)
+    bad_queries: dict[str, str] = field(default_factory=dict)
 
 
 def import_dataset(
@@ -58,7 +58,7 @@ def import_dataset(
         relevant_from: from which score on a page is relevant; None takes whole numbers as they are.
 
     Returns:
-        How much was written, and how many queries were left out because they cannot be asked.
+        How much was written, and how many queries are bad.
 
     Raises:
         DatasetError: a column is missing or of a wrong type, an id has two meanings, a judgement
@@ -72,7 +72,7 @@ def import_dataset(
         "pages": writer.num_pages,
         "queries": len(questions.queries),
         "judgements": len(questions.judgements),
-        "queries_left_out": len(questions.left_out),
+        "queries_left_out": len(questions.bad_queries),
     }
 
 
@@ -120,7 +120,7 @@ def _from_beir(
     found = Questions(judgements=read_judgements(layout.parts["qrels"], relevant_from))
     hashes: dict[str, str] = {}
     saved_anew: dict[str, dict[str, str]] = {}  # page id to other pictures of it, with their files
-    progress = Progress("data", "pages read")
+    progress = PageCounter("data", "pages read")
     for file in layout.parts["corpus"]:
         for row in stream_rows([file], ["corpus-id", "image"], ["text", *_PAGE_COLUMNS]):
             progress.add(1)
@@ -143,8 +143,8 @@ def _from_beir(
     if language is not None:
         kept = {query.query_id for query in found.queries}
         found.judgements = [judged for judged in found.judgements if judged.query_id in kept]
-    problems = {query.query_id: query_problem(query.text) for query in found.queries}
-    found.left_out = {name: problem for name, problem in problems.items() if problem}
+    reasons = {query.query_id: bad_query_reason(query.text) for query in found.queries}
+    found.bad_queries = {name: reason for name, reason in reasons.items() if reason}
     return found
 
 
@@ -166,7 +166,7 @@ def _from_rows(
     found = Questions()
     optional = ["source", "language", *_PAGE_COLUMNS]
     rows = stream_rows(layout.parts["rows"], ["image", "query"], optional)
-    progress = Progress("data", "rows read")
+    progress = PageCounter("data", "rows read")
     for num_rows, (row, seen) in enumerate(look_at(rows)):
         progress.add(1)
         image = image_bytes(row["image"])
@@ -179,8 +179,8 @@ def _from_rows(
             writer.add(replace(page, pixels_sha256=seen.pixels_sha256))
         if row["query"] is None or language not in (None, row.get("language")):
             continue
-        if problem := query_problem(row["query"]):
-            found.left_out[f"query of row {num_rows + 1}"] = problem
+        if reason := bad_query_reason(row["query"]):
+            found.bad_queries[f"query of row {num_rows + 1}"] = reason
             continue
         key = questions.add(row["query"], row.get("language"), row.get("source"))
         judged[key, pages[picture]] = None
@@ -191,10 +191,10 @@ def _from_rows(
     return found
 
 
-def _page_id(path: str, place: int) -> str:
+def _page_id(path: str, index: int) -> str:
     """An id in the order of the rows."""
     stem = _stem(without_controls(path))
-    return f"{place:07d}-{stem}" if stem else f"{place:07d}"
+    return f"{index:07d}-{stem}" if stem else f"{index:07d}"
 
 
 def _described(page_id: str, image: bytes, path: str, row: dict[str, Any]) -> Page:

@@ -176,7 +176,7 @@ def _unknown_layout(found: DataFiles) -> DatasetError:
 
 
 def _check_finished(path: str, files: Sequence[str]) -> None:
-    """Refuse the folder of an ingest that was interrupted: some of its pages may be missing."""
+    """Make sure that `path` is no unfinished ingest: some of its pages may be missing."""
     begun, done = (storage.join(path, name) for name in (INGEST_BEGUN, DATASET_DONE))
     if begun in files and done not in files:
         raise DatasetError(

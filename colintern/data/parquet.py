@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from colintern import storage
-from colintern.data.text import id_problem
+from colintern.data.text import bad_id_reason
 from colintern.errors import DatasetError, one_line
 
 _ROWS_PER_BATCH = 4_096  # of text; images are read a few at a time
@@ -176,9 +176,9 @@ def _values(
 
 def _check_ids(values: Sequence[Any], file: str, spelled: str) -> None:
     for value in values:
-        if isinstance(value, str) and (problem := id_problem(value)):
+        if isinstance(value, str) and (reason := bad_id_reason(value)):
             raise DatasetError(
-                f"{file}: the column '{spelled}' has an id with {problem}: {value!a}; "
+                f"{file}: the column '{spelled}' has an id with {reason}: {value!a}; "
                 "write it without"
             )
 

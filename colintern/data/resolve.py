@@ -47,7 +47,7 @@ def source_url(dataset: DatasetConfig) -> str:
 
 
 @dataclass(frozen=True)
-class Source:
+class FoundSource:
     """A dataset that has been found.
 
     Attributes:
@@ -60,7 +60,7 @@ class Source:
     write: Callable[[], Mapping[str, Any]] | None = None
 
 
-def find_source(dataset: DatasetConfig, root: str) -> Source:
+def find_source(dataset: DatasetConfig, root: str) -> FoundSource:
     """Look for a dataset, without reading or writing much.
 
     Args:
@@ -77,14 +77,14 @@ def find_source(dataset: DatasetConfig, root: str) -> Source:
         made_from = [source, dataset.format, str(dataset.split), str(dataset.language)]
         folder = _folder(root, dataset, [*made_from, *_later_choices(dataset)])
         if _is_made(folder):
-            return Source(folder)
+            return FoundSource(folder)
         hub.check_commit(source)
         return _imported(folder, dataset, source, _layout(source, dataset))
     if _is_made_with(source, dataset):
-        return Source(source)
+        return FoundSource(source)
     layout = _layout(source, dataset)
     if _stays_in_place(layout, dataset):
-        return Source(layout.root)
+        return FoundSource(layout.root)
     files = [file for found in layout.parts.values() for file in found]
     versions = [f"{file} {storage.version_of(file)}" for file in files]
     made_from = [source, layout.kind, str(dataset.language), *versions]
@@ -92,7 +92,7 @@ def find_source(dataset: DatasetConfig, root: str) -> Source:
     return _imported(folder, dataset, source, layout)
 
 
-def made(source: Source) -> str:
+def made(source: FoundSource) -> str:
     """The canonical folder of a dataset, written first if it has to be.
 
     One driver writes it; others that want it wait.
@@ -109,12 +109,7 @@ def made(source: Source) -> str:
     return source.folder
 
 
-def canonical_folder(dataset: DatasetConfig, root: str) -> str:
-    """The canonical folder of a dataset: what `find_source` finds, written."""
-    return made(find_source(dataset, root))
-
-
-def _demo(dataset: DatasetConfig, root: str) -> Source:
+def _demo(dataset: DatasetConfig, root: str) -> FoundSource:
     name, split = dataset.path, dataset.split
     assert split is not None
     folder = storage.join(root, f"{name}-{split}-v{DEMO_VERSION}")
@@ -123,12 +118,12 @@ def _demo(dataset: DatasetConfig, root: str) -> Source:
         log.say("data", "writing the built-in corpus %s %s", name, split)
         return write_demo_files(folder, name, split)
 
-    return Source(folder, None if _is_made(folder) else write)
+    return FoundSource(folder, None if _is_made(folder) else write)
 
 
-def _imported(folder: str, dataset: DatasetConfig, source: str, layout: Layout) -> Source:
+def _imported(folder: str, dataset: DatasetConfig, source: str, layout: Layout) -> FoundSource:
     write = partial(_import, folder, dataset, source, layout)
-    return Source(folder, None if _is_made(folder) else write)
+    return FoundSource(folder, None if _is_made(folder) else write)
 
 
 def _say_waiting(holder: lease.Lease) -> None:

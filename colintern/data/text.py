@@ -15,7 +15,7 @@ def normalised(text: str) -> str:
     return unicodedata.normalize("NFC", text).strip().casefold()
 
 
-def query_problem(text: str | None) -> str | None:
+def bad_query_reason(text: str | None) -> str | None:
     """Why `text` cannot be asked, in a few words; None when it can."""
     if text is None or not text.strip():
         return "empty query"
@@ -26,7 +26,7 @@ def query_problem(text: str | None) -> str | None:
     return None
 
 
-def id_problem(text: str) -> str | None:
+def bad_id_reason(text: str) -> str | None:
     """Why `text` cannot be the id of a page, query or document; None when it can."""
     found = _NO_PART_OF_AN_ID.search(text)
     return f"the control character {ascii(found[0])[1:-1]}" if found else None

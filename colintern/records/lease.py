@@ -247,7 +247,7 @@ def _renew(path: str, lease: Lease, seconds: float, stop: threading.Event) -> No
 
 
 def _release(path: str, owner: str) -> None:
-    """Remove our lease; one that cannot be removed runs out. The error that ended the work stays."""
+    """Remove our lease; a failure is only logged, as the work may have its own error to raise."""
     try:
         _remove(path, owner)
     except StorageError as error:

@@ -7,7 +7,7 @@ from colintern import log
 _SECONDS = 2.0
 
 
-class Progress:
+class PageCounter:
     """Counts pages and says how many are done, how fast.
 
     Args:

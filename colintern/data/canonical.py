@@ -13,7 +13,7 @@ from typing import Any
 
 from colintern import storage
 from colintern.data.entities import Page, Query
-from colintern.data.hashes import FileHashes
+from colintern.data.hashes import FileHashes, sha256_of_files
 from colintern.data.judgements import read_judgements
 from colintern.data.names import is_hidden
 from colintern.data.parquet import image_bytes, open_parquet, rows_of, stream_rows
@@ -126,8 +126,10 @@ class CanonicalDataset:
                 )
 
     def _hashes(self, files: Sequence[str]) -> dict[str, str]:
+        folder = files[0].rpartition("/")[0]
+        found = sha256_of_files(folder, [file.rpartition("/")[2] for file in files])
         names = (file.removeprefix(self.path).lstrip("/") for file in files)
-        return {name: storage.sha256_of_file(file) for name, file in zip(names, files, strict=True)}
+        return dict(zip(names, found, strict=True))
 
     def queries(self) -> list[Query]:
         """All queries that can be asked, sorted by id."""

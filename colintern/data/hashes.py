@@ -1,6 +1,7 @@
-"""SHA-256 of files that are too large to read at every start."""
+"""SHA-256 of files that are too large, or asked for too often, to be read each time."""
 
 import os
+import posixpath
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,12 +35,17 @@ class FileHashes:
 
     def of(self, files: Sequence[FileState]) -> list[str]:
         """What each file holds, as a text that is equal for equal bytes."""
-        known = self._remembered()
-        unread = [
-            file
+        unread = [file for file in files if not self._is_told(file)]
+        hashes = dict(zip((file.path for file in unread), self.sha256_of(unread), strict=True))
+        return [
+            f"etag {file.version}" if self._is_told(file) else f"sha256 {hashes[file.path]}"
             for file in files
-            if not self._is_told(file) and known.get(file.path, [""])[0] != file.version
         ]
+
+    def sha256_of(self, files: Sequence[FileState]) -> list[str]:
+        """The SHA-256 of each file, read where it is not known."""
+        known = self._remembered()
+        unread = [file for file in files if known.get(file.path, [""])[0] != file.version]
         read = dict(zip((file.path for file in unread), self._read(unread), strict=True))
         settled = time.time() - _SETTLED_SECONDS
         kept = {
@@ -50,12 +56,7 @@ class FileHashes:
         if kept:
             known.update(kept)
             self._remember()
-        return [
-            f"etag {file.version}"
-            if self._is_told(file)
-            else f"sha256 {read.get(file.path) or known[file.path][1]}"
-            for file in files
-        ]
+        return [read.get(file.path) or known[file.path][1] for file in files]
 
     def _is_told(self, file: FileState) -> bool:
         return self._trusts_tags and file.names_content
@@ -78,3 +79,21 @@ class FileHashes:
         if self._memory is not None:
             with suppress(PathError):  # where nothing may be written, it costs time only
                 storage.write_json(self._memory, self._known)
+
+
+_OF_THIS_PROCESS = FileHashes()
+
+
+def sha256_of_files(folder: str, names: Sequence[str]) -> list[str]:
+    """The SHA-256 of files right inside `folder`.
+
+    One that this process has read before is read again only when it looks otherwise.
+
+    Raises:
+        PathError: a file is gone.
+    """
+    states = {posixpath.basename(state.path): state for state in storage.list_states(folder)}
+    for name in names:
+        if name not in states:
+            raise PathError(f"{storage.join(folder, name)}: no such file")
+    return _OF_THIS_PROCESS.sha256_of([states[name] for name in names])

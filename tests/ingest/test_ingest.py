@@ -353,7 +353,7 @@ def test_questions_find_their_pages(tmp_path, kind):
         ("q.txt", "x", "ends in .csv or .jsonl"),
         ("q.csv", "query,file\n", "holds no query"),
         ("q.jsonl", "", "holds no query"),
-        ("q.csv", 'query,file\n"never closed,p.png\nx,p.png', "unexpected end of data; mend"),
+        ("q.csv", 'query,file\n"never closed,p.png\nx,p.png', "unexpected end of data; correct"),
         ("q.csv", "query,file\ngr\udcf6\udcdfe,p.png", "is not UTF-8"),
     ],
 )

@@ -1,7 +1,7 @@
 """Streaming a dataset of another layout into a canonical folder, with its images untouched.
 
-In rows a page has no id but its image: rows that show the same picture are of one page, also when
-each was saved anew. So every picture of them is decoded, once.
+In the layout of rows a page is known by its image only: rows that show the same picture are one
+page, also when the picture was saved again in other bytes. So each picture is decoded, once.
 """
 
 import re
@@ -26,17 +26,17 @@ _NUMBERED = re.compile(r"(?P<document>.+?)[_-](?:page[_-])?(?P<number>\d{1,6})")
 
 _NUMBER_COLUMNS = ("page", "page-number", "page-number-in-doc")
 _PAGE_COLUMNS = ("doc-id", "image-filename", *_NUMBER_COLUMNS)
-_MAX_DIGITS = 9  # a larger number is no page's, and does not fit into the column
+_MAX_DIGITS = 9  # a larger number is no page number, and does not fit into the column
 
 _GENERIC = ("page", "p", "pg", "img", "image", "scan", "screenshot", "figure")
 
 
 @dataclass
 class Questions:
-    """What a dataset asks of its pages.
+    """The queries of a dataset, and their judgements.
 
     Attributes:
-        queries: of the wanted language; in the layouts with parts also those that cannot be asked.
+        queries: of the wanted language; in the layouts with parts also the bad ones.
         judgements: of these queries.
         bad_queries: those that cannot be asked, by id or row, to the reason.
     """
@@ -77,7 +77,7 @@ def import_dataset(
 
 
 def check_language(layout: Layout, language: str | None) -> None:
-    """Make sure that a query is of the language, before anything is written or deleted.
+    """Make sure that there is a query in the language, before anything is written or deleted.
 
     Raises:
         DatasetError: none is.
@@ -99,10 +99,10 @@ def import_pages(
     relevant_from: float | None = None,
     look_at: LookAt = not_looked_at,
 ) -> Questions:
-    """Write the corpus, and give the questions; `language` has been checked.
+    """Write the corpus and return the questions; `language` has been checked.
 
-    Rows whose pictures have equal pixels become one page as far as `look_at` tells these; where it
-    does not, rows with equal bytes.
+    Rows with equal pixels become one page if `look_at` decodes them; otherwise rows with equal
+    bytes do.
     """
     if layout.kind == "rows":
         questions = _from_rows(layout, writer, language, look_at)
@@ -115,11 +115,11 @@ def import_pages(
 def _from_beir(
     layout: Layout, writer: CorpusWriter, language: str | None, relevant_from: float | None
 ) -> Questions:
-    """Ids stay as they are; a page id that stands twice must show one page."""
-    # First, so that a score which cannot be read costs no copy of a corpus.
+    """Ids are kept; if a page id comes twice, both rows must show the same page."""
+    # Before the corpus is copied, so that a bad score is found early.
     found = Questions(judgements=read_judgements(layout.parts["qrels"], relevant_from))
     hashes: dict[str, str] = {}
-    saved_anew: dict[str, dict[str, str]] = {}  # page id to other pictures of it, with their files
+    resaved: dict[str, dict[str, str]] = {}  # page id to its other pictures, and their files
     progress = PageCounter("data", "pages read")
     for file in layout.parts["corpus"]:
         for row in stream_rows([file], ["corpus-id", "image"], ["text", *_PAGE_COLUMNS]):
@@ -132,9 +132,9 @@ def _from_beir(
                 writer.add(_described(page_id, image, path, row))
             elif hashes[page_id] != digest:
                 picture = picture_of(digest, pixels_of(image))
-                saved_anew.setdefault(page_id, {})[picture] = file
-    for page_id, picture in first_pictures(layout.parts["corpus"], saved_anew):
-        for file in (file for other, file in saved_anew[page_id].items() if other != picture):
+                resaved.setdefault(page_id, {})[picture] = file
+    for page_id, picture in first_pictures(layout.parts["corpus"], resaved):
+        for file in (file for other, file in resaved[page_id].items() if other != picture):
             raise DatasetError(f"{file}: 'corpus-id' {page_id} stands twice, with two images")
     columns = ["language", "source"]
     for row in stream_rows(layout.parts["queries"], ["query-id", "query"], columns):
@@ -155,10 +155,10 @@ def _query(row: dict[str, Any]) -> Query:
 def _from_rows(
     layout: Layout, writer: CorpusWriter, language: str | None, look_at: LookAt
 ) -> Questions:
-    """One page a picture, one query an equal text; every row judges its page relevant.
+    """One page for each picture, one query for equal texts; a row judges its page relevant.
 
-    The language is chosen before equal texts are merged: every page of it stays, and no other
-    language's page comes with it.
+    The language is chosen before equal texts are merged: no query gets the page of another
+    language.
     """
     pages: dict[str, str] = {}
     questions = EqualQuestions()
@@ -170,7 +170,7 @@ def _from_rows(
     for num_rows, (row, seen) in enumerate(look_at(rows)):
         progress.add(1)
         image = image_bytes(row["image"])
-        # Rows without an image are bad pages, each for itself, not one page with many questions.
+        # Each row without an image is a bad page of its own, not one page with many questions.
         picture = seen.picture if image else f"none {num_rows}"
         if picture not in pages:
             path = row.get("image-filename") or (row["image"] or {}).get("path") or ""
@@ -198,7 +198,7 @@ def _page_id(path: str, index: int) -> str:
 
 
 def _described(page_id: str, image: bytes, path: str, row: dict[str, Any]) -> Page:
-    """A page with its document and number: those of the columns, else those of its file's name."""
+    """A page with its document and number, from the columns or else from the file's name."""
     document = number = None
     path = without_controls(path)
     if numbered := _NUMBERED.fullmatch(_stem(path)):
@@ -216,7 +216,7 @@ def _stem(path: str) -> str:
 
 
 def _whole(value: Any) -> int | None:
-    """A page number, which may stand as text or as `3.0`; None for what is none."""
+    """A page number, which may be text or `3.0`; None for anything else."""
     text = (_text(value) or "").removesuffix(".0")
     return int(text) if text.isdecimal() and len(text) <= _MAX_DIGITS else None
 

@@ -1,4 +1,4 @@
-"""Looking at the pictures of rows that stream by: which of them show the same page."""
+"""Looking at the pictures of a stream of rows: which of them show the same page."""
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -12,8 +12,8 @@ from colintern.data.parquet import image_bytes, stream_rows
 from colintern.images.pixels import picture_of, pixels_of
 from colintern.streams import pipelined
 
-_THREADS = min(4, os.cpu_count() or 1)  # each holds what `decode` takes for a picture
-_AHEAD = 2 * _THREADS  # rows that wait for their turn
+_THREADS = min(4, os.cpu_count() or 1)  # each needs the memory that `decode` needs
+_AHEAD = 2 * _THREADS  # rows whose decoding has begun
 
 Row = dict[str, Any]
 
@@ -27,7 +27,7 @@ class Seen:
 
     @property
     def picture(self) -> str:
-        """What tells its page from all others."""
+        """What identifies its page."""
         return picture_of(self.sha256, self.pixels_sha256)
 
 
@@ -35,12 +35,12 @@ LookAt = Callable[[Iterable[Row]], Iterator[tuple[Row, Seen]]]
 
 
 def not_looked_at(rows: Iterable[Row]) -> Iterator[tuple[Row, Seen]]:
-    """The rows, whose images are known by their bytes only."""
+    """The rows; their images are compared by their bytes only."""
     return ((row, Seen(_sha256(row), None)) for row in rows)
 
 
 def with_pixels(rows: Iterable[Row]) -> Iterator[tuple[Row, Seen]]:
-    """The rows, in their order; each image is decoded once, some rows ahead, in threads."""
+    """The rows, in their order; each image is decoded once, a few rows ahead, in threads."""
     found: dict[str, str | None] = {}
     begun: dict[str, Future[str | None]] = {}
 

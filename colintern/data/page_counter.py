@@ -12,8 +12,8 @@ class PageCounter:
 
     Args:
         part: of the work, as `log.say` takes it.
-        what: is done with the pages, for people: `pages written`.
-        total: number of pages; None where it is not known before the end.
+        what: the words behind the number: `pages written`.
+        total: number of pages; None if it is unknown.
     """
 
     def __init__(self, part: str, what: str, total: int | None = None) -> None:

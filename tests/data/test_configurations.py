@@ -190,7 +190,7 @@ def test_a_backup_beside_a_dataset_is_left_out_and_told(tmp_path, told, form):
     dataset = _resolve(tmp_path / "set", tmp_path)
     assert (dataset.path, len(dataset.queries())) == (str(tmp_path / "set"), 3)
     name = "backup/2024" if "2024" in form else "old"
-    assert [line for line in told if f"left out are its other configurations: {name} " in line]
+    assert [line for line in told if f"its other configurations are left out: {name} " in line]
     assert _texts(tmp_path / "set", tmp_path, config=name) == ["of the backup"]
 
 

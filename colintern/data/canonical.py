@@ -13,11 +13,11 @@ from typing import Any
 
 from colintern import storage
 from colintern.data.entities import Page, Query
-from colintern.data.hashes import FileHashes
+from colintern.data.hashes import FileHashes, sha256_of_files
 from colintern.data.judgements import read_judgements
 from colintern.data.names import is_hidden
 from colintern.data.parquet import image_bytes, open_parquet, rows_of, stream_rows
-from colintern.data.text import query_problem
+from colintern.data.text import bad_query_reason
 from colintern.errors import DatasetError
 
 PARTS = ("corpus", "queries", "qrels")
@@ -126,15 +126,17 @@ class CanonicalDataset:
                 )
 
     def _hashes(self, files: Sequence[str]) -> dict[str, str]:
+        folder = files[0].rpartition("/")[0]
+        found = sha256_of_files(folder, [file.rpartition("/")[2] for file in files])
         names = (file.removeprefix(self.path).lstrip("/") for file in files)
-        return {name: storage.sha256_of_file(file) for name, file in zip(names, files, strict=True)}
+        return dict(zip(names, found, strict=True))
 
     def queries(self) -> list[Query]:
         """All queries that can be asked, sorted by id."""
         found = {
             query.query_id: query
             for query in self._all_queries()
-            if query_problem(query.text) is None
+            if bad_query_reason(query.text) is None
         }
         return [found[query_id] for query_id in sorted(found)]
 
@@ -143,7 +145,7 @@ class CanonicalDataset:
         return {
             query.query_id: problem
             for query in self._all_queries()
-            if (problem := query_problem(query.text))
+            if (problem := bad_query_reason(query.text))
         }
 
     def judgements(self) -> dict[str, dict[str, int]]:

@@ -54,7 +54,7 @@ def is_blank(picture: Image.Image) -> bool:
     return is_even(sample) and is_even(picture)
 
 
-def refuse_blank(picture: Image.Image) -> None:
+def check_not_blank(picture: Image.Image) -> None:
     """Make sure that there is something on a page.
 
     Raises:

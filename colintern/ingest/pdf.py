@@ -10,8 +10,8 @@ from PIL import Image
 
 from colintern.data.entities import Page
 from colintern.images.decode import MIN_SIDE, BadImageError
-from colintern.ingest.drawn import RenderSettings, is_blank, jpeg, refuse_blank
-from colintern.ingest.findings import Refusal
+from colintern.ingest.drawn import RenderSettings, check_not_blank, is_blank, jpeg
+from colintern.ingest.findings import BadItem
 from colintern.ingest.pdf_outline import open_pdf, outline_of
 from colintern.ingest.pdf_text import Letters, look_for_letters
 from colintern.ingest.sources import SourceFile
@@ -22,7 +22,7 @@ _NOT_DRAWN_SHARE = 0.1  # of a page's letters: fewer may be hidden on purpose
 
 def pages_of_pdf(
     file: SourceFile, first: int, last: int, settings: RenderSettings
-) -> Iterator[Page | Refusal]:
+) -> Iterator[Page | BadItem]:
     """Pages `first` (from 0) up to `last`, which is left out, of those that load.
 
     Yields:
@@ -40,11 +40,11 @@ def pages_of_pdf(
                     page.close()
                     yield Page(f"{file.name}#{number:04d}", jpeg(picture), file.name, number=number)
                     if warning:
-                        yield Refusal(file.name, number, warning, is_warning=True)
+                        yield BadItem(file.name, number, warning, is_warning=True)
                 except BadImageError as error:
-                    yield Refusal(file.name, number, str(error))
+                    yield BadItem(file.name, number, str(error))
     except BadImageError as error:
-        yield Refusal(file.name, None, str(error))
+        yield BadItem(file.name, None, str(error))
 
 
 def _drawn(
@@ -79,6 +79,6 @@ def _letters_not_drawn(
     except pdfium.PdfiumError:
         letters = Letters(0, 0)
     if letters.num_seen and letters.share_not_drawn == 1.0:
-        raise BadImageError(letters.problem())
-    refuse_blank(picture)
-    return letters.problem() if letters.share_not_drawn >= _NOT_DRAWN_SHARE else None
+        raise BadImageError(letters.reason())
+    check_not_blank(picture)
+    return letters.reason() if letters.share_not_drawn >= _NOT_DRAWN_SHARE else None

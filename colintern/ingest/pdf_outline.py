@@ -55,7 +55,7 @@ def outline_of(file: SourceFile) -> Outline:
         num_told = len(document)
         indices = _loading(document)
         attached = _attachments(document)
-        _refuse_dynamic_form(document)
+        _check_no_dynamic_form(document)
     with _data_of(file) as data:
         words = find_words(data)
         # Old states of a page that was changed later are counted as well: pypdf tells.
@@ -131,8 +131,8 @@ def _attachments(document: pdfium.PdfDocument) -> str:
     return ", ".join(names) + (f" and {count - len(names):,} more" if count > len(names) else "")
 
 
-def _refuse_dynamic_form(document: pdfium.PdfDocument) -> None:
-    """Refuse a form that only its maker's viewer lays out; others show a notice in its stead."""
+def _check_no_dynamic_form(document: pdfium.PdfDocument) -> None:
+    """Make sure that a PDF is no form that only Adobe's viewers lay out; others show a notice."""
     kind = document.get_formtype()
     if kind not in (pdfium_c.FORMTYPE_XFA_FULL, pdfium_c.FORMTYPE_XFA_FOREGROUND):
         return

@@ -38,7 +38,7 @@ class Letters:
         """From 0 to 1."""
         return self.num_not_drawn / max(1, self.num_seen)
 
-    def problem(self) -> str:
+    def reason(self) -> str:
         """In a few words."""
         share = "none" if self.num_not_drawn == self.num_seen else f"{1 - self.share_not_drawn:.0%}"
         return (

@@ -10,8 +10,8 @@ from colintern.data.entities import Page
 from colintern.errors import PathError
 from colintern.images.decode import BadImageError, ImageFile
 from colintern.images.pixels import pixels_sha256
-from colintern.ingest.drawn import RenderSettings, png, refuse_blank, within
-from colintern.ingest.findings import Refusal
+from colintern.ingest.drawn import RenderSettings, check_not_blank, png, within
+from colintern.ingest.findings import BadItem
 from colintern.ingest.pdf import pages_of_pdf
 from colintern.ingest.pdf_outline import outline_of
 from colintern.ingest.sources import SourceFile
@@ -43,7 +43,7 @@ def contents_of(file: SourceFile) -> Contents:
 
 def render(
     file: SourceFile, first: int, last: int, settings: RenderSettings
-) -> Iterator[Page | Refusal]:
+) -> Iterator[Page | BadItem]:
     """Pages `first` (from 0) up to `last`, which is left out, of a file.
 
     Yields:
@@ -56,7 +56,7 @@ def render(
 
 def _pictures(
     file: SourceFile, first: int, last: int, settings: RenderSettings
-) -> Iterator[Page | Refusal]:
+) -> Iterator[Page | BadItem]:
     """The pages of a picture; PNG and JPEG that everybody sees alike keep their bytes."""
     try:
         with _open_file(file) as data:
@@ -69,9 +69,9 @@ def _pictures(
                     page, pixels = _picture(images, index, data, settings)
                     yield Page(page_id, page, file.name, number=number, pixels_sha256=pixels)
                 except BadImageError as error:
-                    yield Refusal(file.name, number if num_pages > 1 else None, str(error))
+                    yield BadItem(file.name, number if num_pages > 1 else None, str(error))
     except BadImageError as error:
-        yield Refusal(file.name, None, str(error))
+        yield BadItem(file.name, None, str(error))
 
 
 def _open_file(file: SourceFile) -> BinaryIO:
@@ -100,7 +100,7 @@ def _picture(
     """The bytes of a page, and the hash of what `decode` makes of them."""
     can_stay = images.format in _KEPT_FORMATS and images.is_plain(index)
     picture = images.decode(index)
-    refuse_blank(picture)
+    check_not_blank(picture)
     small = within(picture, settings)
     if small is picture and can_stay:
         data.seek(0)

@@ -14,17 +14,17 @@ from colintern.data.entities import Page
 from colintern.data.importing import check_language
 from colintern.data.judgements import read_judgements
 from colintern.data.layouts import Layout, find_layout
-from colintern.data.progress import Progress
+from colintern.data.page_counter import PageCounter
 from colintern.data.resolve import source_url
 from colintern.data.writing import unchecked, write_questions
 from colintern.errors import DatasetError, TooManyBadPagesError
 from colintern.images.decode import BadImageError
 from colintern.ingest.dataset import copy_dataset, is_dataset
 from colintern.ingest.drawn import RenderSettings
-from colintern.ingest.findings import Refusal, Report, equal_pages
+from colintern.ingest.findings import BadItem, Report, equal_pages
 from colintern.ingest.parts import (
-    PageEntry,
     Part,
+    WrittenPage,
     pages_of,
     plan_parts,
     read_part,
@@ -42,6 +42,7 @@ from colintern.ingest.questions import read_questions
 from colintern.ingest.rendering import Contents, contents_of
 from colintern.ingest.sources import SourceFile, Sources, count_by_kind, find_sources
 from colintern.records import lease
+from colintern.records.lease_file import is_lease_file
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class IngestSettings:
         split: of a dataset that holds several.
         language: only the queries of this language, of a dataset.
         num_processes: that render; one PDFium each.
-        max_bad_fraction: stop with an error when a larger share is refused.
+        max_bad_fraction: stop with an error when a larger share is bad.
         config: of a dataset that holds several configurations.
         relevant_from: from which score on a page is relevant; None takes whole numbers as they are.
     """
@@ -85,7 +86,7 @@ def ingest(sources: Sequence[str], out: str, settings: IngestSettings) -> Report
 
     Raises:
         DatasetError: a source is missing, `out` holds something else, or the queries file is bad.
-        TooManyBadPagesError: more than `max_bad_fraction` was refused, or no page was written.
+        TooManyBadPagesError: more than `max_bad_fraction` is bad, or no page was written.
         LeaseLostError: another ingest into `out` has taken over meanwhile.
     """
     out = storage.absolute(out)
@@ -110,22 +111,22 @@ def ingest(sources: Sequence[str], out: str, settings: IngestSettings) -> Report
 
 
 def _from_files(found: Sources, out: str, settings: IngestSettings, held: lease.Held) -> Report:
-    refused = list(found.refused)
+    bad = list(found.bad)
     corpus = storage.join(out, "corpus")
     with Processes(settings.num_processes) as processes:
         counted, damaged = _counted(found.files, processes)
-        refused += damaged
+        bad += damaged
         parts = plan_parts(counted, corpus, settings.render)
         _write(parts, corpus, processes, held.check)
 
-    pages: list[PageEntry] = []
+    pages: list[WrittenPage] = []
     for part in parts:
         entries, without = read_part(part.path)
         pages += entries
-        refused += without
-    queries, judgements, refused_queries = [], [], []
+        bad += without
+    queries, judgements, bad_queries = [], [], []
     if settings.queries:
-        queries, judgements, refused_queries = read_questions(
+        queries, judgements, bad_queries = read_questions(
             settings.queries, pages, settings.relevant_from
         )
     held.check()
@@ -133,8 +134,8 @@ def _from_files(found: Sources, out: str, settings: IngestSettings, held: lease.
     return Report(
         pages=len(pages),
         documents=len({page.doc_id for page in pages}),
-        refused=sorted(refused, key=lambda refusal: (refusal.name, refusal.page or 0)),
-        refused_queries=refused_queries,
+        bad=sorted(bad, key=lambda item: (item.name, item.page or 0)),
+        bad_queries=bad_queries,
         skipped=found.skipped,
         duplicates=equal_pages((page.page_id, page.picture) for page in pages),
         queries=len(queries),
@@ -203,18 +204,18 @@ def _layout_of(sources: Sequence[str], settings: IngestSettings) -> Layout | Non
 
 def _counted(
     files: Sequence[SourceFile], processes: Processes
-) -> tuple[list[tuple[SourceFile, int]], list[Refusal]]:
+) -> tuple[list[tuple[SourceFile, int]], list[BadItem]]:
     """Every file with its number of pages, by name; those with many are opened elsewhere."""
     counts = {file: 1 for file in files if not file.may_have_pages}
-    refused = []
+    bad = []
     many = [file for file in files if file.may_have_pages]
     for file, found in processes.each(_contents, many, SECONDS_PER_PART):
         if isinstance(found, Contents):
             counts[file] = found.num_pages
-            refused += [Refusal(file.name, None, text, is_warning=True) for text in found.warnings]
+            bad += [BadItem(file.name, None, text, is_warning=True) for text in found.warnings]
         else:
-            refused.append(Refusal(file.name, None, str(found)))
-    return [(file, counts[file]) for file in files if file in counts], refused
+            bad.append(BadItem(file.name, None, str(found)))
+    return [(file, counts[file]) for file in files if file in counts], bad
 
 
 def _contents(file: SourceFile) -> Contents | str:
@@ -240,7 +241,7 @@ def _write(
     kept = sum(part.num_pages for part in parts) - total
     if kept:
         log.say("ingest", "%s pages are there already", f"{kept:,}")
-    progress = Progress("ingest", "pages", total)
+    progress = PageCounter("ingest", "pages", total)
     crashed: list[Part] = []
     write = partial(write_part, check=check)
     for part, found in processes.each(write, missing, SECONDS_PER_PART):
@@ -267,14 +268,14 @@ def _write_page_by_page(part: Part, processes: Processes, check: Callable[[], No
         if isinstance(found, CrashedError)
     }
 
-    def found() -> Iterator[Page | Refusal]:
+    def found() -> Iterator[Page | BadItem]:
         for single in singles:
             if single.path not in crashed:
                 yield from pages_of(single.path)
                 continue
             piece = single.pieces[0]
             number = piece.last if piece.file.may_have_pages else None
-            yield Refusal(piece.file.name, number, crashed[single.path])
+            yield BadItem(piece.file.name, number, crashed[single.path])
 
     save_part(part, found(), check)
     for single in singles:
@@ -291,17 +292,17 @@ def _check_out(out: str, sources: Sequence[str]) -> None:
         if f"{out}/".startswith(f"{source}/") or f"{source}/".startswith(f"{out}/"):
             raise DatasetError(f"--out {out}: must stand apart from the source {source}")
     is_ours = storage.exists(storage.join(out, INGEST_BEGUN))
-    files = [file for file in storage.list_files(out) if not lease.is_lease_file(file)]
+    files = [file for file in storage.list_files(out) if not is_lease_file(file)]
     if not is_ours and (files or storage.list_folders(out)):
         raise DatasetError(f"--out {out}: is not empty and no dataset of an earlier ingest")
 
 
 def _check_bad_fraction(report: Report, limit: float) -> None:
     if report.pages == 0:
-        reason = report.refused[0].line() if report.refused else "the sources are empty"
+        reason = report.bad[0].line() if report.bad else "the sources are empty"
         raise TooManyBadPagesError(f"no page could be written; the first reason: {reason}")
     if report.bad_fraction > limit:
         raise TooManyBadPagesError(
-            f"{report.bad_fraction:.1%} of the pages were refused, more than "
+            f"{report.bad_fraction:.1%} of the pages are bad, more than "
             f"--max-bad-fraction={limit} allows; dataset.json lists them with their reasons"
         )

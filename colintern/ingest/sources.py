@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from colintern import storage
-from colintern.data.text import id_problem
+from colintern.data.text import bad_id_reason
 from colintern.errors import DatasetError
-from colintern.ingest.findings import Refusal, counted
+from colintern.ingest.findings import BadItem, counted
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif")
 
@@ -47,12 +47,12 @@ class Sources:
 
     Attributes:
         files: to be drawn, sorted by name.
-        refused: what cannot be read, or must not be: links that lead out of their folder.
+        bad: what cannot be read, or must not be: links that lead out of their folder.
         skipped: files of other kinds, counted as by `count_by_kind`.
     """
 
     files: list[SourceFile]
-    refused: list[Refusal]
+    bad: list[BadItem]
     skipped: dict[str, int]
 
 
@@ -68,11 +68,11 @@ def find_sources(paths: Sequence[str]) -> Sources:
         DatasetError: a path does not exist, two files have one name, or there is nothing to do.
     """
     files: list[SourceFile] = []
-    refused: list[Refusal] = []
+    bad: list[BadItem] = []
     others: list[str] = []
     for path in (storage.absolute(path) for path in paths):
         folder = posixpath.basename(path.rstrip("/"))
-        for file, inner, problem in _walk(path):
+        for file, inner, reason in _walk(path):
             prefix = folder if len(paths) > 1 and file != path else ""
             name = posixpath.join(prefix, inner)
             kind = kind_of(file)
@@ -81,34 +81,34 @@ def find_sources(paths: Sequence[str]) -> Sources:
                 continue
             if not _is_utf8(name):
                 name = name.encode("utf-8", "backslashreplace").decode()
-                problem = "its name is not UTF-8: rename it"
-            elif kind and (character := id_problem(name)):
-                problem = f"its name has {character}: rename it"
-            elif kind and not problem:
-                problem = _problem(file, path)
-            if problem:
-                refused.append(Refusal(name, None, problem))
+                reason = "its name is not UTF-8: rename it"
+            elif kind and (character := bad_id_reason(name)):
+                reason = f"its name has {character}: rename it"
+            elif kind and not reason:
+                reason = _bad_file_reason(file, path)
+            if reason:
+                bad.append(BadItem(name, None, reason))
             elif kind:
                 version, num_bytes = storage.version_of(file), storage.listed_size_of(file)
                 files.append(SourceFile(file, name, kind, version, num_bytes))
             else:
                 others.append(inner)
     skipped = count_by_kind(others)
-    _check_found(paths, files, refused, skipped)
-    return Sources(sorted(files, key=lambda file: file.name), refused, skipped)
+    _check_found(paths, files, bad, skipped)
+    return Sources(sorted(files, key=lambda file: file.name), bad, skipped)
 
 
 def _check_found(
     paths: Sequence[str],
     files: Sequence[SourceFile],
-    refused: Sequence[Refusal],
+    bad: Sequence[BadItem],
     skipped: Mapping[str, int],
 ) -> None:
     names = Counter(file.name for file in files)
     twice = next((name for name, count in names.items() if count > 1), None)
     if twice:
         raise DatasetError(f"two sources hold a file {twice}; ingest them into two datasets")
-    if not files and not refused:
+    if not files and not bad:
         others = f", only {counted(skipped)}" if skipped else ""
         raise DatasetError(f"{', '.join(paths)}: no PDF and no picture in there{others}")
 
@@ -163,8 +163,8 @@ def _walk_local(root: Path) -> Iterator[tuple[str, str, str | None]]:
             yield str(Path(folder) / name), _inside(root, folder, name), None
         for name in folders:
             if (Path(folder) / name).is_symlink():
-                problem = "a link to a folder: links are not followed"
-                yield str(Path(folder) / name), _inside(root, folder, name), problem
+                reason = "a link to a folder: links are not followed"
+                yield str(Path(folder) / name), _inside(root, folder, name), reason
     for error in closed:
         yield error.filename, _inside(root, error.filename), f"cannot be read ({error.strerror})"
 
@@ -189,7 +189,7 @@ def _is_utf8(name: str) -> bool:
     return True
 
 
-def _problem(file: str, root: str) -> str | None:
+def _bad_file_reason(file: str, root: str) -> str | None:
     """Why a file must be left alone, in a few words; None when it can be read, as far as is seen.
 
     It is not opened: a named pipe would wait for somebody who writes.

@@ -9,7 +9,7 @@ from colintern.config.schema import DatasetConfig
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.layouts import find_layout
 from colintern.data.names import split_in
-from colintern.data.resolve import canonical_folder
+from colintern.data.resolve import find_source, made
 from colintern.errors import DatasetError
 from colintern.storage import sha256_of_bytes, version_of
 from tests.data.test_layouts import _resolve, _write
@@ -190,7 +190,7 @@ def test_a_backup_beside_a_dataset_is_left_out_and_told(tmp_path, told, form):
     dataset = _resolve(tmp_path / "set", tmp_path)
     assert (dataset.path, len(dataset.queries())) == (str(tmp_path / "set"), 3)
     name = "backup/2024" if "2024" in form else "old"
-    assert [line for line in told if f"left out are its other configurations: {name} " in line]
+    assert [line for line in told if f"its other configurations are left out: {name} " in line]
     assert _texts(tmp_path / "set", tmp_path, config=name) == ["of the backup"]
 
 
@@ -406,14 +406,14 @@ def test_what_a_choice_has_made_is_read_again_as_it_is(tmp_path):
     """A run's own record of its datasets, by which they would be made once more."""
     _beir(tmp_path / "set", "one", "finance/{part}/test-0")
     keys = {"config": "finance", "split": "test", "relevant_from": 1.0}
-    made = _resolve(tmp_path / "set", tmp_path, **keys).path
-    again = DatasetConfig.model_validate({"path": made, "name": "set-finance", **keys})
-    assert canonical_folder(again, str(tmp_path / "other")) == made
+    folder = _resolve(tmp_path / "set", tmp_path, **keys).path
+    again = DatasetConfig.model_validate({"path": folder, "name": "set-finance", **keys})
+    assert made(find_source(again, str(tmp_path / "other"))) == folder
     other = again.model_copy(update={"config": None, "relevant_from": 2.0})
-    folder = canonical_folder(other.model_copy(update={"split": None}), str(tmp_path / "other"))
-    assert folder != made
+    second = made(find_source(other.model_copy(update={"split": None}), str(tmp_path / "other")))
+    assert second != folder
     with pytest.raises(DatasetError, match="no page is judged relevant"):
-        CanonicalDataset(folder).judgements()
+        CanonicalDataset(second).judgements()
 
 
 @pytest.mark.parametrize("language", [None, "en"])

@@ -8,7 +8,7 @@ import pytest
 
 from colintern.data.writing import IMAGE_TYPE
 from colintern.ingest import IngestSettings, ingest
-from colintern.ingest.parts import PageEntry
+from colintern.ingest.parts import WrittenPage
 from colintern.ingest.questions import read_questions
 from colintern.storage import sha256_of_bytes
 from tests.data.test_layouts import _asked, _resolve
@@ -80,7 +80,7 @@ def test_a_blank_query_of_another_language_is_not_told(tmp_path):
     _write(tmp_path / "set" / "rows.parquet", [*ROWS, (" ", "fr", 4), (" ", "en", 4)])
     settings = IngestSettings(language="fr", num_processes=1)
     report = ingest([str(tmp_path / "set")], str(tmp_path / "out"), settings)
-    assert [refusal.name for refusal in report.refused_queries] == ["query of row 5"]
+    assert [item.name for item in report.bad_queries] == ["query of row 5"]
 
 
 def test_questions_in_two_languages(tmp_path):
@@ -92,7 +92,7 @@ def test_questions_in_two_languages(tmp_path):
     ]
     path = tmp_path / "q.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)))
-    pages = [PageEntry(name, name, 1, "") for name in ("1.png", "2.png")]
+    pages = [WrittenPage(name, name, 1, "") for name in ("1.png", "2.png")]
     queries, judgements, _ = read_questions(str(path), pages)
     texts = {query.query_id: (query.text, query.language) for query in queries}
     assert {(texts[found.query_id], found.page_id) for found in judgements} == {

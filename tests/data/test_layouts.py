@@ -12,7 +12,7 @@ from colintern.config.schema import DatasetConfig
 from colintern.data.canonical import CanonicalDataset, iterate_pages, largest_row_group_bytes
 from colintern.data.entities import Page
 from colintern.data.layouts import find_layout
-from colintern.data.resolve import canonical_folder, source_url
+from colintern.data.resolve import find_source, made, source_url
 from colintern.data.writing import corpus_table, parquet_bytes
 from colintern.errors import DatasetError
 from colintern.storage import sha256_of_bytes
@@ -34,7 +34,7 @@ def _write(path: Path, **columns) -> None:
 
 def _resolve(path: Path, root: Path, **keys) -> CanonicalDataset:
     dataset = DatasetConfig.model_validate({"path": str(path), **keys})
-    return CanonicalDataset(canonical_folder(dataset, str(root / "made")))
+    return CanonicalDataset(made(find_source(dataset, str(root / "made"))))
 
 
 def _pages(dataset: CanonicalDataset) -> dict:

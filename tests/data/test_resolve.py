@@ -9,7 +9,7 @@ from colintern import storage
 from colintern.config.schema import DatasetConfig
 from colintern.data.entities import Query
 from colintern.data.importing import import_dataset
-from colintern.data.resolve import Source, find_source, made
+from colintern.data.resolve import FoundSource, find_source, made
 from colintern.data.writing import write_questions
 from colintern.errors import DatasetError, LeaseLostError
 from colintern.records import lease
@@ -26,7 +26,7 @@ def test_a_second_driver_waits_and_writes_nothing(tmp_path, caplog):
 
     caplog.set_level("INFO", "colintern")
     with lease.held(str(folder), wait=True):
-        second = threading.Thread(target=made, args=(Source(str(folder), write),))
+        second = threading.Thread(target=made, args=(FoundSource(str(folder), write),))
         second.start()
         while "to write this dataset" not in caplog.text:
             second.join(0.05)
@@ -34,7 +34,7 @@ def test_a_second_driver_waits_and_writes_nothing(tmp_path, caplog):
         (folder / "dataset.json").write_text("{}")  # the first driver is done
     second.join()
     assert written == []
-    assert made(Source(str(folder), write)) == str(folder)
+    assert made(FoundSource(str(folder), write)) == str(folder)
     assert written == []
 
 
@@ -42,7 +42,7 @@ def test_a_dataset_is_written_under_its_lease(tmp_path):
     """A lease that is taken and given back before anything is written."""
     folder = str(tmp_path / "made")
     seen = []
-    made(Source(folder, lambda: seen.append(lease.is_held(folder))))
+    made(FoundSource(folder, lambda: seen.append(lease.is_held(folder))))
     assert seen == [True]
     assert not lease.is_held(folder)
 

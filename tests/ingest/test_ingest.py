@@ -20,8 +20,8 @@ from colintern.data.resolve import find_source
 from colintern.errors import DatasetError, LeaseLostError, TooManyBadPagesError
 from colintern.images.decode import decode
 from colintern.ingest import IngestSettings, RenderSettings, ingest, parts
-from colintern.ingest.findings import Refusal
-from colintern.ingest.parts import PageEntry
+from colintern.ingest.findings import BadItem
+from colintern.ingest.parts import WrittenPage
 from colintern.ingest.pool import Processes
 from colintern.ingest.questions import read_questions
 from tests.helpers import make_corpus, png
@@ -100,7 +100,7 @@ def test_pdfs_and_pictures_become_pages(tmp_path):
         "sub folder/größe 1.pdf#0002",
         "sub folder/größe 1.pdf#0003",
     ]
-    assert (report.pages, report.documents, report.refused) == (8, 5, [])
+    assert (report.pages, report.documents, report.bad) == (8, 5, [])
     assert pages["a.png"].image == png(4)  # untouched
     assert {page.doc_id for page in pages.values()} == {
         "a.png",
@@ -134,7 +134,7 @@ def test_pictures_of_every_mode(tmp_path):
     exif[0x0112] = 6
     _noise(4).save(source / "turned.jpg", exif=exif)
     report = _ingest(source, out=tmp_path / "out")
-    assert (report.pages, report.refused) == (7, [])
+    assert (report.pages, report.bad) == (7, [])
     pictures = {name: decode(page.image) for name, page in _pages(tmp_path / "out").items()}
     for name in ("16 bits.png", "float.tif"):
         low, high = pictures[name].convert("L").getextrema()
@@ -164,7 +164,7 @@ def test_every_bad_file_has_a_reason_and_the_rest_goes_on(tmp_path):
     (source / "link.png").symlink_to(tmp_path / "secret.png")
     (source / "links").symlink_to(tmp_path)
     report = _ingest(source, out=tmp_path / "out")
-    reasons = {refusal.name: refusal.reason for refusal in report.refused}
+    reasons = {item.name: item.reason for item in report.bad}
     wanted = {
         "blank.png": "blank",
         "claims.png": "too large",
@@ -208,7 +208,7 @@ def test_a_damaged_tiff_is_a_reason_wherever_it_is_cut(tmp_path):
     assert {name for name in _pages(tmp_path / "out") if "whole" in name} == {
         f"whole.tif#000{number}" for number in (1, 2, 3)
     }
-    assert len(report.refused) >= 150
+    assert len(report.bad) >= 150
 
 
 def test_a_tiff_of_many_frames_is_cut_into_parts(tmp_path, monkeypatch):
@@ -226,7 +226,7 @@ def test_a_tiff_of_many_frames_is_cut_into_parts(tmp_path, monkeypatch):
     data[offset : offset + 2_000] = b"\xff" * 2_000
     (source / "scan.tif").write_bytes(data)
     report = _ingest(source, out=tmp_path / "out")
-    assert [(refusal.name, refusal.page) for refusal in report.refused] == [("scan.tif", 6)]
+    assert [(item.name, item.page) for item in report.bad] == [("scan.tif", 6)]
     assert len(list((tmp_path / "out" / "corpus").iterdir())) == 3
     pages = _pages(tmp_path / "out")
     assert list(pages) == [f"scan.tif#{number:04d}" for number in (1, 2, 3, 4, 5, 7, 8, 9)]
@@ -241,9 +241,7 @@ def test_a_tiff_whose_first_frame_is_a_thumbnail_costs_that_frame(tmp_path):
     small.save(tmp_path / "scan.tif", save_all=True, append_images=[page])
     report = ingest([str(tmp_path / "scan.tif")], str(tmp_path / "out"), IngestSettings())
     assert report.pages == 1
-    assert [(refusal.page, refusal.reason) for refusal in report.refused] == [
-        (1, "too narrow (3 x 3 pixels)")
-    ]
+    assert [(item.page, item.reason) for item in report.bad] == [(1, "too narrow (3 x 3 pixels)")]
 
 
 def test_overviews_and_masks_are_no_pages(tmp_path):
@@ -257,7 +255,7 @@ def test_overviews_and_masks_are_no_pages(tmp_path):
     (source / "one.tif").write_bytes(tiff((first, {262: 1}), (first > 99, {254: 4, 262: 4})))
     report = _ingest(source, out=tmp_path / "out")
     pages = _pages(tmp_path / "out")
-    assert (list(pages), report.refused) == (["one.tif", "scan.tif#0001", "scan.tif#0002"], [])
+    assert (list(pages), report.bad) == (["one.tif", "scan.tif#0001", "scan.tif#0002"], [])
     shown = np.asarray(decode(pages["scan.tif#0002"].image).convert("L"))
     assert np.array_equal(shown, second)
 
@@ -290,8 +288,8 @@ def test_a_tiff_under_another_name_loses_no_frame(tmp_path):
     frames[0].save(tmp_path / "in" / "one.png", "TIFF")
     report = _ingest(tmp_path / "in", out=tmp_path / "out")
     assert list(_pages(tmp_path / "out")) == ["one.png"]
-    assert [refusal.name for refusal in report.refused] == ["two.png"]
-    assert "name that ends in .tif" in report.refused[0].reason
+    assert [item.name for item in report.bad] == ["two.png"]
+    assert "name that ends in .tif" in report.bad[0].reason
 
 
 def test_equal_pages_are_told(tmp_path):
@@ -340,9 +338,7 @@ def test_questions_find_their_pages(tmp_path, kind):
         "where is <img> or <IMG_CONTEXT>": {"doc.pdf#0002"},
         "picture": {"p.png"},
     }
-    reasons = [
-        (refusal.name.split(" of ")[0], refusal.reason) for refusal in report.refused_queries
-    ]
+    reasons = [(item.name.split(" of ")[0], item.reason) for item in report.bad_queries]
     assert [name for name, _ in reasons] == ["query 4", "query 5", "query 6"]
     for words, (_, reason) in zip(("empty", "100,000 characters", "page 9"), reasons, strict=True):
         assert words in reason
@@ -357,7 +353,7 @@ def test_questions_find_their_pages(tmp_path, kind):
         ("q.txt", "x", "ends in .csv or .jsonl"),
         ("q.csv", "query,file\n", "holds no query"),
         ("q.jsonl", "", "holds no query"),
-        ("q.csv", 'query,file\n"never closed,p.png\nx,p.png', "unexpected end of data; mend"),
+        ("q.csv", 'query,file\n"never closed,p.png\nx,p.png', "unexpected end of data; correct"),
         ("q.csv", "query,file\ngr\udcf6\udcdfe,p.png", "is not UTF-8"),
     ],
 )
@@ -383,10 +379,10 @@ def test_a_bad_queries_file_is_one_line(tmp_path, name, text, words):
 def test_queries_files_as_spreadsheets_write_them(tmp_path, name, data):
     """A file refused because of how a German spreadsheet writes it."""
     (tmp_path / name).write_bytes(data)
-    page = PageEntry("p.png", "p.png", 1, "")
-    queries, judgements, refused = read_questions(str(tmp_path / name), [page])
+    page = WrittenPage("p.png", "p.png", 1, "")
+    queries, judgements, bad = read_questions(str(tmp_path / name), [page])
     assert [query.text for query in queries] == ["what"]
-    assert ([found.page_id for found in judgements], refused) == (["p.png"], [])
+    assert ([found.page_id for found in judgements], bad) == (["p.png"], [])
 
 
 COMPOSED, APART = "gr\u00f6\u00dfe.pdf", "gro\u0308\u00dfe.pdf"
@@ -396,31 +392,31 @@ COMPOSED, APART = "gr\u00f6\u00dfe.pdf", "gro\u0308\u00dfe.pdf"
 @pytest.mark.parametrize("asked", [COMPOSED, APART])
 def test_names_are_equal_however_a_system_writes_them(tmp_path, stored, asked):
     """All questions on files with an umlaut lost, as the queries were written on another system."""
-    pages = [PageEntry(f"{stored}#{n:04d}", stored, n, "") for n in (1, 2)]
+    pages = [WrittenPage(f"{stored}#{n:04d}", stored, n, "") for n in (1, 2)]
     rows = [{"query": "a", "file": asked, "page": 2}, {"query": "b", "id": f"{asked}#0001"}]
     (tmp_path / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    queries, judgements, refused = read_questions(str(tmp_path / "q.jsonl"), pages)
+    queries, judgements, bad = read_questions(str(tmp_path / "q.jsonl"), pages)
     texts = {query.query_id: query.text for query in queries}
     assert {texts[found.query_id]: found.page_id for found in judgements} == {
         "a": f"{stored}#0002",
         "b": f"{stored}#0001",
     }
-    assert refused == []
+    assert bad == []
 
 
 def test_of_two_names_that_look_alike_the_exact_one_is_meant(tmp_path):
     """A question on the other of two files, or on whichever comes first."""
-    pages = [PageEntry(name, name, 1, name) for name in (COMPOSED, APART)]
+    pages = [WrittenPage(name, name, 1, name) for name in (COMPOSED, APART)]
     mixed = "o\u0308\u00f6.pdf"
-    pages += [PageEntry(name, name, 1, name) for name in ("\u00f6\u00f6.pdf", "o\u0308o\u0308.pdf")]
+    pages += [
+        WrittenPage(name, name, 1, name) for name in ("\u00f6\u00f6.pdf", "o\u0308o\u0308.pdf")
+    ]
     rows = [{"query": name, "file": name} for name in (COMPOSED, APART, mixed)]
     (tmp_path / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    _, judgements, refused = read_questions(str(tmp_path / "q.jsonl"), pages)
+    _, judgements, bad = read_questions(str(tmp_path / "q.jsonl"), pages)
     # The texts are equal after NFC, so both judge for one query.
     assert {found.page_id for found in judgements} == {COMPOSED, APART}
-    assert [found.reason for found in refused] == [
-        f"its page is not in the dataset: {mixed}, page 1"
-    ]
+    assert [found.reason for found in bad] == [f"its page is not in the dataset: {mixed}, page 1"]
 
 
 def test_odd_rows_of_a_queries_file_have_a_reason(tmp_path):
@@ -438,10 +434,10 @@ def test_odd_rows_of_a_queries_file_have_a_reason(tmp_path):
     ]
     (tmp_path / "q.jsonl").write_text("\n".join(rows))
     (tmp_path / "q.csv").write_text("query,file\nwhat, then,p.png\nwhat\n")
-    page = PageEntry("p.png", "p.png", 1, "")
+    page = WrittenPage("p.png", "p.png", 1, "")
     found = [read_questions(str(tmp_path / name), [page]) for name in ("q.jsonl", "q.csv")]
     assert not any(queries for queries, _, _ in found)
-    assert [refusal.reason for _, _, refused in found for refusal in refused] == [
+    assert [item.reason for _, _, bad in found for item in bad] == [
         "its page is not in the dataset: p.png, page 0",
         "its page is not a number: 1.7",
         "its page is not a number: True",
@@ -458,7 +454,7 @@ def test_odd_rows_of_a_queries_file_have_a_reason(tmp_path):
 
 def test_a_name_with_a_line_break_stays_in_its_line():
     """A file's name that writes lines of its own into the report, or commands the terminal."""
-    line = Refusal("a\nb\x1b[2J ü.png", 3, "blank").line()
+    line = BadItem("a\nb\x1b[2J ü.png", 3, "blank").line()
     assert line == "a\\nb\\x1b[2J ü.png, page 3: blank"
 
 
@@ -532,7 +528,7 @@ def test_what_is_typed_into_a_form_is_drawn(tmp_path):
     (tmp_path / "in" / "form.pdf").write_bytes(_form())
     (tmp_path / "in" / "empty.pdf").write_bytes(_form().replace(b"(Kettle)", b"()      "))
     report = _ingest(tmp_path / "in", out=tmp_path / "out")
-    assert [refusal.line() for refusal in report.refused] == [
+    assert [item.line() for item in report.bad] == [
         "empty.pdf, page 1: blank: every pixel has the same colour"
     ]
     filled = np.asarray(decode(_pages(tmp_path / "out")["form.pdf#0001"].image).convert("L"))
@@ -597,7 +593,7 @@ def test_an_ingest_that_was_taken_over_commits_nothing_more(tmp_path, monkeypatc
             yield file
         lose(path)
 
-    for module in (storage, storage.files):
+    for module in (storage, storage.saving):
         monkeypatch.setattr(module, "write_bytes", write_and_lose)
         monkeypatch.setattr(module, "writing", writing_and_lose)
     settings = IngestSettings(queries=str(tmp_path / "q.csv") if kind == "files" else None)

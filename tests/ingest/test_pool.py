@@ -98,10 +98,10 @@ def test_the_other_pages_of_a_part_that_crashes_or_hangs_are_written(tmp_path, m
     parts = plan_parts([(file, 1) for file in files], corpus, RenderSettings())
     with Processes(2) as processes:
         _write(parts, corpus, processes)
-    entries, refused = read_part(parts[0].path)
+    entries, bad = read_part(parts[0].path)
     assert [entry.page_id for entry in entries] == ["0.png", "1.png", "2.png"]
-    assert [refusal.name for refusal in refused] == ["crash.png", "hang.png"]
-    assert "does not come to an end in 20 seconds" in refused[1].reason
+    assert [item.name for item in bad] == ["crash.png", "hang.png"]
+    assert "does not come to an end in 20 seconds" in bad[1].reason
     assert [str(path) for path in (tmp_path / "corpus").iterdir()] == [parts[0].path]
 
 

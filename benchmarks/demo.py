@@ -32,9 +32,9 @@ from colintern.features.plan import plan_store
 from colintern.mining.miner import Corpus, mine
 from colintern.model.backbone import FrozenBackbone, read_identity
 from colintern.model.heads import (
+    BackboneInfo,
     Heads,
     HeadsInfo,
-    heads_info,
     init_heads,
     load_heads,
     save_heads,
@@ -67,7 +67,22 @@ def encoded(config: Config) -> tuple[Config, Catalog, HeadsInfo]:
         for work in plan.missing():
             encode_shard(work, backbone, config.features.dtype, config.features.batch_tokens)
         finish_store(plan, identity, config.data.max_bad_fraction, records.now())
-    info = heads_info(config, identity.width, stores)
+    info = HeadsInfo(
+        backbone=BackboneInfo(
+            path=config.backbone.path,
+            revision=config.backbone.revision,
+            layer=config.backbone.layer,
+        ),
+        features_width=identity.width,
+        dim=config.heads.dim,
+        kind=config.heads.kind,
+        shared=config.heads.shared,
+        page_prompt=config.backbone.page_prompt,
+        query_prefix=config.backbone.query_prefix,
+        query_augmentation_tokens=config.backbone.query_augmentation_tokens,
+        max_tiles=config.backbone.max_tiles,
+        stores=stores,
+    )
     return config, Catalog(config.data, config.run.seed, stores), info
 
 

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from colintern.run.session import Session
 from safetensors.torch import load_file, save_file
 
 from colintern.config.files import parse_config
@@ -30,7 +31,6 @@ from colintern.records.run_folder import RunFolder
 from colintern.retrieval.retriever import best_round, save_images, search_run
 from colintern.run import loop
 from colintern.run.compare import compare_lines
-from colintern.run.session import Session
 from colintern.run.status import status_lines, table_lines
 from tests.helpers import make_corpus, png
 

@@ -7,12 +7,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from colintern import log
 from colintern.config.files import parse_config
 from colintern.config.schema import Config
 from colintern.data.entities import Judgement, Page, Query
 from colintern.data.writing import write_dataset
 from colintern.errors import ConfigError, DatasetError
-from colintern.run.preflight import check_datasets, shared_questions, unused_settings
+from colintern.run.preflight import check_datasets, unused_settings
 from tests.helpers import make_corpus, png
 
 OVERLONG = "word " * 2_000
@@ -41,31 +42,39 @@ def _config(folders: dict[str, str], train: str, dev: str | None, *tests: str) -
     return parse_config({"data": {"train": train, "dev": dev and folders[dev], "eval": tests}}, "t")
 
 
+def _told(caplog, config: Config) -> list[str]:
+    """What is said of a configuration that is let through."""
+    log._warned.clear()
+    caplog.clear()
+    check_datasets(config)
+    return [record.getMessage().split("warning: ")[1] for record in caplog.records]
+
+
 @pytest.mark.parametrize("form", ["{}", "{}-link", "{}-copy"])
-def test_a_dev_set_that_is_another_set_too_is_told(folders, form):
+def test_a_dev_set_that_is_another_set_too_is_told(folders, caplog, form):
     """Nothing left to train on; test results that decide when to stop, reported as a test's."""
-    assert shared_questions(_config(folders, "train", "dev", "test")) == []
+    assert _told(caplog, _config(folders, "train", "dev", "test")) == []
     check_datasets(_config(folders, "train", None, "test"))
     same = form.format("train")
     with pytest.raises(ConfigError, match=rf"data\.dev: .*/{same} is data\.train too.*dev=null"):
         check_datasets(_config(folders, "train", same, "test"))
-    told = shared_questions(_config(folders, "train", "dev", "test", form.format("dev")))
+    told = _told(caplog, _config(folders, "train", "dev", "test", form.format("dev")))
     assert len(told) == 1
     assert (
         "eval.1 (test-1): 9 of its 9 questions are asked in data.dev too, which decides" in told[0]
     )
 
 
-def test_questions_that_a_test_set_shares_are_counted(folders):
+def test_questions_that_a_test_set_shares_are_counted(folders, caplog):
     """A test set that was trained on, or by which training was stopped, without a word."""
-    assert shared_questions(_config(folders, "train", "dev", "test")) == []
+    assert _told(caplog, _config(folders, "train", "dev", "test")) == []
     path = Path(folders["test"]) / "queries" / "part-00000.parquet"
     rows = pq.read_table(path).to_pylist()
     rows[0]["query"] = " QUESTION 0 of many in train"
     rows[1]["query"] = "question 1 of many in dev"
     rows[2]["query"] = "question 2 of many in dev"
     pq.write_table(pa.Table.from_pylist(rows), path)
-    told = shared_questions(_config(folders, "train", "dev", "train-copy", "test"))
+    told = _told(caplog, _config(folders, "train", "dev", "train-copy", "test"))
     assert [line.split(" too,")[0] for line in told] == [
         "data.eval.0 (test-0): 8 of its 8 questions are asked in data.train",
         "data.eval.1 (test-1): 1 of its 10 questions are asked in data.train",

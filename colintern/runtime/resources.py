@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from colintern.config.schema import Config
 
@@ -35,12 +35,13 @@ class Request:
 
 
 class Asking(Protocol):
-    """A stage, as far as it asks for workers."""
+    """A stage, as far as it asks for workers.
 
-    @property
-    def workers_setting(self) -> str | None:
-        """The setting that says how many workers it has; None for none."""
-        ...
+    Attributes:
+        workers_setting: the setting that says how many it has; None for none.
+    """
+
+    workers_setting: ClassVar[str | None]
 
 
 def request_of(stage: Asking, config: Config) -> Request:

@@ -9,7 +9,7 @@ from colintern.config.schema import BackboneConfig
 from colintern.model.backbone import read_identity
 from colintern.model.checkpoint import checkpoint_hash, find_checkpoint
 from colintern.model.processor import Processor
-from colintern.run.stages import store_target
+from colintern.run.stores import store_target
 from tests.features.helpers import config_of
 from tests.helpers import make_corpus
 

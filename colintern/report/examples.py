@@ -4,11 +4,10 @@ import base64
 import io
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from PIL import Image
 
-from colintern.config.schema import DEV
+from colintern.config.schema import DataConfig, dataset_of, evaluated_names
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.triples import Triple, read_triples
 from colintern.errors import ColInternError
@@ -42,30 +41,31 @@ class Example:
     rows: list[tuple[str, list[ShownPage]]]
 
 
-def mined_examples(folder: RunFolder, config: Mapping[str, Any], last_mined: int) -> list[Example]:
+def mined_examples(folder: RunFolder, data: DataConfig, last_mined: int) -> list[Example]:
     """Queries of the last mining whose negatives came closest to their positives."""
     triples = [triple for triple in read_triples(folder.triples(last_mined)) if triple.negs]
     triples.sort(
         key=lambda triple: (min(triple.pos_scores) - triple.neg_scores[0], triple.query_id)
     )
     examples = [_mined_example(triple) for triple in triples[:_SHOWN_TRIPLES]]
-    _add_pictures(examples, config["data"]["train"]["path"])
+    _add_pictures(examples, data.train.path)
     return examples
 
 
-def examples_dataset(config: Mapping[str, Any]) -> str:
+def examples_dataset(data: DataConfig) -> str:
     """The dataset whose queries `found_examples` shows: the first test set; without one, dev."""
-    return next((entry["name"] for entry in config["data"]["eval"]), DEV)
+    dev, *tests = evaluated_names(data)
+    return tests[0] if tests else dev
 
 
-def found_examples(folder: RunFolder, config: Mapping[str, Any], best_round: int) -> list[Example]:
+def found_examples(folder: RunFolder, data: DataConfig, best_round: int) -> list[Example]:
     """Some queries that the best round mended, and some that it still fails."""
-    name = examples_dataset(config)
+    name = examples_dataset(data)
     rankings = {
         number: ranking_of(read_results(folder.results(number, name)))
         for number in sorted({1, best_round})
     }
-    path = _folder_of(name, config)
+    path = dataset_of(data, name).path
     try:
         dataset = CanonicalDataset(path)
         texts = {query.query_id: query.text for query in dataset.queries()}
@@ -78,13 +78,6 @@ def found_examples(folder: RunFolder, config: Mapping[str, Any], best_round: int
         examples.append(_found_example(texts[query_id], found, relevant[query_id]))
     _add_pictures(examples, path)
     return examples
-
-
-def _folder_of(name: str, config: Mapping[str, Any]) -> str:
-    """Where a measured dataset is read from; dev may be a part of the training set."""
-    data = config["data"]
-    dev = {**(data["dev"] or data["train"]), "name": DEV}
-    return next(entry["path"] for entry in [dev, *data["eval"]] if entry["name"] == name)
 
 
 def _telling_queries(
@@ -118,12 +111,12 @@ def _found_example(
     rows = []
     for round_number, page_ids in found.items():
         rank = _first_relevant(page_ids, relevant)
-        place = f"over {DEPTH}" if rank == _NOT_FOUND else str(rank)
+        shown_rank = f"over {DEPTH}" if rank == _NOT_FOUND else str(rank)
         pages = [
             ShownPage(page_id, f"rank {rank}", page_id in relevant)
             for rank, page_id in enumerate(page_ids[:_SHOWN_PAGES], 1)
         ]
-        rows.append((f"round {round_number}: first relevant page at rank {place}", pages))
+        rows.append((f"round {round_number}: first relevant page at rank {shown_rank}", pages))
     return Example(text, rows)
 
 

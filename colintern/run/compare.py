@@ -3,7 +3,7 @@
 import numpy as np
 
 from colintern import storage
-from colintern.config.schema import DEV, Config, datasets, evaluated_names
+from colintern.config.schema import Config, dataset_of, evaluated_names
 from colintern.data.canonical import CanonicalDataset
 from colintern.errors import MissingStageError, UserError
 from colintern.evaluation.decision import METRIC
@@ -73,10 +73,8 @@ def _gain_line(config: Config, name: str, run_path: str, other_path: str) -> str
 
 
 def _path(config: Config, name: str) -> str:
-    """The folder that a dataset is read from; '' when the run does not have it."""
-    paths = {dataset.name: dataset.path for dataset in datasets(config.data)}
-    split = config.data.train.path if name == DEV else ""  # dev may be a part of train
-    return paths.get(name, split)
+    """The folder that a measured dataset is read from; '' when the run does not have it."""
+    return dataset_of(config.data, name).path if name in evaluated_names(config.data) else ""
 
 
 def _last_results(run_path: str, name: str) -> str:

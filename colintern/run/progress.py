@@ -63,15 +63,18 @@ def say_step(round_number: int, told: Progress) -> None:
 def queries_line(part: str, round_number: int, dataset: str) -> Tell:
     """A line about how many queries of a pass are searched.
 
-    About four times a pass, but not more often than every few seconds: a short pass has none.
+    About four times a pass, but not more often than every few seconds: a short pass has none. The
+    time runs from the first block of queries, as workers may start slowly.
     """
-    last_said, last_quarter = time.monotonic(), 0
+    last_said, last_quarter = None, 0
 
     def say(told: Progress) -> None:
         nonlocal last_said, last_quarter
         done, total = told["done"], told["queries"]
         quarter, now = done * 4 // total, time.monotonic()
-        if quarter > last_quarter and now - last_said >= _QUIET_SECONDS:
+        if last_said is None:
+            last_said = now
+        elif quarter > last_quarter and now - last_said >= _QUIET_SECONDS:
             last_said, last_quarter = now, quarter
             counts = f"{done:,} / {total:,}"
             log.say(part, "round %d  %s: %s queries", round_number, dataset, counts)

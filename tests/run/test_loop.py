@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from colintern.run.session import Session
 from safetensors.torch import load_file, save_file
 
+from colintern import records
 from colintern.config.files import parse_config
 from colintern.config.schema import Config
 from colintern.data.canonical import CanonicalDataset, iterate_pages
@@ -20,8 +20,6 @@ from colintern.errors import (
     ConfigError,
     DatasetError,
     DriftError,
-    LeaseHeldError,
-    MissingStageError,
     StorageError,
     TooManyBadPagesError,
 )
@@ -31,6 +29,9 @@ from colintern.records.run_folder import RunFolder
 from colintern.retrieval.retriever import best_round, save_images, search_run
 from colintern.run import loop
 from colintern.run.compare import compare_lines
+from colintern.run.drift import check_drift
+from colintern.run.runner import Runner
+from colintern.run.stages import Train, stages_before_rounds
 from colintern.run.status import status_lines, table_lines
 from tests.helpers import make_corpus, png
 
@@ -113,6 +114,7 @@ def test_the_run_folder_is_complete(finished):
     assert stages == {
         "encode-train",
         "encode-test",
+        "round-0-heads",
         "round-0-evaluate-dev",
         "round-0-evaluate-test",
         "round-1-train",
@@ -187,10 +189,9 @@ def test_a_run_is_asked_from_any_working_directory(finished, tmp_path, monkeypat
         "run": {"name": "relative", "root": "runs"},
         "features": {"root": "runs/features", "shard_bytes": 300_000},
     }
-    with loop.open_session(parse_config(document, "test")) as session:
-        session.encode()
-        session.evaluate(0)
-        session.train(1)
+    with loop.open_run(parse_config(document, "test")) as runner:
+        for stage in (*stages_before_rounds(runner.run.config), Train(1)):
+            runner.do(stage)
     monkeypatch.chdir(tmp_path)
     stores = {path.name for path in (finished / "runs" / "features").iterdir()}
     assert search_run(str(finished / "runs" / "relative"), "question", 3, "test")
@@ -213,14 +214,12 @@ def test_a_training_set_without_a_dev_set_is_refused_before_it_is_encoded(ray_cl
 def test_a_store_that_is_gone_is_made_again(finished, tmp_path):
     """A run that says: run colintern encode, which then does nothing."""
     config = _config(finished, run={"name": "moved"}, features={"root": str(tmp_path / "features")})
-    with loop.open_session(config) as session:
-        session.encode()
+    loop.encode(config)
     before = {path.name for path in (tmp_path / "features").rglob("*.safetensors")}
     for store in (tmp_path / "features").iterdir():
         if store.is_dir():
             shutil.rmtree(store)
-    with loop.open_session(config) as session:
-        session.encode()
+    loop.encode(config)
     assert before
     assert {path.name for path in (tmp_path / "features").rglob("*.safetensors")} == before
 
@@ -255,7 +254,7 @@ def test_status_and_table_show_every_stage_and_round(finished):
     """A stage that is done and called missing, or a round without its line."""
     run = str(finished / "runs" / "run")
     lines = status_lines(run)
-    assert len(lines) == 12
+    assert len(lines) == 13
     assert all(" done " in line for line in lines)
     assert [line.split()[:2] for line in table_lines(run)[1::2]] == [
         [dataset, number] for dataset in ("dev", "test") for number in "012"
@@ -302,26 +301,24 @@ def test_killed_before_every_record_and_started_again(finished, tmp_path, monkey
         finished, run={"name": "killed"}, features={"root": str(tmp_path / "features")}
     )
     killed: set[str] = set()
-    write_record = RunFolder.write_record
+    do, record_outputs = Runner.do, records.record_outputs
 
-    def write_or_die(self, stage, *arguments):
-        if stage not in killed:
-            killed.add(stage)
+    def die_or_do(self, stage):
+        if f"before {stage.name}" not in killed:
+            killed.add(f"before {stage.name}")
             raise Killed
-        return write_record(self, stage, *arguments)
+        return do(self, stage)
 
-    do = Session._do
-
-    def die_or_do(self, stage, *arguments):
-        if f"before {stage}" not in killed:
-            killed.add(f"before {stage}")
+    def record_or_die(path, *arguments):
+        if path not in killed:
+            killed.add(path)
             raise Killed
-        do(self, stage, *arguments)
+        return record_outputs(path, *arguments)
 
-    monkeypatch.setattr(RunFolder, "write_record", write_or_die)
-    monkeypatch.setattr(Session, "_do", die_or_do)
+    monkeypatch.setattr(Runner, "do", die_or_do)
+    monkeypatch.setattr(records, "record_outputs", record_or_die)
     _die_once(monkeypatch, killed, "colintern.runtime.encode.finish_store", "inside encode")
-    _die_once(monkeypatch, killed, "colintern.run.session.decide", "inside the decision")
+    _die_once(monkeypatch, killed, "colintern.evaluation.decision.decide", "inside the decision")
     starts = 0
     while True:
         starts += 1
@@ -329,12 +326,12 @@ def test_killed_before_every_record_and_started_again(finished, tmp_path, monkey
             loop.run(config)
             break
         except Killed:
-            assert starts < 30
-    assert len(killed) >= 21
+            assert starts < 40
+    assert len(killed) >= 28
     assert starts == len(killed) + 1
     runs = finished / "runs"
-    records = [{path.name for path in (runs / name / "records").iterdir()} for name in RUNS]
-    assert records[0] == records[1]
+    found = [{path.name for path in (runs / name / "records").iterdir()} for name in RUNS]
+    assert found[0] == found[1]
     for name in COMPARED:
         disturbed = (finished / "runs" / "killed" / name).read_bytes()
         assert disturbed == (finished / "runs" / "run" / name).read_bytes(), name
@@ -384,26 +381,6 @@ def test_going_on_with_other_machines_and_more_rounds_is_allowed(finished):
     assert [entry["round"] for entry in decided["rounds"]] == [1, 2, 3]
 
 
-def test_a_second_driver_is_refused(finished):
-    """Two drivers on one run."""
-    refused = pytest.raises(LeaseHeldError, match="another driver")
-    with loop.open_session(_config(finished)), refused:
-        loop.run(_config(finished))
-
-
-def test_a_stage_needs_its_predecessor(finished):
-    """A stage that runs on nothing instead of naming the command that comes first."""
-    config = _config(finished, run={"name": "stepwise"})
-    with loop.open_session(config) as session:
-        with pytest.raises(MissingStageError, match="colintern encode"):
-            session.train(1)
-        session.encode()
-        with pytest.raises(MissingStageError, match="colintern train --round 1"):
-            session.mine(2)
-        with pytest.raises(MissingStageError, match="colintern mine --round 2"):
-            session.train(2)
-
-
 def test_a_bad_page_costs_only_that_page(finished, tmp_path):
     """A truncated picture that stops a run, or that vanishes without a word (property 10)."""
     dataset = CanonicalDataset(str(finished / "train"))
@@ -418,17 +395,15 @@ def test_a_bad_page_costs_only_that_page(finished, tmp_path):
     ]
     write_dataset(str(tmp_path / "train"), pages, queries, judged)
     make_corpus(tmp_path / "test", num_pages=4, num_queries=4)
-    with loop.open_session(_config(tmp_path, data={"max_bad_fraction": 0.1})) as session:
-        session.encode()
+    loop.encode(_config(tmp_path, data={"max_bad_fraction": 0.1}))
     store = next((tmp_path / "runs" / "features").glob("train-*"))
     bad = [json.loads(line) for line in (store / "bad_pages.jsonl").read_text().splitlines()]
     assert [entry["page_id"] for entry in bad] == ["p007", "p008"]
     assert "damaged" in bad[0]["reason"]
     assert "not an image" in bad[1]["reason"]
     strict = _config(tmp_path, run={"name": "strict"}, features={"root": str(tmp_path / "other")})
-    refused = pytest.raises(TooManyBadPagesError, match=r"data\.max_bad_fraction")
-    with refused, loop.open_session(strict) as session:
-        session.encode()
+    with pytest.raises(TooManyBadPagesError, match=r"data\.max_bad_fraction"):
+        loop.encode(strict)
 
 
 def test_pages_that_dev_or_a_test_set_shares_with_training(tmp_path, ray_cluster, caplog):
@@ -458,9 +433,9 @@ def test_pages_that_dev_or_a_test_set_shares_with_training(tmp_path, ray_cluster
 
     (store,) = (path for path in (run.parent / "features").glob("dev-*") if path.is_dir())
     shutil.rmtree(store)
-    with loop.open_session(config) as session:  # as for any store that is gone
-        session.encode()
-        session.recorded.check_drift()
+    loop.encode(config)  # as for any store that is gone
+    with loop.open_run(config) as runner:
+        check_drift(runner.run)
     assert store.is_dir()
 
 
@@ -468,7 +443,7 @@ def test_a_missing_extra_is_told_before_any_work(finished, monkeypatch):
     """ModuleNotFoundError in a worker, an hour later."""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     refused = pytest.raises(ConfigError, match=r"faiss is not installed; pip install .*\[cpu\]")
-    with refused, loop.open_session(_config(finished)):
+    with refused, loop.open_run(_config(finished)):
         pass
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from colintern import log, storage
-from colintern.config.schema import DEV, Config, EvaluationConfig
+from colintern.config.schema import Config, EvaluationConfig, dataset_of
 from colintern.evaluation.asked import asked_of, is_as_asked
 from colintern.records.lease import Held
 from colintern.records.run_folder import RunFolder
@@ -48,7 +48,10 @@ class Evaluate(Stage):
 
     def needs(self, config: Config) -> list[Stage]:
         """The store of the pages, and the heads of the round."""
-        return [Encode(_encoded(self.dataset, config)), trained_heads(self.round_number)]
+        return [
+            Encode(dataset_of(config.data, self.dataset).name),
+            trained_heads(self.round_number),
+        ]
 
     def is_as_asked(self, config: Config, folder: RunFolder) -> bool:
         """Whether it is searched as the settings ask, with just the metrics that they ask for."""
@@ -61,7 +64,7 @@ class Evaluate(Stage):
         return {
             **split_inputs(run.config),
             "heads_sha256": run.heads_hash(number),
-            "features_sha256": run.features_hash(_encoded(self.dataset, run.config)),
+            "features_sha256": run.features_hash(dataset_of(run.config.data, self.dataset).name),
             **(heads_inputs(run.config) if number == 0 else {}),
         }
 
@@ -144,8 +147,3 @@ def measure(
     check()
     write_evaluation(evaluation, json_path, results_path)
     return evaluation.document
-
-
-def _encoded(dataset: str, config: Config) -> str:
-    """The dataset with the features of an evaluated one; dev may be a part of train."""
-    return config.data.train.name if dataset == DEV and config.data.dev is None else dataset

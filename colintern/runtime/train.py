@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from ray.train.torch import TorchTrainer
 from colintern import storage
 from colintern.errors import ColInternError, LeaseLostError, NonFiniteError, StorageError
 from colintern.records.lease import Held
-from colintern.runtime.relay import Progress, Reporter, relayed
+from colintern.runtime.relay import Progress, Relay, Reporter
 from colintern.runtime.resources import Request
 from colintern.runtime.shared import why_not_to_work
 from colintern.training.loop import RoundInputs, RoundTask, open_round, train_round
@@ -57,7 +57,11 @@ def train(
     Raises:
         ColInternError: what the round raised on purpose, such as a loss that is not finite.
     """
-    with relayed(show) as tell, _scratch(held.folder) as (file_system, folder):
+    with (
+        closing(Relay()) as relay,
+        relay.showing(show) as tell,
+        _scratch(held.folder) as (file_system, folder),
+    ):
         trainer = TorchTrainer(
             _worker,
             train_loop_config={"job": _Job(task, held, request.cpus_per_worker, tell)},

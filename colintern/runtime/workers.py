@@ -11,7 +11,7 @@ from colintern.records import Record
 from colintern.records.lease import Held
 from colintern.runtime.cluster import Cluster, cluster_of
 from colintern.runtime.encode import encode_stores
-from colintern.runtime.relay import Progress, relayed
+from colintern.runtime.relay import Progress, Relay
 from colintern.runtime.resources import Request
 from colintern.runtime.search_pool import SearchPool, SearchWork
 from colintern.runtime.train import train
@@ -31,6 +31,7 @@ class RayWorkers:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._pool: SearchPool | None = None
+        self._relay: Relay | None = None
 
     def encode(
         self, targets: Sequence[StoreTarget], backbone: BackboneIdentity, config: Config
@@ -53,16 +54,17 @@ class RayWorkers:
     ) -> dict[str, Any]:
         """Do `work` in the actor that searches."""
         self._cluster.ensure()
-        if self._pool is None:
-            self._pool = SearchPool(request, held)
-        with relayed(show) as tell:
+        self._pool = self._pool or SearchPool(request, held)
+        self._relay = self._relay or Relay()
+        with self._relay.showing(show) as tell:
             return self._pool.do(work, tell)
 
     def close(self) -> None:
         """End the actors that search."""
-        if self._pool is not None:
-            self._pool.close()
-            self._pool = None
+        for actors in (self._pool, self._relay):
+            if actors is not None:
+                actors.close()
+        self._pool = self._relay = None
 
 
 @contextlib.contextmanager

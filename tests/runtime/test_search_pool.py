@@ -13,7 +13,7 @@ from colintern.model.heads import save_heads
 from colintern.records import lease
 from colintern.run.stages.evaluate import measure
 from colintern.run.stages.mine import mine_triples
-from colintern.runtime.relay import relayed
+from colintern.runtime.relay import Relay
 from colintern.runtime.resources import Request
 from colintern.runtime.search_pool import SearchPool
 from tests.helpers import knowing_heads
@@ -106,7 +106,20 @@ def test_a_relay_that_dies_takes_only_the_progress(ray_cluster, monkeypatch):
     crashes = []
     monkeypatch.setattr(threading, "excepthook", crashes.append)
     shown = []
-    with relayed(shown.append) as tell:
-        ray.kill(tell._relay)
+    relay = Relay()
+    with relay.showing(shown.append) as tell:
+        relay.close()
         tell({"step": 1})
     assert crashes == shown == []
+
+
+def test_what_is_told_last_is_shown_with_its_own_stage(ray_cluster):
+    """The last lines of a stage lost, or shown as another's that comes after it."""
+    relay, first, second = Relay(), [], []
+    with relay.showing(first.append) as tell:
+        tell({"step": 1})
+    with relay.showing(second.append) as tell_next:
+        tell({"step": 2})  # from a worker of the stage before
+        tell_next({"step": 3})
+    relay.close()
+    assert (first, second) == ([{"step": 1}], [{"step": 3}])

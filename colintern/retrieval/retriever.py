@@ -1,9 +1,6 @@
 """Asking a finished run: the best pages for a query, from any corpus."""
 
-import os
 from dataclasses import dataclass
-
-import torch
 
 from colintern import storage
 from colintern.config.schema import Config, DatasetConfig, datasets
@@ -21,6 +18,7 @@ from colintern.records.run_folder import RunFolder
 from colintern.run.loop import requests
 from colintern.run.stages import Encode, Train
 from colintern.run.stores import store_target
+from colintern.runtime.cluster import on_machines_here
 from colintern.runtime.workers import ray_workers
 from colintern.scoring.queries import EmbeddedQueries
 from colintern.search import order, searcher
@@ -129,19 +127,11 @@ def _dataset(config: Config, name: str | None) -> DatasetConfig:
     return resolved(DatasetConfig.model_validate(path), config)
 
 
-def _as_encoded_here(config: Config) -> Config:
-    """Encoding without the GPUs that the run had, where there are none."""
-    if "RAY_ADDRESS" in os.environ or torch.cuda.is_available():
-        return config
-    cluster = config.cluster.model_copy(update={"use_gpu": False, "encode_workers": 1})
-    return config.model_copy(update={"cluster": cluster})
-
-
 def _store(config: Config, dataset: DatasetConfig) -> FeatureStore:
     backbone = read_identity(config.backbone)
     target = store_target(config, dataset, backbone)
     if finished_record(target, config.data.max_bad_fraction) is None:
-        config = _as_encoded_here(config)
+        config = on_machines_here(config)
         with ray_workers(config, requests(config, [Encode])) as workers:
             workers.encode([target], backbone, config)
     return FeatureStore(target.path)

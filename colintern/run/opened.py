@@ -11,7 +11,7 @@ from colintern.model.backbone import BackboneIdentity
 from colintern.model.heads import BackboneInfo, HeadsInfo, heads_sha256
 from colintern.records.run_folder import RunFolder
 from colintern.run.stages import Encode
-from colintern.run.stages.untrained import heads_inputs
+from colintern.run.stages.inputs import heads_inputs
 from colintern.run.stores import store_targets
 
 

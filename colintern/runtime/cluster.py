@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 import ray
+import torch
 from ray.exceptions import RayError, RayTaskError
 
 from colintern import log, storage
@@ -115,6 +116,18 @@ def cluster_of(config: Config, requests: Sequence[Request]) -> Iterator[Cluster]
         raise
     finally:
         cluster.close()
+
+
+def on_machines_here(config: Config) -> Config:
+    """The settings for a finished run's machines where there may be others.
+
+    A cluster is taken to have what the settings ask for. A local one is asked for no GPU that this
+    machine does not have.
+    """
+    if "RAY_ADDRESS" in os.environ or torch.cuda.is_available():
+        return config
+    cluster = config.cluster.model_copy(update={"use_gpu": False, "encode_workers": 1})
+    return config.model_copy(update={"cluster": cluster})
 
 
 def device_of(use_gpu: bool) -> str:

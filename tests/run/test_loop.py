@@ -27,6 +27,7 @@ from colintern.retrieval.retriever import best_round, save_images, search_run
 from colintern.run import loop
 from colintern.run.compare import compare_lines
 from colintern.run.drift import check_drift
+from colintern.run.local import LocalWorkers
 from colintern.run.runner import Runner
 from colintern.run.stages import Train, stages_before_rounds
 from colintern.run.status import status_lines, table_lines
@@ -123,6 +124,14 @@ def test_the_run_folder_is_complete(finished):
         "round-2-evaluate-test",
         "report",
     }
+
+
+def test_in_this_process_the_bytes_are_the_same(finished):
+    """Another corpus, order or seed without Ray: tests and benchmarks of another program."""
+    loop.run(_config(finished, run={"name": "local"}), LocalWorkers())
+    runs = finished / "runs"
+    for name in COMPARED:
+        assert (runs / "local" / name).read_bytes() == (runs / "run" / name).read_bytes(), name
 
 
 def test_test_sets_and_dev_pages_never_steer_training(finished):

@@ -13,10 +13,9 @@ from colintern.evaluation.asked import asked_of, is_as_asked
 from colintern.records.lease import Held
 from colintern.records.run_folder import RunFolder
 from colintern.run.stages.encode import Encode
-from colintern.run.stages.mine import split_inputs
+from colintern.run.stages.inputs import heads_inputs, split_inputs
 from colintern.run.stages.stage import Made, Stage
 from colintern.run.stages.train import trained_heads
-from colintern.run.stages.untrained import heads_inputs
 from colintern.runtime.resources import request_of
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from colintern import storage
 from colintern.config.schema import DEV, Config, MiningConfig
 from colintern.records.lease import Held
 from colintern.run.stages.encode import Encode
+from colintern.run.stages.inputs import held_out_inputs, split_inputs
 from colintern.run.stages.stage import Made, Stage
 from colintern.runtime.resources import request_of
 
@@ -137,15 +138,3 @@ def mine_triples(
 def mines(config: Config, round_number: int) -> bool:
     """Whether a round trains on mined negatives."""
     return round_number > 1 and config.training.negatives_per_query > 0
-
-
-def split_inputs(config: Config) -> dict[str, Any]:
-    """The seed, and the share of dev queries when they are taken from the training set."""
-    fraction = None if config.data.dev else config.data.dev_fraction
-    return {"run.seed": config.run.seed, "data.dev_fraction": fraction}
-
-
-def held_out_inputs(run: OpenedRun) -> dict[str, Any]:
-    """The training pages that answer a dev set of its own; nothing where there are none."""
-    pages = run.held_out_hash()
-    return {} if pages is None else {"held_out_pages_sha256": pages}

@@ -9,9 +9,10 @@ from colintern import storage
 from colintern.config.schema import DEV, Config
 from colintern.records.lease import Held
 from colintern.run.stages.encode import Encode
-from colintern.run.stages.mine import Mine, held_out_inputs, mines, split_inputs
+from colintern.run.stages.inputs import heads_inputs, held_out_inputs, split_inputs
+from colintern.run.stages.mine import Mine, mines
 from colintern.run.stages.stage import Made, Stage
-from colintern.run.stages.untrained import UntrainedHeads, heads_inputs
+from colintern.run.stages.untrained import UntrainedHeads
 from colintern.runtime.resources import request_of
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from colintern import storage
-from colintern.config.schema import Config
 from colintern.records.lease import Held
 from colintern.records.run_folder import RunFolder
+from colintern.run.stages.inputs import heads_inputs
 from colintern.run.stages.stage import Made, Stage
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class UntrainedHeads(Stage):
         return {**heads_inputs(run.config), **given}
 
     def make(self, run: OpenedRun, workers: Workers, held: Held) -> Made:
-        """Write them, from the settings alone."""
+        """Write the heads that the settings give."""
         from colintern.model.heads import init_heads, load_heads, save_heads
 
         config, inputs = run.config, self.inputs(run)
@@ -53,12 +53,3 @@ class UntrainedHeads(Stage):
         held.check()
         save_heads(heads, run.folder.heads(0), run.heads_info)
         return Made(inputs, run.folder.described(run.folder.head_files(0)))
-
-
-def heads_inputs(config: Config) -> dict[str, Any]:
-    """The settings that the untrained heads depend on."""
-    return {
-        "run.seed": config.run.seed,
-        "training.init_heads": config.training.init_heads,
-        **{f"heads.{key}": value for key, value in config.heads.as_inputs().items()},
-    }

@@ -15,7 +15,7 @@ from colintern.images.decode import suffix_of
 from colintern.model.backbone import FrozenBackbone, read_identity
 from colintern.model.heads import Heads, load_heads
 from colintern.records.run_folder import RunFolder
-from colintern.run.loop import requests
+from colintern.run.runner import requests
 from colintern.run.stages import Encode, Train
 from colintern.run.stores import store_target
 from colintern.runtime.cluster import on_machines_here

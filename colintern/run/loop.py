@@ -1,24 +1,17 @@
-"""The loop: encode once; train, evaluate, mine; again until dev does not gain any more.
-
-What a run needs before any work is checked first, and without torch as far as that goes: a mistake
-is told at once.
-"""
+"""The loop: encode once; train, evaluate, mine; again until dev does not gain any more."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from itertools import count
 from typing import TYPE_CHECKING
 
 from colintern import log, storage
 from colintern.config.schema import DEV, Config, evaluated_names
-from colintern.data.resolve import with_datasets
 from colintern.errors import UserError
-from colintern.records import lease
 from colintern.records.run_folder import RunFolder
-from colintern.run import preflight
+from colintern.run.runner import Runner, open_run
 from colintern.run.stages import (
+    LAST_FIRST_ROUND,
     Encode,
     Evaluate,
     Mine,
@@ -26,18 +19,12 @@ from colintern.run.stages import (
     Train,
     stages_after_rounds,
     stages_before_rounds,
-    stages_of,
     stages_of_round,
 )
-from colintern.run.versions import commit, versions
-from colintern.runtime.resources import Request, request_of
 
 if TYPE_CHECKING:
     from colintern.evaluation.decision import RoundDecision
-    from colintern.run.runner import Runner
     from colintern.run.workers import Workers
-
-_LAST_FIRST_ROUND = 2  # every kind of stage stands in one of the rounds 0, 1 and 2
 
 
 def run(config: Config, workers: Workers | None = None) -> RunFolder:
@@ -45,7 +32,7 @@ def run(config: Config, workers: Workers | None = None) -> RunFolder:
 
     Args:
         config: as it was read.
-        workers: who does the work; None takes Ray's, see `open_run`.
+        workers: who does the work; None takes those of a Ray cluster, see `open_run`.
 
     Returns:
         The finished run folder.
@@ -98,7 +85,7 @@ def run_round(
         return
     with open_run(config, [kind], workers) as runner:
         config, folder = runner.run.config, runner.run.folder
-        first = next(n for n in range(_LAST_FIRST_ROUND + 1) if _of_kind(config, n, kind))
+        first = next(n for n in range(LAST_FIRST_ROUND + 1) if _of_kind(config, n, kind))
         if round_number is not None and round_number < first:
             raise UserError(f"--round {round_number}: this stage begins with round {first}")
         runner.require_encoded()
@@ -112,74 +99,6 @@ def run_round(
             runner.do(stage)
         if kind is Evaluate:
             _measure_from(runner, 0)  # with other settings of evaluation than before
-
-
-@contextlib.contextmanager
-def open_run(
-    config: Config, kinds: list[type[Stage]] | None = None, workers: Workers | None = None
-) -> Iterator[Runner]:
-    """Check everything that a user may have got wrong, then hold the run for this driver.
-
-    Args:
-        config: as it was read.
-        kinds: the stages that may run, for which a cluster has to be large enough; None for all.
-        workers: who does the work; None takes those of a Ray cluster, which is joined or started
-            when the first stage needs it.
-
-    Raises:
-        UserError: a dataset, the backbone, a setting that would change a recorded stage, or
-            another driver on the same run; before any long work starts.
-    """
-    is_checked = preflight.check(config)
-    # Imported now: torch takes seconds, which nobody should wait for who has mistyped a setting.
-    from colintern.model.backbone import read_identity
-    from colintern.run.drift import check_drift
-    from colintern.run.opened import OpenedRun
-    from colintern.run.runner import Runner
-
-    with lease.held(config.run_path, wait=False) as held:
-        backbone = read_identity(config.backbone)
-        preflight.check_init_heads(config, backbone)
-        config = with_datasets(config)
-        if not is_checked:
-            preflight.check_datasets(config)
-        opened = OpenedRun(config, backbone)
-        with _workers(config, kinds, workers) as chosen:
-            check_drift(opened)
-            _write_run_json(opened.folder, config, held)
-            yield Runner(opened, chosen, held)
-
-
-@contextlib.contextmanager
-def _workers(
-    config: Config, kinds: list[type[Stage]] | None, workers: Workers | None
-) -> Iterator[Workers]:
-    if workers is not None:
-        yield workers
-        return
-    from colintern.runtime.workers import ray_workers
-
-    with ray_workers(config, requests(config, kinds)) as on_ray:
-        yield on_ray
-
-
-def requests(config: Config, kinds: list[type[Stage]] | None = None) -> list[Request]:
-    """What the stages of some kinds, or all, ask of Ray."""
-    stages = stages_of(config, max(config.loop.max_rounds, _LAST_FIRST_ROUND))
-    asking = (stage for stage in stages if kinds is None or type(stage) in kinds)
-    found = dict.fromkeys(request_of(stage, config) for stage in asking)
-    return [request for request in found if request.num_workers]
-
-
-def _write_run_json(folder: RunFolder, config: Config, held: lease.Held) -> None:
-    """Write down the resolved configuration, the versions and the commit."""
-    document = {
-        "config": config.located().model_dump(mode="json"),
-        "versions": versions(),
-        "commit": commit(),
-    }
-    held.check()
-    storage.write_json(folder.run_json, document)
 
 
 # The parts of the loop

@@ -28,7 +28,7 @@ from colintern.run import loop
 from colintern.run.compare import compare_lines
 from colintern.run.drift import check_drift
 from colintern.run.local import LocalWorkers
-from colintern.run.runner import Runner
+from colintern.run.runner import Runner, open_run
 from colintern.run.stages import Train, stages_before_rounds
 from colintern.run.status import status_lines, table_lines
 from tests.helpers import make_corpus
@@ -167,7 +167,7 @@ def test_a_run_is_asked_from_any_working_directory(finished, tmp_path, monkeypat
         "run": {"name": "relative", "root": "runs"},
         "features": {"root": "runs/features", "shard_bytes": 300_000},
     }
-    with loop.open_run(parse_config(document, "test")) as runner:
+    with open_run(parse_config(document, "test")) as runner:
         for stage in (*stages_before_rounds(runner.run.config), Train(1)):
             runner.do(stage)
     monkeypatch.chdir(tmp_path)
@@ -362,7 +362,7 @@ def test_pages_that_dev_or_a_test_set_shares_with_training(tmp_path, ray_cluster
     (store,) = (path for path in (run.parent / "features").glob("dev-*") if path.is_dir())
     shutil.rmtree(store)
     loop.encode(config)  # as for any store that is gone
-    with loop.open_run(config) as runner:
+    with open_run(config) as runner:
         check_drift(runner.run)
     assert store.is_dir()
 

@@ -5,6 +5,7 @@ import pytest
 from colintern import storage
 from colintern.errors import LeaseHeldError, LeaseLostError, MissingStageError, UserError
 from colintern.run import loop
+from colintern.run.runner import open_run
 from colintern.run.stages import Encode, Evaluate, Mine, Train
 from tests.local_run import QuickWorkers, make_config
 
@@ -12,7 +13,7 @@ from tests.local_run import QuickWorkers, make_config
 def test_a_stage_needs_its_predecessor(tmp_path):
     """A stage that runs on nothing instead of naming the command that comes first."""
     config = make_config(tmp_path)
-    with loop.open_run(config, workers=QuickWorkers()) as runner:
+    with open_run(config, workers=QuickWorkers()) as runner:
         with pytest.raises(MissingStageError, match=r"encode-train is missing; .*colintern encode"):
             runner.do(Train(1))
         for name in runner.run.targets:
@@ -44,7 +45,7 @@ def test_a_second_driver_is_refused(tmp_path):
     """Two drivers on one run."""
     config = make_config(tmp_path)
     refused = pytest.raises(LeaseHeldError, match="another driver")
-    with loop.open_run(config, workers=QuickWorkers()), refused:
+    with open_run(config, workers=QuickWorkers()), refused:
         loop.run(config, QuickWorkers())
 
 
@@ -52,7 +53,7 @@ def test_a_driver_that_was_taken_over_records_nothing(tmp_path):
     """The record of a driver that slept, over the work of the one that goes on."""
     config = make_config(tmp_path)
     loop.encode(config, QuickWorkers())
-    with loop.open_run(config, workers=QuickWorkers()) as runner:
+    with open_run(config, workers=QuickWorkers()) as runner:
         lease = storage.read_bytes(runner.held.path)
         storage.delete(runner.held.path)
         other = runner.held.path.replace("000001", "000002")

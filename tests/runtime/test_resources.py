@@ -3,7 +3,7 @@
 import pytest
 
 from colintern.config.files import parse_config
-from colintern.run.loop import requests
+from colintern.run.runner import requests
 from colintern.run.stages import Encode, Train
 from colintern.runtime.resources import cpus_wanted, shortage
 

@@ -19,7 +19,10 @@ from colintern.run.stages.stage import Made, Stage
 from colintern.run.stages.train import Train
 from colintern.run.stages.untrained import UntrainedHeads
 
+LAST_FIRST_ROUND = 2  # every kind of stage of a round stands in one of the rounds 0, 1 and 2
+
 __all__ = [
+    "LAST_FIRST_ROUND",
     "Encode",
     "Evaluate",
     "Made",

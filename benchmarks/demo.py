@@ -15,34 +15,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from colintern import log, records, storage
+from colintern import log, storage
 from colintern.config.files import load_config
-from colintern.config.schema import Config, datasets
-from colintern.data.canonical import CanonicalDataset
-from colintern.data.inventory import read_entries, row_groups
+from colintern.config.schema import Config
 from colintern.data.resolve import with_datasets
-from colintern.data.triples import write_triples
 from colintern.evaluation.evaluate import evaluate
 from colintern.evaluation.metrics import per_query_metrics, ranking_of
 from colintern.evaluation.significance import paired_interval
-from colintern.features.catalog import Catalog
-from colintern.features.encoding import encode_shard
-from colintern.features.finish import finish_store
-from colintern.features.plan import plan_store
-from colintern.mining.miner import Corpus, mine
-from colintern.model.backbone import FrozenBackbone, read_identity
-from colintern.model.heads import (
-    Heads,
-    HeadsInfo,
-    heads_info,
-    init_heads,
-    load_heads,
-    save_heads,
-)
-from colintern.run.stages import store_target
-from colintern.search.embedding import embed_queries
-from colintern.search.shard import CorpusShard
-from colintern.search.shards import LocalShards
+from colintern.model.backbone import read_identity
+from colintern.model.heads import init_heads, save_heads
+from colintern.run.local import LocalWorkers, open_corpus
+from colintern.run.opened import OpenedRun
+from colintern.run.stages.mine import mine_triples
 from colintern.training.loop import RoundTask, open_round, train_round
 from colintern.training.place import Place
 
@@ -50,42 +34,28 @@ Values = NDArray[np.float64]
 METRIC = "ndcg_at_5"
 
 
-def encoded(config: Config) -> tuple[Config, Catalog, HeadsInfo]:
+def encoded(config: Config) -> OpenedRun:
     """The demo's data and features, made here if they are not there yet."""
     config = with_datasets(config)
-    identity = read_identity(config.backbone)
-    stores = {}
-    for dataset in datasets(config.data):
-        target = store_target(config, dataset, identity)
-        stores[dataset.name] = target.path
-        if target.is_finished():
-            continue
-        files = CanonicalDataset(dataset.path).corpus_files
-        entries = [entry for place in row_groups(files) for entry in read_entries(*place)]
-        plan = plan_store(target, entries, identity, config.features)
-        backbone = FrozenBackbone(config.backbone)
-        for work in plan.missing():
-            encode_shard(work, backbone, config.features.dtype, config.features.batch_tokens)
-        finish_store(plan, identity, config.data.max_bad_fraction, records.now())
-    info = heads_info(config, identity.width, stores)
-    return config, Catalog(config.data, config.run.seed, stores), info
+    run = OpenedRun(config, read_identity(config.backbone))
+    missing = [target for target in run.targets.values() if not target.is_finished()]
+    LocalWorkers().encode(missing, run.backbone, config)
+    return run
 
 
 @dataclass(frozen=True)
 class Bench:
     """One seed at work in a folder."""
 
-    config: Config
-    catalog: Catalog
-    info: HeadsInfo
+    run: OpenedRun
     seed: int
     folder: str
 
     def untrained(self) -> str:
         """Fresh heads; returns their folder."""
         path = storage.join(self.folder, "round-0")
-        heads = init_heads(self.config.heads, self.info.features_width, self.seed)
-        save_heads(heads, path, self.info)
+        heads = init_heads(self.run.config.heads, self.run.backbone.width, self.seed)
+        save_heads(heads, path, self.run.heads_info)
         return path
 
     def trained(
@@ -96,11 +66,11 @@ class Bench:
         task = RoundTask(
             round_number=round_number,
             seed=self.seed,
-            catalog=self.catalog,
-            training=self.config.training.model_copy(update={"epochs": (epochs,)}),
+            catalog=self.run.catalog,
+            training=self.run.config.training.model_copy(update={"epochs": (epochs,)}),
             first_heads=first,
             triples=triples,
-            info=self.info,
+            info=self.run.heads_info,
             heads_folder=path,
             log_path=storage.join(path, "log.jsonl"),
         )
@@ -111,30 +81,27 @@ class Bench:
     def mined(self, heads_folder: str) -> tuple[str, float]:
         """Mine with a round's heads; returns the path of the triples, and the seconds."""
         began = time.monotonic()
-        view, store = self.catalog.train()
-        heads, _ = load_heads(heads_folder)
-        rows = [store.pages.row(page_id) for page_id in view.page_ids]
-        corpus = Corpus(view, [row.picture for row in rows], sum(row.num_tokens for row in rows))
-        shard = CorpusShard(store.pages, heads, view.page_ids, 0, len(view.page_ids))
-        queries = embed_queries(heads, store.queries, [query.query_id for query in view.queries])
-        triples, _ = mine(
-            corpus, LocalShards([shard]), queries, self.config.mining, self.seed, lambda _: None
-        )
         path = storage.join(self.folder, "triples.jsonl")
-        write_triples(path, triples)
+        mine_triples(
+            self.run.catalog,
+            open_corpus,
+            lambda _: None,
+            heads_folder=heads_folder,
+            settings=self.run.config.mining,
+            seed=self.seed,
+            triples_path=path,
+            mining_path=storage.join(self.folder, "mining.json"),
+            check=lambda: None,
+        )
         return path, time.monotonic() - began
 
     def measured(self, heads_folder: str, dataset: str) -> tuple[Values, dict[str, Values]]:
         """nDCG@5 of every query of a dataset; by kind of query too."""
-        view, store = self.catalog.evaluated(dataset)
-        heads: Heads = load_heads(heads_folder)[0]
-        shard = CorpusShard(store.pages, heads, view.page_ids, 0, len(view.page_ids))
-        queries = embed_queries(heads, store.queries, [query.query_id for query in view.queries])
+        view, store = self.run.catalog.evaluated(dataset)
         evaluation = evaluate(
             view,
-            LocalShards([shard]),
-            queries,
-            self.config.evaluation,
+            *open_corpus(view, store, heads_folder),
+            self.run.config.evaluation,
             round_number=0,
             seed=self.seed,
             on_progress=lambda _: None,
@@ -148,7 +115,9 @@ class Bench:
 
 def compare(bench: Bench, dataset: str) -> dict[str, tuple[Values, dict[str, Values]]]:
     """All rows of the table for one seed."""
-    first_epochs, second_epochs = (bench.config.training.epochs_of_round(n) for n in (1, 2))
+    first_epochs, second_epochs = (
+        bench.run.config.training.epochs_of_round(number) for number in (1, 2)
+    )
     zero = bench.untrained()
     one, _ = bench.trained(1, zero, "round-1", None, first_epochs)
     triples, mining_seconds = bench.mined(one)
@@ -176,13 +145,13 @@ def main() -> None:
     arguments = parser.parse_args()
     log.set_up()
     torch.set_num_threads(2)
-    config, catalog, info = encoded(load_config(arguments.config, arguments.overrides))
-    dataset = config.data.eval[0].name
+    run = encoded(load_config(arguments.config, arguments.overrides))
+    dataset = run.config.data.eval[0].name
     rows: list[dict[str, tuple[Values, dict[str, Values]]]] = []
     for seed in range(arguments.seeds):
         folder = str(Path(arguments.folder).absolute() / f"seed-{seed}")
         began = time.monotonic()
-        rows.append(compare(Bench(config, catalog, info, seed, folder), dataset))
+        rows.append(compare(Bench(run, seed, folder), dataset))
         log.say("bench", "seed %d took %.0f s", seed, time.monotonic() - began)
         _print_seed(seed, rows[-1])
     _print_pooled(rows)
@@ -195,19 +164,19 @@ def _print_seed(seed: int, row: dict[str, tuple[Values, dict[str, Values]]]) -> 
 
 
 def _print_pooled(rows: list[dict[str, tuple[Values, dict[str, Values]]]]) -> None:
-    """Columns are named by their place: the last one's epochs may differ between seeds."""
+    """Columns are known by their index: the last one's epochs may differ between seeds."""
     columns = [[values for values, _ in row.values()] for row in rows]
     names = list(rows[0])
     print()
-    for place, name in enumerate(names):
-        means = [float(column[place].mean()) for column in columns]
+    for index, name in enumerate(names):
+        means = [float(column[index].mean()) for column in columns]
         print(f"{name:<36} mean {np.mean(means):.4f}   std over seeds {np.std(means):.4f}")
     mined = np.concatenate([column[2] for column in columns])
-    for place in (1, 3, 4):
-        other = np.concatenate([column[place] for column in columns])
+    for index in (1, 3, 4):
+        other = np.concatenate([column[index] for column in columns])
         gain = paired_interval(mined, other)
         print(
-            f"mined minus {names[place]:<36} {gain.mean:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]"
+            f"mined minus {names[index]:<36} {gain.mean:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]"
         )
 
 

@@ -8,20 +8,15 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from itertools import count
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from colintern import log
 from colintern.config.files import load_config
 from colintern.errors import ColInternError, UserError, one_line
-from colintern.records.run_folder import mine_stage, train_stage
+from colintern.records.run_folder import RunFolder
 from colintern.run import status
-
-if TYPE_CHECKING:
-    from colintern.run.session import Session
 
 INTERRUPTED = 130
 TERMINATED = 128 + signal.SIGTERM
@@ -70,8 +65,7 @@ def encode(config: ConfigOption, overrides: Overrides = None) -> None:
     settings = load_config(config, overrides or [])
     from colintern.run import loop
 
-    with loop.open_session(settings, ["encode"]) as session:
-        session.encode()
+    loop.encode(settings)
 
 
 @app.command()
@@ -83,11 +77,9 @@ def train(
     """Train the heads in one round."""
     settings = load_config(config, overrides or [])
     from colintern.run import loop
+    from colintern.run.stages import Train
 
-    with loop.open_session(settings, ["train"]) as session:
-        is_recorded = session.recorded.is_recorded
-        number = _chosen(round_number, session, lambda number: is_recorded(train_stage(number)), 1)
-        session.train(number)
+    loop.run_round(settings, Train, round_number)
 
 
 @app.command()
@@ -97,11 +89,9 @@ def mine(
     """Find the hard negatives that a round (2 or later) trains on."""
     settings = load_config(config, overrides or [])
     from colintern.run import loop
+    from colintern.run.stages import Mine
 
-    with loop.open_session(settings, ["search"]) as session:
-        is_recorded = session.recorded.is_recorded
-        number = _chosen(round_number, session, lambda number: is_recorded(mine_stage(number)), 2)
-        session.mine(number)
+    loop.run_round(settings, Mine, round_number)
 
 
 @app.command()
@@ -111,11 +101,9 @@ def evaluate(
     """Measure a round on the dev set and on all test sets."""
     settings = load_config(config, overrides or [])
     from colintern.run import loop
+    from colintern.run.stages import Evaluate
 
-    with loop.open_session(settings, ["search"]) as session:
-        number = _chosen(round_number, session, session.recorded.is_measured_on_all, 0)
-        session.evaluate(number)
-        session.evaluate_rounds_from(0)  # with other settings of evaluation than before
+    loop.run_round(settings, Evaluate, round_number)
 
 
 @app.command("ingest")
@@ -205,7 +193,7 @@ def report(run_path: Run) -> None:
     """Write RUN/report.html again."""
     from colintern.report.page import write_report
 
-    status.read_run(run_path)
+    RunFolder(run_path).read()
     typer.echo(write_report(run_path))
 
 
@@ -285,22 +273,6 @@ def main() -> NoReturn:
     if code == INTERRUPTED:  # typer turns Ctrl-C into this return value
         _leave("interrupted; run the same command again to continue", INTERRUPTED)
     sys.exit(code or 0)
-
-
-def _chosen(
-    number: int | None, session: "Session", is_done: Callable[[int], bool], first: int
-) -> int:
-    """The round asked for, or the first that is not done.
-
-    Raises:
-        UserError: there is no such round.
-    """
-    session.recorded.require_encoded()
-    if number is None:
-        return next(number for number in count(first) if not is_done(number))
-    if number < first:
-        raise UserError(f"--round {number}: this stage begins with round {first}")
-    return number
 
 
 def _leave(message: str, code: int) -> NoReturn:

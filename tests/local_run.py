@@ -1,83 +1,47 @@
-"""A whole run in this process: the loop, its session and its stages, without Ray's actors."""
+"""A whole run in this process, without Ray and in seconds."""
 
-import contextlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from colintern import records, storage
+from colintern import storage
 from colintern.config.files import parse_config
 from colintern.config.schema import Config, HeadsConfig
-from colintern.data.canonical import CanonicalDataset
-from colintern.data.inventory import read_entries, row_groups
-from colintern.data.triples import write_triples
-from colintern.data.views import View
-from colintern.evaluation.evaluate import evaluate, write_evaluation
-from colintern.features.encoding import encode_shard
-from colintern.features.finish import finish_store
-from colintern.features.plan import StoreTarget, plan_store
-from colintern.features.store import FeatureStore
-from colintern.mining.miner import Corpus, mine
-from colintern.model.backbone import BackboneIdentity, FrozenBackbone
-from colintern.model.heads import init_heads, load_heads, save_heads
-from colintern.run import session
-from colintern.runtime.cluster import Cluster
-from colintern.runtime.search_pool import EvaluateTask, MineTask
-from colintern.scoring.queries import EmbeddedQueries
-from colintern.search.embedding import embed_queries
-from colintern.search.shard import CorpusShard
-from colintern.search.shards import LocalShards
+from colintern.features.catalog import Catalog
+from colintern.model.heads import init_heads, save_heads
+from colintern.records.lease import Held
+from colintern.run.local import LocalWorkers
+from colintern.run.workers import SearchWork, Tell
+from colintern.runtime.resources import Request
 from colintern.training.loop import RoundTask
 from tests.helpers import make_corpus
 
 BACKBONE = Path(__file__).parent / "data" / "recorded-3bf57ee" / "backbone"
 
 
-@dataclass
-class LocalPool:
-    """Mines and measures in this process, and remembers what: stands for the search actors."""
+class QuickWorkers(LocalWorkers):
+    """Work in this process, with random heads of each round in place of trained ones.
 
-    measured: list[tuple[int, str]] = field(default_factory=list)
+    Attributes:
+        measured: (round, dataset) of every evaluation.
+    """
 
-    def mine(self, task: MineTask, tell: Callable[[Any], None]) -> dict[str, Any]:
-        view, store = task.catalog.train()
-        rows = [store.pages.row(page_id) for page_id in view.page_ids]
-        corpus = Corpus(view, [row.picture for row in rows], sum(row.num_tokens for row in rows))
-        opened = _opened(view, store, task.heads_folder)
-        triples, found = mine(corpus, *opened, task.settings, task.seed, lambda _: None)
-        document = {"settings": task.settings.model_dump(), **found}
-        write_triples(task.triples_path, triples)
-        storage.write_json(task.mining_path, document)
+    def __init__(self) -> None:
+        self.measured: list[tuple[int, str]] = []
+
+    def train(self, task: RoundTask, request: Request, held: Held, show: Tell) -> None:
+        heads = HeadsConfig(dim=task.info.dim)
+        made = init_heads(heads, task.info.features_width, task.round_number)
+        save_heads(made, task.heads_folder, task.info)
+        storage.write_bytes(task.log_path, b'{"step": 1, "loss": 1.0}\n')
+
+    def search(
+        self, work: SearchWork, catalog: Catalog, request: Request, held: Held, show: Tell
+    ) -> dict[str, Any]:
+        document = super().search(work, catalog, request, held, show)
+        if "dataset" in document:
+            self.measured.append((document["round"], document["dataset"]))
         return document
-
-    def evaluate(self, task: EvaluateTask) -> dict[str, Any]:
-        self.measured.append((task.round_number, task.dataset))
-        view, store = task.catalog.evaluated(task.dataset)
-        evaluation = evaluate(
-            view,
-            *_opened(view, store, task.heads_folder),
-            task.settings,
-            round_number=task.round_number,
-            seed=task.seed,
-            on_progress=lambda _: None,
-        )
-        write_evaluation(evaluation, task.json_path, task.parquet_path)
-        return evaluation.document
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
-def without_ray(monkeypatch) -> LocalPool:
-    """Let stages work in this process; heads are random ones of each round instead of trained."""
-    pool = LocalPool()
-    monkeypatch.setattr(Cluster, "ensure", lambda _: None)
-    monkeypatch.setattr(session, "encode_stores", _encode_stores)
-    monkeypatch.setattr(session, "train", _train)
-    monkeypatch.setattr(session, "relayed", contextlib.nullcontext)
-    monkeypatch.setattr(session.Session, "_search_pool", lambda _: pool)
-    return pool
 
 
 def make_config(root: Path, **sections: Mapping[str, Any]) -> Config:
@@ -95,34 +59,3 @@ def make_config(root: Path, **sections: Mapping[str, Any]) -> Config:
     for section, values in sections.items():
         document[section] = {**document.get(section, {}), **values}
     return parse_config(document, "test")
-
-
-def _encode_stores(
-    targets: Sequence[StoreTarget], identity: BackboneIdentity, config: Config
-) -> dict[str, records.Record]:
-    backbone, found = FrozenBackbone(config.backbone), {}
-    for target in targets:
-        files = CanonicalDataset(target.dataset.path).corpus_files
-        groups = row_groups(files)
-        entries = [entry for file, group in groups for entry in read_entries(file, group)]
-        plan = plan_store(target, entries, identity, config.features)
-        for work in plan.missing():
-            encode_shard(work, backbone, config.features.dtype, config.features.batch_tokens)
-        finish_store(plan, identity, config.data.max_bad_fraction, records.now())
-        found[target.path] = target.record()
-    return found
-
-
-def _train(task: RoundTask, *_: object) -> None:
-    heads = init_heads(HeadsConfig(dim=task.info.dim), task.info.features_width, task.round_number)
-    save_heads(heads, task.heads_folder, task.info)
-    storage.write_bytes(task.log_path, b'{"step": 1, "loss": 1.0}\n')
-
-
-def _opened(
-    view: View, store: FeatureStore, heads_folder: str
-) -> tuple[LocalShards, EmbeddedQueries]:
-    heads, _ = load_heads(heads_folder)
-    shard = CorpusShard(store.pages, heads, view.page_ids, 0, len(view.page_ids))
-    query_ids = [query.query_id for query in view.queries]
-    return LocalShards([shard]), embed_queries(heads, store.queries, query_ids)

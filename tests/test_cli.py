@@ -191,17 +191,22 @@ def test_every_help_text_stands_alone():
 
 
 @pytest.mark.parametrize("command", ["run", "encode", "train", "mine", "evaluate"])
-def test_a_mistake_in_the_settings_is_told_before_torch_is_there(command):
-    """Seconds of imports before a key that is misspelt is named."""
+@pytest.mark.parametrize(
+    "overrides", [["run.nam=x"], ["data.train=/no/such/folder"], ["data.dev={train}"]]
+)
+def test_a_mistake_is_told_before_torch_is_there(config, tmp_path, command, overrides):
+    """Seconds of imports before a misspelt key, or a dataset that cannot be used, is named."""
+    overrides = [override.format(train=tmp_path / "train") for override in overrides]
     program = (
         "import sys\n"
         "from colintern import cli\n"
-        f"sys.argv = ['colintern', {command!r}, '--config', 'none.yaml']\n"
+        f"sys.argv = ['colintern', {command!r}, '--config', {config!r}, *{overrides!r}]\n"
         "try:\n    cli.main()\n"
-        "except SystemExit as end:\n    print(end.code, 'torch' in sys.modules)\n"
+        "except SystemExit as end:\n"
+        "    print(end.code, [name for name in ('torch', 'ray') if name in sys.modules])\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.stdout.split() == ["2", "False"], done.stderr
+    assert done.stdout.strip() == "2 []", done.stderr
 
 
 def test_ctrl_c_is_one_line_and_exit_code_130(config):

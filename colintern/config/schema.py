@@ -320,3 +320,8 @@ def datasets(data: DataConfig) -> list[DatasetConfig]:
 def evaluated_names(data: DataConfig) -> list[str]:
     """The names of the datasets that each round is measured on: dev, then the test sets."""
     return [DEV, *(dataset.name for dataset in data.eval)]
+
+
+def dataset_of(data: DataConfig, name: str) -> DatasetConfig:
+    """The dataset that a measured one is read from; dev may be a part of train."""
+    return next((dataset for dataset in datasets(data) if dataset.name == name), data.train)

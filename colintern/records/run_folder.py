@@ -1,9 +1,31 @@
 """The run folder: what stands where, and what is recorded."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from colintern import records, storage
-from colintern.records import Inputs, Record
+from colintern.config.files import parse_config
+from colintern.config.schema import Config
+from colintern.errors import ConfigError, PathError
+from colintern.records import Output, Record
+
+# As `model.heads` calls them; it brings torch, which `colintern status` goes without.
+HEAD_FILES = ("heads.safetensors", "colintern.json")
+
+
+@dataclass(frozen=True)
+class RunDocument:
+    """What `run.json` says of a run.
+
+    Attributes:
+        config: the settings, with every dataset's canonical folder.
+        versions: Python's, ColIntern's and those of the packages that results depend on.
+        commit: of the source tree that ran; None where that is not known.
+    """
+
+    config: Config
+    versions: dict[str, str]
+    commit: str | None
 
 
 @dataclass(frozen=True)
@@ -21,6 +43,23 @@ class RunFolder:
         """Configuration, versions and commit."""
         return self.file("run.json")
 
+    def read(self) -> RunDocument:
+        """The content of `run.json`.
+
+        Raises:
+            PathError: this is no run folder.
+        """
+        if not storage.exists(self.run_json):
+            raise PathError(f"{self.path}: is no run folder (it has no run.json)")
+        document = storage.read_json(self.run_json)
+        found = document if isinstance(document, dict) else {}
+        settings = found.get("config")
+        try:
+            config = parse_config(settings if isinstance(settings, dict) else {}, "its run.json")
+        except ConfigError as error:
+            raise PathError(f"{self.path}: is no run folder ({error})") from None
+        return RunDocument(config, found.get("versions", {}), found.get("commit"))
+
     @property
     def loop_json(self) -> str:
         """The gains and decisions of the rounds."""
@@ -34,6 +73,10 @@ class RunFolder:
     def heads(self, round_number: int) -> str:
         """The folder of a round's heads; round 0 has the untrained ones."""
         return self.file(f"round-{round_number}", "heads")
+
+    def head_files(self, round_number: int) -> list[str]:
+        """The files of a round's heads: weights, and what they fit to."""
+        return [storage.join(self.heads(round_number), name) for name in HEAD_FILES]
 
     def train_log(self, round_number: int) -> str:
         """The JSON-lines log of a round's training."""
@@ -59,38 +102,11 @@ class RunFolder:
         """The record of a finished stage, or None."""
         return records.read_record(self.record_path(stage))
 
-    def write_record(
-        self, stage: str, inputs: Inputs, outputs: list[str], started_at: str
-    ) -> Record:
-        """Record that `stage` is finished; `outputs` are full paths inside the run."""
-        relative = [output.removeprefix(self.path).lstrip("/") for output in outputs]
-        return records.write_record(
-            self.record_path(stage), self.path, inputs, relative, started_at
-        )
+    def described(self, paths: Sequence[str]) -> list[Output]:
+        """The outputs of a stage, for its record, by their full paths inside the run."""
+        relative = (path.removeprefix(self.path).lstrip("/") for path in paths)
+        return [records.describe(self.path, path) for path in relative]
 
     def record_path(self, stage: str) -> str:
         """Where the record of a stage stands."""
         return self.file("records", f"{stage}.json")
-
-
-def encode_stage(dataset: str) -> str:
-    """The name of the stage that encodes a dataset."""
-    return f"encode-{dataset}"
-
-
-def train_stage(round_number: int) -> str:
-    """The name of the stage that trains a round's heads."""
-    return f"round-{round_number}-train"
-
-
-def mine_stage(round_number: int) -> str:
-    """The name of the stage that mines a round's negatives."""
-    return f"round-{round_number}-mine"
-
-
-def evaluate_stage(round_number: int, dataset: str) -> str:
-    """The name of the stage that evaluates a round on a dataset."""
-    return f"round-{round_number}-evaluate-{dataset}"
-
-
-REPORT_STAGE = "report"

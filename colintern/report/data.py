@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from colintern import storage
-from colintern.config.schema import DEV
+from colintern.config.schema import Config, evaluated_names
 from colintern.records.run_folder import RunFolder
 from colintern.report.examples import (
     ShownQuery,
@@ -36,7 +36,7 @@ class ReportData:
     """
 
     name: str
-    config: dict[str, Any]
+    config: Config
     versions: dict[str, str]
     commit: str | None
     evaluations: dict[str, list[dict[str, Any]]]
@@ -56,16 +56,16 @@ def read_report_data(run_path: str) -> ReportData:
         run_path: a run folder with a `run.json`; any other file may be missing.
     """
     folder = RunFolder(run_path)
-    run = storage.read_json(folder.run_json)
-    config = run["config"]
-    names = [DEV, *(entry["name"] for entry in config["data"]["eval"])]
+    run = folder.read()
+    config = run.config
+    names = evaluated_names(config.data)
     evaluations = {name: found for name in names if (found := _evaluations(folder, name))}
     last = max((len(rounds) for rounds in evaluations.values()), default=1) + 1
     data = ReportData(
-        name=config["run"]["name"],
+        name=config.run.name,
         config=config,
-        versions=run["versions"],
-        commit=run["commit"],
+        versions=run.versions,
+        commit=run.commit,
         evaluations=evaluations,
         losses=_losses(folder, last),
         mining={
@@ -75,14 +75,14 @@ def read_report_data(run_path: str) -> ReportData:
         },
         loop=storage.read_json(folder.loop_json) if storage.exists(folder.loop_json) else None,
         stages=_stage_seconds(folder),
-        queries_of=examples_dataset(config),
+        queries_of=examples_dataset(config.data),
     )
     if data.mining:
-        data.triples = mined_examples(folder, config, max(data.mining))
+        data.triples = mined_examples(folder, config.data, max(data.mining))
     rounds = data.evaluations.get(data.queries_of, [])
     best_round = data.loop["best_round"] if data.loop else len(rounds) - 1
     if len(rounds) > max(best_round, 1):
-        data.queries = found_examples(folder, config, best_round)
+        data.queries = found_examples(folder, config.data, best_round)
     return data
 
 

@@ -4,11 +4,10 @@ import base64
 import io
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from PIL import Image
 
-from colintern.config.schema import DEV
+from colintern.config.schema import DataConfig, dataset_of, evaluated_names
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.triples import Triple, read_triples
 from colintern.errors import ColInternError
@@ -49,14 +48,12 @@ class ShownQuery:
     rows: list[tuple[str, list[ShownPage]]]
 
 
-def mined_examples(
-    folder: RunFolder, config: Mapping[str, Any], last_mined: int
-) -> list[ShownQuery]:
+def mined_examples(folder: RunFolder, data: DataConfig, last_mined: int) -> list[ShownQuery]:
     """The queries with the hardest negatives: closest in score to their positives.
 
     Args:
         folder: of the run.
-        config: its settings, as in `run.json`.
+        data: the run's datasets.
         last_mined: the last round that was mined for.
     """
     triples = [triple for triple in read_triples(folder.triples(last_mined)) if triple.negs]
@@ -64,31 +61,30 @@ def mined_examples(
         key=lambda triple: (min(triple.pos_scores) - triple.neg_scores[0], triple.query_id)
     )
     examples = [_mined_query(triple) for triple in triples[:_SHOWN_TRIPLES]]
-    _add_images(examples, config["data"]["train"]["path"])
+    _add_images(examples, data.train.path)
     return examples
 
 
-def examples_dataset(config: Mapping[str, Any]) -> str:
+def examples_dataset(data: DataConfig) -> str:
     """The dataset that `found_examples` is about: the first test set, or dev if there is none."""
-    return next((entry["name"] for entry in config["data"]["eval"]), DEV)
+    dev, *tests = evaluated_names(data)
+    return tests[0] if tests else dev
 
 
-def found_examples(
-    folder: RunFolder, config: Mapping[str, Any], best_round: int
-) -> list[ShownQuery]:
+def found_examples(folder: RunFolder, data: DataConfig, best_round: int) -> list[ShownQuery]:
     """Some queries that the best round improved, and some that it still gets wrong.
 
     Args:
         folder: of the run.
-        config: its settings, as in `run.json`.
+        data: the run's datasets.
         best_round: from 1.
     """
-    name = examples_dataset(config)
+    name = examples_dataset(data)
     rankings = {
         number: ranking_of(read_results(folder.results(number, name)))
         for number in sorted({1, best_round})
     }
-    path = _folder_of(name, config)
+    path = dataset_of(data, name).path
     try:
         dataset = CanonicalDataset(path)
         texts = {query.query_id: query.text for query in dataset.queries()}
@@ -101,13 +97,6 @@ def found_examples(
         examples.append(_found_query(texts[query_id], found, relevant[query_id]))
     _add_images(examples, path)
     return examples
-
-
-def _folder_of(name: str, config: Mapping[str, Any]) -> str:
-    """The folder of a dataset that is measured; dev may be a part of the training set."""
-    data = config["data"]
-    dev = {**(data["dev"] or data["train"]), "name": DEV}
-    return next(entry["path"] for entry in [dev, *data["eval"]] if entry["name"] == name)
 
 
 def _chosen_queries(

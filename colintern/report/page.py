@@ -40,7 +40,7 @@ def write_report(run_path: str) -> str:
         headline=_headline(data),
         rounds_svg=_rounds_svg(data),
         losses_svg=Markup(loss_chart(data.losses)) if data.losses else None,
-        settings=_flat(data.config),
+        settings=_flat(data.config.model_dump(mode="json")),
     )
     path = RunFolder(run_path).report
     storage.write_bytes(path, page.encode())

@@ -1,12 +1,8 @@
 """Asking a finished run: the best pages for a query, from any corpus."""
 
-import os
 from dataclasses import dataclass
 
-import torch
-
 from colintern import storage
-from colintern.config.files import parse_config
 from colintern.config.schema import Config, DatasetConfig, datasets
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.resolve import resolved
@@ -18,11 +14,12 @@ from colintern.features.store import FeatureStore
 from colintern.images.decode import suffix_of
 from colintern.model.backbone import FrozenBackbone, read_identity
 from colintern.model.heads import Heads, load_heads
-from colintern.records.run_folder import RunFolder, train_stage
-from colintern.run.stages import store_target
-from colintern.run.status import read_run
-from colintern.runtime.cluster import cluster_of
-from colintern.runtime.encode import encode_stores
+from colintern.records.run_folder import RunFolder
+from colintern.run.runner import requests
+from colintern.run.stages import Encode, Train
+from colintern.run.stores import store_target
+from colintern.runtime.cluster import on_machines_here
+from colintern.runtime.workers import ray_workers
 from colintern.scoring.queries import EmbeddedQueries
 from colintern.search import order, searcher
 from colintern.search.shard import CorpusShard
@@ -85,7 +82,7 @@ def save_images(run_path: str, dataset: str | None, hits: list[Hit], folder: str
 
 def _config_of(run_path: str) -> Config:
     """What a run was made with; the run itself may have been moved since."""
-    config = parse_config(read_run(run_path)["config"], RunFolder(run_path).run_json)
+    config = RunFolder(run_path).read().config
     root, _, name = storage.absolute(run_path).rstrip("/").rpartition("/")
     return config.model_copy(
         update={"run": config.run.model_copy(update={"root": root, "name": name})}
@@ -102,7 +99,7 @@ def best_round(run_path: str) -> int:
     if storage.exists(folder.loop_json):
         return int(storage.read_json(folder.loop_json)["best_round"])
     number = 0
-    while folder.record(train_stage(number + 1)):
+    while Train(number + 1).is_recorded(folder):
         number += 1
     if number == 0:
         raise MissingStageError(f"{run_path}: no round is trained yet; run: colintern run")
@@ -130,20 +127,11 @@ def _dataset(config: Config, name: str | None) -> DatasetConfig:
     return resolved(DatasetConfig.model_validate(path), config)
 
 
-def _as_encoded_here(config: Config) -> Config:
-    """Encoding without the GPUs that the run had, where there are none."""
-    if "RAY_ADDRESS" in os.environ or torch.cuda.is_available():
-        return config
-    cluster = config.cluster.model_copy(update={"use_gpu": False, "encode_workers": 1})
-    return config.model_copy(update={"cluster": cluster})
-
-
 def _store(config: Config, dataset: DatasetConfig) -> FeatureStore:
     backbone = read_identity(config.backbone)
     target = store_target(config, dataset, backbone)
     if finished_record(target, config.data.max_bad_fraction) is None:
-        config = _as_encoded_here(config)
-        with cluster_of(config, ["encode"]) as cluster:
-            cluster.ensure()
-            encode_stores([target], backbone, config)
+        config = on_machines_here(config)
+        with ray_workers(config, requests(config, [Encode])) as workers:
+            workers.encode([target], backbone, config)
     return FeatureStore(target.path)

@@ -3,15 +3,14 @@
 import numpy as np
 
 from colintern import storage
-from colintern.config.files import parse_config
-from colintern.config.schema import Config, datasets, evaluated_names
+from colintern.config.schema import Config, dataset_of, evaluated_names
 from colintern.data.canonical import CanonicalDataset
 from colintern.errors import MissingStageError, UserError
 from colintern.evaluation.decision import METRIC
 from colintern.evaluation.evaluate import judged_again, read_results
 from colintern.evaluation.significance import paired_interval
 from colintern.records.run_folder import RunFolder
-from colintern.run.status import HEADER, evaluated_rounds, metric_lines, read_run
+from colintern.run.status import HEADER, evaluated_rounds, metric_lines
 
 
 class NotComparableError(UserError):
@@ -29,8 +28,7 @@ def compare_lines(run_path: str, other_path: str) -> list[str]:
     Raises:
         NotComparableError: they share no dataset, or its queries differ.
     """
-    config = parse_config(read_run(run_path)["config"], RunFolder(run_path).run_json)
-    others = parse_config(read_run(other_path)["config"], RunFolder(other_path).run_json)
+    config, others = (RunFolder(path).read().config for path in (run_path, other_path))
     shared = [
         name for name in evaluated_names(config.data) if _path(config, name) == _path(others, name)
     ]
@@ -75,10 +73,8 @@ def _gain_line(config: Config, name: str, run_path: str, other_path: str) -> str
 
 
 def _path(config: Config, name: str) -> str:
-    """The folder that a dataset is read from; '' when the run does not have it."""
-    paths = {dataset.name: dataset.path for dataset in datasets(config.data)}
-    split = config.data.train.path if name == "dev" else ""  # dev may be a part of train
-    return paths.get(name, split)
+    """The folder that a measured dataset is read from; '' when the run does not have it."""
+    return dataset_of(config.data, name).path if name in evaluated_names(config.data) else ""
 
 
 def _last_results(run_path: str, name: str) -> str:

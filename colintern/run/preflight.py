@@ -1,22 +1,51 @@
 """What a user may have got wrong, told in one line before any long work starts.
 
-Mistakes are raised by the `check_` functions; what only has no effect is told by `unused_settings`,
-and what makes figures too good by `shared_questions`.
+Torch is not imported for it, but for what the backbone has to do with.
 """
+
+from __future__ import annotations
 
 import importlib.util
 import os
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from colintern import storage
+from colintern import log, storage
 from colintern.config.schema import Config, DatasetConfig, datasets
 from colintern.data.canonical import CanonicalDataset
+from colintern.data.resolve import datasets_root, find_source, with_datasets
 from colintern.data.splits import PageKey, split_views
 from colintern.data.text import normalised
 from colintern.errors import CheckpointError, ConfigError, DatasetError
-from colintern.model.backbone import BackboneIdentity
-from colintern.model.heads import load_heads
+
+if TYPE_CHECKING:
+    from colintern.model.backbone import BackboneIdentity
 
 _SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray sets it for the driver of a submitted job only
+
+
+def check(config: Config) -> bool:
+    """Check the settings and, where no dataset has to be written first, what the datasets hold.
+
+    Args:
+        config: as it was read.
+
+    Returns:
+        Whether the datasets are checked; else `check_datasets` has to follow.
+
+    Raises:
+        UserError: a mistake, told without torch being imported.
+    """
+    check_roots(config)
+    check_extras(config)
+    root = datasets_root(config)
+    sources = [find_source(dataset, root) for dataset in datasets(config.data)]
+    for setting in unused_settings(config):
+        log.warn_once("config", setting)
+    is_ready = all(source.write is None for source in sources)
+    if is_ready:
+        check_datasets(with_datasets(config))
+    return is_ready
 
 
 def check_roots(config: Config) -> None:
@@ -58,6 +87,8 @@ def check_extras(config: Config) -> None:
 def check_datasets(config: Config) -> None:
     """Make sure that every dataset means what it says and that there is a dev set.
 
+    Says what makes a test set's figures too good.
+
     Args:
         config: with every dataset resolved to a canonical folder.
 
@@ -65,70 +96,82 @@ def check_datasets(config: Config) -> None:
         ConfigError: dev is train.
         DatasetError: a dataset contradicts itself, or no dev set can be taken out of train.
     """
-    train, dev = config.data.train, config.data.dev
-    if dev is not None:
-        _check_dev_is_apart(dev, train)
-    for dataset in datasets(config.data):
-        CanonicalDataset(dataset.path).check()
+    opened = {dataset.name: _Opened(dataset) for dataset in datasets(config.data)}
+    train = opened[config.data.train.name]
+    if config.data.dev is not None:
+        _check_dev_is_apart(opened[config.data.dev.name], train)
+    for dataset in opened.values():
+        dataset.folder.check()
         _check_can_be_asked(dataset)
-    if dev is None:
-        dataset = CanonicalDataset(train.path)
+    if config.data.dev is None:
         # Equal images are not known yet; they can only tie more pages together.
-        pages = [PageKey(page, page, document) for page, document in dataset.documents().items()]
-        split_views(train.name, dataset, pages, config.data.dev_fraction, config.run.seed)
+        documents = train.folder.documents().items()
+        pages = [PageKey(page, page, document) for page, document in documents]
+        fraction, seed = config.data.dev_fraction, config.run.seed
+        split_views(train.config.name, train.folder, pages, fraction, seed)
+    for sentence in _shared_questions(config, opened):
+        log.warn_once("data", sentence)
 
 
-def _check_can_be_asked(dataset: DatasetConfig) -> None:
+class _Opened:
+    """A dataset, opened once for all checks."""
+
+    def __init__(self, config: DatasetConfig) -> None:
+        self.config = config
+        self.folder = CanonicalDataset(config.path)
+
+    @cached_property
+    def questions(self) -> set[str]:
+        """The judged questions that can be asked, as equal ones are equal."""
+        judged = self.folder.judgements()
+        return {normalised(q.text) for q in self.folder.queries() if q.query_id in judged}
+
+
+def _check_can_be_asked(dataset: _Opened) -> None:
     """Make sure that a judged query has a text that can be asked.
 
     Raises:
         DatasetError: none has.
     """
-    corpus = CanonicalDataset(dataset.path)
-    judged, refused = corpus.judgements(), corpus.refused_queries()
-    if all(query_id in refused for query_id in judged):
+    if not dataset.questions:
+        judged, reasons = dataset.folder.judgements(), dataset.folder.refused_queries()
         first = min(judged)
         raise DatasetError(
-            f"dataset {dataset.name}: none of its {len(judged)} judged queries can be asked "
-            f"({first}: {refused[first]}); correct the texts in {dataset.path}/queries, or take "
-            "another dataset"
+            f"dataset {dataset.config.name}: none of its {len(judged)} judged queries can be asked "
+            f"({first}: {reasons[first]}); correct the texts in {dataset.config.path}/queries, or "
+            "take another dataset"
         )
 
 
-def _check_dev_is_apart(dev: DatasetConfig, train: DatasetConfig) -> None:
+def _check_dev_is_apart(dev: _Opened, train: _Opened) -> None:
     """Make sure that something is left to train on.
 
     Raises:
         ConfigError: dev is train, in the same folder or in a copy of it.
     """
-    if _is_same(dev, train):
+    if _is_same(dev.folder, train.folder):
         raise ConfigError(
-            f"data.dev: {dev.path} is data.train too, so that nothing would be left to train on; "
-            "set data.dev=null to take data.dev_fraction of it"
+            f"data.dev: {dev.config.path} is data.train too, so that nothing would be left to "
+            "train on; set data.dev=null to take data.dev_fraction of it"
         )
 
 
-def _is_same(one: DatasetConfig, other: DatasetConfig) -> bool:
+def _is_same(one: CanonicalDataset, other: CanonicalDataset) -> bool:
     """Whether two datasets are one folder, or hold the same."""
     if storage.real(one.path) == storage.real(other.path):
         return True
-    first, second = CanonicalDataset(one.path), CanonicalDataset(other.path)
     # Pages are read for this only where everything else is equal.
-    return first.questions() == second.questions() and first.content_hash() == second.content_hash()
+    return one.questions() == other.questions() and one.content_hash() == other.content_hash()
 
 
-def shared_questions(config: Config) -> list[str]:
-    """One sentence for every test set whose questions training or the stop rule see.
-
-    Args:
-        config: with every dataset resolved to a canonical folder, checked.
-    """
+def _shared_questions(config: Config, opened: dict[str, _Opened]) -> list[str]:
+    """One sentence for every test set whose questions training or the stop rule see."""
     told = []
-    seen = [("train", "is learnt from", _questions(config.data.train))]
+    seen = [("train", "is learnt from", opened[config.data.train.name].questions)]
     if config.data.dev is not None:
-        seen.append(("dev", "decides when to stop", _questions(config.data.dev)))
+        seen.append(("dev", "decides when to stop", opened[config.data.dev.name].questions))
     for number, test in enumerate(config.data.eval):
-        asked = _questions(test)
+        asked = opened[test.name].questions
         told += [
             f"data.eval.{number} ({test.name}): {len(asked & questions):,} of its {len(asked):,} "
             f"questions are asked in data.{role} too, which {use}: what it measures is too good; "
@@ -137,13 +180,6 @@ def shared_questions(config: Config) -> list[str]:
             if asked & questions
         ]
     return told
-
-
-def _questions(dataset: DatasetConfig) -> set[str]:
-    """The judged questions of a dataset, as equal ones are equal."""
-    folder = CanonicalDataset(dataset.path)
-    judged = folder.judgements()
-    return {normalised(query.text) for query in folder.queries() if query.query_id in judged}
 
 
 def check_init_heads(config: Config, backbone: BackboneIdentity) -> None:
@@ -155,6 +191,8 @@ def check_init_heads(config: Config, backbone: BackboneIdentity) -> None:
     folder = config.training.init_heads
     if folder is None:
         return
+    from colintern.model.heads import load_heads
+
     _, info = load_heads(folder)
     wanted = {
         "heads.kind": (config.heads.kind, info.kind),
@@ -177,7 +215,7 @@ def unused_settings(config: Config) -> list[str]:
     if config.data.dev is not None and "dev_fraction" in config.data.model_fields_set:
         unused.append("data.dev_fraction has no effect: data.dev is a dataset of its own")
     named = [("train", config.data.train), ("dev", config.data.dev)]
-    named += [(f"eval.{place}", dataset) for place, dataset in enumerate(config.data.eval)]
+    named += [(f"eval.{number}", dataset) for number, dataset in enumerate(config.data.eval)]
     for name, dataset in named:
         unused += [f"data.{name}.{words}" for words in (_unused_keys(dataset) if dataset else ())]
     if config.evaluation.search != "exact" and not config.data.eval:

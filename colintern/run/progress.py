@@ -1,5 +1,6 @@
 """The lines that tell a person how a run goes on."""
 
+import time
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -9,7 +10,9 @@ from colintern.config.schema import RANDOM, READER, BackboneConfig
 from colintern.evaluation.chance import is_at_chance
 from colintern.evaluation.decision import METRIC
 from colintern.mining.evidence import shortage
-from colintern.runtime.relay import News
+from colintern.run.workers import Progress, Tell
+
+_QUIET_SECONDS = 2.0
 
 
 def say_held_out(train: str, pages: Sequence[str]) -> None:
@@ -40,28 +43,43 @@ def say_not_asked(name: str, reasons: Mapping[str, str]) -> None:
         )
 
 
-def say_step(round_number: int, news: News) -> None:
+def say_step(round_number: int, told: Progress) -> None:
     """A step of head training; the last one also says when the round took fused kernels."""
     log.say(
         "train",
         "round %d  step %5d / %d   loss %7.4f   grad %7.3f   lr %.1e   %6.0f pairs/s",
         round_number,
-        news["step"],
-        news["steps"],
-        news["loss"],
-        news["grad_norm"],
-        news["lr"],
-        news["pairs_per_second"],
+        told["step"],
+        told["steps"],
+        told["loss"],
+        told["grad_norm"],
+        told["lr"],
+        told["pairs_per_second"],
     )
-    if news["step"] == news["steps"] and news["maxsim"] == "fused":
+    if told["step"] == told["steps"] and told["maxsim"] == "fused":
         log.say("train", "round %d  trained with fused MaxSim kernels", round_number)
 
 
-def say_queries(part: str, round_number: int, dataset: str, news: News) -> None:
-    """How many queries a pass has searched; about four times a pass."""
-    done, total = news["done"], news["queries"]
-    if done == total or done * 4 // total != (done - 1) * 4 // total:
-        log.say(part, "round %d  %s: %d / %d queries", round_number, dataset, done, total)
+def queries_line(part: str, round_number: int, dataset: str) -> Tell:
+    """A line about how many queries of a pass are searched.
+
+    About four times a pass, but not more often than every few seconds: a short pass has none. The
+    time runs from the first block of queries, as workers may start slowly.
+    """
+    last_said, last_quarter = None, 0
+
+    def say(told: Progress) -> None:
+        nonlocal last_said, last_quarter
+        done, total = told["done"], told["queries"]
+        quarter, now = done * 4 // total, time.monotonic()
+        if last_said is None:
+            last_said = now
+        elif quarter > last_quarter and now - last_said >= _QUIET_SECONDS:
+            last_said, last_quarter = now, quarter
+            counts = f"{done:,} / {total:,}"
+            log.say(part, "round %d  %s: %s queries", round_number, dataset, counts)
+
+    return say
 
 
 def say_metrics(document: dict[str, Any]) -> None:

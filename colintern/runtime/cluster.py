@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 import ray
+import torch
 from ray.exceptions import RayError, RayTaskError
 
 from colintern import log, storage
@@ -19,7 +20,7 @@ from colintern.config.schema import Config
 from colintern.errors import ColInternError, one_line
 from colintern.runtime import temporary
 from colintern.runtime.errors import ClusterError, cause_of
-from colintern.runtime.resources import STAGES, Stage, cpus_wanted, shortage
+from colintern.runtime.resources import Request, cpus_wanted, shortage
 from colintern.runtime.shared import check_shared_storage
 
 # Two OpenMP teams that wait by spinning slow each other down tenfold on a busy machine.
@@ -36,13 +37,13 @@ class Cluster:
     on this machine.
 
     Args:
-        config: the run's.
-        stages: those that this driver may run, for which the cluster must be large enough.
+        config: where the run and its stores are, which all nodes have to see.
+        requests: of the stages that this driver may run, for which it must be large enough.
     """
 
-    def __init__(self, config: Config, stages: Sequence[Stage] = STAGES) -> None:
+    def __init__(self, config: Config, requests: Sequence[Request]) -> None:
         self._config = config
-        self._stages = stages
+        self._requests = requests
         self._is_connected = False
         self._temporary: str | None = None
 
@@ -70,7 +71,7 @@ class Cluster:
         os.environ["TMPDIR"] = root  # Ray's dashboard opens sockets of Python's in it
         temporary.remove_abandoned(root)
         self._temporary = temporary.make_folder(root)
-        _start_local(self._config, self._temporary)
+        _start_local(self._requests, self._temporary)
 
     def _check_size(self, *, may_grow: bool) -> None:
         """Say what the cluster lacks; Ray would wait for it without a word.
@@ -78,7 +79,7 @@ class Cluster:
         Raises:
             ClusterError: it will never have it.
         """
-        lacking = shortage(self._config, ray.cluster_resources(), self._stages)
+        lacking = shortage(self._requests, ray.cluster_resources())
         if lacking and not may_grow:  # started with the CPUs that are wanted: GPUs are lacking
             raise ClusterError(
                 f"{lacking}; lower it, set cluster.use_gpu=false, or join a cluster with GPUs "
@@ -101,9 +102,9 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def cluster_of(config: Config, stages: Sequence[Stage] = STAGES) -> Iterator[Cluster]:
+def cluster_of(config: Config, requests: Sequence[Request]) -> Iterator[Cluster]:
     """A cluster for the length of a `with` block; arguments as of `Cluster`."""
-    cluster = Cluster(config, stages)
+    cluster = Cluster(config, requests)
     try:
         yield cluster
     except (ColInternError, KeyboardInterrupt) as error:
@@ -115,6 +116,18 @@ def cluster_of(config: Config, stages: Sequence[Stage] = STAGES) -> Iterator[Clu
         raise
     finally:
         cluster.close()
+
+
+def on_machines_here(config: Config) -> Config:
+    """The settings for a finished run's machines where there may be others.
+
+    A cluster is taken to have what the settings ask for. A local one is asked for no GPU that this
+    machine does not have.
+    """
+    if "RAY_ADDRESS" in os.environ or torch.cuda.is_available():
+        return config
+    cluster = config.cluster.model_copy(update={"use_gpu": False, "encode_workers": 1})
+    return config.model_copy(update={"cluster": cluster})
 
 
 def device_of(use_gpu: bool) -> str:
@@ -156,12 +169,12 @@ def _root_for_sockets(wanted: str) -> str:
     return wanted if len(os.fsencode(socket)) <= _SOCKET_BYTES else "/tmp"
 
 
-def _start_local(config: Config, folder: str) -> None:
-    """A cluster on this machine, large enough for the workers that the configuration asks for."""
+def _start_local(requests: Sequence[Request], folder: str) -> None:
+    """A cluster on this machine, large enough for the workers that are asked for."""
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else C++ advice on standard error
     ray.init(
         address="local",
-        num_cpus=max(os.cpu_count() or 1, cpus_wanted(config)),
+        num_cpus=max(os.cpu_count() or 1, cpus_wanted(requests)),
         log_to_driver=False,
         logging_level=logging.ERROR,
         _temp_dir=folder,

@@ -28,7 +28,7 @@ from colintern.features.store import BAD_PAGES, BAD_QUERIES
 from colintern.model.backbone import BackboneIdentity, FrozenBackbone, compute_dtype
 from colintern.records import Record, lease
 from colintern.runtime.cluster import device_of
-from colintern.runtime.shared import obstacle
+from colintern.runtime.shared import why_not_to_work
 
 _LOG_SECONDS = 2.0
 _SCALE_UP_SECONDS = 1_800  # a node with a GPU may take this long to come up
@@ -87,7 +87,7 @@ class _ShardEncoder:
 
     def _encoded(self, work: ShardWork) -> tuple[int, int, ColInternError | None]:
         """The numbers of items and tokens written, or what went wrong."""
-        if error := obstacle(self._held[work.folder.rpartition("/")[0]]):
+        if error := why_not_to_work(self._held[work.folder.rpartition("/")[0]]):
             return 0, 0, error
         features = self._config.features
         try:

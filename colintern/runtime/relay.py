@@ -1,4 +1,4 @@
-"""News from workers to the driver: progress that is shown as it happens, whatever the node."""
+"""Progress from workers to the driver, shown as it happens, whatever node they are on."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -11,60 +11,74 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from colintern import log
 
-News = Mapping[str, Any]
+Progress = Mapping[str, Any]
 _POLL_SECONDS = 0.5
 
 
 @ray.remote(num_cpus=0)
-class _Relay:
+class _RelayActor:
     def __init__(self) -> None:
-        self._news: list[News] = []
+        self._waiting: list[tuple[int, Progress]] = []
 
-    def tell(self, news: News) -> None:
-        self._news.append(news)
+    def tell(self, block: int, progress: Progress) -> None:
+        self._waiting.append((block, progress))
 
-    def take(self) -> list[News]:
-        news, self._news = self._news, []
-        return news
+    def take(self) -> list[tuple[int, Progress]]:
+        taken, self._waiting = self._waiting, []
+        return taken
 
 
-class Teller:
+class Reporter:
     """The workers' end; small, and can be sent to them."""
 
-    def __init__(self, relay: Any) -> None:
-        self._relay = relay
+    def __init__(self, actor: Any, block: int) -> None:
+        self._actor = actor
+        self._block = block
 
-    def __call__(self, news: News) -> None:
-        """Send `news` and go on without waiting."""
-        self._relay.tell.remote(dict(news))
+    def __call__(self, progress: Progress) -> None:
+        """Send `progress` and go on without waiting."""
+        self._actor.tell.remote(self._block, dict(progress))
 
 
-@contextmanager
-def relayed(show: Callable[[News], None]) -> Iterator[Teller]:
-    """A `Teller` for workers; what they tell is shown on the driver until the block ends."""
-    # Machines of workers may vanish, and take what runs on them along.
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-    relay: Any = _Relay.options(scheduling_strategy=here).remote()  # pyright: ignore[reportAttributeAccessIssue]
-    done = threading.Event()
+class Relay:
+    """An actor that keeps what workers report until the driver shows it, one stage at a time."""
 
-    def poll() -> None:
+    def __init__(self) -> None:
+        # On the driver's own node: another one may vanish, with all that runs on it.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+        self._block = 0  # the number of the block in which things are shown
+        self._actor: Any = _RelayActor.options(scheduling_strategy=here).remote()  # pyright: ignore[reportAttributeAccessIssue]
+
+    @contextmanager
+    def showing(self, show: Callable[[Progress], None]) -> Iterator[Reporter]:
+        """A `Reporter` for workers; what they report is shown until the block ends.
+
+        What arrives later is not taken for the next block's.
+        """
+        self._block += 1
+        done = threading.Event()
+        thread = threading.Thread(target=self._poll, args=(show, done), daemon=True)
+        thread.start()
+        try:
+            yield Reporter(self._actor, self._block)
+        finally:
+            done.set()
+            thread.join(timeout=5)
+
+    def close(self) -> None:
+        """End the actor."""
+        ray.kill(self._actor)
+
+    def _poll(self, show: Callable[[Progress], None], done: threading.Event) -> None:
         while True:
             is_last = done.wait(_POLL_SECONDS)
             try:
-                found = ray.get(relay.take.remote())
+                found = ray.get(self._actor.take.remote())
             except RayActorError:
                 log.say("ray", "the progress of this stage is lost; its work goes on")
                 return
-            for news in found:
-                show(news)
+            for block, progress in found:
+                if block == self._block:
+                    show(progress)
             if is_last:
                 return
-
-    thread = threading.Thread(target=poll, daemon=True)
-    thread.start()
-    try:
-        yield Teller(relay)
-    finally:
-        done.set()
-        thread.join(timeout=5)
-        ray.kill(relay)

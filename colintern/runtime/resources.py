@@ -1,50 +1,82 @@
-"""What the stages ask of a Ray cluster; for what it does not have, Ray waits without a word."""
+"""What a stage asks of a Ray cluster; for what there is not, Ray waits without a word."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 from colintern.config.schema import Config
 
-Stage = Literal["encode", "train", "search"]  # searching is mining and evaluation
-STAGES: tuple[Stage, ...] = ("encode", "train", "search")
+
+@dataclass(frozen=True)
+class Request:
+    """So many workers, and what each of them needs.
+
+    Attributes:
+        setting: the setting that says how many, for messages.
+        num_workers: its value; 0 for work in the driver's own process.
+        cpus_per_worker: CPUs of each.
+        uses_gpu: whether each has a GPU of its own.
+    """
+
+    setting: str
+    num_workers: int
+    cpus_per_worker: int = 1
+    uses_gpu: bool = False
+
+    @property
+    def gpus_per_worker(self) -> int:
+        """GPUs of each worker."""
+        return 1 if self.uses_gpu else 0
+
+    @property
+    def device(self) -> str:
+        """The torch device of each worker."""
+        return "cuda" if self.uses_gpu else "cpu"
 
 
-def cpus_wanted(config: Config) -> int:
+class Asking(Protocol):
+    """A stage, as far as it asks for workers.
+
+    Attributes:
+        workers_setting: the setting that says how many it has; None for none.
+    """
+
+    workers_setting: ClassVar[str | None]
+
+
+def request_of(stage: Asking, config: Config) -> Request:
+    """What a stage asks of Ray: no workers, for one that works in the driver."""
+    setting, cluster = stage.workers_setting, config.cluster
+    if setting is None:
+        return Request("", 0)
+    section, key = setting.split(".")
+    num_workers: int = getattr(getattr(config, section), key)
+    return Request(setting, num_workers, cluster.cpus_per_worker, cluster.use_gpu)
+
+
+def cpus_wanted(requests: Sequence[Request]) -> int:
     """The CPUs of the stage that asks for the most."""
-    num_workers = max(_workers(config, stage)[1] for stage in STAGES)
-    return num_workers * config.cluster.cpus_per_worker
+    return max((one.num_workers * one.cpus_per_worker for one in requests), default=0)
 
 
-def shortage(
-    config: Config, resources: Mapping[str, float], stages: Sequence[Stage] = STAGES
-) -> str | None:
+def shortage(requests: Sequence[Request], resources: Mapping[str, float]) -> str | None:
     """Which setting asks for more than there is, and of what; None when there is enough.
 
     Args:
-        config: the stages' workers, and what each of them asks for.
+        requests: of the stages that will run, one after the other.
         resources: of the whole cluster, by Ray's names (`ray.cluster_resources()`).
-        stages: those that will run.
     """
-    setting, num_workers = max(
-        (_workers(config, stage) for stage in stages), key=lambda one: one[1]
-    )
+    if not requests:
+        return None
+    largest = max(requests, key=lambda one: one.num_workers)
     wanted = {
-        "GPU": num_workers if config.cluster.use_gpu else 0,
-        "CPU": num_workers * config.cluster.cpus_per_worker,
+        "GPU": largest.num_workers * largest.gpus_per_worker,
+        "CPU": largest.num_workers * largest.cpus_per_worker,
     }
     for resource, number in wanted.items():
         found = int(resources.get(resource, 0))
         if found < number:
             asked = f"{number} {resource}{'s' if number > 1 else ''}"
-            return f"{setting}={num_workers} asks for {asked}, the cluster has {found}"
+            setting = f"{largest.setting}={largest.num_workers}"
+            return f"{setting} asks for {asked}, the cluster has {found}"
     return None
-
-
-def _workers(config: Config, stage: Stage) -> tuple[str, int]:
-    """The setting that says how many workers a stage has, and its value."""
-    settings: dict[Stage, tuple[str, int]] = {
-        "encode": ("cluster.encode_workers", config.cluster.encode_workers),
-        "train": ("training.num_workers", config.training.num_workers),
-        "search": ("cluster.mining_workers", config.cluster.mining_workers),
-    }
-    return settings[stage]

@@ -1,59 +1,29 @@
-"""Mining and evaluation on Ray: a corpus split over shard actors, and the actor that searches."""
+"""A corpus split over shard actors, and the actor that searches it for mining and evaluation."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import ray
 import torch
 from ray.exceptions import ObjectLostError, RayActorError
 
-from colintern import log, storage
-from colintern.config.schema import ClusterConfig, EvaluationConfig, MiningConfig
-from colintern.data.triples import write_triples
+from colintern import log
 from colintern.data.views import View
-from colintern.evaluation.evaluate import evaluate, write_evaluation
 from colintern.features.catalog import Catalog
 from colintern.features.store import FeatureStore
-from colintern.mining.miner import Corpus, mine
-from colintern.model.heads import heads_sha256, load_heads
+from colintern.model.heads import load_heads
 from colintern.records.lease import Held
-from colintern.runtime.cluster import device_of
-from colintern.runtime.relay import News
-from colintern.runtime.shared import obstacle
+from colintern.runtime.relay import Progress
+from colintern.runtime.resources import Request
+from colintern.runtime.shared import why_not_to_work
+from colintern.scoring.queries import EmbeddedQueries
 from colintern.search.embedding import embed_queries
 from colintern.search.shard import CorpusShard, shard_bounds
 
 _MAX_REPEATS = 3  # lost machines; a stage starts again from its first query
-Tell = Callable[[News], None]
-
-
-@dataclass(frozen=True)
-class MineTask:
-    """One mining pass: with which heads, by which rules, and where its files go."""
-
-    catalog: Catalog
-    heads_folder: str
-    settings: MiningConfig
-    seed: int
-    triples_path: str
-    mining_path: str
-    held: Held
-
-
-@dataclass(frozen=True)
-class EvaluateTask:
-    """One evaluation: of which round's heads, on which dataset, and where its files go."""
-
-    catalog: Catalog
-    dataset: str
-    heads_folder: str
-    settings: EvaluationConfig
-    round_number: int
-    seed: int
-    json_path: str
-    parquet_path: str
-    held: Held
+Tell = Callable[[Progress], None]
+# Given a catalog, a way to open a corpus of it, and whom to tell how far the work is.
+SearchWork = Callable[[Catalog, Any, Tell], dict[str, Any]]
 
 
 class SearchPool:
@@ -63,22 +33,27 @@ class SearchPool:
     repeated: it gives the same result.
 
     Args:
-        cluster: how many shards, and what each asks of Ray.
+        request: how many shards, and what each needs.
         held: the lease of the run folder.
     """
 
-    def __init__(self, cluster: ClusterConfig, held: Held) -> None:
-        self._cluster = cluster
+    def __init__(self, request: Request, held: Held) -> None:
+        self._request = request
         self._held = held
         self._start()
 
-    def mine(self, task: MineTask, tell: Tell) -> dict[str, Any]:
-        """Mine, write the triples and `mining.json`; returns the latter's content."""
-        return self._repeated(lambda: self._searcher.mine.remote(task, tell))
+    def do(self, work: SearchWork, catalog: Catalog, tell: Tell) -> dict[str, Any]:
+        """Do `work` in the searching actor, with a way to open a corpus over the shards.
 
-    def evaluate(self, task: EvaluateTask) -> dict[str, Any]:
-        """Evaluate, write results and metrics; returns the metrics' document."""
-        return self._repeated(lambda: self._searcher.evaluate.remote(task))
+        Args:
+            work: what to do; it has to give the same when it is repeated.
+            catalog: the datasets to work on.
+            tell: told how far it is.
+
+        Returns:
+            What `work` returns.
+        """
+        return self._repeated(lambda: self._searcher.do.remote(work, catalog, tell))
 
     def close(self) -> None:
         """End the actors and give their resources back."""
@@ -86,13 +61,13 @@ class SearchPool:
             ray.kill(actor)
 
     def _start(self) -> None:
-        cluster = self._cluster
+        request = self._request
         shard = _ShardActor.options(  # pyright: ignore[reportAttributeAccessIssue]
-            num_cpus=cluster.cpus_per_worker, num_gpus=1 if cluster.use_gpu else 0
+            num_cpus=request.cpus_per_worker, num_gpus=request.gpus_per_worker
         )
         self._shards: list[Any] = [
-            shard.remote(device_of(cluster.use_gpu), cluster.cpus_per_worker, self._held)
-            for _ in range(cluster.mining_workers)
+            shard.remote(request.device, request.cpus_per_worker, self._held)
+            for _ in range(request.num_workers)
         ]
         self._searcher: Any = _SearchActor.remote(self._shards)
 
@@ -145,7 +120,7 @@ class _ShardActor:
         start: int,
         end: int,
     ) -> None:
-        if error := obstacle(self._held):
+        if error := why_not_to_work(self._held):
             raise error
         self._shard = None  # the old one's memory first
         heads, _ = load_heads(heads_folder)
@@ -158,52 +133,18 @@ class _ShardActor:
 
 @ray.remote(num_cpus=0, max_restarts=0)
 class _SearchActor:
-    """Sends queries to the shards in blocks, merges what they find, judges or applies rules."""
+    """Does the work that sends queries to the shards: mining and evaluation."""
 
     def __init__(self, shards: Sequence[Any]) -> None:
         torch.set_num_threads(1)
         self._shards = shards
 
-    def mine(self, task: MineTask, tell: Tell) -> dict[str, Any]:
-        view, store = task.catalog.train()
-        shards, queries = self._open(view, store, task.heads_folder)
-        rows = [store.pages.row(page_id) for page_id in view.page_ids]
-        corpus = Corpus(view, [row.picture for row in rows], sum(row.num_tokens for row in rows))
-        triples, found = mine(
-            corpus,
-            shards,
-            queries,
-            task.settings,
-            task.seed,
-            on_progress=lambda done: tell({"done": done, "queries": len(queries)}),
-        )
-        document = {
-            "settings": task.settings.model_dump(),
-            "heads_sha256": heads_sha256(task.heads_folder),
-            **found,
-        }
-        task.held.check()
-        write_triples(task.triples_path, triples)
-        storage.write_json(task.mining_path, document)
-        return document
+    def do(self, work: SearchWork, catalog: Catalog, tell: Tell) -> dict[str, Any]:
+        return work(catalog, self._open, tell)
 
-    def evaluate(self, task: EvaluateTask) -> dict[str, Any]:
-        view, store = task.catalog.evaluated(task.dataset)
-        shards, queries = self._open(view, store, task.heads_folder)
-        evaluation = evaluate(
-            view,
-            shards,
-            queries,
-            task.settings,
-            round_number=task.round_number,
-            seed=task.seed,
-            on_progress=lambda done: None,
-        )
-        task.held.check()
-        write_evaluation(evaluation, task.json_path, task.parquet_path)
-        return evaluation.document
-
-    def _open(self, view: View, store: FeatureStore, heads_folder: str) -> tuple[RayShards, Any]:
+    def _open(
+        self, view: View, store: FeatureStore, heads_folder: str
+    ) -> tuple[RayShards, EmbeddedQueries]:
         """Load the corpus into the shard actors and embed the queries meanwhile."""
         lengths = [store.pages.row(page_id).num_tokens for page_id in view.page_ids]
         bounds = shard_bounds(lengths, len(self._shards))

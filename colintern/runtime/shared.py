@@ -1,4 +1,4 @@
-"""Whether all nodes of a cluster work on the same storage, and for a driver that still holds it."""
+"""Whether all nodes see the same storage, and whether the driver still has its lease."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -34,11 +34,11 @@ def check_shared_storage(roots: Sequence[str]) -> None:
                 storage.delete(path)
 
 
-def obstacle(held: Held) -> ColInternError | None:
-    """On a worker, before it works for the holder of a lease: why it must not.
+def why_not_to_work(held: Held) -> ColInternError | None:
+    """Asked on a worker before it starts: the reason why it must not, or None.
 
-    The driver asks the nodes that are there when it starts; this asks those that came later, and
-    notices when another driver has taken over meanwhile.
+    The driver has asked the nodes that were there when it started. Nodes that came later are asked
+    here; and another driver may have taken over meanwhile.
     """
     if not held.is_seen():
         return _not_shared(held.folder, ray.util.get_node_ip_address())

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,17 +16,17 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
 from ray.train.torch import TorchTrainer
 
 from colintern import storage
-from colintern.config.schema import ClusterConfig
 from colintern.errors import ColInternError, LeaseLostError, NonFiniteError, StorageError
 from colintern.records.lease import Held
-from colintern.runtime.relay import News, Teller, relayed
-from colintern.runtime.shared import obstacle
+from colintern.runtime.relay import Progress, Relay, Reporter
+from colintern.runtime.resources import Request
+from colintern.runtime.shared import why_not_to_work
 from colintern.training.loop import RoundInputs, RoundTask, open_round, train_round
 from colintern.training.place import Place
 
 _MAX_FAILURES = 3  # lost machines; a round starts again from its first step
-# NonFiniteError by all workers in the same step; LeaseLostError by the first one, when no other
-# waits for it any more.
+# NonFiniteError: on all workers in the same step. LeaseLostError: only on rank 0, after the last
+# collective.
 _MET_BY_ALL = (NonFiniteError, LeaseLostError)
 
 
@@ -37,36 +37,38 @@ class _Job:
     task: RoundTask
     held: Held
     num_threads: int
-    tell: Teller
+    tell: Reporter
 
 
 def train(
     task: RoundTask,
-    num_workers: int,
-    cluster: ClusterConfig,
+    request: Request,
     held: Held,
-    show: Callable[[News], None],
+    show: Callable[[Progress], None],
 ) -> None:
     """Train one round; its heads and log are on storage when this returns.
 
     Args:
         task: the round.
-        num_workers: processes; 0 trains in this one.
-        cluster: what each worker asks of Ray.
+        request: how many processes, and what each needs; 0 trains in this one.
         held: the lease of the run folder, where Ray Train's own files go too.
         show: told about the progress.
 
     Raises:
         ColInternError: what the round raised on purpose, such as a loss that is not finite.
     """
-    with relayed(show) as tell, _scratch(held.folder) as (file_system, folder):
+    with (
+        closing(Relay()) as relay,
+        relay.showing(show) as tell,
+        _scratch(held.folder) as (file_system, folder),
+    ):
         trainer = TorchTrainer(
             _worker,
-            train_loop_config={"job": _Job(task, held, cluster.cpus_per_worker, tell)},
+            train_loop_config={"job": _Job(task, held, request.cpus_per_worker, tell)},
             scaling_config=ScalingConfig(
-                num_workers=num_workers,
-                use_gpu=cluster.use_gpu,
-                resources_per_worker={"CPU": cluster.cpus_per_worker},
+                num_workers=request.num_workers,
+                use_gpu=request.uses_gpu,
+                resources_per_worker={"CPU": request.cpus_per_worker},
             ),
             run_config=RunConfig(
                 name=f"round-{task.round_number}",
@@ -163,7 +165,7 @@ def _worker(config: dict[str, Any]) -> ColInternError | None:
 def _opened(job: _Job, place: Place) -> RoundInputs | ColInternError:
     """The round's inputs; or, the same on every worker, why one of them cannot use them."""
     inputs: RoundInputs | None = None
-    error: ColInternError | None = obstacle(job.held)
+    error: ColInternError | None = why_not_to_work(job.held)
     if error is None:
         try:
             inputs = open_round(job.task)

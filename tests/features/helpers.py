@@ -11,7 +11,7 @@ from colintern.features.encoding import encode_shard
 from colintern.features.finish import finish_store
 from colintern.features.plan import ShardWork, StorePlan, StoreTarget, plan_store
 from colintern.model.backbone import BackboneIdentity, FrozenBackbone, read_identity
-from colintern.run.stages import store_target
+from colintern.run.stores import store_target
 
 FEATURES = FeaturesConfig(shard_bytes=200_000)  # a few pages fill several shards
 

@@ -3,23 +3,24 @@
 import json
 import logging
 
-from colintern.run import loop, session
+from colintern.run import loop
 from colintern.run.compare import compare_lines
 from tests.helpers import add_queries
-from tests.local_run import make_config, without_ray
+from tests.local_run import QuickWorkers, make_config
 
 
 def test_queries_that_find_nothing_count_in_every_mean(tmp_path, monkeypatch, caplog):
     """A comparison whose means are over the questions that could be asked, unlike every table's."""
-    without_ray(monkeypatch)
-    monkeypatch.setattr(session, "write_report", lambda path: f"{path}/run.json")
+    report = "colintern.report.page.write_report"
+    monkeypatch.setattr(report, lambda path: f"{path}/run.json")  # drawing it takes longest
     caplog.set_level(logging.INFO, "colintern")
     make_config(tmp_path)
     add_queries(tmp_path / "test", {f"blank{number}": " " for number in range(6)})
     add_queries(tmp_path / "train", {f"blank{number}": "" for number in range(24)})
-    exact = loop.run(make_config(tmp_path)).path
+    exact = loop.run(make_config(tmp_path), QuickWorkers()).path
     sloppy = {"search": "pooled_rerank"}
-    other = loop.run(make_config(tmp_path, run={"name": "other"}, evaluation=sloppy)).path
+    config = make_config(tmp_path, run={"name": "other"}, evaluation=sloppy)
+    other = loop.run(config, QuickWorkers()).path
     assert "dev: 4 judged queries find nothing and count 0: blank16 (empty query)" in caplog.text
     assert "test: 6 judged queries find nothing and count 0: blank0 (empty query)" in caplog.text
     lines = compare_lines(exact, other)

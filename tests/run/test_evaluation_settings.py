@@ -5,40 +5,43 @@ from pathlib import Path
 
 import pytest
 
-from colintern import cli, storage
-from colintern.cli import _chosen
+from colintern import records, storage
 from colintern.config.schema import Config
 from colintern.errors import MissingStageError
 from colintern.records.run_folder import RunFolder
-from colintern.report.page import write_report
-from colintern.run import loop, session
-from colintern.run.session import Session
+from colintern.report import page
+from colintern.run import loop
+from colintern.run.stages import Evaluate
 from colintern.run.status import status_lines, table_lines
-from tests.local_run import LocalPool, make_config, without_ray
+from tests.local_run import QuickWorkers, make_config
 
 SLOPPY = {"search": "pooled_rerank"}
 MORE = {"cutoffs": [1, 3, 5, 10]}
 ROUNDS = range(3)
+WRITE_REPORT = page.write_report
 
 
 class _Run:
     """A finished run of two rounds, and what is measured of it from then on."""
 
-    def __init__(self, root: Path, pool: LocalPool) -> None:
-        self._root, self._pool = root, pool
+    def __init__(self, root: Path) -> None:
+        self._root, self.workers = root, QuickWorkers()
         self.path = root / "runs" / "run"
         self.again()
-        pool.measured.clear()
+        self.measured.clear()
 
     def config(self, max_rounds: int = 2, **evaluation) -> Config:
         return make_config(self._root, evaluation=evaluation, loop={"max_rounds": max_rounds})
 
     def again(self, **settings) -> None:
-        loop.run(self.config(**settings))
+        loop.run(self.config(**settings), self.workers)
+
+    def evaluate(self, round_number: int | None = None) -> None:
+        loop.run_round(self.config(**SLOPPY), Evaluate, round_number, self.workers)
 
     @property
     def measured(self) -> list[tuple[int, str]]:
-        return self._pool.measured
+        return self.workers.measured
 
     def documents(self, dataset: str) -> list[dict]:
         files = [self.path / f"round-{number}/eval/{dataset}.json" for number in ROUNDS]
@@ -62,13 +65,13 @@ def _no_report(run_path: str) -> str:
 
 @pytest.fixture
 def run(tmp_path, monkeypatch) -> _Run:
-    monkeypatch.setattr(session, "write_report", _no_report)  # drawing it takes longest
-    return _Run(tmp_path, without_ray(monkeypatch))
+    monkeypatch.setattr(page, "write_report", _no_report)  # drawing it takes longest
+    return _Run(tmp_path)
 
 
 def test_another_search_measures_the_test_sets_of_all_rounds_again(run, monkeypatch):
     """A run that claims `pooled_rerank` with exact results, or both in one table; a moved dev."""
-    monkeypatch.setattr(session, "write_report", write_report)
+    monkeypatch.setattr(page, "write_report", WRITE_REPORT)
     dev, decided = run.files("dev"), run.files("loop.json")
     run.again(**SLOPPY)
     assert run.measured == [(number, "test") for number in ROUNDS]
@@ -124,14 +127,14 @@ def test_dev_of_an_earlier_version_keeps_its_search(run):
 
 def test_a_driver_killed_while_measuring_again_leaves_nothing_half_done(run, monkeypatch):
     """A record of the old files beside new ones, or rounds of two kinds for ever."""
-    commit = Session._commit
+    record = records.record_outputs
 
-    def die(self: Session, stage: str, *arguments) -> None:
-        if stage == "round-1-evaluate-test":
+    def die(path: str, *arguments) -> None:
+        if path.endswith("round-1-evaluate-test.json"):
             raise KeyboardInterrupt
-        commit(self, stage, *arguments)
+        record(path, *arguments)
 
-    monkeypatch.setattr(Session, "_commit", die)
+    monkeypatch.setattr(records, "record_outputs", die)
     with pytest.raises(KeyboardInterrupt):
         run.again(**SLOPPY)
     states = dict(line.split()[:2] for line in status_lines(str(run.path)))
@@ -141,7 +144,7 @@ def test_a_driver_killed_while_measuring_again_leaves_nothing_half_done(run, mon
         "missing",
     ]
     assert states["round-2-evaluate-dev"] == "done"
-    monkeypatch.setattr(Session, "_commit", commit)
+    monkeypatch.setattr(records, "record_outputs", record)
     run.again(**SLOPPY)
     assert run.measured == [(number, "test") for number in (0, 1, 1, 2)]
     for record in run.files("evaluate-test.json").values():
@@ -157,22 +160,20 @@ def test_rounds_behind_the_last_are_measured_too(run):
 
 def test_evaluate_takes_the_first_round_that_is_not_as_asked(run):
     """`colintern evaluate` that calls a round done that was measured with other settings."""
-    with loop.open_session(run.config(**SLOPPY), ["search"]) as opened:
-        is_measured = opened.recorded.is_measured_on_all
-        for number in ROUNDS:
-            assert _chosen(None, opened, is_measured, 0) == number
-            opened.evaluate(number)
-        assert _chosen(None, opened, is_measured, 0) == 3
+    for number in (0, 1):
+        path = str(run.path / f"round-{number}/eval/test.json")
+        storage.write_json(path, {**storage.read_json(path), **SLOPPY})
+    run.evaluate()
+    assert run.measured == [(2, "test")]
 
 
 @pytest.mark.parametrize(("asked", "first"), [(None, 0), (2, 2)])
-def test_evaluate_measures_all_recorded_rounds_again(run, monkeypatch, asked, first):
+def test_evaluate_measures_all_recorded_rounds_again(run, asked, first):
     """A command that leaves one round with new settings beside others with the old ones."""
-    monkeypatch.setattr(cli, "load_config", lambda *_: run.config(**SLOPPY))
-    cli.evaluate("", round_number=asked)
+    run.evaluate(asked)
     assert run.measured[0] == (first, "test")
     assert sorted(run.measured) == [(number, "test") for number in ROUNDS]
     assert run.searches("test") == {"pooled_rerank"}
     with pytest.raises(MissingStageError, match="train --round 3"):
-        cli.evaluate("")
+        run.evaluate()
     assert len(run.measured) == len(ROUNDS)

@@ -5,10 +5,10 @@
 
 from pathlib import Path
 
-from colintern.records.run_folder import RunFolder
+from colintern import records
 from colintern.run import loop
-from colintern.run.session import Session
-from tests.local_run import make_config, without_ray
+from colintern.run.runner import Runner
+from tests.local_run import QuickWorkers, make_config
 
 
 class Killed(BaseException):
@@ -25,42 +25,41 @@ def _files(run: Path) -> dict[str, bytes]:
 
 def test_a_run_that_is_killed_at_every_stage_ends_with_the_same_bytes(tmp_path, monkeypatch):
     """Work lost, done twice or mixed up by a kill between a stage's work and its record."""
-    without_ray(monkeypatch)
-    loop.run(make_config(tmp_path))
+    loop.run(make_config(tmp_path), QuickWorkers())
     undisturbed = tmp_path / "runs" / "run"
     killed: list[str] = []
-    do, write_record = Session._do, RunFolder.write_record
+    do, record_outputs = Runner.do, records.record_outputs
 
     def die_once(name: str) -> None:
         if name not in killed:
             killed.append(name)
             raise Killed
 
-    def die_or_do(self, stage, *arguments):
-        die_once(f"before {stage}")
-        do(self, stage, *arguments)
+    def die_or_do(self, stage):
+        die_once(f"before {stage.name}")
+        return do(self, stage)
 
-    def write_or_die(self, stage, *arguments):
-        die_once(f"after {stage}")
-        return write_record(self, stage, *arguments)
+    def record_or_die(path, *arguments):
+        die_once(f"after {path}")
+        return record_outputs(path, *arguments)
 
-    monkeypatch.setattr(Session, "_do", die_or_do)
-    monkeypatch.setattr(RunFolder, "write_record", write_or_die)
+    monkeypatch.setattr(Runner, "do", die_or_do)
+    monkeypatch.setattr(records, "record_outputs", record_or_die)
     features = str(tmp_path / "other-features")
     config = make_config(tmp_path, run={"name": "killed"}, features={"root": features})
     starts, is_finished = 0, False
     while not is_finished:
         starts += 1
         try:
-            loop.run(config)
+            loop.run(config, QuickWorkers())
             is_finished = True
         except Killed:
             assert starts < 40
     assert starts == len(killed) + 1
-    assert len(killed) >= 19
+    assert len(killed) >= 2 * 13
     run = tmp_path / "runs" / "killed"
     assert _files(run).keys() == _files(undisturbed).keys()
     differ = {name for name, data in _files(run).items() if data != _files(undisturbed)[name]}
     assert differ == {f"round-{number}/heads/colintern.json" for number in range(3)}  # its stores
-    records = [{path.name for path in (path / "records").iterdir()} for path in (run, undisturbed)]
-    assert records[0] == records[1]
+    found = [{path.name for path in (path / "records").iterdir()} for path in (run, undisturbed)]
+    assert found[0] == found[1]

@@ -8,19 +8,15 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
+from colintern import records
 from colintern.config.files import parse_config
 from colintern.config.schema import Config
 from colintern.data.canonical import CanonicalDataset, iterate_pages
-from colintern.data.entities import Judgement, Page, Query
+from colintern.data.entities import Judgement, Page
 from colintern.data.writing import write_dataset
 from colintern.errors import (
     BackboneError,
-    CheckpointError,
-    ConfigError,
     DatasetError,
-    DriftError,
-    LeaseHeldError,
-    MissingStageError,
     StorageError,
     TooManyBadPagesError,
 )
@@ -30,9 +26,12 @@ from colintern.records.run_folder import RunFolder
 from colintern.retrieval.retriever import best_round, save_images, search_run
 from colintern.run import loop
 from colintern.run.compare import compare_lines
-from colintern.run.session import Session
+from colintern.run.drift import check_drift
+from colintern.run.local import LocalWorkers
+from colintern.run.runner import Runner, open_run
+from colintern.run.stages import Train, stages_before_rounds
 from colintern.run.status import status_lines, table_lines
-from tests.helpers import make_corpus, png
+from tests.helpers import make_corpus
 
 pytestmark = pytest.mark.ray
 
@@ -113,6 +112,7 @@ def test_the_run_folder_is_complete(finished):
     assert stages == {
         "encode-train",
         "encode-test",
+        "round-0-heads",
         "round-0-evaluate-dev",
         "round-0-evaluate-test",
         "round-1-train",
@@ -124,6 +124,14 @@ def test_the_run_folder_is_complete(finished):
         "round-2-evaluate-test",
         "report",
     }
+
+
+def test_in_this_process_the_bytes_are_the_same(finished):
+    """Another corpus, order or seed without Ray: tests and benchmarks of another program."""
+    loop.run(_config(finished, run={"name": "local"}), LocalWorkers())
+    runs = finished / "runs"
+    for name in COMPARED:
+        assert (runs / "local" / name).read_bytes() == (runs / "run" / name).read_bytes(), name
 
 
 def test_test_sets_and_dev_pages_never_steer_training(finished):
@@ -145,38 +153,10 @@ def test_test_sets_and_dev_pages_never_steer_training(finished):
 
 def test_other_test_sets_change_nothing_that_is_trained(finished):
     """A test set that decides on heads, negatives or the number of rounds (property 11)."""
-    loop.run(_config(finished, run={"name": "untested"}, data={"eval": []}))
+    loop.run(_config(finished, run={"name": "untested"}, data={"eval": []}), LocalWorkers())
     runs = finished / "runs"
     for name in ("round-2/heads/heads.safetensors", "round-2/triples.jsonl", "loop.json"):
         assert (runs / "untested" / name).read_bytes() == (runs / "run" / name).read_bytes(), name
-
-
-def test_a_new_test_set_does_not_hide_a_drift(finished, tmp_path):
-    """Another learning rate slipped in beside a test set that is not encoded yet."""
-    make_corpus(tmp_path / "second", num_pages=4, num_queries=4)
-    sets = [str(finished / "test"), str(tmp_path / "second")]
-    changed = _config(finished, data={"eval": sets}, training={"learning_rate": 0.1})
-    with pytest.raises(DriftError, match="learning_rate"):
-        loop.run(changed)
-
-
-def test_a_test_set_added_to_a_finished_run_is_measured_after_every_round(finished, tmp_path):
-    """A loop that has decided to stop, and so never comes to the last round again."""
-    make_corpus(tmp_path / "late", num_pages=4, num_queries=4)
-    first = _config(finished, run={"name": "grown"})
-    assert len(table_lines(loop.run(first).path)) == 1 + 2 * 2 * 3
-    grown = {"eval": [str(finished / "test"), str(tmp_path / "late")]}
-    folder = loop.run(_config(finished, run={"name": "grown"}, data=grown))
-    assert len(table_lines(folder.path)) == 1 + 2 * 3 * 3
-
-
-def test_another_training_set_is_refused_before_it_is_encoded(finished, tmp_path, monkeypatch):
-    """Hours of encoding, and run.json of the finished run overwritten, before the refusal."""
-    make_corpus(tmp_path / "other", num_pages=12, num_queries=12)
-    before = (finished / "runs" / "run" / "run.json").read_bytes()
-    with pytest.raises(DriftError, match=r"another training set than data\.train=other"):
-        loop.run(_config(finished, data={"train": str(tmp_path / "other")}))
-    assert (finished / "runs" / "run" / "run.json").read_bytes() == before
 
 
 def test_a_run_is_asked_from_any_working_directory(finished, tmp_path, monkeypatch):
@@ -187,42 +167,14 @@ def test_a_run_is_asked_from_any_working_directory(finished, tmp_path, monkeypat
         "run": {"name": "relative", "root": "runs"},
         "features": {"root": "runs/features", "shard_bytes": 300_000},
     }
-    with loop.open_session(parse_config(document, "test")) as session:
-        session.encode()
-        session.evaluate(0)
-        session.train(1)
+    with open_run(parse_config(document, "test")) as runner:
+        for stage in (*stages_before_rounds(runner.run.config), Train(1)):
+            runner.do(stage)
     monkeypatch.chdir(tmp_path)
     stores = {path.name for path in (finished / "runs" / "features").iterdir()}
     assert search_run(str(finished / "runs" / "relative"), "question", 3, "test")
     assert {path.name for path in (finished / "runs" / "features").iterdir()} == stores
     assert not list(tmp_path.iterdir())
-
-
-def test_a_training_set_without_a_dev_set_is_refused_before_it_is_encoded(ray_cluster, tmp_path):
-    """A corpus of one document, which cannot be on both sides, told after its encoding."""
-    pages = [Page(f"p{number}", png(number), "one") for number in range(6)]
-    queries = [Query(f"q{number}", f"question {number}", None, None) for number in range(6)]
-    judged = [Judgement(f"q{number}", f"p{number}", 1) for number in range(6)]
-    write_dataset(str(tmp_path / "train"), pages, queries, judged)
-    make_corpus(tmp_path / "test", num_pages=4, num_queries=4)
-    with pytest.raises(DatasetError, match="leaves no dev queries"):
-        loop.run(_config(tmp_path))
-    assert not (tmp_path / "runs" / "features").exists()
-
-
-def test_a_store_that_is_gone_is_made_again(finished, tmp_path):
-    """A run that says: run colintern encode, which then does nothing."""
-    config = _config(finished, run={"name": "moved"}, features={"root": str(tmp_path / "features")})
-    with loop.open_session(config) as session:
-        session.encode()
-    before = {path.name for path in (tmp_path / "features").rglob("*.safetensors")}
-    for store in (tmp_path / "features").iterdir():
-        if store.is_dir():
-            shutil.rmtree(store)
-    with loop.open_session(config) as session:
-        session.encode()
-    assert before
-    assert {path.name for path in (tmp_path / "features").rglob("*.safetensors")} == before
 
 
 def test_a_search_finds_what_the_evaluation_found(finished, tmp_path):
@@ -255,7 +207,7 @@ def test_status_and_table_show_every_stage_and_round(finished):
     """A stage that is done and called missing, or a round without its line."""
     run = str(finished / "runs" / "run")
     lines = status_lines(run)
-    assert len(lines) == 12
+    assert len(lines) == 13
     assert all(" done " in line for line in lines)
     assert [line.split()[:2] for line in table_lines(run)[1::2]] == [
         [dataset, number] for dataset in ("dev", "test") for number in "012"
@@ -302,26 +254,24 @@ def test_killed_before_every_record_and_started_again(finished, tmp_path, monkey
         finished, run={"name": "killed"}, features={"root": str(tmp_path / "features")}
     )
     killed: set[str] = set()
-    write_record = RunFolder.write_record
+    do, record_outputs = Runner.do, records.record_outputs
 
-    def write_or_die(self, stage, *arguments):
-        if stage not in killed:
-            killed.add(stage)
+    def die_or_do(self, stage):
+        if f"before {stage.name}" not in killed:
+            killed.add(f"before {stage.name}")
             raise Killed
-        return write_record(self, stage, *arguments)
+        return do(self, stage)
 
-    do = Session._do
-
-    def die_or_do(self, stage, *arguments):
-        if f"before {stage}" not in killed:
-            killed.add(f"before {stage}")
+    def record_or_die(path, *arguments):
+        if path not in killed:
+            killed.add(path)
             raise Killed
-        do(self, stage, *arguments)
+        return record_outputs(path, *arguments)
 
-    monkeypatch.setattr(RunFolder, "write_record", write_or_die)
-    monkeypatch.setattr(Session, "_do", die_or_do)
+    monkeypatch.setattr(Runner, "do", die_or_do)
+    monkeypatch.setattr(records, "record_outputs", record_or_die)
     _die_once(monkeypatch, killed, "colintern.runtime.encode.finish_store", "inside encode")
-    _die_once(monkeypatch, killed, "colintern.run.session.decide", "inside the decision")
+    _die_once(monkeypatch, killed, "colintern.evaluation.decision.decide", "inside the decision")
     starts = 0
     while True:
         starts += 1
@@ -329,12 +279,12 @@ def test_killed_before_every_record_and_started_again(finished, tmp_path, monkey
             loop.run(config)
             break
         except Killed:
-            assert starts < 30
-    assert len(killed) >= 21
+            assert starts < 40
+    assert len(killed) >= 28
     assert starts == len(killed) + 1
     runs = finished / "runs"
-    records = [{path.name for path in (runs / name / "records").iterdir()} for name in RUNS]
-    assert records[0] == records[1]
+    found = [{path.name for path in (runs / name / "records").iterdir()} for name in RUNS]
+    assert found[0] == found[1]
     for name in COMPARED:
         disturbed = (finished / "runs" / "killed" / name).read_bytes()
         assert disturbed == (finished / "runs" / "run" / name).read_bytes(), name
@@ -359,51 +309,6 @@ def _die_once(monkeypatch, killed: set[str], target: str, name: str) -> None:
     monkeypatch.setattr(target, die_first)
 
 
-def test_a_change_of_a_recorded_stage_is_refused(finished):
-    """A new learning rate mixed into a run that was trained with another one."""
-    with pytest.raises(DriftError, match=r"round-1-train.*learning_rate: 0.002 -> 0.1"):
-        loop.run(_config(finished, training={"learning_rate": 0.1}))
-    with pytest.raises(DriftError, match=r"round-2-mine.*mining.range_max: 50 -> 7"):
-        loop.run(_config(finished, mining={"range_max": 7}))
-    with pytest.raises(DriftError, match="max_tiles"):
-        loop.run(_config(finished, backbone={"max_tiles": 3}, features={"shard_bytes": 1_000_000}))
-
-
-def test_going_on_with_other_machines_and_more_rounds_is_allowed(finished):
-    """A run that cannot be continued because of a key that changes nothing."""
-    config = _config(
-        finished,
-        cluster={"mining_workers": 1},
-        loop={"max_rounds": 3},
-        evaluation={"cutoffs": [1, 5, 10, 20]},
-    )
-    loop.run(config)
-    run = finished / "runs" / "run"
-    assert (run / "round-3" / "heads" / "heads.safetensors").is_file()
-    decided = json.loads((run / "loop.json").read_text())
-    assert [entry["round"] for entry in decided["rounds"]] == [1, 2, 3]
-
-
-def test_a_second_driver_is_refused(finished):
-    """Two drivers on one run."""
-    refused = pytest.raises(LeaseHeldError, match="another driver")
-    with loop.open_session(_config(finished)), refused:
-        loop.run(_config(finished))
-
-
-def test_a_stage_needs_its_predecessor(finished):
-    """A stage that runs on nothing instead of naming the command that comes first."""
-    config = _config(finished, run={"name": "stepwise"})
-    with loop.open_session(config) as session:
-        with pytest.raises(MissingStageError, match="colintern encode"):
-            session.train(1)
-        session.encode()
-        with pytest.raises(MissingStageError, match="colintern train --round 1"):
-            session.mine(2)
-        with pytest.raises(MissingStageError, match="colintern mine --round 2"):
-            session.train(2)
-
-
 def test_a_bad_page_costs_only_that_page(finished, tmp_path):
     """A truncated picture that stops a run, or that vanishes without a word (property 10)."""
     dataset = CanonicalDataset(str(finished / "train"))
@@ -418,27 +323,25 @@ def test_a_bad_page_costs_only_that_page(finished, tmp_path):
     ]
     write_dataset(str(tmp_path / "train"), pages, queries, judged)
     make_corpus(tmp_path / "test", num_pages=4, num_queries=4)
-    with loop.open_session(_config(tmp_path, data={"max_bad_fraction": 0.1})) as session:
-        session.encode()
+    loop.encode(_config(tmp_path, data={"max_bad_fraction": 0.1}))
     store = next((tmp_path / "runs" / "features").glob("train-*"))
     bad = [json.loads(line) for line in (store / "bad_pages.jsonl").read_text().splitlines()]
     assert [entry["page_id"] for entry in bad] == ["p007", "p008"]
     assert "damaged" in bad[0]["reason"]
     assert "not an image" in bad[1]["reason"]
     strict = _config(tmp_path, run={"name": "strict"}, features={"root": str(tmp_path / "other")})
-    refused = pytest.raises(TooManyBadPagesError, match=r"data\.max_bad_fraction")
-    with refused, loop.open_session(strict) as session:
-        session.encode()
+    with pytest.raises(TooManyBadPagesError, match=r"data\.max_bad_fraction"):
+        loop.encode(strict)
 
 
-def test_pages_that_dev_or_a_test_set_shares_with_training(tmp_path, ray_cluster, caplog):
+def test_pages_that_dev_or_a_test_set_shares_with_training(tmp_path, caplog):
     """A dev page that was trained on or mined, silently; a stage that does not depend on dev."""
     make_corpus(tmp_path / "train", num_pages=24, num_queries=24)
     make_corpus(tmp_path / "dev", num_pages=6, num_queries=6, first_picture=20)
     make_corpus(tmp_path / "test", num_pages=3, num_queries=3)
     caplog.set_level(logging.INFO, "colintern")
     config = _config(tmp_path, data={"dev": str(tmp_path / "dev")})
-    run = Path(loop.run(config).path)
+    run = Path(loop.run(config, LocalWorkers()).path)
     lines = [json.loads(line) for line in (run / "round-2/triples.jsonl").read_text().splitlines()]
     kept = {f"p{number:03d}" for number in range(21)}
     assert {page for line in lines for page in line["pos"]} == kept
@@ -458,18 +361,10 @@ def test_pages_that_dev_or_a_test_set_shares_with_training(tmp_path, ray_cluster
 
     (store,) = (path for path in (run.parent / "features").glob("dev-*") if path.is_dir())
     shutil.rmtree(store)
-    with loop.open_session(config) as session:  # as for any store that is gone
-        session.encode()
-        session.recorded.check_drift()
+    loop.encode(config, LocalWorkers())  # as for any store that is gone
+    with open_run(config, workers=LocalWorkers()) as runner:
+        check_drift(runner.run)
     assert store.is_dir()
-
-
-def test_a_missing_extra_is_told_before_any_work(finished, monkeypatch):
-    """ModuleNotFoundError in a worker, an hour later."""
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    refused = pytest.raises(ConfigError, match=r"faiss is not installed; pip install .*\[cpu\]")
-    with refused, loop.open_session(_config(finished)):
-        pass
 
 
 def test_weights_that_do_not_fit_are_one_line(ray_cluster, tmp_path):
@@ -486,13 +381,3 @@ def test_weights_that_do_not_fit_are_one_line(ray_cluster, tmp_path):
         loop.run(_config(tmp_path, backbone={"path": str(folder)}))
     assert type(raised.value) is BackboneError
     assert "\n" not in str(raised.value)
-
-
-def test_init_heads_of_another_shape_are_refused_before_any_work(finished):
-    """Heads of one size written down as of another, or found out after the encoding."""
-    heads = str(finished / "runs" / "run" / "round-1" / "heads")
-    other = _config(
-        finished, run={"name": "other"}, heads={"dim": 64}, training={"init_heads": heads}
-    )
-    with pytest.raises(CheckpointError, match=r"heads\.dim=128, not 64"):
-        loop.run(other)

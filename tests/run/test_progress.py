@@ -5,7 +5,8 @@ import logging
 import pytest
 
 from colintern.config.schema import BackboneConfig
-from colintern.run.progress import say_at_chance
+from colintern.run import progress
+from colintern.run.progress import queries_line, say_at_chance
 
 
 @pytest.mark.parametrize(
@@ -43,3 +44,20 @@ def test_a_result_at_chance_level_is_said_to_be_that(
     caplog.clear()
     say_at_chance({**document, "ci": {"ndcg_at_5": [0.2, 0.3]}}, BackboneConfig(path=backbone))
     assert not caplog.records
+
+
+def test_a_long_pass_tells_its_quarters_and_a_short_one_nothing(caplog, monkeypatch):
+    """An evaluation of a hundred thousand queries that is silent; lines for one of a second."""
+    caplog.set_level(logging.INFO, "colintern")
+    clock = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    for seconds_a_block, quarters in ((0.1, []), (3.0, ["250", "500", "750", "1,000"])):
+        caplog.clear()
+        say = queries_line("evaluate", 1, "dev")
+        for done in range(50, 1_001, 50):
+            clock[0] += seconds_a_block
+            say({"done": done, "queries": 1_000})
+        assert [record.getMessage().split(": ")[1] for record in caplog.records] == [
+            f"{done} / 1,000 queries" for done in quarters
+        ]
+        assert all("evaluate  round 1  dev: " in line for line in caplog.text.splitlines())

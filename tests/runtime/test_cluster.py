@@ -20,7 +20,8 @@ from colintern.records import lease
 from colintern.runtime import cluster, temporary
 from colintern.runtime.cluster import Cluster, _root_for_sockets
 from colintern.runtime.errors import ClusterError
-from colintern.runtime.shared import check_shared_storage, obstacle
+from colintern.runtime.resources import Request
+from colintern.runtime.shared import check_shared_storage, why_not_to_work
 from tests.s3_server import DENIED
 
 
@@ -40,7 +41,7 @@ def unstarted(monkeypatch, tmp_path) -> Iterator[Cluster]:
     monkeypatch.setattr(cluster.ray, "shutdown", lambda: None)
     monkeypatch.setattr(cluster.ray, "nodes", list)
     monkeypatch.setattr(cluster.ray, "cluster_resources", lambda: {"CPU": 4.0})
-    made = Cluster(parse_config(config, "test"))
+    made = Cluster(parse_config(config, "test"), [Request("training.num_workers", 4, 1, True)])
     yield made
     made.close()
 
@@ -154,11 +155,11 @@ def test_a_missing_token_is_one_line(unstarted, monkeypatch):
 def test_a_worker_is_told_why_it_must_not_work(tmp_path):
     """A driver that was taken over, on good storage, sent to look for shared storage."""
     with lease.held(str(tmp_path), wait=False) as held:
-        assert obstacle(held) is None
+        assert why_not_to_work(held) is None
         Path(held.path).rename(tmp_path / "lease-000002.json")  # another driver takes over
-        assert isinstance(obstacle(held), LeaseLostError)
+        assert isinstance(why_not_to_work(held), LeaseLostError)
         (tmp_path / "lease-000002.json").unlink()  # as a node without this storage sees it
-        assert isinstance(obstacle(held), ClusterError)
+        assert isinstance(why_not_to_work(held), ClusterError)
 
 
 @pytest.fixture

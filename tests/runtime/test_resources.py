@@ -3,6 +3,8 @@
 import pytest
 
 from colintern.config.files import parse_config
+from colintern.run.runner import requests
+from colintern.run.stages import Encode, Train
 from colintern.runtime.resources import cpus_wanted, shortage
 
 
@@ -26,7 +28,8 @@ def _config(num_workers: int = 1, **cluster):
 )
 def test_enough_is_enough(config, resources):
     """A cluster that is refused although every stage fits into it."""
-    assert shortage(config, resources) is None
+    assert requests(config)
+    assert shortage(requests(config), resources) is None
 
 
 @pytest.mark.parametrize(
@@ -51,17 +54,22 @@ def test_enough_is_enough(config, resources):
 )
 def test_the_setting_that_asks_for_too_much_is_named(config, resources, line):
     """Workers that are waited for without a word, for ever."""
-    assert shortage(config, resources) == line
+    assert shortage(requests(config), resources) == line
 
 
 def test_a_local_cluster_is_made_for_the_largest_stage():
     """A stage left out of the sum, so that a local cluster cannot hold its workers."""
     config = _config(num_workers=2, encode_workers=3, mining_workers=5, cpus_per_worker=2)
-    assert cpus_wanted(config) == 10
+    assert cpus_wanted(requests(config)) == 10
 
 
 def test_only_the_stages_that_run_have_to_fit():
     """Encoding refused on a machine with one GPU because training would take four."""
-    config = _config(num_workers=4, use_gpu=True)
-    assert shortage(config, {"CPU": 4.0, "GPU": 1.0}, ["encode"]) is None
-    assert shortage(config, {"CPU": 4.0, "GPU": 1.0}, ["encode", "train"])
+    config, resources = _config(num_workers=4, use_gpu=True), {"CPU": 4.0, "GPU": 1.0}
+    assert shortage(requests(config, [Encode]), resources) is None
+    assert shortage(requests(config, [Encode, Train]), resources)
+
+
+def test_a_round_trained_in_the_driver_asks_for_nothing():
+    """`training.num_workers: 0` held to need a CPU of the cluster's."""
+    assert requests(_config(num_workers=0), [Train]) == []

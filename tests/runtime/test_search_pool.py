@@ -2,18 +2,20 @@
 
 import os
 import threading
-from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 import pytest
 import ray
 from ray.exceptions import RayActorError
 
-from colintern.config.schema import ClusterConfig, EvaluationConfig, MiningConfig
+from colintern.config.schema import EvaluationConfig, MiningConfig
 from colintern.model.heads import save_heads
 from colintern.records import lease
-from colintern.runtime.relay import relayed
-from colintern.runtime.search_pool import EvaluateTask, MineTask, SearchPool
+from colintern.run.stages.evaluate import measure
+from colintern.run.stages.mine import mine_triples
+from colintern.runtime.relay import Relay
+from colintern.runtime.resources import Request
+from colintern.runtime.search_pool import SearchPool
 from tests.helpers import knowing_heads
 from tests.training.test_loop import INFO
 
@@ -31,28 +33,28 @@ def held(tmp_path):
 
 
 @pytest.fixture
-def task(corpus, held, tmp_path) -> MineTask:
+def mining(held, tmp_path) -> partial:
     save_heads(knowing_heads(16), str(tmp_path / "heads"), INFO)
-    return MineTask(
-        catalog=corpus.catalog,
+    return partial(
+        mine_triples,
         heads_folder=str(tmp_path / "heads"),
         settings=MiningConfig(relative_margin=0.0),
         seed=0,
         triples_path=str(tmp_path / "first.jsonl"),
         mining_path=str(tmp_path / "mining.json"),
-        held=held,
+        check=held.check,
     )
 
 
-def test_a_lost_worker_changes_nothing(task, held, ray_cluster, tmp_path, corpus):
+def test_a_lost_worker_changes_nothing(mining, held, ray_cluster, tmp_path, corpus):
     """A run that ends because a spot machine, or the searcher's own process, is gone."""
-    pool = SearchPool(ClusterConfig(mining_workers=2), held)
-    document = pool.mine(task, _untold)
-    triples = Path(task.triples_path).read_bytes()
+    pool = SearchPool(Request("cluster.mining_workers", 2), held)
+    document = pool.do(mining, corpus.catalog, _untold)
+    triples = (tmp_path / "first.jsonl").read_bytes()
     assert triples
 
     ray.kill(pool._shards[1])
-    again = replace(task, triples_path=str(tmp_path / "second.jsonl"))
+    again = partial(mining, triples_path=str(tmp_path / "second.jsonl"))
     died = tmp_path / "died"
 
     def die_once(_) -> None:
@@ -60,29 +62,31 @@ def test_a_lost_worker_changes_nothing(task, held, ray_cluster, tmp_path, corpus
             died.touch()
             os._exit(1)
 
-    assert pool.mine(again, die_once) == document
+    assert pool.do(again, corpus.catalog, die_once) == document
     assert died.exists()
-    assert Path(again.triples_path).read_bytes() == triples
+    assert (tmp_path / "second.jsonl").read_bytes() == triples
 
     ray.kill(pool._shards[0])
-    evaluation = EvaluateTask(
-        catalog=corpus.catalog,
+    evaluation = partial(
+        measure,
         dataset="test",
-        heads_folder=task.heads_folder,
+        heads_folder=str(tmp_path / "heads"),
         settings=EvaluationConfig(),
         round_number=1,
         seed=0,
         json_path=str(tmp_path / "test.json"),
-        parquet_path=str(tmp_path / "test.parquet"),
-        held=held,
+        results_path=str(tmp_path / "test.parquet"),
+        check=held.check,
     )
-    assert pool.evaluate(evaluation)["num_queries"] == 60
+    died.unlink()
+    assert pool.do(evaluation, corpus.catalog, die_once)["num_queries"] == 60
+    assert died.exists()  # so progress was told
     pool.close()
 
 
-def test_workers_that_are_always_lost_end_the_stage(task, held, ray_cluster, tmp_path):
+def test_workers_that_are_always_lost_end_the_stage(mining, held, ray_cluster, tmp_path, corpus):
     """A stage that is repeated for ever, as when its memory never suffices."""
-    pool = SearchPool(ClusterConfig(), held)
+    pool = SearchPool(Request("cluster.mining_workers", 1), held)
 
     def die(_) -> None:
         with (tmp_path / "deaths").open("a") as file:
@@ -90,7 +94,7 @@ def test_workers_that_are_always_lost_end_the_stage(task, held, ray_cluster, tmp
         os._exit(1)
 
     with pytest.raises(RayActorError):
-        pool.mine(task, die)
+        pool.do(mining, corpus.catalog, die)
     assert len((tmp_path / "deaths").read_text()) == 4
     pool.close()
 
@@ -100,7 +104,20 @@ def test_a_relay_that_dies_takes_only_the_progress(ray_cluster, monkeypatch):
     crashes = []
     monkeypatch.setattr(threading, "excepthook", crashes.append)
     shown = []
-    with relayed(shown.append) as tell:
-        ray.kill(tell._relay)
+    relay = Relay()
+    with relay.showing(shown.append) as tell:
+        relay.close()
         tell({"step": 1})
     assert crashes == shown == []
+
+
+def test_what_is_told_last_is_shown_with_its_own_stage(ray_cluster):
+    """The last lines of a stage lost, or shown as another's that comes after it."""
+    relay, first, second = Relay(), [], []
+    with relay.showing(first.append) as tell:
+        tell({"step": 1})
+    with relay.showing(second.append) as tell_next:
+        tell({"step": 2})  # from a worker of the stage before
+        tell_next({"step": 3})
+    relay.close()
+    assert (first, second) == ([{"step": 1}], [{"step": 3}])

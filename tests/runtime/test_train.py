@@ -10,11 +10,11 @@ import ray.train
 import torch
 
 from colintern import storage
-from colintern.config.schema import ClusterConfig
 from colintern.errors import ColInternError, StorageError, UserError
 from colintern.features.catalog import Catalog
 from colintern.model.heads import load_heads
 from colintern.records import lease
+from colintern.runtime.resources import Request
 from colintern.runtime.train import _scratch, train
 from colintern.training.loop import open_round, train_round
 from colintern.training.place import Place
@@ -47,19 +47,19 @@ class _FailsOnTheSecond(Catalog):
 
 def _train(task, num_workers, folder, show=lambda _: None):
     with lease.held(str(folder), wait=False) as held:
-        train(task, num_workers, ClusterConfig(), held, show)
+        train(task, Request("training.num_workers", num_workers), held, show)
 
 
 def test_two_ray_workers_train_as_one_process(corpus, tmp_path, ray_cluster):
     """Workers that each train their own heads; progress that never reaches the driver."""
     alone = _task(corpus, tmp_path / "alone")
     train_round(alone, open_round(alone), Place(), lambda _: None)
-    shared, news = _task(corpus, tmp_path / "shared"), []
-    _train(shared, 2, tmp_path, news.append)
+    shared, told = _task(corpus, tmp_path / "shared"), []
+    _train(shared, 2, tmp_path, told.append)
     expected, found = (load_heads(task.heads_folder)[0] for task in (alone, shared))
     for name, weight in expected.state_dict().items():
         torch.testing.assert_close(found.state_dict()[name], weight, atol=1e-3, rtol=1e-3)
-    assert news[-1]["step"] == news[-1]["steps"] == 25
+    assert told[-1]["step"] == told[-1]["steps"] == 25
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
@@ -75,7 +75,8 @@ def test_a_worker_without_shared_storage_says_so(corpus, tmp_path, ray_cluster):
     refused = pytest.raises(UserError, match="use shared storage")
     with lease.held(str(tmp_path), wait=False) as held, refused:
         seen = _SeenByTheFirst(held.path)
-        train(_task(corpus, tmp_path), 2, ClusterConfig(), seen, lambda _: None)
+        request = Request("training.num_workers", 2)
+        train(_task(corpus, tmp_path), request, seen, lambda _: None)
     assert not (tmp_path / "train_log.jsonl").exists()
 
 

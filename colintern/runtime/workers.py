@@ -1,0 +1,88 @@
+"""The work of stages on Ray; `run.workers` says what stages may ask for."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from colintern.config.schema import Config
+from colintern.features.catalog import Catalog
+from colintern.features.plan import StoreTarget
+from colintern.model.backbone import BackboneIdentity
+from colintern.records import Record
+from colintern.records.lease import Held
+from colintern.runtime.cluster import Cluster, cluster_of
+from colintern.runtime.encode import encode_stores
+from colintern.runtime.relay import Progress, Relay
+from colintern.runtime.resources import Request
+from colintern.runtime.search_pool import SearchPool, SearchWork
+from colintern.runtime.train import train
+from colintern.training.loop import RoundTask
+
+
+class RayWorkers:
+    """Workers of a Ray cluster, which is joined or started when the first work needs it.
+
+    The actors that search stay between mining and evaluation, and give their resources back before
+    other workers start.
+
+    Args:
+        cluster: where they are.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._pool: SearchPool | None = None
+        self._relay: Relay | None = None
+
+    def encode(
+        self, targets: Sequence[StoreTarget], backbone: BackboneIdentity, config: Config
+    ) -> dict[str, Record]:
+        """Bring stores up to date with one pool of actors; see `encode_stores`."""
+        self.close()
+        self._cluster.ensure()
+        return encode_stores(targets, backbone, config)
+
+    def train(
+        self, task: RoundTask, request: Request, held: Held, show: Callable[[Progress], None]
+    ) -> None:
+        """Train a round with a group of workers."""
+        self.close()
+        self._cluster.ensure()
+        train(task, request, held, show)
+
+    def search(
+        self,
+        work: SearchWork,
+        catalog: Catalog,
+        request: Request,
+        held: Held,
+        show: Callable[[Progress], None],
+    ) -> dict[str, Any]:
+        """Do `work` in the actor that searches."""
+        self._cluster.ensure()
+        self._pool = self._pool or SearchPool(request, held)
+        self._relay = self._relay or Relay()
+        with self._relay.showing(show) as tell:
+            return self._pool.do(work, catalog, tell)
+
+    def close(self) -> None:
+        """End the actors that search."""
+        for actors in (self._pool, self._relay):
+            if actors is not None:
+                actors.close()
+        self._pool = self._relay = None
+
+
+@contextlib.contextmanager
+def ray_workers(config: Config, requests: Sequence[Request]) -> Iterator[RayWorkers]:
+    """Workers for the length of a `with` block.
+
+    Args:
+        config: where the run and its stores are.
+        requests: of the stages that may run, for which the cluster has to be large enough.
+    """
+    with (
+        cluster_of(config, requests) as cluster,
+        contextlib.closing(RayWorkers(cluster)) as workers,
+    ):
+        yield workers

@@ -157,7 +157,7 @@ def test_settings_of_a_dataset_that_have_no_effect_are_refused(tmp_path):
     with pytest.raises(DatasetError, match="is no dataset; leave out --split"):
         _ingest(tmp_path / "in", tmp_path / "out", split="train")
     make_corpus(tmp_path / "set", num_pages=2, num_queries=2)
-    with pytest.raises(DatasetError, match="queries of its own; leave out --queries"):
+    with pytest.raises(DatasetError, match="has queries already; leave out --queries"):
         _ingest(tmp_path / "set", tmp_path / "out", queries="q.csv")
     both = [str(tmp_path / "in"), str(tmp_path / "set")]
     with pytest.raises(DatasetError, match="set: is a dataset: ingest it alone"):

@@ -543,7 +543,7 @@ def test_what_is_not_ours_is_not_touched(tmp_path):
     (tmp_path / "out" / "thesis.txt").write_text("mine")
     with pytest.raises(DatasetError, match="not empty"):
         _ingest(tmp_path / "in", out=tmp_path / "out")
-    with pytest.raises(DatasetError, match="apart from the source"):
+    with pytest.raises(DatasetError, match="must not be in the source"):
         _ingest(tmp_path / "in", out=tmp_path / "in" / "out")
     before = {path for path in tmp_path.rglob("*") if "fresh" not in path.parts}
     _ingest(tmp_path / "in", out=tmp_path / "fresh")

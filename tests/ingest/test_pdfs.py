@@ -251,7 +251,7 @@ def test_a_portfolio_is_refused(tmp_path, write):
     report = ingest([str(tmp_path / "in")], str(tmp_path / "out"), IngestSettings())
     assert [found.line() for found in report.bad] == [
         "folder.pdf: a portfolio: its pages are in the files attached to it (plan.pdf); save them "
-        "as files of their own"
+        "as separate files"
     ]
 
 

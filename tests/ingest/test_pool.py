@@ -34,7 +34,7 @@ def test_one_that_dies_and_one_that_never_ends_cost_themselves():
     crash, hang = found.pop("crash"), found.pop("hang")
     assert isinstance(crash, CrashedError)
     assert isinstance(hang, CrashedError)
-    assert str(hang) == "the renderer does not come to an end in 5 seconds"
+    assert str(hang) == "the renderer does not finish in 5 seconds"
     assert [result[0] for result in found.values()] == list(found)  # pyright: ignore
     assert len(found) == 16
     # Two at first, and one in the place of each that died.
@@ -101,7 +101,7 @@ def test_the_other_pages_of_a_part_that_crashes_or_hangs_are_written(tmp_path, m
     entries, bad = read_part(parts[0].path)
     assert [entry.page_id for entry in entries] == ["0.png", "1.png", "2.png"]
     assert [item.name for item in bad] == ["crash.png", "hang.png"]
-    assert "does not come to an end in 20 seconds" in bad[1].reason
+    assert "does not finish in 20 seconds" in bad[1].reason
     assert [str(path) for path in (tmp_path / "corpus").iterdir()] == [parts[0].path]
 
 

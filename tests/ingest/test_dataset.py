@@ -160,7 +160,7 @@ def test_settings_of_a_dataset_that_have_no_effect_are_refused(tmp_path):
     with pytest.raises(DatasetError, match="has queries already; leave out --queries"):
         _ingest(tmp_path / "set", tmp_path / "out", queries="q.csv")
     both = [str(tmp_path / "in"), str(tmp_path / "set")]
-    with pytest.raises(DatasetError, match="set: is a dataset: ingest it alone"):
+    with pytest.raises(DatasetError, match="set: is itself a dataset; ingest it separately"):
         ingest(both, str(tmp_path / "out"), IngestSettings())
 
 

@@ -1,9 +1,9 @@
 """Worker processes: a page that crashes the renderer, or hangs it, costs only that page.
 
 Each worker is an executor of one process. So when a process dies, the item that killed it is known
-and the other workers are not disturbed. Pebble's pool was tried instead:
-its workers share one channel, and one that dies while it sends its result leaves the channel
-locked, which ends the pool; and it starts all processes at once, also for a single item.
+and the other workers are not disturbed. (In Pebble's pool the workers share one channel: one that
+dies while it sends its result leaves the channel locked, and the whole pool ends. It also starts
+all processes at once, even for a single item.)
 """
 
 import multiprocessing

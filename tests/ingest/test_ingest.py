@@ -77,7 +77,7 @@ def _pages(out: Path) -> dict:
     return {page.page_id: page for file in files for _, page in iterate_pages(file)}
 
 
-def test_pdfs_and_pictures_become_pages(tmp_path):
+def test_pdfs_and_pictures_become_pages(tmp_path, worker_processes):
     """A page without its document, a frame of a TIFF that is lost, a PDF drawn at another size."""
     source = tmp_path / "in"
     (source / "sub folder").mkdir(parents=True)
@@ -573,7 +573,6 @@ def test_an_ingest_that_was_taken_over_commits_nothing_more(tmp_path, monkeypatc
         for folder in ("corpus", "queries", "qrels"):
             shutil.rmtree(source / folder)
         (tmp_path / "q.csv").write_text("query,file\nwhat is one?,1.png\n")
-    monkeypatch.setattr(Processes, "each", lambda _, do, work, __: ((one, do(one)) for one in work))
     write, writing, after = storage.write_bytes, storage.writing, []
 
     def lose(path: str) -> None:

@@ -21,28 +21,6 @@ from tests.ingest.pdfs import (
 )
 
 
-class _InThisProcess:
-    """In the stead of `Processes`: what is patched here is patched there."""
-
-    def __init__(self, num_processes: int) -> None:
-        assert num_processes
-
-    def __enter__(self) -> "_InThisProcess":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return
-
-    def each(self, function, work, seconds):
-        assert seconds
-        return [(item, function(item)) for item in work]
-
-
-@pytest.fixture(autouse=True)
-def _without_processes(monkeypatch):
-    monkeypatch.setattr("colintern.ingest.run.Processes", _InThisProcess)
-
-
 def _ingested(tmp_path, data: bytes, **keys) -> tuple[Report, dict]:
     """The report, and the pages as pictures."""
     (tmp_path / "in").mkdir()

@@ -80,9 +80,9 @@ def plan_parts(
 ) -> list[Part]:
     """Cut files, sorted by name and with their numbers of pages, into parts in `corpus`."""
     pages = (
-        _SourcePage(file, index, file.num_bytes / num_pages)
+        _SourcePage(file, position, file.num_bytes / num_pages)
         for file, num_pages in counted
-        for index in range(num_pages)
+        for position in range(num_pages)
     )
     cut = packed(
         pages, lambda page: page.num_bytes, _SOURCE_BYTES_PER_PART, max_items=_PAGES_PER_PART
@@ -94,14 +94,14 @@ class _SourcePage(NamedTuple):
     """A page of a file to be drawn, and its share of the file's bytes."""
 
     file: SourceFile
-    index: int
+    position: int
     num_bytes: float
 
 
 def _pieces(pages: Sequence[_SourcePage]) -> list[Piece]:
     """The pages of one part, neighbours of one file together."""
     by_file = (list(found) for _, found in groupby(pages, lambda page: page.file))
-    return [Piece(found[0].file, found[0].index, found[-1].index + 1) for found in by_file]
+    return [Piece(found[0].file, found[0].position, found[-1].position + 1) for found in by_file]
 
 
 def single_pages(part: Part) -> list[Part]:

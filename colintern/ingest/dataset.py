@@ -101,8 +101,8 @@ def copy_dataset(
     first_of = _first_of(seen) if layout.kind == "rows" else {}
     for file in files:
         check()
-        left_out = (page for page in seen if page.reason or page.page_id in first_of)
-        _remove_rows(file, [page.location for page in left_out])
+        removed = (page for page in seen if page.reason or page.page_id in first_of)
+        _remove_rows(file, [page.location for page in removed])
     asked, bad_queries = _asked_of(_merged(questions, first_of), bad)
     check()
     write_questions(out, asked.queries, asked.judgements)

@@ -16,10 +16,10 @@ def packed(
     *,
     max_items: int | None = None,
 ) -> Iterator[list[T]]:
-    """Cut `items`, in their order, into lists that are as long as the limits allow.
+    """Cut `items`, in their order, into lists that are as full as the limits allow.
 
     Args:
-        items: read as the lists are asked for.
+        items: read only as far as the next list needs.
         size_of: the size of one item, in any unit.
         limit: of the sizes of a list together, in the same unit; an item that is larger stands
             alone.
@@ -40,7 +40,7 @@ def packed(
 
 
 def pipelined(started: Iterable[Callable[[], T]], ahead: int = 2) -> Iterator[T]:
-    """The results of work that is under way, in order.
+    """The results of work that is started ahead, in order.
 
     Args:
         started: each call waits for the result of one piece of work; asking for it starts the work.

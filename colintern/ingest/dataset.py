@@ -1,9 +1,9 @@
-"""A dataset of another layout as a source: its pages are looked at, and copied byte by byte.
+"""A dataset of another layout as a source: its images are checked, and copied byte by byte.
 
-It streams into `corpus/` first; then every page is decoded once, in other processes, and the files
-that hold bad ones are written again without them. A blank page stays: a published corpus keeps its
-size. Rows that show the same picture in other bytes become one page then. Killed and started
-again, it begins anew.
+The pages stream into `corpus/` first. Then each is decoded once, in other processes, and files with
+bad pages are written again without them. A blank page stays: a published corpus keeps its size.
+Rows that show the same picture in different bytes become one page at this point. After a kill it
+starts from the beginning.
 """
 
 import re
@@ -56,12 +56,12 @@ class _Seen:
 
 
 def is_dataset(source: str) -> bool:
-    """Whether a source is a dataset of parquet files, and not files to be drawn.
+    """Whether a source is a dataset of parquet files, and not a folder of PDFs and pictures.
 
-    It is one when the names of its parquet files or of their folders speak of all three parts
-    (`corpus`, `queries`, `qrels`), whatever lies beside them; or when it has parquet files and
-    neither a PDF nor a picture. So a stray parquet file among PDFs is no dataset, and one that is
-    named by itself is.
+    It is one if the names of its parquet files or of their folders contain all three parts
+    (`corpus`, `queries`, `qrels`), whatever else is there; or if it has parquet files and neither a
+    PDF nor a picture. So a stray parquet file among PDFs is no dataset; one that is given as the
+    source is.
     """
     if source.endswith(".parquet"):
         return True
@@ -101,8 +101,8 @@ def copy_dataset(
     first_of = _first_of(seen) if layout.kind == "rows" else {}
     for file in files:
         check()
-        left_out = (page for page in seen if page.reason or page.page_id in first_of)
-        _remove_rows(file, [page.location for page in left_out])
+        removed = (page for page in seen if page.reason or page.page_id in first_of)
+        _remove_rows(file, [page.location for page in removed])
     asked, bad_queries = _asked_of(_merged(questions, first_of), bad)
     check()
     write_questions(out, asked.queries, asked.judgements)
@@ -121,13 +121,13 @@ def copy_dataset(
 
 
 def _first_of(seen: Sequence[_Seen]) -> dict[str, str]:
-    """Page id to the id of the first page that shows the same, for those that are not the first."""
+    """From the id of each repeated page to the id of the first page that shows the same."""
     groups = equal_pages((page.page_id, page.picture) for page in seen if not page.reason)
     return {page_id: group[0] for group in groups for page_id in group[1:]}
 
 
 def _merged(questions: Questions, first_of: Mapping[str, str]) -> Questions:
-    """The questions, asked of the first of the pages that show the same."""
+    """The questions, with repeated pages replaced by the first that shows the same."""
     judged = (
         replace(found, page_id=first_of.get(found.page_id, found.page_id))
         for found in questions.judgements
@@ -157,7 +157,7 @@ def _num_rows(files: Sequence[str]) -> int:
 
 
 def _look_at(rows: _Rows) -> list[_Seen]:
-    """Decode pages; in a process for that."""
+    """Decode the pages of a row group, or one of them; runs in a worker."""
     return [_seen(location, page) for location, page in _pages(rows)]
 
 
@@ -177,7 +177,7 @@ def _seen(location: PageLocation, page: Page) -> _Seen:
 
 
 def _one_by_one(rows: _Rows, processes: Processes) -> list[_Seen]:
-    """The pages of a row group of which one kills its process: each for itself."""
+    """The pages of a row group of which one kills its process: each in a task of its own."""
     pages = {
         _Rows(rows.file, rows.row_group, location.row): (location, page)
         for location, page in _pages(rows)
@@ -194,7 +194,7 @@ def _one_by_one(rows: _Rows, processes: Processes) -> list[_Seen]:
 
 
 def _remove_rows(file: str, locations: Sequence[PageLocation]) -> None:
-    """Write a corpus file again without the pages at `locations`, if any of them are in it."""
+    """Write a corpus file again without the pages at `locations`, if it holds any of them."""
     removed = {(at.row_group, at.row) for at in locations if at.file == file}
     if not removed:
         return

@@ -1,10 +1,10 @@
-"""Corpus files planned from the list of sources: a part is written by one worker, once, or not.
+"""Corpus files planned from the list of sources: one worker writes a part, whole or not at all.
 
-A part's name holds a hash of all that its pages depend on. So a killed ingest goes on where it
-was, and one whose sources have changed writes anew just the parts that these are in.
+A part's name holds a hash of everything that its pages depend on. So a killed ingest resumes, and
+after a change in the sources only the parts with changed files are written again.
 
-Parts are cut by pages and by the bytes of their sources, which bounds what a kill costs. It cannot
-bound what the pages take, as a few bytes may become a large picture: so a part is written a row
+Parts are cut by the number of pages and the bytes of their sources, which limits what a kill costs.
+This does not limit memory, as a few bytes may become a large picture. So a part is written one row
 group at a time, and its writer holds no more than `_BYTES_PER_ROW_GROUP` and one page.
 """
 
@@ -33,8 +33,8 @@ _PAGES_PER_PART = 64  # a row group of them is read at once
 _SOURCE_BYTES_PER_PART = 256 * 2**20
 _BYTES_PER_ROW_GROUP = 32 * 2**20  # writing one takes about three times as much memory
 _BAD_KEY = b"colintern.refused"
-# Of the rules by which pages are drawn and decoded: raise it when they change, so that an ingest
-# that goes on, or is done again, keeps no page that was drawn by others. Before 2 there was none.
+# The version of the rules by which pages are drawn and decoded: raise it when they change, so that
+# an ingest that resumes or is repeated keeps no page of older rules. There was none before 2.
 _DRAWING_RULES = 2
 
 
@@ -65,8 +65,8 @@ class Part:
 class WrittenPage:
     """What a written part knows of a page besides its image.
 
-    `picture` tells it from all others. What is drawn from PDFs is known by its bytes: equal
-    drawings are written alike, and to decode them again costs 28 ms a page beside 44 for drawing.
+    `picture` identifies what it shows. For pages of PDFs it is the hash of their bytes: equal
+    drawings have equal bytes, and decoding would cost 28 ms a page beside 44 ms for drawing.
     """
 
     page_id: str
@@ -80,9 +80,9 @@ def plan_parts(
 ) -> list[Part]:
     """Cut files, sorted by name and with their numbers of pages, into parts in `corpus`."""
     pages = (
-        _SourcePage(file, index, file.num_bytes / num_pages)
+        _SourcePage(file, position, file.num_bytes / num_pages)
         for file, num_pages in counted
-        for index in range(num_pages)
+        for position in range(num_pages)
     )
     cut = packed(
         pages, lambda page: page.num_bytes, _SOURCE_BYTES_PER_PART, max_items=_PAGES_PER_PART
@@ -94,18 +94,18 @@ class _SourcePage(NamedTuple):
     """A page of a file to be drawn, and its share of the file's bytes."""
 
     file: SourceFile
-    index: int
+    position: int
     num_bytes: float
 
 
 def _pieces(pages: Sequence[_SourcePage]) -> list[Piece]:
     """The pages of one part, neighbours of one file together."""
     by_file = (list(found) for _, found in groupby(pages, lambda page: page.file))
-    return [Piece(found[0].file, found[0].index, found[-1].index + 1) for found in by_file]
+    return [Piece(found[0].file, found[0].position, found[-1].position + 1) for found in by_file]
 
 
 def single_pages(part: Part) -> list[Part]:
-    """A part cut into one of its own for every page, written beside it for a while."""
+    """A part for each page of `part`, written beside it for a short time."""
     return [
         Part(
             f"{part.path.removesuffix('.parquet')}-{piece_number}-{index}.parquet",
@@ -132,7 +132,7 @@ def save_part(
 ) -> None:
     """Write what was found for a part, as it comes.
 
-    `check` is called before the file gets its name, and raises when it must not.
+    `check` is called before the file gets its name, and raises if it must not be written.
     """
     bad: list[BadItem] = []
     with storage.writing(part.path) as file:
@@ -150,7 +150,7 @@ def save_part(
 
 
 def _row_groups(found: Iterable[Page | BadItem], bad: list[BadItem]) -> Iterator[list[Page]]:
-    """The pages in groups that are small enough; what is none is added to `bad`."""
+    """The pages, in groups that end when they are large enough; bad ones are added to `bad`."""
     waiting: list[Page] = []
     num_bytes = 0
     for item in found:
@@ -161,7 +161,7 @@ def _row_groups(found: Iterable[Page | BadItem], bad: list[BadItem]) -> Iterator
         num_bytes += len(item.image)
         if num_bytes >= _BYTES_PER_ROW_GROUP:
             yield waiting
-            waiting.clear()  # in the caller's hands too: else two groups are in memory
+            waiting.clear()  # the caller's list too: otherwise two groups would be in memory
             num_bytes = 0
     if waiting:
         yield waiting
@@ -174,7 +174,7 @@ def _table(pages: Sequence[Page]) -> pa.Table:
 
 
 def read_part(path: str) -> tuple[list[WrittenPage], list[BadItem]]:
-    """What a written part holds, without its images."""
+    """The pages and bad items of a written part, without images."""
     with _opened(path) as parquet:
         table = parquet.read(columns=["corpus-id", "doc-id", "page", "sha256", PIXELS])
         bad = _bad_items(parquet)
@@ -188,7 +188,7 @@ def read_part(path: str) -> tuple[list[WrittenPage], list[BadItem]]:
 
 
 def pages_of(path: str) -> Iterator[Page | BadItem]:
-    """What `save_part` has written, as it was found; of pages and bad the pages first."""
+    """What `save_part` has written: the pages, then the bad items."""
     with _opened(path) as parquet:
         for batch in parquet.iter_batches(1):
             for row in batch.to_pylist():

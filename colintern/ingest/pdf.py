@@ -1,6 +1,6 @@
-"""PDF pages as images, by PDFium; or the reasons why not.
+"""PDF pages as images, by PDFium; or why they are bad.
 
-PDFium is not thread-safe: this runs in one process a renderer.
+PDFium is not thread-safe: each renderer is a process.
 """
 
 from collections.abc import Iterator
@@ -26,8 +26,8 @@ def pages_of_pdf(
     """Pages `first` (from 0) up to `last`, which is left out, of those that load.
 
     Yields:
-        A page with the id `{name}#{number}`, or the reason why there is none; and, behind a page, a
-        warning when letters are missing on it.
+        A page with the id `{name}#{number}`, or a bad item in its place; and, after a page, a
+        warning if letters are missing on it.
     """
     try:
         outline = outline_of(file)
@@ -57,7 +57,7 @@ def _drawn(
         scale *= settings.shrinking(width * scale, height * scale)
         if min(width, height) * scale < MIN_SIDE:
             raise BadImageError(f"too narrow ({width:.0f} x {height:.0f} points)")
-        # In the byte order of Pillow, which takes the pixels as they are, without a copy.
+        # In the byte order of Pillow, which can use the pixels without a copy.
         bitmap = page.render(scale=scale, rev_byteorder=True)  # pyright: ignore[reportArgumentType]
         return page, bitmap.to_pil()
     except pdfium.PdfiumError as error:
@@ -70,7 +70,7 @@ def _letters_not_drawn(
     """A warning, when a part of the letters is missing.
 
     Raises:
-        BadImageError: all are, or there is nothing on the page.
+        BadImageError: all letters are missing, or the page is blank.
     """
     if not may_lack_fonts and not is_blank(picture):
         return None

@@ -1,4 +1,4 @@
-"""Letters of a PDF page's text that its picture does not show, as when their font is not there."""
+"""Letters of a PDF page's text that its picture does not show, as when their font is missing."""
 
 import ctypes
 import math
@@ -26,8 +26,8 @@ class Letters:
     """A sample of a page's letters that are meant to be seen.
 
     Attributes:
-        num_seen: letters that were looked for; hidden ones only where there is ink all the same.
-        num_not_drawn: those where the picture shows nothing at all.
+        num_seen: letters that were looked for; a hidden one counts only where there is ink.
+        num_not_drawn: those where the picture shows nothing.
     """
 
     num_seen: int

@@ -1,4 +1,4 @@
-"""The queries file: questions, and the page that answers each, by file and page number or by id."""
+"""The queries file: each query with the page that answers it, by file and page number or by id."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ _COLUMNS = "query, and the page it belongs to: file and page (from 1), or id"
 
 @dataclass(frozen=True)
 class _Judged:
-    """A row that can be used: what it asks, the page that it names, and how that is judged."""
+    """A good row: its query, the page that it names, and the score."""
 
     number: int
     query: Key
@@ -83,7 +83,7 @@ def read_questions(
 
 
 def _judged_otherwise(judged: Sequence[_Judged], ids: Mapping[Key, str]) -> dict[int, str]:
-    """The rows of a pair that is judged twice, with two scores: nothing tells which is right."""
+    """The rows that judge a pair differently: which one is right is unknown."""
     pairs: dict[tuple[str, str], list[_Judged]] = {}
     for row in judged:
         pairs.setdefault((ids[row.query], row.page_id), []).append(row)
@@ -138,7 +138,7 @@ def _number(text: str) -> float | str:
 
 
 def _json_rows(path: str, text: str) -> Iterator[Mapping[str, Any]]:
-    """The first row tells whether it is a queries file; later ones may lack what they like."""
+    """The first row must have the columns of a queries file; later ones may lack some."""
     is_first = True
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
@@ -161,7 +161,7 @@ def _check_columns(path: str, names: Sequence[str]) -> None:
 
 
 class _Named:
-    """Pages by their names, of which a system may have written `ü` as one character or as two."""
+    """Pages by name, also if a system wrote `ü` as two characters and another as one."""
 
     def __init__(self, pages: Sequence[WrittenPage]) -> None:
         self._exact: dict[tuple[str, int | None], str] = {}
@@ -185,7 +185,7 @@ class _Named:
 
 
 def _page_number(row: Mapping[str, Any]) -> int | None:
-    """From 1; None when it is no whole number, which spreadsheets may write as `3.0`."""
+    """From 1, also as `3.0`, as spreadsheets write it; None if it is no whole number."""
     value = row.get("page")
     if value in (None, ""):
         return 1
@@ -197,7 +197,7 @@ def _page_number(row: Mapping[str, Any]) -> int | None:
 
 
 def _bad_row_reason(row: Mapping[Any, Any], text: Any) -> str | None:
-    """Why a row cannot be used, whatever page it names."""
+    """Why a row is bad, whatever page it names."""
     if not isinstance(text, str):
         return f"its query is no text: {text}"
     if None in row:

@@ -1,4 +1,4 @@
-"""One file's pages as images: pictures by Pillow, PDFs by `pdf`; or the reasons why not."""
+"""The pages of one file as images: pictures by Pillow, PDFs by `pdf`; or why they are bad."""
 
 import io
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _KEPT_FORMATS = ("PNG", "JPEG", "MPO")  # MPO: a JPEG with a preview behind it, 
 
 @dataclass(frozen=True)
 class Contents:
-    """What is in a file: how many pages, and what is to be said about it."""
+    """What is in a file: the number of its pages, and warnings."""
 
     num_pages: int
     warnings: tuple[str, ...] = ()
@@ -31,8 +31,7 @@ def contents_of(file: SourceFile) -> Contents:
     """The pages of a PDF or a picture.
 
     Raises:
-        BadImageError: the file is empty, damaged or encrypted, or shows something else than its
-            content.
+        BadImageError: the file is empty, damaged or encrypted, or does not show its real content.
     """
     if file.kind == "picture":
         with _open_file(file) as data:
@@ -48,7 +47,7 @@ def render(
 
     Yields:
         A page with the id `{name}#{number}` (just the name for a picture of one page), or the
-        reason why there is none; a warning follows its page.
+        bad item in its place; a warning follows its page.
     """
     pages = _pictures if file.kind == "picture" else pages_of_pdf
     yield from pages(file, first, last, settings)
@@ -57,7 +56,7 @@ def render(
 def _pictures(
     file: SourceFile, first: int, last: int, settings: RenderSettings
 ) -> Iterator[Page | BadItem]:
-    """The pages of a picture; PNG and JPEG that everybody sees alike keep their bytes."""
+    """The pages of a picture; plain PNG and JPEG files keep their bytes."""
     try:
         with _open_file(file) as data:
             images = ImageFile(data)
@@ -75,7 +74,7 @@ def _pictures(
 
 
 def _open_file(file: SourceFile) -> BinaryIO:
-    """A file for reading; one of another machine is in memory."""
+    """A file for reading; one that is not local is read into memory."""
     try:
         if not storage.is_local(file.path):
             return io.BytesIO(storage.read_bytes(file.path))
@@ -87,7 +86,7 @@ def _open_file(file: SourceFile) -> BinaryIO:
 
 
 def _num_pages(file: SourceFile, images: ImageFile) -> int:
-    """The pages of an open picture, which were counted before for those that may have many."""
+    """The number of pages of an open picture; only a TIFF by name may have several."""
     num_pages = images.num_pages()
     if num_pages > 1 and not file.may_have_pages:
         raise BadImageError(f"a TIFF with {num_pages:,} pages: give it a name that ends in .tif")
@@ -97,7 +96,7 @@ def _num_pages(file: SourceFile, images: ImageFile) -> int:
 def _picture(
     images: ImageFile, index: int, data: BinaryIO, settings: RenderSettings
 ) -> tuple[bytes, str]:
-    """The bytes of a page, and the hash of what `decode` makes of them."""
+    """The bytes of a page, and the hash of its decoded pixels."""
     can_stay = images.format in _KEPT_FORMATS and images.is_plain(index)
     picture = images.decode(index)
     check_not_blank(picture)

@@ -73,12 +73,12 @@ class IngestSettings:
 def ingest(sources: Sequence[str], out: str, settings: IngestSettings) -> Report:
     """Make the canonical dataset folder `out` of PDFs, pictures, or one dataset of another layout.
 
-    Killed and started again, it goes on: parts of the corpus that are written are kept. Only the
-    copy of a dataset begins anew.
+    Started again after a kill, it resumes: parts of the corpus that are written are kept. Only the
+    copy of a dataset starts from the beginning.
 
     Args:
         sources: files and folders, local or URLs.
-        out: a new folder, or one of an earlier ingest; nothing is written elsewhere.
+        out: a new folder, or that of an earlier ingest; nothing is written elsewhere.
         settings: how.
 
     Returns:
@@ -95,7 +95,7 @@ def ingest(sources: Sequence[str], out: str, settings: IngestSettings) -> Report
         raise DatasetError(f"--relevant-from {settings.relevant_from}: is not a finite number")
     found = _layout_of(sources, settings) or find_sources(sources)
     if settings.queries:
-        # A file that cannot be read is told before the work.
+        # An unreadable queries file is an error before the work, not after it.
         read_questions(settings.queries, [], settings.relevant_from)
     with lease.held(out, wait=False) as held:
         storage.write_json(storage.join(out, INGEST_BEGUN), {"sources": list(sources)})
@@ -166,9 +166,8 @@ def _layout_of(sources: Sequence[str], settings: IngestSettings) -> Layout | Non
     """The layout of the dataset that is to be ingested; None for PDFs and pictures.
 
     Raises:
-        DatasetError: a dataset among several sources, settings that have no effect, or a split,
-            configuration or language that the dataset does not have, or a judgement that cannot be
-            read.
+        DatasetError: a dataset among several sources; settings that have no effect; a split,
+            configuration or language that the dataset does not have; or an unreadable judgement.
     """
     for source in sources:
         if hub.is_url(source):
@@ -189,13 +188,15 @@ def _layout_of(sources: Sequence[str], settings: IngestSettings) -> Layout | Non
         return None
     source = datasets[0]
     if len(sources) > 1:
-        raise DatasetError(f"{source}: is a dataset: ingest it alone, into an --out of its own")
+        raise DatasetError(
+            f"{source}: is itself a dataset; ingest it separately, with another --out"
+        )
     if settings.queries:
-        raise DatasetError(f"{source}: is a dataset with queries of its own; leave out --queries")
+        raise DatasetError(f"{source}: is a dataset and has queries already; leave out --queries")
     url = source_url(DatasetConfig(path=source, name="source"))
     layout = find_layout(url, settings.split, config=settings.config)
     if layout.kind != "rows":
-        read_judgements(layout.parts["qrels"], settings.relevant_from)  # told before the work
+        read_judgements(layout.parts["qrels"], settings.relevant_from)  # bad ones end it early
     elif settings.relevant_from is not None:
         raise DatasetError(f"{source}: its rows have no scores; leave out --relevant-from")
     check_language(layout, settings.language)
@@ -205,7 +206,7 @@ def _layout_of(sources: Sequence[str], settings: IngestSettings) -> Layout | Non
 def _counted(
     files: Sequence[SourceFile], processes: Processes
 ) -> tuple[list[tuple[SourceFile, int]], list[BadItem]]:
-    """Every file with its number of pages, by name; those with many are opened elsewhere."""
+    """Every file with its number of pages, in order; worker processes open those to be counted."""
     counts = {file: 1 for file in files if not file.may_have_pages}
     bad = []
     many = [file for file in files if file.may_have_pages]
@@ -231,9 +232,9 @@ def _write(
     processes: Processes,
     check: Callable[[], None] = unchecked,
 ) -> None:
-    """Write the parts that are missing, and remove those of sources as they were before.
+    """Write the missing parts, and remove those of an earlier state of the sources.
 
-    `check` as in `save_part`; it goes to other processes.
+    `check` as in `save_part`; it is sent to other processes.
     """
     there = set(storage.list_files(corpus, ".parquet"))
     missing = [part for part in parts if part.path not in there]
@@ -252,14 +253,14 @@ def _write(
     for part in crashed:
         log.say("ingest", "%s: again, page by page", part.pieces[0].file.name)
         _write_page_by_page(part, processes, check)
-    storage.remove_abandoned(corpus)  # what crashed workers have begun
+    storage.remove_abandoned(corpus)  # files that crashed workers left half written
     check()
     for path in there - {part.path for part in parts}:
         storage.delete(path)
 
 
 def _write_page_by_page(part: Part, processes: Processes, check: Callable[[], None]) -> None:
-    """Write a part of which one page kills its process: each for itself, to find that one."""
+    """Write a part with a page that kills its process: page by page, to find that one."""
     singles = single_pages(part)
     write = partial(write_part, check=check)
     crashed = {
@@ -283,18 +284,20 @@ def _write_page_by_page(part: Part, processes: Processes, check: Callable[[], No
 
 
 def _check_out(out: str, sources: Sequence[str]) -> None:
-    """Make sure that `out` is new or ours, and apart from the sources, which differ."""
+    """Make sure that `out` is new or ours and apart from the sources, and no source comes twice."""
     out = storage.real(out)
     real = [storage.real(source) for source in sources]
     for source in real:
         if real.count(source) > 1:
             raise DatasetError(f"{source}: is given twice; name every source once")
         if f"{out}/".startswith(f"{source}/") or f"{source}/".startswith(f"{out}/"):
-            raise DatasetError(f"--out {out}: must stand apart from the source {source}")
+            raise DatasetError(f"--out {out}: must not be in the source {source}, nor around it")
     is_ours = storage.exists(storage.join(out, INGEST_BEGUN))
     files = [file for file in storage.list_files(out) if not is_lease_file(file)]
     if not is_ours and (files or storage.list_folders(out)):
-        raise DatasetError(f"--out {out}: is not empty and no dataset of an earlier ingest")
+        raise DatasetError(
+            f"--out {out}: is not empty and not from an earlier ingest; choose a new folder"
+        )
 
 
 def _check_bad_fraction(report: Report, limit: float) -> None:

@@ -25,8 +25,8 @@ class SourceFile:
         path: where it is read, local or URL.
         name: its path inside the source folder, with slashes: the document id of its pages.
         kind: what it is by its name.
-        version: changes when the file does, as far as can be told without reading it.
-        num_bytes: its size; 0 where it is not told.
+        version: changes when the file does, as far as its state shows.
+        num_bytes: its size; 0 if it is unknown.
     """
 
     path: str
@@ -43,11 +43,11 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Sources:
-    """What stands in the sources.
+    """What there is in the sources.
 
     Attributes:
         files: to be drawn, sorted by name.
-        bad: what cannot be read, or must not be: links that lead out of their folder.
+        bad: what cannot be read, or must not be, as links that lead out of their folder.
         skipped: files of other kinds, counted as by `count_by_kind`.
     """
 
@@ -57,9 +57,9 @@ class Sources:
 
 
 def find_sources(paths: Sequence[str]) -> Sources:
-    """All PDFs and pictures at `paths`, files or folders, which are searched through.
+    """All PDFs and pictures at `paths`: files, or folders with all folders inside them.
 
-    What is hidden in a folder is skipped: systems keep thumbnails, and copies of deleted files, so.
+    Hidden files are skipped: systems keep thumbnails and deleted files under such names.
 
     Args:
         paths: local or URLs. With several, names begin with each one's own last part.
@@ -107,10 +107,10 @@ def _check_found(
     names = Counter(file.name for file in files)
     twice = next((name for name, count in names.items() if count > 1), None)
     if twice:
-        raise DatasetError(f"two sources hold a file {twice}; ingest them into two datasets")
+        raise DatasetError(f"two sources have a file {twice}; ingest them into two datasets")
     if not files and not bad:
         others = f", only {counted(skipped)}" if skipped else ""
-        raise DatasetError(f"{', '.join(paths)}: no PDF and no picture in there{others}")
+        raise DatasetError(f"{', '.join(paths)}: contains no PDF and no picture{others}")
 
 
 def count_by_kind(names: Iterable[str]) -> dict[str, int]:
@@ -120,7 +120,7 @@ def count_by_kind(names: Iterable[str]) -> dict[str, int]:
         names: with the folders inside the source.
 
     Returns:
-        By the ending of their names; PDFs and pictures, which are hidden then, as `hidden`.
+        From each ending of a name to a count; PDFs and pictures count as `hidden`.
     """
     kinds = Counter()
     for name in names:
@@ -133,14 +133,14 @@ def count_by_kind(names: Iterable[str]) -> dict[str, int]:
 def _is_hidden(name: str) -> bool:
     """Whether the name of a file, or of a folder on the way to it, begins with one dot.
 
-    Not with two, as downloads write `../` into a name; nor with an underscore, which hides parquet
-    files and is common in the names of documents.
+    Two dots do not hide it, as downloads write `../` into a name. Nor does an underscore, which
+    hides parquet files only: it is common in the names of documents.
     """
     return any(part.startswith(".") and not part.startswith("..") for part in name.split("/"))
 
 
 def _walk(path: str) -> Iterator[tuple[str, str, str | None]]:
-    """Every file at `path` with its name inside the folder, and a reason against it, if any."""
+    """Every file at `path`: its path, its name inside the folder, and why it is bad, or None."""
     if storage.is_local(path):
         yield from _walk_local(storage.local_path(path))
         return
@@ -174,7 +174,7 @@ def _inside(root: Path, *parts: str) -> str:
 
 
 def kind_of(file: str) -> Literal["pdf", "picture"] | None:
-    """What a file is by its name; None when it is nothing that can be drawn."""
+    """What a file is by its name; None if it is neither a PDF nor a picture."""
     name = file.lower()
     if name.endswith(".pdf"):
         return "pdf"
@@ -190,9 +190,9 @@ def _is_utf8(name: str) -> bool:
 
 
 def _bad_file_reason(file: str, root: str) -> str | None:
-    """Why a file must be left alone, in a few words; None when it can be read, as far as is seen.
+    """Why a file is bad, in a few words; None if nothing is wrong with it from outside.
 
-    It is not opened: a named pipe would wait for somebody who writes.
+    It is not opened: opening a named pipe would wait for a writer.
     """
     if not storage.is_local(file):
         return None

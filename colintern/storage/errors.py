@@ -1,4 +1,4 @@
-"""What file systems raise, as one line that names the path: wrong, or not to be reached."""
+"""Errors of file systems as one line that names the path."""
 
 import errno
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from colintern.errors import PathError, StorageError, one_line
 from colintern.storage.paths import is_local
 
-# Raised about a path that cannot be one, an unknown scheme, or credentials that cannot be right.
+# Raised about an impossible path, an unknown scheme, or impossible credentials.
 _MISTAKES = (
     ValueError,
     ImportError,
@@ -30,7 +30,7 @@ _MISTAKES = (
 )
 _MISTAKEN_NUMBERS = (errno.EINVAL, errno.ELOOP, errno.ENAMETOOLONG, errno.EROFS)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-# With the errors of the HTTP library below it, which has been another one before.
+# With the base classes: errors of the HTTP library, which differs between versions.
 HUB_ERRORS: Any = HfHubHTTPError.__bases__
 
 
@@ -39,7 +39,7 @@ def named_errors(path: str) -> Iterator[None]:
     """Turn what file systems raise about `path` into one line that names it.
 
     Raises:
-        PathError: it is wrong, which the user can mend.
+        PathError: it is wrong, which the user can correct.
         StorageError: storage fails.
     """
     try:

@@ -1,4 +1,4 @@
-"""What is there: listings, and how a file looks without reading it."""
+"""Listings, and the state of files: size, version and time, without reading them."""
 
 import posixpath
 from collections.abc import Iterable, Mapping
@@ -17,14 +17,14 @@ _TIMES = ("LastModified", "last_modified", "updated", "created")
 
 @dataclass(frozen=True)
 class FileState:
-    """How a file looks from outside.
+    """The state of a file, without its content.
 
     Attributes:
         path: its full path.
         size: in bytes.
-        version: changes when the file does, as far as can be told without reading it.
-        names_content: whether equal versions mean equal bytes, as an object's ETag does.
-        changed_at: seconds since 1970; None when it is not told.
+        version: changes when the file does, as far as its state shows.
+        names_content: whether equal versions mean equal bytes, as with an object's ETag.
+        changed_at: seconds since 1970; None if it is unknown.
     """
 
     path: str
@@ -35,7 +35,7 @@ class FileState:
 
 
 def exists(path: str) -> bool:
-    """Whether a file or folder stands at `path`."""
+    """Whether there is a file or folder at `path`."""
     with named_errors(path):
         file_system, inner = fresh_file_system_of(path)
         return file_system.exists(inner)
@@ -50,14 +50,14 @@ def list_files(folder: str, suffix: str = "") -> list[str]:
 
 
 def list_states(folder: str, suffix: str = "") -> list[FileState]:
-    """As `list_files`, with how each looks; it is one listing, also on an object store."""
+    """As `list_files`, with the state of each; one request on an object store."""
     return [_state(path, entry) for path, entry in _listed(folder, suffix).items()]
 
 
 def find_files(folder: str, suffix: str = "") -> list[str]:
     """The files in `folder` and in all folders inside it, full paths in name order.
 
-    One listing on an object store. A folder that does not exist has no files; a file is its own.
+    One listing on an object store. A folder that does not exist has no files; for a file, itself.
     """
     with named_errors(folder):
         file_system, inner = fresh_file_system_of(folder)
@@ -86,19 +86,19 @@ def list_folders(folder: str) -> list[str]:
 
 
 def version_of(path: str) -> str:
-    """Changes when the file at `path` does, as far as can be told without reading it."""
+    """A text that changes when the file at `path` does, as far as its state shows."""
     with named_errors(path):
         if is_local(path):
             found = local_path(path).stat()
             return f"{found.st_size} {found.st_mtime_ns}"
-        # What a listing has just told is remembered: no request for every file.
+        # From the last listing, which fsspec remembers: no request for each file.
         file_system, inner = file_system_of(path)
         info = file_system.info(inner)
         return f"{info.get('size')} {info.get('ETag') or info.get('last_commit') or ''}"
 
 
 def listed_size_of(path: str) -> int:
-    """The size of the file at `path` as a listing has just told it; 0 where it does not."""
+    """The size of the file at `path` by the last listing, in bytes; 0 if it is unknown."""
     with named_errors(path):
         if is_local(path):
             return local_path(path).stat().st_size
@@ -123,7 +123,7 @@ def modified_at(path: str) -> float:
 
 
 def _listed(folder: str, suffix: str) -> dict[str, Mapping[str, Any]]:
-    """Path to entry of the listing, in name order."""
+    """From each path to its entry in the listing, in name order."""
     with named_errors(folder):
         file_system, inner = fresh_file_system_of(folder)
         try:
@@ -138,7 +138,7 @@ def _listed(folder: str, suffix: str) -> dict[str, Mapping[str, Any]]:
 
 
 def _full_paths(folder: str, names: Iterable[str], suffix: str) -> list[str]:
-    """The paths of those files in `folder` that end in `suffix` and are finished, in order."""
+    """The paths of the finished files in `folder` that end in `suffix`, in order."""
     return [
         f"{folder.rstrip('/')}/{name}"  # not joined: on an object store it may begin with a slash
         for name in sorted(names)
@@ -147,11 +147,11 @@ def _full_paths(folder: str, names: Iterable[str], suffix: str) -> list[str]:
 
 
 def _state(path: str, entry: Mapping[str, Any]) -> FileState:
-    """How a listed file looks."""
+    """The state of a listed file."""
     if is_local(path):
         with named_errors(path):
-            found = local_path(path).stat()  # of what a link points to
-        # No program can set the time of the last change of the inode back.
+            found = local_path(path).stat()  # of the target, if it is a link
+        # With ctime: a program can set mtime back, but not ctime.
         version = f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
         changed_at = max(found.st_mtime, found.st_ctime)
         return FileState(path, found.st_size, version, names_content=False, changed_at=changed_at)

@@ -26,12 +26,12 @@ def local_path(path: str) -> Path:
 
 
 def absolute(path: str) -> str:
-    """`path` made independent of the working folder (Ray workers have another one)."""
+    """`path` made independent of the working folder, as Ray workers have another one."""
     return str(local_path(path).expanduser().absolute()) if is_local(path) else path.rstrip("/")
 
 
 def real(path: str) -> str:
-    """`path` without links and '..', or a URL as it is: equal for one file or folder."""
+    """`path` without links and '..', or a URL as it is: equal paths mean one file or folder."""
     return str(Path(absolute(path)).resolve()) if is_local(path) else path.rstrip("/")
 
 

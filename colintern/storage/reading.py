@@ -40,10 +40,10 @@ def read_bytes(path: str, start: int | None = None, end: int | None = None) -> b
 
 
 def read_bytes_if_there(path: str) -> bytes | None:
-    """The bytes of `path`; None where nothing stands.
+    """The bytes of `path`; None if there is nothing.
 
     Raises:
-        StorageError: something stands there that cannot be read.
+        StorageError: there is something that cannot be read.
     """
     try:
         return read_bytes(path)
@@ -54,10 +54,10 @@ def read_bytes_if_there(path: str) -> bytes | None:
 
 
 def read_ranges(path: str, ranges: Sequence[Range]) -> list[bytes]:
-    """The bytes of several ranges, each from its start up to its end, in the order asked for.
+    """The bytes of several ranges, each from its start up to its end, in the given order.
 
-    On an object store ranges that are near each other come with one request, several requests at a
-    time; besides what is returned, about `ranges.BYTES_AT_ONCE` are in memory.
+    On an object store, ranges that are near each other share a request, and several requests are
+    sent at a time; they need about `ranges.BYTES_AT_ONCE` of memory beside the result.
 
     Raises:
         StorageError: the file is missing or cannot be read.

@@ -25,7 +25,7 @@ def write_bytes(path: str, data: bytes) -> None:
 
 @contextmanager
 def writing(path: str) -> Iterator[BinaryIO]:
-    """A file to write to piece by piece; it stands at `path`, whole, when the block ends well.
+    """A file to write to piece by piece; it appears at `path`, whole, if the block ends well.
 
     What goes to an object store is on this machine's disk until then. Errors that the block raises
     are left as they are: the block itself writes under `named_errors`.
@@ -48,7 +48,7 @@ def write_json(path: str, document: Any) -> None:
 
 
 def create_exclusively(path: str, data: bytes) -> bool:
-    """Write `data` to `path` only if nothing stands there; whether it was written.
+    """Write `data` to `path` only if nothing is there; returns whether it was written.
 
     Of several callers at one time exactly one gets True.
     """
@@ -64,15 +64,14 @@ def create_exclusively(path: str, data: bytes) -> bool:
 
 
 def update(path: str, data: bytes, may_replace: Callable[[bytes], bool]) -> bool:
-    """Write a small file again, if what stands there may be replaced by `data` of the same length.
+    """Write a small file again, if its content may be replaced by `data` of the same length.
 
-    What another process puts there between the look and the write is not overwritten, on disks
-    and on S3.
+    On disks and on S3, what another process writes between the read and the write is kept.
 
     Args:
         path: the file.
         data: its new content.
-        may_replace: told what stands there.
+        may_replace: given the present content.
 
     Returns:
         Whether it was written; False also when there is no file.
@@ -106,8 +105,8 @@ def delete_folder(folder: str) -> None:
 def remove_abandoned(folder: str, *, deep: bool = True) -> None:
     """Remove temporary files that dead processes left in `folder`, and in the folders inside it.
 
-    Those of other machines are kept for a day, as their process cannot be asked. An object store
-    has none.
+    Files of other machines are kept for a day, as their processes cannot be seen. An object store
+    has no temporary files.
     """
     if is_local(folder):
         with named_errors(folder):

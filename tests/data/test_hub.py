@@ -132,3 +132,17 @@ def test_the_revision_stands_behind_the_name():
         url(path="hf://datasets/a/b@12", revision="13")
     with pytest.raises(DatasetError, match="hf://datasets/OWNER/NAME"):
         url(path="hf://a", revision="13")
+
+
+def test_a_hub_dataset_is_pinned(tmp_path):
+    """Features of one version of a corpus, judgements of the next."""
+
+    def url(**keys) -> str:
+        return source_url(DatasetConfig.model_validate(keys))
+
+    assert url(path="vidore/x", revision="ab12") == "hf://datasets/vidore/x@ab12"
+    assert url(path="hf://datasets/vidore/x", revision="ab12") == "hf://datasets/vidore/x@ab12"
+    assert url(path="hf://datasets/vidore/x@ab12") == "hf://datasets/vidore/x@ab12"
+    assert url(path=str(tmp_path), revision="ab12") == str(tmp_path)
+    with pytest.raises(DatasetError, match="pinned commit"):
+        url(path="hf://datasets/vidore/x")

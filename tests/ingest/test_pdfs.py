@@ -9,6 +9,7 @@ import pytest
 from colintern.data.canonical import CanonicalDataset, iterate_pages
 from colintern.images.decode import decode
 from colintern.ingest import IngestSettings, RenderSettings, Report, ingest
+from tests.ingest.helpers import pages_in, run_ingest
 from tests.ingest.pdfs import (
     CHINESE,
     FRAME,
@@ -19,28 +20,6 @@ from tests.ingest.pdfs import (
     tree,
     written,
 )
-
-
-class _InThisProcess:
-    """In the stead of `Processes`: what is patched here is patched there."""
-
-    def __init__(self, num_processes: int) -> None:
-        assert num_processes
-
-    def __enter__(self) -> "_InThisProcess":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return
-
-    def each(self, function, work, seconds):
-        assert seconds
-        return [(item, function(item)) for item in work]
-
-
-@pytest.fixture(autouse=True)
-def _without_processes(monkeypatch):
-    monkeypatch.setattr("colintern.ingest.run.Processes", _InThisProcess)
 
 
 def _ingested(tmp_path, data: bytes, **keys) -> tuple[Report, dict]:
@@ -251,7 +230,7 @@ def test_a_portfolio_is_refused(tmp_path, write):
     report = ingest([str(tmp_path / "in")], str(tmp_path / "out"), IngestSettings())
     assert [found.line() for found in report.bad] == [
         "folder.pdf: a portfolio: its pages are in the files attached to it (plan.pdf); save them "
-        "as files of their own"
+        "as separate files"
     ]
 
 
@@ -287,3 +266,37 @@ def test_letters_are_looked_for_where_they_stand(tmp_path, turn):
     """Pages refused because they are on their side."""
     report, pages = _ingested(tmp_path, written(*one_page(HELLO, page=turn)))
     assert (list(pages), report.bad) == (["x.pdf#0001"], [])
+
+
+def _form() -> bytes:
+    """A page with nothing on it but a text field that somebody has filled in."""
+    objects = [
+        "<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[4 0 R]/NeedAppearances true"
+        "/DA(/Helv 24 Tf 0 g)/DR<</Font<</Helv 5 0 R>>>>>>>>",
+        "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 100]/Annots[4 0 R]>>",
+        "<</Type/Annot/Subtype/Widget/FT/Tx/F 4/T(name)/V(Kettle)/Rect[10 10 190 60]/P 3 0 R"
+        "/DA(/Helv 24 Tf 0 g)>>",
+        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    ]
+    data = b"%PDF-1.7\n"
+    places = []
+    for number, text in enumerate(objects, 1):
+        places.append(len(data))
+        data += f"{number} 0 obj{text}endobj\n".encode()
+    table = "".join(f"{place:010d} 00000 n \n" for place in places)
+    tail = f"trailer<</Size 6/Root 1 0 R>>\nstartxref\n{len(data)}\n%%EOF\n"
+    return data + f"xref\n0 6\n0000000000 65535 f \n{table}{tail}".encode()
+
+
+def test_what_is_typed_into_a_form_is_drawn(tmp_path):
+    """A filled-in form that becomes an empty one."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "form.pdf").write_bytes(_form())
+    (tmp_path / "in" / "empty.pdf").write_bytes(_form().replace(b"(Kettle)", b"()      "))
+    report = run_ingest(tmp_path / "in", out=tmp_path / "out")
+    assert [item.line() for item in report.bad] == [
+        "empty.pdf, page 1: blank: every pixel has the same colour"
+    ]
+    filled = np.asarray(decode(pages_in(tmp_path / "out")["form.pdf#0001"].image).convert("L"))
+    assert (filled < 64).sum() > 100  # the letters

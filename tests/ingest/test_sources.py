@@ -37,7 +37,7 @@ def test_files_of_other_kinds_are_counted(source):
         in report.lines()
     )
     (source / "a.png").unlink()
-    with pytest.raises(DatasetError, match=r"no PDF and no picture in there, only 2 \.docx"):
+    with pytest.raises(DatasetError, match=r"contains no PDF and no picture, only 2 \.docx"):
         ingest([str(source)], str(source.parent / "out"), IngestSettings())
 
 

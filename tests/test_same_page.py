@@ -29,7 +29,6 @@ from colintern.mining.miner import Corpus, mine
 from colintern.search.embedding import embed_queries
 from colintern.search.shard import CorpusShard
 from colintern.search.shards import LocalShards
-from colintern.storage import sha256_of_bytes
 from colintern.training.batch import build_batch
 from colintern.training.examples import TrainingSet
 from colintern.training.place import Place
@@ -52,17 +51,6 @@ def _twice(folder: Path, level: int) -> CorpusFolder:
 
 def _copy_of(page_id: str) -> str:
     return f"p{(int(page_id[1:]) + NUM_IMAGES) % (2 * NUM_IMAGES):03d}"
-
-
-def test_what_a_page_shows():
-    """A hash of other pixels, sizes or bytes: equal for a copy, another when the page is turned."""
-    one, anew, turned = (png(1, 40, 30), png(1, 40, 30, compress_level=1), png(1, 30, 40))
-    assert one != anew
-    assert pixels_sha256(decode(one)) == pixels_sha256(decode(anew))
-    assert decode(one).tobytes() == decode(turned).tobytes()
-    assert pixels_sha256(decode(one)) != pixels_sha256(decode(turned))
-    expected = b"40x30\n" + decode(one).tobytes()
-    assert pixels_sha256(decode(one)) == sha256_of_bytes(expected)
 
 
 @LEVELS

@@ -4,7 +4,6 @@ Ids are sorted by code point everywhere, which is the order of their UTF-8 bytes
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,19 +25,19 @@ def in_order(ids: pa.Array) -> tuple[NDArray[np.int64], pa.Array]:
 
 
 def find(wanted: pa.Array, ids: pa.Array) -> NDArray[np.int64]:
-    """The position in `ids`, which are distinct, of each of `wanted`; -1 where it is not there.
+    """The position of each of `wanted` in `ids`, which are distinct and sorted; -1 for no id."""
+    if not len(ids):
+        return np.full(len(wanted), -1, dtype=np.int64)
+    wanted = wanted.cast(ids.type)
+    position = pc.search_sorted(ids, wanted).to_numpy().astype(np.int64)
+    nearest = ids.take(pa.array(np.minimum(position, len(ids) - 1)))
+    is_there = pc.equal(nearest, wanted).to_numpy(zero_copy_only=False)
+    return np.where(is_there, position, -1)
 
-    Memory grows with the shorter of the two columns.
-    """
-    if len(ids) <= len(wanted):
-        return _index_in(wanted, ids)
-    row = _index_in(ids, wanted)  # of each of `ids`, that of the first of `wanted` that is equal
-    found = np.flatnonzero(row >= 0)
-    position = np.full(len(wanted), -1, dtype=np.int64)
-    position[row[found]] = found
-    if len(found) == len(wanted):
-        return position
-    return position[_index_in(wanted, wanted)]  # some stand there twice
+
+def offsets_of(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where groups of so many rows begin, one behind the other, and at last where they all end."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)])
 
 
 def slices(values: pa.Array) -> Iterator[pa.Array]:
@@ -46,7 +45,3 @@ def slices(values: pa.Array) -> Iterator[pa.Array]:
     for start in range(0, len(values), _SLICE):
         yield values.slice(start, _SLICE)
 
-
-def _index_in(values: Any, among: Any) -> NDArray[np.int64]:
-    found = pc.index_in(values, value_set=among)
-    return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)

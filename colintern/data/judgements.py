@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from colintern.data.columns import in_order, slices, strings
+from colintern.data.columns import in_order, offsets_of, slices, strings
 from colintern.data.parquet import stream_columns, stream_rows
 from colintern.errors import DatasetError
 
@@ -51,7 +51,7 @@ class Judgements(Mapping[str, Mapping[str, int]]):
         rows = np.lexsort((pages, queries))
         counts = np.bincount(queries, minlength=len(query_ids))
         scores = table["score"].to_numpy()
-        return cls(query_ids, _offsets(counts), page_ids, pages[rows], scores[rows])
+        return cls(query_ids, offsets_of(counts), page_ids, pages[rows], scores[rows])
 
     @classmethod
     def from_mapping(cls, judgements: Mapping[str, Mapping[str, int]]) -> "Judgements":
@@ -62,7 +62,7 @@ class Judgements(Mapping[str, Mapping[str, int]]):
         made = cls.of(pa.table(columns, list(_COLUMNS)))
         ids = strings(sorted(judgements))  # also those of which nothing is left
         counts = [len(judgements[query_id]) for query_id in ids.to_pylist()]
-        return cls(ids, _offsets(np.array(counts, np.int64)), made.page_ids, made.pages, made.scores)
+        return cls(ids, offsets_of(np.array(counts, np.int64)), made.page_ids, made.pages, made.scores)
 
     def __len__(self) -> int:
         return len(self.query_ids)
@@ -96,7 +96,7 @@ class Judgements(Mapping[str, Mapping[str, int]]):
         kept = np.repeat(is_kept, counts)
         return Judgements(
             self.query_ids.take(pa.array(rows)),
-            _offsets(counts[rows]),
+            offsets_of(counts[rows]),
             self.page_ids,
             self.pages[kept],
             self.scores[kept],
@@ -108,7 +108,7 @@ class Judgements(Mapping[str, Mapping[str, int]]):
         left = np.flatnonzero(counts)
         return Judgements(
             self.query_ids.take(pa.array(left)),
-            _offsets(counts[left]),
+            offsets_of(counts[left]),
             self.page_ids,
             self.pages[is_kept],
             self.scores[is_kept],
@@ -241,6 +241,3 @@ def _codes(column: pa.ChunkedArray) -> tuple[pa.Array, NDArray[np.int32]]:
     index_of[order] = np.arange(len(ids), dtype=np.int32)
     return ids, index_of[encoded.indices.to_numpy()]
 
-
-def _offsets(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)])

@@ -19,10 +19,10 @@ _MOST = 1.5  # times its share may dev become by its last group
 
 @dataclass(frozen=True)
 class PageKey:
-    """What ties a page to others: its document, if known, and what it shows (`PageRow.picture`)."""
+    """What ties a page to others: its document, if known, and what it shows (`Items.pictures`)."""
 
     page_id: str
-    picture: str
+    picture: int
     doc_id: str | None
 
 

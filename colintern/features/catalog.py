@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from colintern.config.schema import DEV, DataConfig, DatasetConfig, datasets
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.splits import PageKey, split_views
@@ -51,7 +53,7 @@ class Catalog:
         if self.data.dev is None:
             return view_asking(self._split(store)[0], store.queries), store
         dataset, held_out = self._dataset(entry), set(self.pages_held_out())
-        view = view_without(entry.name, dataset, store.pages.ids, held_out)
+        view = view_without(entry.name, dataset, store.pages.ids.to_pylist(), held_out)
         return view_asking(view, store.queries), store
 
     def evaluated(self, name: str) -> tuple[View, FeatureStore]:
@@ -60,7 +62,7 @@ class Catalog:
             store = self._store(self.data.train.name)
             return view_asking(self._split(store)[1], store.queries), store
         store = self._store(name)
-        view = whole_view(name, self._dataset(self._entry(name)), store.pages.ids)
+        view = whole_view(name, self._dataset(self._entry(name)), store.pages.ids.to_pylist())
         return view_asking(view, store.queries), store
 
     def not_asked(self, name: str) -> dict[str, str]:
@@ -76,8 +78,14 @@ class Catalog:
 
     def _split(self, store: FeatureStore) -> tuple[View, View]:
         dataset = self._dataset(self.data.train)
-        rows = [store.pages.row(page_id) for page_id in store.pages.ids]
-        pages = [PageKey(row.id, row.picture, row.doc_id) for row in rows]
+        items = store.pages
+        documents = [*items.document_ids.to_pylist(), None]  # -1 is the last: without a document
+        pages = [
+            PageKey(page_id, picture, documents[document])
+            for page_id, picture, document in zip(
+                items.ids.to_pylist(), items.pictures.tolist(), items.documents, strict=True
+            )
+        ]
         return split_views(self.data.train.name, dataset, pages, self.data.dev_fraction, self.seed)
 
     def _entry(self, name: str) -> DatasetConfig:
@@ -95,7 +103,7 @@ class Catalog:
         train = self._store(self.data.train.name)
         view, dev = self.evaluated(DEV)
         answers = {page_id for found in view.positives.values() for page_id in found}
-        return _shown_in(train, train.pages.ids, dev, answers)
+        return _shown_in(train, train.pages.ids.to_pylist(), dev, answers)
 
     def pages_seen_in_training(self, name: str) -> list[str]:
         """The pages of a dataset of its own that are training pages too, sorted."""
@@ -111,11 +119,11 @@ class Catalog:
         """
         store = self._store(self.data.train.name)
         # Before a dev set is taken out of one image, which fails and is told less plainly.
-        self._check_differ(store, store.pages.ids)
+        self._check_differ(store, store.pages.ids.to_pylist())
         self._check_differ(store, self.train()[0].page_ids)
 
     def _check_differ(self, store: FeatureStore, page_ids: Sequence[str]) -> None:
-        if len({store.pages.row(page_id).picture for page_id in page_ids}) == 1:
+        if len(np.unique(store.pages.pictures[store.pages.find(page_ids)])) == 1:
             raise DatasetError(
                 f"{self.data.train.path}: all pages to train on ({len(page_ids):,}) are one image, "
                 "so that there is no wrong page to tell the right one from; give data.train others"
@@ -143,6 +151,7 @@ def _shown_in(
     store: FeatureStore, page_ids: Iterable[str], other: FeatureStore, other_ids: Iterable[str]
 ) -> list[str]:
     """Those of `page_ids` that are the same page as one of `other_ids`, if these have features."""
-    rows = (other.pages.row(page_id) for page_id in other_ids if page_id in other.pages)
-    shown = frozenset(picture for row in rows for picture in row.pictures)
-    return [page_id for page_id in page_ids if shown & store.pages.row(page_id).pictures]
+    theirs = other.pages.find(list(other_ids))
+    shown = store.pages.shown_in(other.pages, theirs[theirs >= 0])
+    known = list(page_ids)
+    return [known[at] for at in np.flatnonzero(shown[store.pages.find(known)])]

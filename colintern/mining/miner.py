@@ -35,12 +35,12 @@ class Corpus:
 
     Attributes:
         view: its pages and queries.
-        pictures: of every page, what it shows (`PageRow.picture`): equal for the same page.
+        pictures: of every page, what it shows (`Items.pictures`): equal for the same page.
         num_tokens: of all pages.
     """
 
     view: View
-    pictures: Sequence[str]
+    pictures: Sequence[int]
     num_tokens: int
 
 

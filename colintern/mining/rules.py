@@ -36,8 +36,8 @@ def select_negatives(
     ranked: Sequence[Ranked],
     *,
     positives: frozenset[str],
-    positive_pictures: frozenset[str],
-    pictures: Sequence[str],
+    positive_pictures: frozenset[int],
+    pictures: Sequence[int],
     lowest_positive: float,
     settings: MiningConfig,
     seed: str,
@@ -49,7 +49,7 @@ def select_negatives(
         ranked: the best pages of the searched corpus, best first; those behind the range are
             neither taken nor counted.
         positives: all pages judged for this query or an equal query text.
-        positive_pictures: what `positives` show (`PageRow.picture`).
+        positive_pictures: what `positives` show (`Items.pictures`).
         pictures: what each page of `ranked` shows.
         lowest_positive: the lowest exact score of the query's positives.
         settings: range, margins, limits, sampling, number.

@@ -27,18 +27,19 @@ def embedded(
         The place of a batch's first item, token_TE of its items, one after the other, on `device`,
         and the number of tokens of each.
     """
-    lengths = [items.row(item_id).num_tokens for item_id in item_ids]
+    positions = items.find(item_ids)
+    lengths = items.num_tokens[positions].tolist()
     first = 0
     while first < len(item_ids):
         last = _end_of_batch(lengths, first)
-        token_TH, own_lengths = items.read(item_ids[first:last])
+        token_TH, own_lengths = items.read(positions[first:last])
         yield first, project(token_TH.to(device).float()), own_lengths
         first = last
 
 
 def embed_queries(heads: Heads, items: Items, query_ids: Sequence[str]) -> EmbeddedQueries:
     """Project the stored features of queries."""
-    lengths = tuple(items.row(query_id).num_tokens for query_id in query_ids)
+    lengths = tuple(items.num_tokens[items.find(query_ids)].tolist())
     token_TE, filled = torch.empty(sum(lengths), heads.dim), 0
     for _, part_TE, _ in embedded(items, query_ids, heads.exact_queries, "cpu"):
         token_TE[filled : filled + len(part_TE)] = part_TE

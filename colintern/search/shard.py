@@ -41,7 +41,7 @@ class CorpusShard:
     ) -> None:
         self._start, self._end, self._device = start, end, device
         own_ids = page_ids[start:end]
-        self._lengths = [items.row(page_id).num_tokens for page_id in own_ids]
+        self._lengths = items.num_tokens[items.find(own_ids)].tolist()
         self._packed = PackedPages.empty(self._lengths, heads.dim, torch.device(device))
         self._pooled_DE = torch.empty(len(own_ids), heads.dim)
         project = copy.deepcopy(heads).to(device).exact_pages

@@ -19,7 +19,7 @@ from colintern.data.canonical import CanonicalDataset, iterate_pages
 from colintern.data.entities import Judgement, Page, Query
 from colintern.data.writing import write_dataset
 from colintern.features.catalog import Catalog
-from colintern.features.manifest import PageRow, QueryRow, manifest_bytes
+from colintern.features.manifest import PAGE_SCHEMA, QUERY_SCHEMA, manifest_bytes
 from colintern.features.shard_file import write_shard
 from colintern.images.decode import decode
 from colintern.images.pixels import pixels_sha256
@@ -134,19 +134,25 @@ def make_store(corpus: CorpusFolder, folder: Path) -> CorpusFolder:
         by_pixels.setdefault(pixels, torch.randn(tokens, WIDTH, generator=draw).bfloat16())
         pages[sha256] = by_pixels[pixels].clone()
         row = (page.page_id, sha256, "shard-0.safetensors", len(pages[sha256]))
-        page_rows.append(PageRow(*row, page.doc_id, 32, 32, 1, 1, pixels))
-    hashes = {row.id: row.sha256 for row in page_rows}
+        page_rows.append((*row, page.doc_id, 32, 32, 1, 1, pixels))
+    hashes = {page_id: sha256 for page_id, sha256, *_ in page_rows}
     judgements = dataset.judgements()
     for query in dataset.queries():
         own = pages[hashes[next(iter(judgements[query.query_id]))]].float()
         noisy = own[:4] @ _turn() + 0.3 * torch.randn(4, WIDTH, generator=draw)
         sha256 = sha256_of_bytes(query.text.encode())
         queries[sha256] = noisy.bfloat16()
-        query_rows.append(QueryRow(query.query_id, sha256, "shard-0.safetensors", 4))
+        query_rows.append((query.query_id, sha256, "shard-0.safetensors", 4))
     write_shard(str(folder / "pages" / "shard-0.safetensors"), pages, {}, "float32")
     write_shard(str(folder / "queries" / "shard-0.safetensors"), queries, {}, "float32")
-    (folder / "pages" / "manifest.parquet").write_bytes(manifest_bytes(page_rows, PageRow))
-    (folder / "queries" / "manifest.parquet").write_bytes(manifest_bytes(query_rows, QueryRow))
+    for part, schema, rows in (
+        ("pages", PAGE_SCHEMA, page_rows),
+        ("queries", QUERY_SCHEMA, query_rows),
+    ):
+        table = pa.Table.from_pylist(
+            [dict(zip(schema.names, r, strict=True)) for r in rows], schema
+        )
+        (folder / part / "manifest.parquet").write_bytes(manifest_bytes(table))
     records.write_record(str(folder / "record.json"), str(folder), {}, [], records.now())
     return replace(corpus, store=str(folder))
 

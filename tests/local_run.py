@@ -42,8 +42,10 @@ class LocalPool:
 
     def mine(self, task: MineTask, tell: Callable[[Any], None]) -> dict[str, Any]:
         view, store = task.catalog.train()
-        rows = [store.pages.row(page_id) for page_id in view.page_ids]
-        corpus = Corpus(view, [row.picture for row in rows], sum(row.num_tokens for row in rows))
+        pages, positions = store.pages, store.pages.find(view.page_ids)
+        corpus = Corpus(
+            view, pages.pictures[positions].tolist(), int(pages.num_tokens[positions].sum())
+        )
         opened = _opened(view, store, task.heads_folder)
         triples, found = mine(corpus, *opened, task.settings, task.seed, lambda _: None)
         document = {"settings": task.settings.model_dump(), **found}

@@ -60,12 +60,12 @@ def search_run(run_path: str, query: str, depth: int, dataset: str | None) -> li
     heads, _ = load_heads(RunFolder(run_path).heads(best_round(run_path)))
     store = _store(config, _dataset(config, dataset))
     queries = _embedded(heads, query, config)
-    page_ids = store.pages.ids
+    page_ids = store.pages.ids.to_pylist()
     shard = CorpusShard(store.pages, heads, page_ids, 0, len(page_ids))
     keys = next(searcher.exact(LocalShards([shard]), queries, min(depth, len(page_ids))))[0]
     found = zip(order.to_scores(keys).tolist(), order.to_ordinals(keys).tolist(), strict=True)
     return [
-        Hit(rank, score, page_ids[ordinal], store.pages.row(page_ids[ordinal]).doc_id)
+        Hit(rank, score, page_ids[ordinal], store.pages.row(ordinal).doc_id)
         for rank, (score, ordinal) in enumerate(found, start=1)
     ]
 

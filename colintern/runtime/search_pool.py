@@ -167,8 +167,10 @@ class _SearchActor:
     def mine(self, task: MineTask, tell: Tell) -> dict[str, Any]:
         view, store = task.catalog.train()
         shards, queries = self._open(view, store, task.heads_folder)
-        rows = [store.pages.row(page_id) for page_id in view.page_ids]
-        corpus = Corpus(view, [row.picture for row in rows], sum(row.num_tokens for row in rows))
+        pages, positions = store.pages, store.pages.find(view.page_ids)
+        corpus = Corpus(
+            view, pages.pictures[positions].tolist(), int(pages.num_tokens[positions].sum())
+        )
         triples, found = mine(
             corpus,
             shards,
@@ -205,7 +207,7 @@ class _SearchActor:
 
     def _open(self, view: View, store: FeatureStore, heads_folder: str) -> tuple[RayShards, Any]:
         """Load the corpus into the shard actors and embed the queries meanwhile."""
-        lengths = [store.pages.row(page_id).num_tokens for page_id in view.page_ids]
+        lengths = store.pages.num_tokens[store.pages.find(view.page_ids)].tolist()
         bounds = shard_bounds(lengths, len(self._shards))
         used = self._shards[: len(bounds)]
         page_ids = ray.put(view.page_ids)

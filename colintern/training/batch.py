@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from colintern.features.store import Items
 from colintern.training.examples import Example, GlobalBatch, TrainingSet
 from colintern.training.place import Place
 
@@ -51,9 +52,9 @@ def build_batch(training_set: TrainingSet, batch: GlobalBatch, place: Place) -> 
     rows = share_of(len(batch.examples), place)
     mine = batch.examples[rows.start : rows.stop]
     store = training_set.store
-    query_TH, query_lengths = store.queries.read([example.query_id for example in mine])
+    query_TH, query_lengths = _features(store.queries, [example.query_id for example in mine])
     negatives = [page_id for example in mine for page_id in example.negatives]
-    page_TH, lengths = store.pages.read([*(example.page_id for example in mine), *negatives])
+    page_TH, lengths = _features(store.pages, [*(example.page_id for example in mine), *negatives])
     pages = store.pages
     return Batch(
         step=batch.step,
@@ -62,11 +63,15 @@ def build_batch(training_set: TrainingSet, batch: GlobalBatch, place: Place) -> 
         query_lengths=query_lengths,
         page_TH=page_TH.to(place.device, torch.float32),
         page_lengths=lengths[: len(mine)],
-        negative_lengths=[[pages.row(i).num_tokens for i in row.negatives] for row in mine],
-        global_page_lengths=[pages.row(row.page_id).num_tokens for row in batch.examples],
+        negative_lengths=[[pages.row_of(i).num_tokens for i in row.negatives] for row in mine],
+        global_page_lengths=[pages.row_of(row.page_id).num_tokens for row in batch.examples],
         positive_B=torch.arange(rows.start, rows.stop, device=place.device),
         mask_BD=_allowed(training_set, mine, batch.examples).to(place.device),
     )
+
+
+def _features(items: Items, item_ids: Sequence[str]) -> tuple[Tensor, list[int]]:
+    return items.read(items.find(item_ids))
 
 
 def _allowed(
@@ -74,13 +79,13 @@ def _allowed(
 ) -> Tensor:
     """mask_BD: false where the page answers the query, or is the same page as one that does."""
     pages = training_set.store.pages
-    columns_of: dict[str, list[int]] = {}
+    columns_of: dict[int, list[int]] = {}
     for column, example in enumerate(columns):
-        columns_of.setdefault(pages.row(example.page_id).picture, []).append(column)
+        columns_of.setdefault(pages.picture_of(example.page_id), []).append(column)
     allowed = torch.ones(len(rows), len(columns), dtype=torch.bool)
     for place, example in enumerate(rows):
         positives = training_set.view.positives[example.query_id]
-        answers = {pages.row(page_id).picture for page_id in positives if page_id in pages}
+        answers = {pages.picture_of(page_id) for page_id in positives if page_id in pages}
         same = [column for picture in answers for column in columns_of.get(picture, ())]
         allowed[place, same] = False
     return allowed

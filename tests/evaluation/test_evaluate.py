@@ -37,7 +37,7 @@ class _InOrder:
 def test_a_set_that_finds_nothing_is_measured_as_that(corpus, search, num_pages, asked):
     """A traceback after a night of encoding, when no query, or no page, has given features."""
     store, heads = FeatureStore(corpus.store), init_heads(HeadsConfig(dim=16), WIDTH, seed=0)
-    page_ids = store.pages.ids[:num_pages]
+    page_ids = store.pages.ids.to_pylist()[:num_pages]
     judgements = {"blank": {"p000": 1}, "q000": {"p000": 1}}
     view = make_view("test", page_ids, [Query("q000", "text")], judgements)
     bounds = shard_bounds([4] * num_pages, 2)

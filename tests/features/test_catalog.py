@@ -33,7 +33,7 @@ def test_pages_of_dev_are_neither_trained_on_nor_mined(shared, corpus):
     assert len(before.pairs()) - len(view.pairs()) == 4
     assert all(view.judgements[query.query_id] for query in view.queries)
     dev, store = shared.catalog.evaluated("dev")
-    assert dev.page_ids == tuple(store.pages.ids)  # dev is searched whole
+    assert dev.page_ids == tuple(store.pages.ids.to_pylist())  # dev is searched whole
 
 
 def test_a_page_that_dev_only_searches_through_may_be_trained_on(tmp_path, corpus):

@@ -43,7 +43,7 @@ def test_queries_that_cannot_be_asked_are_listed_and_left_out(tmp_path, backbone
         "q002": "query of 100,000 characters; the limit is 8,192",
     }
     kept = [f"q{number:03d}" for number in range(3, 8)]
-    assert store.queries.ids == kept
+    assert store.queries.ids.to_pylist() == kept
     data = config_of(tmp_path).data.model_copy(update={"dev_fraction": 0.4})
     catalog = Catalog(data, 0, {data.train.name: store.path})
     (train, _), (dev, _) = catalog.train(), catalog.evaluated("dev")
@@ -51,8 +51,8 @@ def test_queries_that_cannot_be_asked_are_listed_and_left_out(tmp_path, backbone
     assert sorted(asked) == kept
     assert train.pairs()
     assert {query_id for query_id, _ in [*train.pairs(), *dev.pairs()]} == set(kept)
-    heads = init_heads(HeadsConfig(), store.queries.read(kept)[0].shape[1], seed=0)
-    view = whole_view("test", CanonicalDataset(data.train.path), store.pages.ids)
+    heads = init_heads(HeadsConfig(), store.queries.read([0])[0].shape[1], seed=0)
+    view = whole_view("test", CanonicalDataset(data.train.path), store.pages.ids.to_pylist())
     found = evaluate(
         view,
         LocalShards([CorpusShard(store.pages, heads, view.page_ids, 0, len(view.page_ids))]),

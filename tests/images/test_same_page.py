@@ -83,9 +83,9 @@ def test_a_copy_is_masked_in_the_batch(tmp_path, level):
 def test_a_copy_is_never_mined(tmp_path, level, sampling):
     """At margin 0 the copy of the answer is the hardest of negatives: 8 of 8 queries got it."""
     view, store = _twice(tmp_path, level).catalog.evaluated("test")
-    heads, rows = knowing_heads(dim=16), [store.pages.row(page) for page in view.page_ids]
-    corpus = Corpus(view, [row.picture for row in rows], sum(row.num_tokens for row in rows))
-    shards = LocalShards([CorpusShard(store.pages, heads, view.page_ids, 0, len(rows))])
+    heads = knowing_heads(dim=16)
+    corpus = Corpus(view, store.pages.pictures.tolist(), int(store.pages.num_tokens.sum()))
+    shards = LocalShards([CorpusShard(store.pages, heads, view.page_ids, 0, len(store.pages))])
     settings = MiningConfig(relative_margin=0.0, sampling=sampling)
     queries = embed_queries(heads, store.queries, [query.query_id for query in view.queries])
     triples, summary = mine(corpus, shards, queries, settings, 0, lambda _: None)

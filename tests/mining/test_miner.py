@@ -23,13 +23,12 @@ from tests.helpers import knowing_heads
 def world(corpus):
     store = FeatureStore(corpus.store)
     heads = knowing_heads(dim=16)
-    view = whole_view("train", CanonicalDataset(corpus.path), store.pages.ids)
-    rows = [store.pages.row(page_id) for page_id in view.page_ids]
-    whole = Corpus(view, [row.picture for row in rows], sum(row.num_tokens for row in rows))
+    view = whole_view("train", CanonicalDataset(corpus.path), store.pages.ids.to_pylist())
+    whole = Corpus(view, store.pages.pictures.tolist(), int(store.pages.num_tokens.sum()))
     queries = embed_queries(heads, store.queries, [query.query_id for query in view.queries])
 
     def shards(number: int) -> LocalShards:
-        bounds = shard_bounds([row.num_tokens for row in rows], number)
+        bounds = shard_bounds(store.pages.num_tokens.tolist(), number)
         return LocalShards(
             [CorpusShard(store.pages, heads, view.page_ids, start, end) for start, end in bounds]
         )

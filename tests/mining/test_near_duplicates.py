@@ -1,9 +1,11 @@
 """A copy that has other pixels, as a JPEG has, is told by its embedding when that is asked for."""
 
 import pickle
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -28,11 +30,16 @@ class _Pages:
 
     tokens: dict[str, Tensor]
 
-    def row(self, page_id: str) -> Any:
-        return type("Row", (), {"num_tokens": len(self.tokens[page_id])})
+    @property
+    def num_tokens(self) -> np.ndarray:
+        return np.array([len(self.tokens[page_id]) for page_id in sorted(self.tokens)])
 
-    def read(self, page_ids: list[str]) -> tuple[Tensor, list[int]]:
-        found = [self.tokens[page_id] for page_id in page_ids]
+    def find(self, page_ids: Sequence[str]) -> np.ndarray:
+        return np.array([sorted(self.tokens).index(page_id) for page_id in page_ids])
+
+    def read(self, positions: np.ndarray) -> tuple[Tensor, list[int]]:
+        ids = sorted(self.tokens)
+        found = [self.tokens[ids[position]] for position in positions]
         return torch.cat(found), [len(tokens) for tokens in found]
 
 

@@ -1,5 +1,6 @@
 """The best pages by pooled vectors, whatever FAISS rounds, however many pages are equal."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import ClassVar
 
@@ -14,7 +15,6 @@ from torch import Tensor
 from colintern.config.schema import HeadsConfig, MiningConfig
 from colintern.data.entities import Query
 from colintern.data.views import make_view
-from colintern.features.manifest import QueryRow
 from colintern.mining.miner import Corpus, mine
 from colintern.model.heads import init_heads
 from colintern.search import order, pooled_index, searcher
@@ -141,13 +141,14 @@ class _Memory:
     """Features of pages or queries, as of a store."""
 
     def __init__(self, features: dict[str, Tensor]) -> None:
-        self._features = features
+        self._ids, self._features = sorted(features), features
+        self.num_tokens = np.array([len(features[item_id]) for item_id in self._ids])
 
-    def row(self, item_id: str) -> QueryRow:
-        return QueryRow(item_id, "", "", len(self._features[item_id]))
+    def find(self, item_ids: Sequence[str]) -> np.ndarray:
+        return np.array([self._ids.index(item_id) for item_id in item_ids])
 
-    def read(self, item_ids: list[str]) -> tuple[Tensor, list[int]]:
-        parts = [self._features[item_id] for item_id in item_ids]
+    def read(self, positions: np.ndarray) -> tuple[Tensor, list[int]]:
+        parts = [self._features[self._ids[position]] for position in positions]
         return torch.cat(parts), [len(part) for part in parts]
 
 

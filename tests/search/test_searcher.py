@@ -20,11 +20,11 @@ from tests.helpers import WIDTH
 def world(corpus):
     store = FeatureStore(corpus.store)
     heads = init_heads(HeadsConfig(dim=16), WIDTH, seed=3)
-    queries = embed_queries(heads, store.queries, store.queries.ids)
-    page_ids = store.pages.ids
+    queries = embed_queries(heads, store.queries, store.queries.ids.to_pylist())
+    page_ids = store.pages.ids.to_pylist()
 
     def shards(number: int, device: str = "cpu") -> LocalShards:
-        lengths = [store.pages.row(page_id).num_tokens for page_id in page_ids]
+        lengths = store.pages.num_tokens.tolist()
         return LocalShards(
             [
                 CorpusShard(store.pages, heads, page_ids, start, end, device)
@@ -113,7 +113,7 @@ def test_embeddings_do_not_depend_on_their_batches(world, monkeypatch, max_token
 def test_queries_are_projected_in_batches(corpus, monkeypatch):
     """The features of all queries in memory at one time."""
     store, heads = FeatureStore(corpus.store), init_heads(HeadsConfig(dim=16), WIDTH, seed=3)
-    query_ids = store.queries.ids
+    query_ids = store.queries.ids.to_pylist()
     whole = embed_queries(heads, store.queries, query_ids)
     read, sizes = store.queries.read, []
     monkeypatch.setattr(embedding, "_TOKENS", 17)

@@ -151,7 +151,7 @@ def test_positives_and_copies_are_masked_in_the_batch(corpus):
     pages = training_set.store.pages
     for row, example in enumerate(batch.examples):
         for column, other in enumerate(batch.examples):
-            same = pages.row(example.page_id).sha256 == pages.row(other.page_id).sha256
+            same = pages.row_of(example.page_id).sha256 == pages.row_of(other.page_id).sha256
             assert built.mask_BD[row, column].item() == (not same)
     by_page = {example.page_id: row for row, example in enumerate(batch.examples)}
     assert not built.mask_BD[by_page["p000"], by_page["p001"]]  # one image, two ids
@@ -188,7 +188,8 @@ def test_the_mask_is_that_of_a_plain_loop(images, answers, asked, rows):
 class _Pages(dict):
     """The pages of a store, as far as the mask asks them."""
 
-    row = dict.__getitem__
+    def picture_of(self, page_id: str) -> int:
+        return self[page_id].picture
 
 
 def test_every_positive_of_an_equal_question_is_masked_in_the_batch(corpus):

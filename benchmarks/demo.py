@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
@@ -21,7 +22,7 @@ from colintern.config.schema import Config, datasets
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.inventory import read_entries, row_groups
 from colintern.data.resolve import with_datasets
-from colintern.data.triples import write_triples
+from colintern.data.triples import writing_triples
 from colintern.evaluation.evaluate import evaluate
 from colintern.evaluation.metrics import per_query_metrics, ranking_of
 from colintern.evaluation.significance import paired_interval
@@ -128,36 +129,33 @@ class Bench:
         began = time.monotonic()
         view, store = self.catalog.train()
         heads, _ = load_heads(heads_folder)
-        rows = [store.pages.row(page_id) for page_id in view.page_ids]
-        corpus = Corpus(view, [row.picture for row in rows], sum(row.num_tokens for row in rows))
-        shard = CorpusShard(store.pages, heads, view.page_ids, 0, len(view.page_ids))
-        queries = embed_queries(heads, store.queries, [query.query_id for query in view.queries])
-        triples, _ = mine(
-            corpus, LocalShards([shard]), queries, self.config.mining, self.seed, lambda _: None
-        )
+        shards = LocalShards([CorpusShard(store.pages, heads, view.pages)])
+        queries = embed_queries(heads, store.queries, view.queries)
+        corpus, settings = Corpus.of(view, store.pages), self.config.mining
         path = storage.join(self.folder, "triples.jsonl")
-        write_triples(path, triples)
+        with writing_triples(path) as write:
+            mine(corpus, shards, queries, settings, self.seed, write, lambda _: None)
         return path, time.monotonic() - began
 
     def measured(self, heads_folder: str, dataset: str) -> tuple[Values, dict[str, Values]]:
         """nDCG@5 of every query of a dataset; by kind of query too."""
         view, store = self.catalog.evaluated(dataset)
         heads: Heads = load_heads(heads_folder)[0]
-        shard = CorpusShard(store.pages, heads, view.page_ids, 0, len(view.page_ids))
-        queries = embed_queries(heads, store.queries, [query.query_id for query in view.queries])
-        evaluation = evaluate(
+        results: list[pa.Table] = []
+        evaluate(
             view,
-            LocalShards([shard]),
-            queries,
+            LocalShards([CorpusShard(store.pages, heads, view.pages)]),
+            embed_queries(heads, store.queries, view.queries),
             self.config.evaluation,
             round_number=0,
             seed=self.seed,
+            write=results.append,
             on_progress=lambda _: None,
         )
-        found = per_query_metrics(ranking_of(evaluation.results), view.judgements)
+        found = per_query_metrics(ranking_of(pa.concat_tables(results)), view.judgements)
         values = np.asarray(found.values[METRIC])
-        source = {query.query_id: query.source or "" for query in view.queries}
-        kinds = np.array([source[query_id] for query_id in found.query_ids])
+        source = {query.query_id: query.source or "" for query in view.judged}
+        kinds = np.array([source[query_id] for query_id in found.query_ids.to_pylist()])
         return values, {str(kind): values[kinds == kind] for kind in sorted(set(kinds))}
 
 

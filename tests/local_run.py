@@ -11,9 +11,10 @@ from colintern.config.files import parse_config
 from colintern.config.schema import Config, HeadsConfig
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.inventory import read_entries, row_groups
-from colintern.data.triples import write_triples
+from colintern.data.triples import writing_triples
 from colintern.data.views import View
-from colintern.evaluation.evaluate import evaluate, write_evaluation
+from colintern.evaluation.evaluate import evaluate
+from colintern.evaluation.results import writing_results
 from colintern.features.encoding import encode_shard
 from colintern.features.finish import finish_store
 from colintern.features.plan import StoreTarget, plan_store
@@ -42,30 +43,28 @@ class LocalPool:
 
     def mine(self, task: MineTask, tell: Callable[[Any], None]) -> dict[str, Any]:
         view, store = task.catalog.train()
-        pages, positions = store.pages, store.pages.find(view.page_ids)
-        corpus = Corpus(
-            view, pages.pictures[positions].tolist(), int(pages.num_tokens[positions].sum())
-        )
-        opened = _opened(view, store, task.heads_folder)
-        triples, found = mine(corpus, *opened, task.settings, task.seed, lambda _: None)
+        corpus, opened = Corpus.of(view, store.pages), _opened(view, store, task.heads_folder)
+        with writing_triples(task.triples_path) as write:
+            found = mine(corpus, *opened, task.settings, task.seed, write, lambda _: None)
         document = {"settings": task.settings.model_dump(), **found}
-        write_triples(task.triples_path, triples)
         storage.write_json(task.mining_path, document)
         return document
 
     def evaluate(self, task: EvaluateTask) -> dict[str, Any]:
         self.measured.append((task.round_number, task.dataset))
         view, store = task.catalog.evaluated(task.dataset)
-        evaluation = evaluate(
-            view,
-            *_opened(view, store, task.heads_folder),
-            task.settings,
-            round_number=task.round_number,
-            seed=task.seed,
-            on_progress=lambda _: None,
-        )
-        write_evaluation(evaluation, task.json_path, task.parquet_path)
-        return evaluation.document
+        with writing_results(task.parquet_path) as write:
+            document = evaluate(
+                view,
+                *_opened(view, store, task.heads_folder),
+                task.settings,
+                round_number=task.round_number,
+                seed=task.seed,
+                write=write,
+                on_progress=lambda _: None,
+            )
+        storage.write_json(task.json_path, document)
+        return document
 
     def close(self) -> None:
         """Nothing is held."""
@@ -125,6 +124,5 @@ def _opened(
     view: View, store: FeatureStore, heads_folder: str
 ) -> tuple[LocalShards, EmbeddedQueries]:
     heads, _ = load_heads(heads_folder)
-    shard = CorpusShard(store.pages, heads, view.page_ids, 0, len(view.page_ids))
-    query_ids = [query.query_id for query in view.queries]
-    return LocalShards([shard]), embed_queries(heads, store.queries, query_ids)
+    shards = LocalShards([CorpusShard(store.pages, heads, view.pages)])
+    return shards, embed_queries(heads, store.queries, view.queries)

@@ -44,4 +44,3 @@ def slices(values: pa.Array) -> Iterator[pa.Array]:
     """Parts of a column that are small enough to be made into Python objects."""
     for start in range(0, len(values), _SLICE):
         yield values.slice(start, _SLICE)
-

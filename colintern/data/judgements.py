@@ -56,13 +56,14 @@ class Judgements(Mapping[str, Mapping[str, int]]):
     @classmethod
     def from_mapping(cls, judgements: Mapping[str, Mapping[str, int]]) -> "Judgements":
         """The same judgements in columns."""
-        rows = [(q, page, score) for q, found in judgements.items() for page, score in found.items()]
+        rows = [(query, *found) for query, own in judgements.items() for found in own.items()]
         queries, pages, scores = zip(*rows, strict=True) if rows else ((), (), ())
         columns = [strings(queries), strings(pages), pa.array(scores, pa.int32())]
         made = cls.of(pa.table(columns, list(_COLUMNS)))
         ids = strings(sorted(judgements))  # also those of which nothing is left
         counts = [len(judgements[query_id]) for query_id in ids.to_pylist()]
-        return cls(ids, offsets_of(np.array(counts, np.int64)), made.page_ids, made.pages, made.scores)
+        offsets = offsets_of(np.array(counts, np.int64))
+        return cls(ids, offsets, made.page_ids, made.pages, made.scores)
 
     def __len__(self) -> int:
         return len(self.query_ids)
@@ -167,7 +168,7 @@ def read_judgements(files: Sequence[str], relevant_from: float | None = None) ->
 
 
 def _scores(column: pa.Array, relevant_from: float | None) -> pa.Array | None:
-    """What the scores of a column count, int32, by the rule of `read_score`; None where one is bad."""
+    """What a column of scores counts, int32, by the rule of `read_score`; None when one is bad."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_null(column.type):
@@ -240,4 +241,3 @@ def _codes(column: pa.ChunkedArray) -> tuple[pa.Array, NDArray[np.int32]]:
     index_of = np.empty(len(ids), dtype=np.int32)
     index_of[order] = np.arange(len(ids), dtype=np.int32)
     return ids, index_of[encoded.indices.to_numpy()]
-

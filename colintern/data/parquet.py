@@ -36,7 +36,7 @@ _KINDS = {
     "image": "a struct with bytes",
 }
 _IDS = ("corpus-id", "query-id", "doc-id")
-_NO_PART_OF_AN_ID = r"[\x00-\x1f\x7f-\x{9f}]"  # as `data.text` has it; Arrow's text has no surrogates
+_NO_PART_OF_AN_ID = r"[\x00-\x1f\x7f-\x{9f}]"  # as in `data.text`; Arrow has no surrogates
 _NEVER_EMPTY = ("corpus-id", "query-id", "score")
 
 
@@ -96,7 +96,7 @@ def stream_rows(
 def stream_columns(
     files: Sequence[str], required: Sequence[str], optional: Sequence[str] = ()
 ) -> Iterator[pa.RecordBatch]:
-    """The same rows as `stream_rows` gives, in batches of columns; no Python object is made of them.
+    """The rows that `stream_rows` gives, in batches of columns: no Python object is made of them.
 
     Yields:
         The columns asked for, by their names with hyphens: ids and texts as strings, what the file

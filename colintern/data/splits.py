@@ -88,9 +88,7 @@ def split_views(
     group_of = _groups(pages, judged_pages[is_tie], texts[is_tie])
     # All pages of a text are tied by it, so that each text is of one group.
     asked, first = np.unique(texts[is_tie], return_index=True)
-    groups, num_texts = np.unique(
-        group_of[judged_pages[is_tie][first]], return_counts=True
-    )
+    groups, num_texts = np.unique(group_of[judged_pages[is_tie][first]], return_counts=True)
     is_dev = np.zeros(len(group_of), dtype=bool)
     is_dev[_dealt(groups, num_texts, pages.ids, len(asked), dev_fraction, seed)] = True
     is_dev = np.append(is_dev[group_of], False)  # the last is that of -1: no features
@@ -115,8 +113,8 @@ def split_views(
         empty = "training" if not len(train.judged) else "dev"
         raise DatasetError(
             f"{dataset.path}: data.dev_fraction={dev_fraction} leaves no {empty} queries "
-            f"(documents, equal pages and equal questions are kept together: {len(groups)} groups); "
-            "change it or name a data.dev of its own"
+            "(documents, equal pages and equal questions are kept together: "
+            f"{len(groups)} groups); change it or name a data.dev of its own"
         )
     return train, dev
 

@@ -113,20 +113,25 @@ class View:
         pages = self.pages if ordinals is None else self.pages[ordinals]
         return self.stored_ids.take(pa.array(pages))
 
+    @property
+    def is_searched(self) -> NDArray[np.bool_]:
+        """Of each page of the store whether the corpus has it; at last, for -1, that it has not."""
+        found = np.zeros(len(self.stored_ids) + 1, dtype=bool)
+        found[self.pages] = True
+        return found
+
     def pairs(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """The training examples: every query with every page judged relevant, in order of ids.
 
         Returns:
             Of each pair the query q and the page's position in the store.
         """
-        is_searched = np.zeros(len(self.stored_ids) + 1, dtype=bool)  # the last is that of -1
-        is_searched[self.pages] = True
         query_of = np.full(len(self.judgements), -1, dtype=np.int32)
         rows = find(self.query_ids, self.judgements.query_ids)
         query_of[rows] = np.arange(len(rows), dtype=np.int32)
         queries = query_of[self.judgements.queries]
         pages = self.judged_pages[self.judgements.pages]
-        is_pair = (queries >= 0) & is_searched[pages]
+        is_pair = (queries >= 0) & self.is_searched[pages]
         return queries[is_pair], pages[is_pair].astype(np.int32)
 
     @cached_property

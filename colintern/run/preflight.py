@@ -10,7 +10,7 @@ import os
 from colintern import storage
 from colintern.config.schema import Config, DatasetConfig, datasets
 from colintern.data.canonical import CanonicalDataset
-from colintern.data.splits import PageKey, split_views
+from colintern.data.splits import UnseenPages, split_views
 from colintern.data.text import normalised
 from colintern.errors import CheckpointError, ConfigError, DatasetError
 from colintern.model.backbone import BackboneIdentity
@@ -74,7 +74,7 @@ def check_datasets(config: Config) -> None:
     if dev is None:
         dataset = CanonicalDataset(train.path)
         # Equal images are not known yet; they can only tie more pages together.
-        pages = [PageKey(page, page, document) for page, document in dataset.documents().items()]
+        pages = UnseenPages(dataset.documents())
         split_views(train.name, dataset, pages, config.data.dev_fraction, config.run.seed)
 
 

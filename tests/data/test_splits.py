@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from colintern.data.canonical import CanonicalDataset
-from colintern.data.entities import Judgement, Query
 from colintern.data.columns import strings
+from colintern.data.entities import Judgement, Query
 from colintern.data.splits import UnseenPages, split_views
 from colintern.data.text import normalised
 from colintern.data.views import View

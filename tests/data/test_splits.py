@@ -15,6 +15,7 @@ from colintern.data.text import normalised
 from colintern.data.views import View
 from colintern.data.writing import write_dataset
 from colintern.errors import DatasetError
+from tests.helpers import pairs_of
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,6 @@ class _Tied(UnseenPages):
         super().__init__({page.page_id: page.doc_id for page in pages})
         pictures = strings([page.picture for page in pages]).dictionary_encode()
         self.pictures = pictures.indices.to_numpy()
-
-
-def _pairs(view: View) -> list[tuple[str, str]]:
-    queries, pages = view.pairs()
-    query_ids, page_ids = view.query_ids.to_pylist(), view.stored_ids.to_pylist()
-    return [(query_ids[q], page_ids[page]) for q, page in zip(queries, pages, strict=True)]
 
 
 def _told(views: tuple[View, View]) -> list:
@@ -74,7 +69,7 @@ def test_nothing_straddles(tmp_path_factory, data):
     except DatasetError:
         return  # everything hangs together: nothing can be dealt
     keys = {page.page_id: page for page in pages}
-    dev_pages = {page for _, page in _pairs(dev)}  # some of the judged pages have no features
+    dev_pages = {page for _, page in pairs_of(dev)}  # some of the judged pages have no features
     assert dev_pages
     assert dev.page_ids().to_pylist() == sorted(keys)
     for tie in ("page_id", "picture", "doc_id"):
@@ -82,7 +77,7 @@ def test_nothing_straddles(tmp_path_factory, data):
         assert not in_training & {getattr(keys[page], tie) for page in dev_pages}
     trained, asked = (set(map(normalised, view.texts.to_pylist())) for view in (train, dev))
     assert not trained & asked
-    assert {page for _, page in _pairs(train)} <= set(train.page_ids().to_pylist())
+    assert {page for _, page in pairs_of(train)} <= set(train.page_ids().to_pylist())
     judged = {**train.judgements, **dev.judgements}
     assert judged.items() <= dataset.judgements().items()  # a page without features stays relevant
 
@@ -128,6 +123,6 @@ def test_of_a_few_long_documents_the_shortest_becomes_dev(tmp_path):
     dataset = _dataset(tmp_path, [(f"text {page.page_id}", page.page_id) for page in pages])
     in_order = sorted(pages, key=lambda page: page.page_id)
     train, dev = split_views("train", dataset, _Tied(in_order), 0.1, 0)
-    assert {page.split("-")[0] for _, page in _pairs(dev)} == {"short"}
+    assert {page.split("-")[0] for _, page in pairs_of(dev)} == {"short"}
     assert len(dev.queries) == 20
     assert len(train.queries) == 140

@@ -68,10 +68,12 @@ def test_features_that_are_not_finite_cost_their_page_or_query_only(tmp_path, ba
     data = data.model_copy(update={"eval": (test,)})
     catalog = Catalog(data, 0, {data.train.name: store.path, "test": store.path})
     for view, _ in (catalog.train(), catalog.evaluated("test")):
-        assert view.queries
-        assert "q000" not in {query.query_id for query in view.queries}
+        assert len(view.queries)
+        assert "q000" not in view.query_ids.to_pylist()
     found_nothing = per_query_metrics({}, catalog.evaluated("test")[0].judgements)
-    assert "q000" in found_nothing.query_ids  # it counts, as a query that has found nothing
+    assert (
+        "q000" in found_nothing.query_ids.to_pylist()
+    )  # it counts, as a query that has found nothing
 
 
 def _turned_round(file: Path) -> None:

@@ -117,7 +117,8 @@ def _from_beir(
 ) -> Questions:
     """Ids stay as they are; a page id that stands twice must show one page."""
     # First, so that a score which cannot be read costs no copy of a corpus.
-    found = Questions(judgements=read_judgements(layout.parts["qrels"], relevant_from))
+    judged = read_judgements(layout.parts["qrels"], relevant_from)
+    found = Questions(judgements=list(map(Judgement, *judged.to_pydict().values())))
     hashes: dict[str, str] = {}
     saved_anew: dict[str, dict[str, str]] = {}  # page id to other pictures of it, with their files
     progress = Progress("data", "pages read")

@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 
+import pyarrow as pa
+
 from colintern import records, storage
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.inventory import PageEntry
 from colintern.errors import TooManyBadPagesError
 from colintern.features.damage import check_whole
-from colintern.features.manifest import PageRow, QueryRow, add_manifest, num_rows
+from colintern.features.manifest import PAGE_SCHEMA, QUERY_SCHEMA, add_manifest, num_rows
 from colintern.features.plan import StorePlan, StoreTarget, text_sha256
 from colintern.features.planned import write_plan
 from colintern.features.shard_file import ShardFile
@@ -174,23 +176,31 @@ def _write_manifests(plan: StorePlan, contents: _Contents, backbone: BackboneIde
         _page_row(entry, contents, backbone) for entry in plan.entries if entry.sha256 in places
     )
     query_rows = (
-        QueryRow(query.query_id, sha256, *places[sha256])
+        dict(zip(QUERY_SCHEMA.names, (query.query_id, sha256, *places[sha256]), strict=True))
         for query in plan.queries
         if (sha256 := text_sha256(query)) in places
     )
     pages, queries = (storage.join(plan.target.path, part) for part in (PAGES, QUERIES))
     return [
-        storage.join(PAGES, add_manifest(pages, page_rows, PageRow)),
-        storage.join(QUERIES, add_manifest(queries, query_rows, QueryRow)),
+        storage.join(
+            PAGES, add_manifest(pages, pa.Table.from_pylist(list(page_rows), PAGE_SCHEMA))
+        ),
+        storage.join(
+            QUERIES, add_manifest(queries, pa.Table.from_pylist(list(query_rows), QUERY_SCHEMA))
+        ),
     ]
 
 
-def _page_row(entry: PageEntry, contents: _Contents, backbone: BackboneIdentity) -> PageRow:
+def _page_row(
+    entry: PageEntry, contents: _Contents, backbone: BackboneIdentity
+) -> dict[str, object]:
     rows, columns = backbone.tile_grid(entry.size.width, entry.size.height)
-    return PageRow(
-        entry.page_id,
-        entry.sha256,
-        *contents.places[entry.sha256],
+    shard, num_tokens = contents.places[entry.sha256]
+    return dict(
+        id=entry.page_id,
+        sha256=entry.sha256,
+        shard=shard,
+        num_tokens=num_tokens,
         doc_id=entry.doc_id,
         width=entry.size.width,
         height=entry.size.height,

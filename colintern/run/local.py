@@ -71,6 +71,5 @@ def open_corpus(
 ) -> tuple[LocalShards, EmbeddedQueries]:
     """All pages of `view` as one shard, and its queries, embedded by the heads in a folder."""
     heads, _ = load_heads(heads_folder)
-    shard = CorpusShard(store.pages, heads, view.page_ids, 0, len(view.page_ids))
-    query_ids = [query.query_id for query in view.queries]
-    return LocalShards([shard]), embed_queries(heads, store.queries, query_ids)
+    shards = LocalShards([CorpusShard(store.pages, heads, view.pages)])
+    return shards, embed_queries(heads, store.queries, view.queries)

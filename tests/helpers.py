@@ -19,7 +19,7 @@ from colintern.data.canonical import CanonicalDataset, iterate_pages
 from colintern.data.entities import Judgement, Page, Query
 from colintern.data.writing import write_dataset
 from colintern.features.catalog import Catalog
-from colintern.features.manifest import PAGE_SCHEMA, QUERY_SCHEMA, manifest_bytes
+from colintern.features.manifest import PAGE_SCHEMA, QUERY_SCHEMA
 from colintern.features.shard_file import write_shard
 from colintern.images.decode import decode
 from colintern.images.pixels import pixels_sha256
@@ -152,7 +152,7 @@ def make_store(corpus: CorpusFolder, folder: Path) -> CorpusFolder:
         table = pa.Table.from_pylist(
             [dict(zip(schema.names, r, strict=True)) for r in rows], schema
         )
-        (folder / part / "manifest.parquet").write_bytes(manifest_bytes(table))
+        pq.write_table(table, folder / part / "manifest.parquet", compression="zstd")
     records.write_record(str(folder / "record.json"), str(folder), {}, [], records.now())
     return replace(corpus, store=str(folder))
 

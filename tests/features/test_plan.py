@@ -43,8 +43,8 @@ def test_added_pages_get_new_shards(tmp_path, backbone):
     assert not set(first) & set(second)
     store = FeatureStore(str(next((tmp_path / "runs" / "features").iterdir())))
     assert len(store.pages.ids.to_pylist()) == 26
-    assert store.pages.row_of("p010").shard in first
-    assert store.pages.row_of("p025").shard in second
+    assert store.pages.row(10).shard in first
+    assert store.pages.row(25).shard in second
     assert store.pages.read(store.pages.find(["p025", "p003"]))[1] == [64, 64]
 
 

@@ -8,7 +8,7 @@ import pytest
 from colintern import storage
 from colintern.errors import DatasetError, MissingStageError
 from colintern.features.catalog import Catalog, Snapshot
-from colintern.features.manifest import MANIFEST, manifest_bytes, manifest_file
+from colintern.features.manifest import MANIFEST, manifest_file
 from colintern.features.plan import StoreTarget
 from colintern.features.store import FeatureStore, manifests_of
 from tests.features.helpers import config_of, encoded, planned
@@ -88,7 +88,7 @@ def test_a_manifest_that_was_changed_is_not_read(tmp_path, backbone):
     pages = Path(target.path, "pages")
     rows = pq.read_table(pages / MANIFEST).slice(3, 1)
     for path in pages.glob("manifest*"):
-        path.write_bytes(manifest_bytes(rows))
+        pq.write_table(rows, path, compression="zstd")
     with pytest.raises(MissingStageError, match=r"pages/manifest-.*gone or damaged"):
         catalog.evaluated("dev")
 

@@ -1,7 +1,7 @@
-"""The command line. The one place where errors become a line and an exit code.
+"""The command line: the only place where errors become a line and an exit code.
 
-Commands import what they run themselves: torch and Ray take seconds, which neither `--help` nor
-the processes of `ingest`, which import this module again, should wait for.
+Each command imports what it runs: torch and Ray take seconds to import. `--help`, and the worker
+processes of `ingest`, which import this module too, should not wait for them.
 """
 
 import os
@@ -26,33 +26,31 @@ _UsageError: type[typer.BadParameter] = typer.BadParameter.__base__  # pyright: 
 app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Train ColPali-style visual document retrievers: frozen InternVL, heads that learn.",
+    help="Train models that find the right page image for a question (ColPali-style).",
 )
 
 ConfigOption = Annotated[
     str,
     typer.Option(
-        "--config", help="The settings of the run: a YAML file such as those in configs/."
+        "--config", help="YAML file with the settings of the run, such as those in configs/."
     ),
 ]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="A.B=C", help="Settings in place of the file's, such as training.epochs=2."
+        metavar="A.B=C", help="Settings that replace those of the file, such as training.epochs=2."
     ),
 ]
 RoundOption = Annotated[
     int | None,
-    typer.Option(
-        "--round", help="The number of the round; default: the first that is not recorded."
-    ),
+    typer.Option("--round", help="Number of the round; default: the first that is not finished."),
 ]
-Run = Annotated[str, typer.Argument(metavar="RUN", help="The folder of a run, a path or URL.")]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run: a path or URL.")]
 
 
 @app.command()
 def run(config: ConfigOption, overrides: Overrides = None) -> None:
-    """Run the whole loop, encode to report; stages that are recorded are skipped."""
+    """Run the whole loop, from encoding to the report; finished stages are skipped."""
     settings = load_config(config, overrides or [])  # a mistake in them is told without the wait
     from colintern.run import loop
 
@@ -63,7 +61,7 @@ def run(config: ConfigOption, overrides: Overrides = None) -> None:
 
 @app.command()
 def encode(config: ConfigOption, overrides: Overrides = None) -> None:
-    """Compute the frozen features of every dataset."""
+    """Compute the backbone's features of all datasets."""
     settings = load_config(config, overrides or [])
     from colintern.run import loop
 
@@ -76,7 +74,7 @@ def train(
     overrides: Overrides = None,
     round_number: RoundOption = None,
 ) -> None:
-    """Train the heads of one round."""
+    """Train the heads in one round."""
     settings = load_config(config, overrides or [])
     from colintern.run import loop
     from colintern.run.stages import Train
@@ -88,7 +86,7 @@ def train(
 def mine(
     config: ConfigOption, overrides: Overrides = None, round_number: RoundOption = None
 ) -> None:
-    """Mine the hard negatives that a round (2 or later) trains on."""
+    """Find the hard negatives that a round (2 or later) trains on."""
     settings = load_config(config, overrides or [])
     from colintern.run import loop
     from colintern.run.stages import Mine
@@ -100,7 +98,7 @@ def mine(
 def evaluate(
     config: ConfigOption, overrides: Overrides = None, round_number: RoundOption = None
 ) -> None:
-    """Measure a round on dev and on every test set."""
+    """Measure a round on the dev set and on all test sets."""
     settings = load_config(config, overrides or [])
     from colintern.run import loop
     from colintern.run.stages import Evaluate
@@ -112,52 +110,48 @@ def evaluate(
 def ingest_sources(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="SOURCE", help="PDFs, pictures, folders with them, or a dataset."),
+        typer.Argument(metavar="SOURCE", help="PDFs, images, folders of them, or a dataset."),
     ],
-    out: Annotated[
-        str, typer.Option("--out", metavar="DATASET", help="The dataset folder to make.")
-    ],
+    out: Annotated[str, typer.Option("--out", metavar="DATASET", help="Dataset folder to write.")],
     queries: Annotated[
         str | None,
         typer.Option(
-            "--queries", help="A CSV or JSONL file of questions: query, and file and page, or id."
+            "--queries", help="CSV or JSONL file of questions: query, and file and page, or id."
         ),
     ] = None,
     split: Annotated[
-        str | None, typer.Option("--split", help="Take this split of a dataset that has several.")
+        str | None, typer.Option("--split", help="Use this split of a dataset that has several.")
     ] = None,
     config: Annotated[
         str | None,
-        typer.Option("--config", help="Take this configuration of a dataset that has several."),
+        typer.Option("--config", help="Use this configuration of a dataset that has several."),
     ] = None,
     language: Annotated[
         str | None,
-        typer.Option("--language", help="Take only the queries in this language from a dataset."),
+        typer.Option("--language", help="Use only the queries in this language."),
     ] = None,
     relevant_from: Annotated[
         float | None,
         typer.Option(
             "--relevant-from",
             metavar="SCORE",
-            help="Count a page as relevant from this score on; for scores that are no grades.",
+            help="Lowest score of a relevant page; for scores that are not whole numbers.",
         ),
     ] = None,
     dpi: Annotated[
         int,
         typer.Option(
-            "--dpi", min=18, max=1_200, help="Draw PDF pages with this many dots an inch."
+            "--dpi", min=18, max=1_200, help="Resolution of drawn PDF pages, in dots per inch."
         ),
     ] = 144,
     max_pixels: Annotated[
         int,
-        typer.Option(
-            "--max-pixels", min=10_000, help="Make a page that would have more pixels smaller."
-        ),
+        typer.Option("--max-pixels", min=10_000, help="Shrink pages that would have more pixels."),
     ] = 20_000_000,
     num_processes: Annotated[
         int | None,
         typer.Option(
-            "--processes", min=1, help="Work in this many processes; default: one a core."
+            "--processes", min=1, help="Number of worker processes; default: one per core."
         ),
     ] = None,
     max_bad_fraction: Annotated[
@@ -166,11 +160,11 @@ def ingest_sources(
             "--max-bad-fraction",
             min=0.0,
             max=1.0,
-            help="Fail when more than this share of the pages is refused (1: never).",
+            help="Fail if a larger share of the pages is bad (1: never).",
         ),
     ] = 1.0,
 ) -> None:
-    """Make a dataset folder of PDFs and pictures, or of a dataset in another layout."""
+    """Make a dataset folder from PDFs and images, or from a dataset in another layout."""
     from colintern.ingest import IngestSettings, RenderSettings, ingest
 
     settings = IngestSettings(
@@ -196,7 +190,7 @@ def show_status(run_path: Run) -> None:
 
 @app.command()
 def report(run_path: Run) -> None:
-    """Write RUN/report.html again from what the run has recorded."""
+    """Write RUN/report.html again."""
     from colintern.report.page import write_report
 
     RunFolder(run_path).read()
@@ -207,10 +201,10 @@ def report(run_path: Run) -> None:
 def compare(
     run_path: Run,
     other_path: Annotated[
-        str, typer.Argument(metavar="OTHER", help="The folder of the run to compare it with.")
+        str, typer.Argument(metavar="OTHER", help="Folder of the run to compare it with.")
     ],
 ) -> None:
-    """Compare the last rounds of two runs, with paired intervals of the difference."""
+    """Compare the last rounds of two runs; each difference comes with its interval."""
     from colintern.run.compare import compare_lines
 
     for line in compare_lines(run_path, other_path):
@@ -220,14 +214,14 @@ def compare(
 @app.command()
 def search(
     run_path: Run,
-    query: Annotated[str, typer.Argument(metavar="QUERY", help="What to look for.")],
-    depth: Annotated[int, typer.Option("-k", min=1, help="Show this many pages.")] = 10,
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="The question.")],
+    depth: Annotated[int, typer.Option("-k", min=1, help="Number of pages to show.")] = 10,
     dataset: Annotated[
         str | None,
         typer.Option(
             "--dataset",
-            help="Search this dataset of the run, or a folder that it has never seen; "
-            "default: the first test set, or else the training set.",
+            help="Dataset of the run to search, or the folder of a new dataset; "
+            "default: the first test set, or the training set if there is none.",
         ),
     ] = None,
     save: Annotated[
@@ -235,7 +229,7 @@ def search(
         typer.Option(
             "--save",
             metavar="FOLDER",
-            help="Write the images of the pages that are found to this folder.",
+            help="Write the images of the found pages to this folder.",
         ),
     ] = None,
 ) -> None:
@@ -277,7 +271,7 @@ def main() -> NoReturn:
     except SystemExit as error:  # Ray makes a 1 of the code when it is waited for meanwhile
         sys.exit(TERMINATED if terminated.is_set() else error.code)
     if code == INTERRUPTED:  # typer turns Ctrl-C into this return value
-        _leave("interrupted; the same command goes on from the last finished stage", INTERRUPTED)
+        _leave("interrupted; run the same command again to continue", INTERRUPTED)
     sys.exit(code or 0)
 
 

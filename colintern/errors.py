@@ -1,13 +1,13 @@
 """The errors that ColIntern raises on purpose.
 
-Everything derives from `ColInternError`. A `UserError` is a mistake of the user's: its message is
-one line that names the setting or file, says what was found, and how to mend it. The command line
-prints it without a traceback and exits with 2. Any other `ColInternError` exits with 1.
+All derive from `ColInternError`. A `UserError` is a mistake that the user can correct. Its message
+is one line: the setting or file, what was found, and the remedy. The command line prints it without
+a traceback and exits with 2. Any other `ColInternError` exits with 1.
 """
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, on one line; the name of its class when it says nothing."""
+    """The message of an error, on one line; the name of its class if it has no message."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -18,7 +18,7 @@ class ColInternError(Exception):
 
 
 class UserError(ColInternError):
-    """A mistake of the user's; one line: what was found, where, and the remedy."""
+    """A mistake that the user can correct; one line: where, what was found, and the remedy."""
 
     exit_code = 2
 
@@ -32,19 +32,19 @@ class DatasetError(UserError):
 
 
 class BackboneError(UserError):
-    """A backbone that cannot be found or is not an InternVL checkpoint."""
+    """A backbone that cannot be found, is damaged, or is not an InternVL checkpoint."""
 
 
 class CheckpointError(UserError):
-    """A heads checkpoint with missing, extra or mis-shaped weights."""
+    """Heads with weights that are missing, unknown, of another shape, or not finite."""
 
 
 class DriftError(UserError):
-    """A setting or input that would make an already recorded stage different."""
+    """A changed setting or input that would change a stage that is already recorded."""
 
 
 class MissingStageError(UserError):
-    """A stage that needs another one which is not recorded yet."""
+    """A stage that needs the results of another stage, which is not recorded yet."""
 
 
 class LeaseHeldError(UserError):
@@ -52,27 +52,27 @@ class LeaseHeldError(UserError):
 
 
 class LeaseLostError(ColInternError):
-    """Another driver has taken over what this one was working on."""
+    """Another driver has taken over the work of this one."""
 
 
 class StorageError(ColInternError):
-    """Storage that fails: a full disk, a server that is down. No mistake of the user's."""
+    """Storage fails: a full disk, a server that is down. Not a mistake of the user."""
 
 
 class DamagedShardError(StorageError):
-    """A shard of features that is gone, short, or holds other bytes than were written to it."""
+    """A shard of features is missing, incomplete, or has other bytes than were written."""
 
 
 class PathError(StorageError, UserError):
-    """A path or URL that is wrong: nothing is there, access is denied, or it is damaged."""
+    """A wrong path or URL: nothing is there, access is denied, or the file is damaged."""
 
 
 class TooManyBadPagesError(ColInternError):
-    """More pages, or queries, of a dataset cannot be used than its limit allows.
+    """A dataset has more bad pages, or bad queries, than its limit allows.
 
-    The limit is `data.max_bad_fraction`, and `--max-bad-fraction` of `colintern ingest`.
+    The limit is `data.max_bad_fraction`, or `--max-bad-fraction` of `colintern ingest`.
     """
 
 
 class NonFiniteError(ColInternError):
-    """A loss or gradient was not finite; the heads were not changed by it."""
+    """A loss or gradient is not finite; the heads were not changed by it."""

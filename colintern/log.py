@@ -1,7 +1,7 @@
-"""Two channels: aligned lines for people, JSON lines for machines.
+"""Two channels: aligned lines for people, JSON lines for programs.
 
 `say("train", "step %d", 3)` writes `22:13:05  train     step 3` to standard error. JSON lines are
-collected and written whole, so that a reader never meets half a record.
+collected and written together, so that nobody reads half a record.
 """
 
 import json
@@ -26,28 +26,32 @@ def set_up() -> None:
 
 
 def say(part: str, message: str, *values: object) -> None:
-    """One line for people: the `part` of the work it is about, then `message % values`."""
+    """Write one line for people: the `part` of the work, then `message % values`."""
     _logger.info("%-9s " + message.replace("\n", " "), part, *values)
 
 
 def warn_once(part: str, message: str) -> None:
-    """A warning that is shown once a process, however often it is raised."""
+    """Write a warning, but only once per process."""
     if message not in _warned:
         _warned.add(message)
         _logger.warning("%-9s warning: %s", part, message)
 
 
 class JsonLines:
-    """Records for machines, kept in memory and written to `path` as a whole by `save`."""
+    """Records for programs; kept in memory until `save` writes all of them to `path`."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._lines: list[str] = []
 
     def add(self, record: Mapping[str, Any]) -> None:
-        """Append `record`; its values must be finite JSON."""
+        """Append a record.
+
+        Raises:
+            ValueError: a number in it is not finite.
+        """
         self._lines.append(json.dumps(record, allow_nan=False))
 
     def save(self) -> None:
-        """Write all records so far to storage, atomically."""
+        """Write all records so far, atomically."""
         storage.write_bytes(self._path, "".join(line + "\n" for line in self._lines).encode())

@@ -1,4 +1,4 @@
-"""How the built-in backbone `reader` was made: a tiny InternVL that learns to read rendered text.
+"""How the built-in backbone `reader` was made: a tiny InternVL that learns to read printed text.
 
-`make reader` repeats it. Nothing here is needed to use ColIntern.
+`make reader` makes it again. Nothing here is needed to use ColIntern.
 """

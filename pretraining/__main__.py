@@ -1,4 +1,4 @@
-"""`python -m pretraining --out DIR`: make the `reader` checkpoint, or go on making it."""
+"""`python -m pretraining --out DIR`: make the `reader` checkpoint, or continue to make it."""
 
 import argparse
 import time
@@ -16,7 +16,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m pretraining", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/reader"), help="folder to work in")
     parser.add_argument("--steps", type=int, default=Recipe.steps, help="batches to train on")
-    parser.add_argument("--threads", type=int, default=2, help="of torch")
+    parser.add_argument("--threads", type=int, default=2, help="threads of torch")
     arguments = parser.parse_args()
     log.set_up()
     torch.set_num_threads(arguments.threads)

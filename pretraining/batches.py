@@ -1,4 +1,4 @@
-"""Batches by their number: the same number gives the same tiles, in whichever process."""
+"""Batches by number: the same number gives the same tiles, in any process."""
 
 import random
 
@@ -21,12 +21,12 @@ class Batches(Dataset):
     """`batches[number]` is a `Batch`.
 
     Args:
-        source: what the tiles say.
+        source: the text to print.
         tokenizer: of the model.
         query_prefix: token ids before every query.
         size: tiles in a batch.
-        seed: another one gives other tiles.
-        spans_per_tile: queries about every tile.
+        seed: of the tiles.
+        spans_per_tile: queries about each tile.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Batches(Dataset):
         self._size = size
         self._seed = seed
         self._spans_per_tile = spans_per_tile
-        self._printer: TilePrinter | None = None  # made in the process that prints
+        self._printer: TilePrinter | None = None  # created in the process that prints
 
     def __getitem__(self, number: int) -> Batch:
         """Print a batch."""
@@ -52,8 +52,8 @@ class Batches(Dataset):
         draw = random.Random(f"{self._seed} {number}")
         tiles = [self._printer.print(self._source, draw) for _ in range(self._size)]
         spans = [
-            (place, _span(tile, draw))
-            for place, tile in enumerate(tiles)
+            (index, _span(tile, draw))
+            for index, tile in enumerate(tiles)
             for _ in range(self._spans_per_tile)
         ]
         query_BQ, mask_BQ = self._queries([span for _, span in spans])
@@ -63,7 +63,7 @@ class Batches(Dataset):
             tokens_NCK=torch.from_numpy(np.stack([tile.tokens for tile in tiles])).long(),
             query_BQ=query_BQ,
             query_mask_BQ=mask_BQ,
-            tile_B=torch.tensor([place for place, _ in spans]),
+            tile_B=torch.tensor([index for index, _ in spans]),
         )
 
     def _queries(self, spans: list[str]) -> tuple[Tensor, Tensor]:
@@ -80,13 +80,13 @@ class Batches(Dataset):
 
 
 def normalised(tiles_NTT: np.ndarray) -> Tensor:
-    """Grey tiles as the image processor hands them to the model: [N, 3, TILE, TILE] float32."""
+    """Grey tiles, as the image processor gives them to the model: [N, 3, TILE, TILE] float32."""
     grey = torch.from_numpy(tiles_NTT).float()[:, None] / 255
     return (grey - MEAN) / STD
 
 
 def _span(tile: Tile, draw: random.Random) -> str:
-    """A few words that stand next to each other, or from several rows; lower-cased by half."""
+    """A few words, from one row or from several; half of the spans are lower-cased."""
     rows = tile.rows or (("blank",),)
     wanted = draw.randint(2, 6)
     if draw.random() < 0.5:

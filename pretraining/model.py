@@ -1,4 +1,4 @@
-"""The model before it has learned anything: sizes, positions, a patch layer that sees strokes."""
+"""The model at its start: sizes, position embeddings, and a patch layer that sees strokes."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _WHITENING_FLOOR = 1e-3  # of the largest variance: directions below it are nois
 
 
 def fresh_model(recipe: Recipe, num_tokens: int, image_token_id: int) -> InternVLModel:
-    """A random InternVL with sine-cosine positions; transformers begins with zeros."""
+    """A random InternVL with sine-cosine position embeddings; in transformers they start as 0."""
     config = InternVLConfig(
         vision_config=InternVLVisionConfig(
             hidden_size=recipe.vision_width,
@@ -47,12 +47,12 @@ def fresh_model(recipe: Recipe, num_tokens: int, image_token_id: int) -> InternV
 
 
 def whiten_patches(model: InternVLModel, pixels_N3TT: Tensor) -> None:
-    """Let the patch convolution start as the whitening PCA of patches of text.
+    """Start the patch convolution as the whitening PCA of patches of text.
 
-    Letters are told apart by directions of little variance, which a random projection buries.
+    Letters differ in directions of small variance, which a random projection would hide.
 
     Args:
-        model: changed in place.
+        model: it is changed.
         pixels_N3TT: normalised tiles.
     """
     patches = nn.functional.unfold(pixels_N3TT, PATCH, stride=PATCH)
@@ -71,7 +71,7 @@ def whiten_patches(model: InternVLModel, pixels_N3TT: Tensor) -> None:
 
 
 def _sine_cosine(width: int) -> Tensor:
-    """Positions of the patches, [patches, width]: half the numbers for rows, half for columns."""
+    """Position embeddings of the patches, [patches, width]: half for rows, half for columns."""
     rates = 10_000.0 ** (-torch.arange(width // 4) / (width // 4))
     angles = torch.arange(PATCH_GRID)[:, None] * rates * (math.pi / 2)
     waves = torch.cat([angles.sin(), angles.cos()], dim=1)
@@ -81,7 +81,7 @@ def _sine_cosine(width: int) -> Tensor:
 
 
 class Readers(nn.Module):
-    """The model and the small layers that only pretraining needs; those are thrown away after it.
+    """The model, and small layers that only pretraining needs and that are dropped at its end.
 
     Args:
         recipe: the widths.
@@ -106,7 +106,7 @@ class Readers(nn.Module):
         Returns:
             Character logits [N, G, S, classes], and the LLM's states at the cells [N, C, H].
         """
-        model: Any = self.model  # its signature leaves its own options out
+        model: Any = self.model  # its declared signature lacks some options
         seen = model.get_image_features(pixels_N3TT, return_dict=True)
         patches = seen.last_hidden_state[:, 1:]
         logits = self.characters(patches).unflatten(-1, (self._slots, -1))

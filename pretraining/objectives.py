@@ -1,4 +1,4 @@
-"""The losses, all at once: the printer knows what stands where.
+"""The losses, which are used together. Labels are known, as the tiles are printed by us.
 
 Shape letters as in `tiles`, and B queries, Q query tokens, F cells that hold tokens, V vocabulary.
 """
@@ -13,7 +13,7 @@ from pretraining.model import Readers
 from pretraining.recipe import Recipe
 from pretraining.tiles import NO_TOKEN, NOTHING
 
-_EMPTY_SLOT_WEIGHT = 0.1  # most slots are empty; that they are is learned soon
+_EMPTY_SLOT_WEIGHT = 0.1  # most slots are empty, which is learned soon
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def losses(
     """The weighted sum, and each part of it."""
     logits_NGSL, state_NCH = readers.see(batch.pixels_N3TT, prompt)
     text_BQH = readers.read(batch.query_BQ)
-    is_full_NC = (batch.tokens_NCK != NO_TOKEN).any(-1)  # the others have nothing to name
+    is_full_NC = (batch.tokens_NCK != NO_TOKEN).any(-1)  # the other cells have no token
     parts = {
         "characters": character_loss(logits_NGSL, batch.characters_NGS),
         "cells": cell_loss(readers.name(state_NCH[is_full_NC]), batch.tokens_NCK[is_full_NC]),
@@ -72,7 +72,7 @@ def losses(
 
 
 def character_loss(logits_NGSL: Tensor, characters_NGS: Tensor) -> Tensor:
-    """Cross-entropy of the character slots; empty ones count for little."""
+    """Cross-entropy of the character slots; empty slots have a small weight."""
     each = functional.cross_entropy(
         logits_NGSL.flatten(0, 2), characters_NGS.flatten(), reduction="none"
     )
@@ -81,21 +81,21 @@ def character_loss(logits_NGSL: Tensor, characters_NGS: Tensor) -> Tensor:
 
 
 def cell_loss(logits_FV: Tensor, tokens_FK: Tensor) -> Tensor:
-    """Cross-entropy against all tokens of a cell alike; every cell holds at least one."""
+    """Cross-entropy with all tokens of a cell as equal targets; every cell has at least one."""
     is_token_FK = tokens_FK != NO_TOKEN
     logs_FK = functional.log_softmax(logits_FV, dim=-1).gather(-1, tokens_FK.clamp_min(0))
     return -((logs_FK * is_token_FK).sum(-1) / is_token_FK.sum(-1)).mean()
 
 
 def token_loss(logits_BNQ: Tensor, batch: Batch) -> Tensor:
-    """Every query token by itself finds its tile, among those that do not hold the token too."""
+    """Each query token alone has to find its tile, among the tiles without the same token."""
     num_tiles, num_tokens = len(batch.tokens_NCK), int(batch.query_BQ.max()) + 1
-    # One more column takes what is no token, and tokens that no query has.
-    places_NP = batch.tokens_NCK.flatten(1).where(
+    # The last column is for cells without a token, and for tokens that no query has.
+    column_NP = batch.tokens_NCK.flatten(1).where(
         (batch.tokens_NCK.flatten(1) >= 0) & (batch.tokens_NCK.flatten(1) < num_tokens), num_tokens
     )
     holds_NV = torch.zeros(num_tiles, num_tokens + 1, dtype=torch.bool)
-    holds_NV.scatter_(1, places_NP, True)
+    holds_NV.scatter_(1, column_NP, True)
     is_held_BNQ = holds_NV[:, batch.query_BQ].transpose(0, 1)
     is_own_BN1 = functional.one_hot(batch.tile_B, num_tiles).bool()[..., None]
     others_BNQ = logits_BNQ.masked_fill(is_held_BNQ & ~is_own_BN1, -torch.inf)
@@ -105,7 +105,7 @@ def token_loss(logits_BNQ: Tensor, batch: Batch) -> Tensor:
 
 
 def similarities(readers: Readers, text_BQH: Tensor, state_NCH: Tensor) -> Tensor:
-    """The best cosine of every query token with the cells of every tile: [B, N, Q]."""
+    """The best cosine of each query token with the cells of each tile: [B, N, Q]."""
     query_BQE = functional.normalize(readers.query_match(text_BQH), dim=-1)
     page_NCE = functional.normalize(readers.page_match(state_NCH), dim=-1)
     return torch.einsum("bqe,nce->bnqc", query_BQE, page_NCE).amax(-1)

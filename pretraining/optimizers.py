@@ -12,13 +12,13 @@ _ITERATIONS = 5
 class Muon(torch.optim.Optimizer):
     """Momentum whose update is made orthogonal (Jordan et al. 2024, github.com/KellerJordan/Muon).
 
-    In float32: `torch.optim.Muon` iterates in bfloat16, which a CPU without bfloat16 units takes
-    many times as long for.
+    In float32: `torch.optim.Muon` iterates in bfloat16, which is many times slower on a CPU without
+    bfloat16 units.
 
     Args:
         parameters: matrices; a convolution's weight counts as [out, all the rest].
         lr: learning rate, for a square matrix.
-        momentum: of the running mean of gradients, with Nesterov's look ahead.
+        momentum: of the running mean of gradients, with Nesterov momentum.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.95):
@@ -26,7 +26,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Change every matrix by an orthogonal one; those of one shape are worked on together."""
+        """Change each matrix by an orthogonal one; matrices of one shape are computed together."""
         for group in self.param_groups:
             ahead: dict[nn.Parameter, Tensor] = {}
             for parameter in group["params"]:
@@ -60,7 +60,7 @@ def orthogonal(matrices: Tensor) -> Tensor:
 
 
 def split_parameters(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """The matrices inside the layers, and all the rest: embeddings, norms, biases, first, last."""
+    """The matrices inside the layers, and the other parameters (embeddings, norms, biases, ...)."""
     matrices, rest = [], []
     for name, parameter in module.named_parameters():
         is_layer = ".layers." in name or ".layer." in name or "multi_modal_projector" in name

@@ -1,4 +1,4 @@
-"""The sizes and the schedule: all that decides what comes out."""
+"""The sizes and the schedule: everything that decides the result."""
 
 from dataclasses import dataclass
 
@@ -39,7 +39,7 @@ class Recipe:
     spans_per_tile: int = 4
     retrieval_weight: float = 0.3
     token_weight: float = 0.3
-    retrieval_from: float = 0.3  # of the steps: matching means nothing before letters are read
+    retrieval_from: float = 0.3  # of the steps: matching is pointless before letters are read
     retrieval_scale: float = 20.0
 
     def rate(self, step: int) -> float:

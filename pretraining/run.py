@@ -1,4 +1,4 @@
-"""Pretraining from the first step to the checkpoint folder; killed and restarted, it goes on."""
+"""Pretraining from the first step to the checkpoint folder; after a restart it continues."""
 
 import json
 import time
@@ -33,10 +33,10 @@ _MAX_GRAD_NORM = 1.0
 
 
 def pretrain(recipe: Recipe, folder: Path) -> dict[str, float]:
-    """Make the checkpoint in `folder/checkpoint`.
+    """Make the checkpoint in `folder/checkpoint`, or continue to make it.
 
     Returns:
-        How well held-out tiles are read at the end; also in `folder/reading.json`.
+        How well held-out tiles are read at the end; also written to `folder/reading.json`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     trained, held_out = _sources(folder)
@@ -78,7 +78,7 @@ def pretrain(recipe: Recipe, folder: Path) -> dict[str, float]:
 
 
 def write_checkpoint(folder: Path, readers: Readers, tokenizer: PreTrainedTokenizerFast) -> None:
-    """Configuration, weights in bfloat16, tokenizer, image processor: as transformers has them."""
+    """Write configuration, weights in bfloat16, tokenizer and image processor, for transformers."""
     with quiet_transformers():
         weights = {name: value.bfloat16() for name, value in readers.model.state_dict().items()}
         readers.model.save_pretrained(folder, state_dict=weights)
@@ -114,7 +114,7 @@ class Prompts:
 
 
 class _From(Sampler[int]):
-    """The batch numbers that are left."""
+    """The numbers of the batches that are left to train on."""
 
     def __init__(self, first: int, last: int) -> None:
         self._numbers = range(first, last)
@@ -127,7 +127,7 @@ class _From(Sampler[int]):
 
 
 def _stream(batches: Batches, first: int, last: int) -> Any:
-    """The batches from `first` on, printed ahead in a process of their own."""
+    """The batches from `first` on; another process prints them in advance."""
     return DataLoader(
         batches,
         batch_size=None,
@@ -139,7 +139,7 @@ def _stream(batches: Batches, first: int, last: int) -> Any:
 
 
 def _sources(folder: Path) -> tuple[Source, Source]:
-    """What is printed, gathered once: parsing all the packages takes minutes."""
+    """The texts to print; gathered only once, as reading all packages takes minutes."""
     path = folder / "sources.json"
     if not path.exists():
         say("reader", "gathering the documentation of the installed packages")
@@ -169,7 +169,7 @@ def _fresh_readers(recipe: Recipe, num_tokens: int, prompts: Prompts, batches: B
 
 
 def _optimizers(recipe: Recipe, readers: Readers) -> list[torch.optim.Optimizer]:
-    """Muon and AdamW, each with its peak learning rate noted beside its parameters."""
+    """Muon and AdamW; each parameter group also has its peak learning rate."""
     matrices, rest = split_parameters(readers)
     optimizers = [
         Muon(matrices, recipe.muon_learning_rate),
@@ -188,7 +188,7 @@ def _train_step(
     recipe: Recipe,
     step: int,
 ) -> dict[str, float]:
-    """Learn from one batch; returns the losses and the norm of the gradient."""
+    """Train on one batch; returns the losses and the norm of the gradient."""
     is_matching = step >= recipe.retrieval_from * recipe.steps
     total, parts = losses(readers, batch, prompt, recipe, retrieval=is_matching)
     total.backward()
@@ -234,8 +234,8 @@ def _save_state(
     """Weights and optimiser states; nothing is pickled."""
     tensors = {f"model/{name}": value for name, value in readers.state_dict().items()}
     for number, optimizer in enumerate(optimizers):
-        for place, state in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer/{number}/{place}/{key}": value for key, value in state.items()}
+        for index, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer/{number}/{index}/{key}": value for key, value in state.items()}
     fresh = folder / "state.fresh"
     save_file(
         {name: value.contiguous() for name, value in tensors.items()}, fresh, {"done": str(done)}
@@ -244,7 +244,7 @@ def _save_state(
 
 
 def _resume(folder: Path, readers: Readers, optimizers: list[torch.optim.Optimizer]) -> int:
-    """Load the last state, if any; the number of steps it has done."""
+    """Load the last state, if there is one; returns the number of steps it has done."""
     path = folder / "state.safetensors"
     if not path.exists():
         return 0
@@ -259,7 +259,7 @@ def _resume(folder: Path, readers: Readers, optimizers: list[torch.optim.Optimiz
         states: dict[int, dict[str, Any]] = {}
         for name, value in tensors.items():
             if name.startswith(f"optimizer/{number}/"):
-                _, _, place, key = name.split("/")
-                states.setdefault(int(place), {})[key] = value
+                _, _, index, key = name.split("/")
+                states.setdefault(int(index), {})[key] = value
         optimizer.load_state_dict({**document, "state": states})
     return done

@@ -1,7 +1,7 @@
-"""What the pretraining tiles say: documentation of installed packages, and made-up entries.
+"""The text on the pretraining tiles: documentation of installed packages, and made-up entries.
 
-The demo corpus is written from the standard library. Nothing that stands there is read here: other
-modules, and passages that share six words in a row with it are left out.
+The demo uses texts of the standard library. None of them is used here: the modules are others, and
+passages that share six words in a row with the demo are left out.
 """
 
 import random
@@ -36,7 +36,7 @@ PACKAGES = (
     "transformers",
 )
 _LEFT_OUT = ("tests", "test", "testing", "_vendor", "thirdparty", "thirdparty_files", "vendored")
-_HELD_OUT_EVERY = 40  # one passage in so many is never trained on: reading is measured on it
+_HELD_OUT_EVERY = 40  # one passage in 40 is not trained on, but used to measure reading
 _WORD = re.compile(r"[A-Za-z]{2,14}")
 _MONTHS = """January February March April May June July August September October November
 December""".split()
@@ -57,7 +57,7 @@ class Source:
 def sources(packages: tuple[str, ...] = PACKAGES) -> tuple[Source, Source]:
     """What is trained on, and what is held out."""
     texts = list(pretraining_passages(packages))
-    trained = [text for place, text in enumerate(texts) if place % _HELD_OUT_EVERY]
+    trained = [text for number, text in enumerate(texts) if number % _HELD_OUT_EVERY]
     held_out = texts[::_HELD_OUT_EVERY]
     counts: dict[str, int] = {}
     for text in trained:

@@ -1,4 +1,4 @@
-"""Drawing tiles of which is known what stands where.
+"""Draws tiles, and labels what is printed at each position.
 
 Shape letters: N tiles, G patches of a tile, C cells (image tokens) of a tile, S characters a patch
 can hold, K tokens a cell can hold.
@@ -22,7 +22,7 @@ NOTHING = 0  # the class of a slot without a character
 PATCH_SLOTS = 4
 CELL_SLOTS = 8
 NO_TOKEN = -1
-Piece = tuple[int, float]  # a token, and the place of its middle among a word's characters
+Piece = tuple[int, float]  # a token, and the position of its middle, in characters of the word
 _CODES = {character: number for number, character in enumerate(CHARACTERS, start=1)}
 
 
@@ -51,7 +51,7 @@ class TilePrinter:
         self._known: dict[str, tuple[Piece, ...]] = {}
 
     def print(self, source: Source, draw: random.Random) -> Tile:
-        """One tile with rows of text on the patch grid, free horizontally."""
+        """Print one tile; its rows of text are on the patch grid, at any horizontal position."""
         canvas = _Canvas()
         words = tile_words(source, draw)
         pitch = draw.choice((1, 2))  # one or two rows of text in a cell
@@ -79,7 +79,7 @@ class TilePrinter:
         return canvas.tile(tuple(rows))
 
     def _pieces(self, word: str) -> tuple[Piece, ...]:
-        """The tokens of a word, each with the place of its middle among the characters."""
+        """The tokens of a word, each with the position of its middle, in characters."""
         if word not in self._known:
             self._known[word] = self._tokenized(word)
         return self._known[word]
@@ -100,7 +100,7 @@ class TilePrinter:
 
 
 class _Canvas:
-    """A tile in the making."""
+    """A tile that is being drawn."""
 
     def __init__(self) -> None:
         self._image = Image.new("L", (TILE, TILE), 255)
@@ -117,13 +117,13 @@ class _Canvas:
     ) -> None:
         self._draw.text((x, row * GRID + BASELINE), word, font=page_font(), fill=0, anchor="ls")
         patches = self._characters[row * PATCH_GRID : (row + 1) * PATCH_GRID]
-        for place, character in enumerate(word.lower()):
-            middle = x + (offsets[place] + offsets[place + 1]) / 2
+        for index, character in enumerate(word.lower()):
+            middle = x + (offsets[index] + offsets[index + 1]) / 2
             patches[int(middle) // PATCH].append(_CODES.get(character, NOTHING))
         first_cell = (row * GRID // CELL) * CELL_GRID
-        for token, place in pieces:
-            whole = min(int(place), len(offsets) - 2)
-            part = place - whole
+        for token, position in pieces:
+            whole = min(int(position), len(offsets) - 2)
+            part = position - whole
             middle = x + offsets[whole] * (1 - part) + offsets[whole + 1] * part
             self._tokens[first_cell + int(middle) // CELL].append(token)
 
@@ -137,7 +137,7 @@ class _Canvas:
 
 
 def _padded(rows: Sequence[Sequence[int]], width: int, filler: int, dtype: type) -> np.ndarray:
-    """Ragged rows as an array; what is beyond `width` is left out."""
+    """Rows of different lengths as an array; what is beyond `width` is dropped."""
     cut = [[*row[:width], *[filler] * (width - len(row))] for row in rows]
     return np.array(cut, dtype)
 

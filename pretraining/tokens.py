@@ -9,10 +9,10 @@ SPECIAL_TOKENS = ("<|endoftext|>", "<img>", "</img>", "<IMG_CONTEXT>")
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """Learn the merges.
+    """Train the tokenizer.
 
-    A word is the same token whether a space, a bracket or the edge of the page stands before it:
-    what is printed has no spaces, only places.
+    A word has the same tokens after a space, after a bracket and at the edge of the page: a printed
+    page has no space characters.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])

@@ -1,1 +1,1 @@
-"""The settings of a run: their schema, and the files that they are read from."""
+"""The settings of a run: their schema, and how they are read from files."""

@@ -1,4 +1,4 @@
-"""Reading a configuration: YAML files that extend each other, `a.b=c` arguments, and mistakes."""
+"""Reads settings from YAML files, which can extend each other, and from `a.b=c` arguments."""
 
 import difflib
 import re
@@ -12,19 +12,24 @@ from colintern import storage
 from colintern.config.schema import Config
 from colintern.errors import ConfigError, one_line
 
-_UNION_BRANCHES = ("int", "literal['projector']")  # pydantic adds them to a key's path
+_UNION_BRANCHES = ("int", "literal['projector']")  # pydantic adds these to the path of a key
 _YAML_WORDS = {
     r"a valid tuple": "a list",
     r"a valid dictionary or instance of \w+": "a section with keys",
-    r"input should be (None|False)$": r"only \1 is supported so far",
+    r"input should be None$": "only null is supported yet",
+    r"input should be False$": "only false is supported yet",
 }
 
 
 def load_config(path: str, overrides: Sequence[str] = ()) -> Config:
-    """Read `path`, what it extends, and `a.b=c` overrides.
+    """Read the settings of a run.
+
+    Args:
+        path: a YAML file; it may extend another one.
+        overrides: `a.b=c` arguments, which replace what the files say.
 
     Raises:
-        ConfigError: one line that names the file, the key, and the remedy.
+        ConfigError: one line that names the file, the key and the remedy.
     """
     document = _read_document(path, ())
     for override in overrides:
@@ -33,7 +38,15 @@ def load_config(path: str, overrides: Sequence[str] = ()) -> Config:
 
 
 def parse_config(document: dict[str, Any], source: str) -> Config:
-    """Validate a document that was read from `source`."""
+    """Check a document against the schema.
+
+    Args:
+        document: sections with keys.
+        source: the file it was read from, for error messages.
+
+    Raises:
+        ConfigError: one line that names the file, the key and the remedy.
+    """
     try:
         return Config.model_validate(document)
     except ValidationError as error:
@@ -41,18 +54,19 @@ def parse_config(document: dict[str, Any], source: str) -> Config:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML that reads `1e-3` as a number (PyYAML follows YAML 1.1, where it is a string).
+    """YAML with two changes.
 
-    And that refuses a key which stands twice, of which PyYAML would take the last.
+    `1e-3` is a number; for PyYAML, which follows YAML 1.1, it is a string. And a key that is given
+    twice is refused; PyYAML would silently use the last.
     """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """A mapping, as PyYAML calls for it."""
+        """Make a dictionary; called by PyYAML."""
         seen = set()
         for key, _ in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else key
             if name in seen:
-                problem = f"the key '{name}' stands there twice"
+                problem = f"the key '{name}' is given twice"
                 raise yaml.constructor.ConstructorError(
                     problem=problem, problem_mark=key.start_mark
                 )
@@ -68,19 +82,19 @@ _Loader.add_implicit_resolver(
 
 
 def _read_document(path: str, seen: tuple[str, ...]) -> dict[str, Any]:
-    """The mapping in `path` laid over the one it `extends`, if any."""
+    """The mapping in `path`, merged over the file that it `extends`, if any."""
     if path in seen:
-        raise ConfigError(f"{path}: 'extends' goes round in a circle: {' -> '.join(seen)}")
+        raise ConfigError(f"{path}: 'extends' leads back to the same file: {' -> '.join(seen)}")
     if not storage.exists(path):
-        raise ConfigError(f"{path}: no such configuration file; see configs/ for complete ones")
+        raise ConfigError(f"{path}: no such configuration file; see configs/ for examples")
     document = _parse_yaml(storage.read_bytes(path).decode("utf-8", "replace"), path) or {}
     if not isinstance(document, dict):
-        raise ConfigError(f"{path}: holds {type(document).__name__}, not sections with keys")
+        raise ConfigError(f"{path}: must have sections with keys, found {type(document).__name__}")
     base = document.pop("extends", None)
     if base is None:
         return document
     if not isinstance(base, str):
-        raise ConfigError(f"{path}: 'extends' must name one file, found {base!r}")
+        raise ConfigError(f"{path}: 'extends' must be one file name, found {base!r}")
     beside = storage.join(path.rsplit("/", 1)[0], base) if "/" in path else base
     return _merged(_read_document(beside, (*seen, path)), document)
 
@@ -89,12 +103,11 @@ def _parse_yaml(text: str, source: str) -> Any:
     try:
         return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        problem = one_line(error)
-        raise ConfigError(f"{source}: is not valid YAML: {problem}") from None
+        raise ConfigError(f"{source}: is not valid YAML: {one_line(error)}") from None
 
 
 def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """`over` laid on `base`, section by section; a dataset entry replaces the whole entry."""
+    """`base` with the keys of `over`, section by section; a dataset is replaced as a whole."""
     result = dict(base)
     for key, value in over.items():
         both_sections = isinstance(value, dict) and isinstance(base.get(key), dict)
@@ -107,7 +120,7 @@ def _apply_override(document: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):
-        raise ConfigError(f"'{override}': expected section.key=value, such as run.name=first")
+        raise ConfigError(f"'{override}': expected section.key=value, for example run.name=first")
     node = document
     for part in parts[:-1]:
         child = node.get(part)
@@ -119,14 +132,14 @@ def _apply_override(document: dict[str, Any], override: str) -> None:
 
 
 def _explain(error: ValidationError) -> str:
-    """The first problem of a validation error in one line, with its remedy."""
+    """The first fault in a validation error, on one line, with its remedy."""
     problem = error.errors(include_url=False)[0]
     path = [part for part in map(str, problem["loc"]) if part not in _UNION_BRANCHES]
     key = ".".join(path)
     if problem["type"] == "extra_forbidden":
         return f"unknown key '{key}'{_suggestion(path)}"
     if problem["type"] == "missing":
-        return f"'{key}' is missing; set it (data.train: demo is the built-in corpus)"
+        return f"'{key}' is missing; set it, for example to demo, the built-in dataset"
     message = problem["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     if problem["type"] == "value_error":
@@ -147,4 +160,4 @@ def _suggestion(path: Sequence[str]) -> str:
     near = difflib.get_close_matches(path[-1], section.model_fields, n=1)
     if near:
         return f"; did you mean '{'.'.join([*path[:-1], near[0]])}'?"
-    return f"; known here: {', '.join(sorted(section.model_fields))}"
+    return f"; known keys here: {', '.join(sorted(section.model_fields))}"

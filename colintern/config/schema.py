@@ -1,7 +1,8 @@
-"""The configuration: one frozen tree of sections; `config.files` reads it.
+"""The settings of a run: one frozen tree of sections, which `config.files` reads from YAML.
 
 `configs/reference.yaml` shows every key with its default and meaning. Unknown keys are refused.
-Units stand in the names (`_seconds`, `_bytes`, `_tokens`). Secrets come from the environment only.
+Names of keys end with their unit (`_seconds`, `_bytes`, `_tokens`). Secrets are never settings:
+they come from the environment.
 """
 
 import re
@@ -14,28 +15,28 @@ from colintern import storage
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 READER, RANDOM = "reader", "random"  # the built-in backbones
-DEV = "dev"  # what the development set is called, whatever dataset it is
+DEV = "dev"  # the name of the dev set, whichever dataset it is
 DEMO_VARIANTS = ("demo", "demo-small", "demo-long")
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
-# Marks a key that the first recorded runs did not have; its default is what they were made with:
+# Marks a key that the first recorded runs did not have. Its default must be what those runs did:
 # `near_duplicate: Annotated[float | None, ADDED_LATER] = None`.
 ADDED_LATER = "added later"
 Seed = Annotated[int, Field(ge=0, lt=2**63)]  # a signed 64-bit integer, as generators take them
 
 
 class Section(BaseModel):
-    """A frozen part of the configuration; unknown keys, wrong types, inf and nan are refused."""
+    """A frozen part of the settings; unknown keys, wrong types, inf and nan are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     def as_inputs(self) -> dict[str, Any]:
-        """The keys and values that results are recorded with.
+        """The keys and values that are recorded with a stage, to see later whether they changed.
 
-        A key that is `ADDED_LATER` counts only when it is not at its default: what was recorded
-        before it existed was made with that, and stays done.
+        A key that is `ADDED_LATER` is recorded only if it is not at its default. So a stage that
+        was recorded before the key existed stays finished.
         """
         return {
             name: value
@@ -46,7 +47,7 @@ class Section(BaseModel):
 
 
 class RunConfig(Section):
-    """Where a run lives and what makes it random."""
+    """Where a run is stored, and the seed of everything random."""
 
     name: str = "run"
     root: str = "runs"
@@ -59,7 +60,7 @@ class RunConfig(Section):
 
 
 class DatasetConfig(Section):
-    """One dataset: a folder of parquet files (path, URL or Hub id), or a built-in one by name."""
+    """One dataset: a folder of parquet files (path, URL or Hub id), or a built-in one."""
 
     path: str
     name: str = ""
@@ -89,12 +90,12 @@ class DatasetConfig(Section):
 
     @property
     def is_demo(self) -> bool:
-        """Whether this names a built-in demo corpus rather than a folder."""
+        """Whether this is a built-in demo dataset, not a folder."""
         return self.path in DEMO_VARIANTS
 
 
 class DataConfig(Section):
-    """The training set, the development split, and the test sets."""
+    """The training set, the dev set and the test sets."""
 
     train: DatasetConfig
     dev: DatasetConfig | None = None
@@ -102,26 +103,34 @@ class DataConfig(Section):
     dev_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     max_bad_fraction: Fraction = 0.01
 
+    @field_validator("train")
+    @classmethod
+    def _train_split(cls, train: DatasetConfig) -> DatasetConfig:
+        return _with_split(train, "train")
+
+    @field_validator("dev")
+    @classmethod
+    def _dev_split(cls, dev: DatasetConfig | None) -> DatasetConfig | None:
+        return dev and _with_split(dev, "dev").model_copy(update={"name": DEV})
+
+    @field_validator("eval")
+    @classmethod
+    def _test_splits(cls, tests: tuple[DatasetConfig, ...]) -> tuple[DatasetConfig, ...]:
+        return tuple(_with_split(dataset, "test") for dataset in tests)
+
     @model_validator(mode="after")
-    def _named_and_unique(self) -> "DataConfig":
-        train = _with_split(self.train, "train")
-        dev = None if self.dev is None else _with_split(self.dev, "dev")
-        dev = dev and dev.model_copy(update={"name": DEV})
-        tests = tuple(_with_split(dataset, "test") for dataset in self.eval)
-        names = [train.name, DEV, *(dataset.name for dataset in tests)]
+    def _names_are_unique(self) -> "DataConfig":
+        names = [self.train.name, *evaluated_names(self)]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(
-                f"two datasets are called '{twice[0]}'; name one {{name: ..., path: ...}}"
+                f"two datasets are called '{twice[0]}'; rename one: {{name: ..., path: ...}}"
             )
-        # Pydantic's frozen models are completed here, before anyone has seen this one.
-        for field, value in (("train", train), ("dev", dev), ("eval", tests)):
-            object.__setattr__(self, field, value)
         return self
 
 
 class BackboneConfig(Section):
-    """The frozen InternVL and how pages and queries are put before it."""
+    """The frozen InternVL, and how pages and queries are given to it."""
 
     path: str = READER
     revision: str | None = None
@@ -134,7 +143,7 @@ class BackboneConfig(Section):
 
 
 class FeaturesConfig(Section):
-    """The store of frozen features."""
+    """How features are stored."""
 
     root: str | None = None
     dtype: Literal["bfloat16", "float16"] = "bfloat16"
@@ -144,7 +153,7 @@ class FeaturesConfig(Section):
 
 
 class HeadsConfig(Section):
-    """The two projections that learn."""
+    """The two projections that are trained."""
 
     kind: Literal["linear", "mlp"] = "linear"
     dim: Positive = 128
@@ -153,7 +162,7 @@ class HeadsConfig(Section):
 
 
 class TrainingConfig(Section):
-    """One round of head training."""
+    """How the heads are trained in one round."""
 
     epochs: Annotated[tuple[Positive, ...], Field(strict=False, min_length=1)] = (1,)
     global_batch: Annotated[int, Field(ge=2)] = 32
@@ -174,12 +183,11 @@ class TrainingConfig(Section):
 
     @model_validator(mode="after")
     def _workers_fit(self) -> "TrainingConfig":
-        # Training allows a worker without rows, as a small last batch has; one that never has any
-        # is a mistake.
+        # A worker may have no pair in a small last batch; never to have one is a mistake.
         if self.num_workers > self.global_batch:
             raise ValueError(
                 f"num_workers ({self.num_workers}) must not be above global_batch "
-                f"({self.global_batch}): workers without a pair would idle in every step"
+                f"({self.global_batch}): some workers would idle in every step"
             )
         if self.strategy == "deepspeed" and self.num_workers == 0:
             raise ValueError("strategy: deepspeed needs num_workers of 1 or more")
@@ -191,12 +199,12 @@ class TrainingConfig(Section):
         return (value,) if isinstance(value, int) and not isinstance(value, bool) else value
 
     def epochs_of_round(self, round_number: int) -> int:
-        """Passes over the training pairs in `round_number` (from 1); the last entry repeats."""
+        """Passes over the training pairs in a round (from 1); later rounds use the last entry."""
         return self.epochs[min(round_number, len(self.epochs)) - 1]
 
 
 class MiningConfig(Section):
-    """How hard negatives are found and which are kept."""
+    """How hard negatives are searched, and which are kept."""
 
     search: Literal["auto", "exact", "faiss"] = "auto"
     first_stage: Literal["pooled"] = "pooled"
@@ -223,7 +231,7 @@ class MiningConfig(Section):
 
 
 class LoopConfig(Section):
-    """When the loop of training, mining and evaluation ends."""
+    """When the loop of training, evaluation and mining ends."""
 
     max_rounds: Positive = 2
     min_gain: float = 0.0
@@ -232,14 +240,14 @@ class LoopConfig(Section):
 
 
 class EvaluationConfig(Section):
-    """How rounds are measured."""
+    """How each round is measured."""
 
     cutoffs: Annotated[tuple[Positive, ...], Field(strict=False)] = (1, 5, 10)
     search: Literal["exact", "pooled_rerank"] = "exact"
 
 
 class ClusterConfig(Section):
-    """What the stages ask of Ray."""
+    """The machines that the stages ask Ray for."""
 
     encode_workers: Positive = 1
     mining_workers: Positive = 1
@@ -248,7 +256,7 @@ class ClusterConfig(Section):
 
 
 class Config(Section):
-    """The whole configuration."""
+    """All settings of a run."""
 
     data: DataConfig
     run: RunConfig = RunConfig()
@@ -268,12 +276,12 @@ class Config(Section):
 
     @property
     def features_root(self) -> str:
-        """Where feature stores are kept, absolute: `features.root`, or beside the runs."""
+        """The folder of feature stores, absolute: `features.root`, or `features` in `run.root`."""
         root = self.features.root or storage.join(self.run.root, "features")
         return storage.absolute(root)
 
     def located(self) -> "Config":
-        """The same with absolute paths, so that it means the same in every working directory."""
+        """A copy with absolute paths, which mean the same in every working directory."""
         backbone, heads = self.backbone.path, self.training.init_heads
         folder = Path(backbone).expanduser()
         is_folder = backbone not in (READER, RANDOM) and folder.is_dir()
@@ -291,12 +299,12 @@ class Config(Section):
 
 def _checked_name(name: str) -> str:
     if not _NAME.fullmatch(name) or name in (".", ".."):
-        raise ValueError(f"'{name}' is not a name; use letters, digits, '.', '_' and '-' only")
+        raise ValueError(f"'{name}' is not a valid name; use only letters, digits, '.', '_', '-'")
     return name
 
 
 def _with_split(dataset: DatasetConfig, split: Literal["train", "dev", "test"]) -> DatasetConfig:
-    """A demo dataset with its split filled in from the role it plays, and named after it."""
+    """A demo dataset with its split and name filled in from its role; other datasets unchanged."""
     if not dataset.is_demo:
         return dataset
     chosen = dataset.split or split
@@ -305,12 +313,12 @@ def _with_split(dataset: DatasetConfig, split: Literal["train", "dev", "test"]) 
 
 
 def datasets(data: DataConfig) -> list[DatasetConfig]:
-    """Every dataset that is encoded: train, dev if it has a folder of its own, tests."""
+    """The datasets that are encoded: train, dev if it is a dataset of its own, then the tests."""
     return [data.train, *([data.dev] if data.dev else []), *data.eval]
 
 
 def evaluated_names(data: DataConfig) -> list[str]:
-    """What every round is measured on: dev first, then the test sets."""
+    """The names of the datasets that each round is measured on: dev, then the test sets."""
     return [DEV, *(dataset.name for dataset in data.eval)]
 
 

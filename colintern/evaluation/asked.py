@@ -1,4 +1,4 @@
-"""What the settings ask of an evaluation, and whether one that is recorded is just that."""
+"""How the settings want an evaluation to be made, and whether a recorded one was made so."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,15 +10,16 @@ from colintern.evaluation.metrics import metric_names
 def asked_of(
     dataset: str, settings: EvaluationConfig, before: Mapping[str, Any] | None
 ) -> EvaluationConfig:
-    """How a dataset is measured under `settings`.
+    """The settings for one dataset.
 
-    Dev decides on rounds, and so is searched exactly whatever `evaluation.search` says. Earlier
-    versions did as it says: what they have decided on stays.
+    The dev set decides whether another round follows, so it is searched exactly, whatever
+    `evaluation.search` says. Earlier versions obeyed that setting: a round that they have measured
+    stays as it is.
 
     Args:
-        dataset: the name of what is measured.
-        settings: those of the run.
-        before: the document of the round's earlier evaluation, if there is one.
+        dataset: the name of the dataset.
+        settings: of the run.
+        before: the document of an earlier evaluation of the same round, if there is one.
     """
     if dataset != DEV:
         return settings
@@ -26,7 +27,7 @@ def asked_of(
 
 
 def is_as_asked(document: Mapping[str, Any], settings: EvaluationConfig) -> bool:
-    """Whether an evaluation was searched as the settings ask, and has just the metrics they ask."""
+    """Whether an evaluation was searched as the settings say, and has exactly their metrics."""
     asked = asked_of(document["dataset"], settings, document)
     names = metric_names(asked.cutoffs)
     return document["search"] == asked.search and document["metrics"].keys() == set(names)

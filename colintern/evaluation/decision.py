@@ -1,4 +1,4 @@
-"""Whether another round is worth it: the stop rule, on dev only."""
+"""Decides whether another round follows. Only the dev set is looked at."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,13 +12,22 @@ from colintern.evaluation.significance import Interval, paired_interval, queries
 
 CUTOFF = 5
 METRIC = f"ndcg_at_{CUTOFF}"
-MIN_QUERIES = 50  # fewer dev queries cannot tell a gain from chance
-_NO_WIDTH = 1e-9  # of an interval: what rounding leaves where all queries changed alike
+MIN_QUERIES = 50  # with fewer dev queries a gain cannot be told from chance
+_NO_WIDTH = 1e-9  # width of an interval that rounding leaves if all queries change equally
 
 
 @dataclass(frozen=True)
 class RoundDecision:
-    """One round in `loop.json`: dev nDCG@5, its gain over the round before, what follows."""
+    """One round in `loop.json`.
+
+    Attributes:
+        round: its number, from 1.
+        dev: nDCG@5 of the dev set, in [0, 1].
+        gain: of `dev`, over the round before.
+        ci: the ends of the gain's confidence interval.
+        decision: whether another round follows.
+        reason: for people.
+    """
 
     round: int
     dev: float
@@ -31,21 +40,23 @@ class RoundDecision:
 def decide(
     dev_values: Sequence[NDArray[np.float64]], loop: LoopConfig, seed: int
 ) -> list[RoundDecision]:
-    """The decisions of all rounds that are evaluated so far.
+    """The decisions for all rounds that are evaluated so far.
 
-    A round is flat when the interval of its gain over the round before does not lie above 0, or
-    the gain is below `min_gain`. The loop stops after `patience` flat rounds in a row, or at
-    `max_rounds`. Round 1 is never counted: it has not seen a mined negative yet. Nor is a round of
-    which dev cannot tell: with fewer than `MIN_QUERIES` queries, or when all of them changed by the
-    same, so that their interval has no width. (When none has changed at all, there is no gain.)
+    A round is *flat* if the interval of its gain over the round before is not above 0, or if the
+    gain is below `min_gain`. The loop stops after `patience` flat rounds in a row, or at
+    `max_rounds`. These rounds never count as flat:
+
+    - round 1, which was trained without mined negatives;
+    - a round with fewer than `MIN_QUERIES` dev queries: they are too few to judge;
+    - a round in which all dev queries changed by the same amount, not 0: the interval has no width.
 
     Args:
-        dev_values: nDCG@5 of every dev query, for round 0 (untrained), 1, 2, ...
+        dev_values: nDCG@5 of each dev query, for round 0 (untrained), 1, 2, ...
         loop: max_rounds, min_gain, confidence, patience.
         seed: of the bootstrap.
 
     Returns:
-        One decision for each round from 1 on, up to the first that stops.
+        One decision per round from 1 on, up to the first that stops.
     """
     decisions: list[RoundDecision] = []
     flat_in_a_row = 0
@@ -74,7 +85,7 @@ def decide(
 
 
 def loop_document(decisions: Sequence[RoundDecision]) -> dict[str, Any]:
-    """The content of `loop.json`; of equally good rounds the earlier one is the best."""
+    """The content of `loop.json`. Of equally good rounds, the earliest is the best."""
     best = max(decisions, key=lambda decision: (decision.dev, -decision.round))
     return {
         "metric": METRIC,
@@ -84,7 +95,7 @@ def loop_document(decisions: Sequence[RoundDecision]) -> dict[str, Any]:
 
 
 def _unsure(changes: NDArray[np.float64], gain: Interval, loop: LoopConfig) -> str | None:
-    """Why dev cannot tell whether a round has gained anything; None when it can."""
+    """Why the dev set cannot show whether a round has a gain; None if it can."""
     if len(changes) < MIN_QUERIES:
         needed = max(MIN_QUERIES, queries_needed(changes, confidence=loop.confidence))
         return f"cannot tell ({len(changes)} queries; about {needed} would do)"
@@ -94,7 +105,7 @@ def _unsure(changes: NDArray[np.float64], gain: Interval, loop: LoopConfig) -> s
 
 
 def _judged(gain: Interval, unsure: str | None, is_flat: bool, loop: LoopConfig) -> str:
-    """What is said of a gain: whether it is one, and the figures."""
+    """The first part of a reason: whether there is a gain, and the figures."""
     percent = f"{100 * loop.confidence:g} %"
     found = f"dev nDCG@5 {gain.mean:+.4f}, {percent} interval {gain.low:+.4f} to {gain.high:+.4f}"
     if unsure:
@@ -105,7 +116,7 @@ def _judged(gain: Interval, unsure: str | None, is_flat: bool, loop: LoopConfig)
 def _decision(
     number: int, flat_in_a_row: int, loop: LoopConfig
 ) -> tuple[Literal["continue", "stop"], str]:
-    """What follows, and why a round is the last."""
+    """Whether another round follows, and the last part of a reason: why not."""
     if number >= loop.max_rounds:
         return "stop", f"; loop.max_rounds={loop.max_rounds} is reached"
     if flat_in_a_row >= loop.patience:

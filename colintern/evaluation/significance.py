@@ -1,7 +1,7 @@
-"""How sure a mean or a gain is: seeded percentile bootstrap over queries, and how many it takes.
+"""How certain a mean or a gain is: seeded percentile bootstrap, and the number of queries needed.
 
 Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13; for retrieval metrics,
-Sakai, Evaluating evaluation metrics based on the bootstrap (SIGIR 2006). How many queries it takes:
+Sakai, Evaluating evaluation metrics based on the bootstrap (SIGIR 2006). The number of queries:
 Webber, Moffat and Zobel, Statistical power in retrieval experimentation (CIKM 2008).
 """
 
@@ -13,11 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES = 1_000
-_POWER = 0.8  # the chance to find a gain that is there
-_SMALLEST_GAIN = (
-    0.01  # that is worth telling from none: otherwise none would ask for endless queries
-)
-_CHUNK_NUMBERS = 4_000_000  # resampled values in memory at one time
+_POWER = 0.8  # the probability to find a gain that exists
+_SMALLEST_GAIN = 0.01  # smaller gains count as this one: for a gain of 0 no number is enough
+_CHUNK_VALUES = 4_000_000  # resampled values in memory at one time
 
 
 @dataclass(frozen=True)
@@ -32,10 +30,15 @@ class Interval:
 def bootstrap_interval(
     values: NDArray[np.float64], *, confidence: float = 0.95, seed: int = 0
 ) -> Interval:
-    """The mean of `values`, one a query, and its percentile interval.
+    """The mean of `values` and its percentile interval.
 
-    The same seed draws the same queries for every array of the same length, so all metrics of an
-    evaluation share their resamples.
+    The same seed draws the same queries for all arrays of one length, so all metrics of an
+    evaluation use the same resamples.
+
+    Args:
+        values: one per query, at least one.
+        confidence: of the interval, in (0, 1).
+        seed: of the resamples.
 
     Raises:
         ValueError: there are no values.
@@ -43,7 +46,7 @@ def bootstrap_interval(
     if not len(values):
         raise ValueError("no queries to resample")
     draw = np.random.default_rng(seed)
-    rows = max(1, _CHUNK_NUMBERS // len(values))
+    rows = max(1, _CHUNK_VALUES // len(values))
     means = np.empty(RESAMPLES)
     for start in range(0, RESAMPLES, rows):
         size = min(rows, RESAMPLES - start)
@@ -61,7 +64,13 @@ def paired_interval(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """The mean of `after - before` on the same queries, in the same order, and its interval.
+    """The mean of `after - before` and its interval.
+
+    Args:
+        after: one value per query.
+        before: values of the same queries, in the same order.
+        confidence: of the interval, in (0, 1).
+        seed: of the resamples.
 
     Raises:
         ValueError: the two do not have the same number of queries.
@@ -72,13 +81,16 @@ def paired_interval(
 
 
 def queries_needed(changes: NDArray[np.float64], *, confidence: float = 0.95) -> int:
-    """About how many queries tell a gain of this size, with changes that spread like these.
+    """The number of queries that would show a gain like this, approximately.
 
     `((z_confidence + z_power) * spread / gain) ** 2` for a power of 0.8, rounded up to tens.
 
     Args:
-        changes: of each query, after minus before; one query has no spread.
-        confidence: of the interval that must not hold 0.
+        changes: of each query, after minus before.
+        confidence: of the interval that must be above 0, in (0, 1).
+
+    Returns:
+        The number of queries; 0 for fewer than two changes, whose spread is unknown.
     """
     if len(changes) < 2:
         return 0

@@ -1,1 +1,1 @@
-"""The frozen InternVL backbone, and the heads that learn on top of it."""
+"""The frozen InternVL backbone, and the heads that are trained on its features."""

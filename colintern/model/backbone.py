@@ -1,6 +1,6 @@
-"""The frozen InternVL: page images and query texts to token features."""
+"""The frozen InternVL: turns page images and query texts into token features."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,25 +18,34 @@ from colintern.model.internvl_config import read_internvl_config, tokens_per_til
 from colintern.model.processor import Processor, TilePlanner
 from colintern.model.quiet import quiet_transformers
 from colintern.model.weights import check_weights, refuse_misfits
+from colintern.streams import packed
 
 DEFAULT_BATCH_TOKENS = 16_384
 
 
 @dataclass(frozen=True)
 class BackboneIdentity:
-    """What the features of a backbone depend on, read without loading its weights."""
+    """What a backbone's features depend on; read without loading the weights.
+
+    Attributes:
+        checkpoint_sha256: over weights, configuration, tokenizer and image processor files.
+        width: H, numbers per token.
+        tiles: how a page is cut into tiles.
+        joins_prefix: whether the tokenizer may join the end of the query prefix and the start of
+            the text into one token.
+    """
 
     checkpoint_sha256: str
     width: int
     tiles: TilePlanner
-    joins_prefix: bool  # a query's first ids depend on the prefix before them
+    joins_prefix: bool
 
     def tile_grid(self, width: int, height: int) -> tuple[int, int]:
-        """Rows and columns of the tiles of a page, by its size in pixels."""
+        """Rows and columns of tiles for a page of this size in pixels."""
         return self.tiles.tile_grid(width, height)
 
     def num_page_tokens(self, width: int, height: int) -> int:
-        """Feature tokens of a page, by its size in pixels."""
+        """Feature tokens of a page of this size in pixels."""
         return self.tiles.num_page_tokens(width, height)
 
 
@@ -44,7 +53,7 @@ def read_identity(config: BackboneConfig) -> BackboneIdentity:
     """Hash a checkpoint's files and read its sizes.
 
     Raises:
-        BackboneError: it cannot be found, is not an InternVL checkpoint, or is not whole.
+        BackboneError: it cannot be found, is not an InternVL checkpoint, or is incomplete.
     """
     folder = find_checkpoint(config)
     model_config = read_internvl_config(folder, config)
@@ -59,7 +68,7 @@ def read_identity(config: BackboneConfig) -> BackboneIdentity:
 
 
 def compute_dtype(config: BackboneConfig, device: str) -> str:
-    """What the backbone computes in on a device, `float32` or `bfloat16`; `auto` is resolved."""
+    """The type that the backbone computes in on `device`: `float32` or `bfloat16`."""
     if config.dtype == "auto":
         return "bfloat16" if device.startswith("cuda") else "float32"
     return config.dtype
@@ -90,29 +99,29 @@ class FrozenBackbone:
     def encode_pages(
         self, images: Sequence[Image.Image], *, batch_tokens: int = DEFAULT_BATCH_TOKENS
     ) -> list[Tensor]:
-        """Encode pages of any sizes; those with equally many tokens share a model batch.
+        """Encode pages of any size; pages with the same number of tokens share a model batch.
 
         Args:
-            images: RGB pictures.
-            batch_tokens: image tokens in one model batch; one page at least.
+            images: RGB images.
+            batch_tokens: image tokens in one model batch; a batch has at least one page.
 
         Returns:
-            For each page its image tokens [P, H] on the CPU, in the model's dtype: tiles in reading
-            order, raster inside a tile, the thumbnail last.
+            The image tokens of each page, [P, H] on the CPU, in the model's dtype. Tiles come in
+            reading order, then the thumbnail; inside a tile, tokens go row by row.
         """
         return self.encode_tiles(list(map(self.page_tiles, images)), batch_tokens=batch_tokens)
 
     def page_tiles(self, image: Image.Image) -> Tensor:
-        """What the model sees of an RGB page: [tiles, 3, height, width] float32 on the CPU.
+        """The model's input for an RGB page: [tiles, 3, height, width] float32 on the CPU.
 
-        A few megabytes, whatever the size of the picture, which is not needed any more.
+        It takes a few megabytes for any size of page, so the image itself can be freed.
         """
         return self._processor.page_tiles(image)
 
     def encode_tiles(
         self, pages: Sequence[Tensor], *, batch_tokens: int = DEFAULT_BATCH_TOKENS
     ) -> list[Tensor]:
-        """Encode pages that `page_tiles` gave, otherwise as `encode_pages`."""
+        """Like `encode_pages`, from the results of `page_tiles`."""
         sizes = [len(tiles) * self.tiles.tokens_per_tile for tiles in pages]
 
         def encode(indexes: list[int]) -> list[Tensor]:
@@ -123,16 +132,16 @@ class FrozenBackbone:
     def encode_queries(
         self, texts: Sequence[str], *, batch_tokens: int = DEFAULT_BATCH_TOKENS
     ) -> list[Tensor]:
-        """Encode query texts; only those with equally many tokens share a model batch.
+        """Encode query texts; texts with the same number of tokens share a model batch.
 
         Returns:
-            For each query all its tokens [Q, H] on the CPU, in the model's dtype: prefix, text,
-            augmentation. With `layer: projector` they are the embeddings that enter the LLM.
+            All tokens of each query, [Q, H] on the CPU, in the model's dtype: prefix, text,
+            augmentation. With `layer: projector` they are the LLM's input embeddings.
         """
         tokens = [self._processor.query_tokens(text) for text in texts]
 
-        def encode(places: list[int]) -> list[Tensor]:
-            return self._query_features([tokens[place] for place in places])
+        def encode(indexes: list[int]) -> list[Tensor]:
+            return self._query_features([tokens[index] for index in indexes])
 
         return _in_batches([len(ids) for ids in tokens], batch_tokens, encode)
 
@@ -154,7 +163,7 @@ class FrozenBackbone:
         return list(self._hidden_state(input_ids=ids))
 
     def _hidden_state(self, **inputs: Tensor) -> Tensor:
-        """The chosen hidden state of the LLM, [items, tokens, H]; the last is after its norm."""
+        """The chosen hidden state of the LLM, [items, tokens, H]; -1 is after the last norm."""
         if self._layer == -1:
             return self._model(**inputs, use_cache=False).last_hidden_state
         outputs = self._model(**inputs, use_cache=False, output_hidden_states=True)
@@ -164,28 +173,21 @@ class FrozenBackbone:
 def _in_batches(
     sizes: Sequence[int], batch_tokens: int, encode: Callable[[list[int]], list[Tensor]]
 ) -> list[Tensor]:
-    """The features of all items in their order, encoded in batches of items of equal size."""
+    """The features of all items in their order; a batch holds items of one size only."""
+    by_size: dict[int, list[int]] = {}
+    for index, size in enumerate(sizes):
+        by_size.setdefault(size, []).append(index)
     results: dict[int, Tensor] = {}
     with torch.inference_mode():
-        for places in _equal_batches(sizes, batch_tokens):
-            features = [feature.cpu() for feature in encode(places)]
-            results.update(zip(places, features, strict=True))
-    return [results[place] for place in range(len(sizes))]
-
-
-def _equal_batches(sizes: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Places of items of equal size, about `batch_tokens` together, at least one."""
-    by_size: dict[int, list[int]] = {}
-    for place, size in enumerate(sizes):
-        by_size.setdefault(size, []).append(place)
-    for size in sorted(by_size):
-        step = max(1, batch_tokens // max(1, size))
-        for start in range(0, len(by_size[size]), step):
-            yield by_size[size][start : start + step]
+        for size in sorted(by_size):
+            for indexes in packed(by_size[size], lambda _, size=size: max(1, size), batch_tokens):
+                features = [feature.cpu() for feature in encode(indexes)]
+                results.update(zip(indexes, features, strict=True))
+    return [results[index] for index in range(len(sizes))]
 
 
 def _fitting_processor(folder: Path, config: BackboneConfig, model_config: Any) -> Processor:
-    """Tokenizer and image processor, made sure to be those of the model."""
+    """The tokenizer and image processor, after a check that they belong to the model."""
     processor = Processor(folder, config, tokens_per_tile(model_config))
     tile = tuple(model_config.vision_config.image_size)
     rows = model_config.text_config.vocab_size
@@ -225,7 +227,7 @@ def _load_model(folder: Path, config: BackboneConfig, model_config: Any, device:
                 use_safetensors=True,
                 trust_remote_code=False,
                 output_loading_info=True,
-                ignore_mismatched_sizes=True,  # listed, and refused below by name
+                ignore_mismatched_sizes=True,  # reported in `found`, and refused below
             )
         except (OSError, RuntimeError, SafetensorError) as error:
             raise BackboneError(

@@ -1,4 +1,4 @@
-"""Where a backbone's files are: a folder, a built-in name, or a pinned revision on the Hub."""
+"""Finds the files of a backbone: in a folder, built in, or at a pinned commit on the Hub."""
 
 import json
 import re
@@ -18,12 +18,12 @@ _INDEX = ".safetensors.index.json"
 _WEIGHTS, _WEIGHTS_INDEX = "model.safetensors", f"model{_INDEX}"
 _ADAPTER = "adapter_config.json"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-# What features depend on: weights, configuration, image processor and tokenizer in all their forms.
+# Files that features depend on: weights, configuration, image processor, tokenizer in any format.
 _SUFFIXES = (".safetensors", ".json", ".txt", ".model", ".tiktoken")
 
 
 def find_checkpoint(config: BackboneConfig) -> Path:
-    """The local folder with the backbone's files, fetched from the Hub if need be.
+    """The local folder with the backbone's files; downloaded from the Hub if necessary.
 
     Raises:
         BackboneError: there is no such folder, the Hub id has no pinned revision or cannot be
@@ -34,7 +34,7 @@ def find_checkpoint(config: BackboneConfig) -> Path:
     elif config.path == RANDOM:
         log.warn_once(
             "backbone",
-            "path=random is a tiny InternVL with random weights: it cannot read",
+            "backbone.path=random is for tests: its random weights cannot read",
         )
         folder = random_checkpoint()
     elif (local := Path(config.path).expanduser()).is_dir():
@@ -45,24 +45,24 @@ def find_checkpoint(config: BackboneConfig) -> Path:
         folder = _from_hub(config)
     if (folder / _ADAPTER).exists():
         raise BackboneError(
-            f"backbone.path={config.path}: holds an adapter ({_ADAPTER}), which would be applied "
-            "only where peft is installed; merge it (merge_and_unload), and save the whole model"
+            f"backbone.path={config.path}: holds an adapter ({_ADAPTER}); adapters are not "
+            "supported: merge it into the model (merge_and_unload) and save the whole model"
         )
     if not list(folder.glob("*.safetensors")):
         raise BackboneError(
-            f"backbone.path={config.path}: no *.safetensors weights in it; "
+            f"backbone.path={config.path}: it has no *.safetensors files; "
             "convert the checkpoint with save_pretrained"
         )
     return folder
 
 
 def weight_files(folder: Path, name: str) -> list[Path]:
-    """The files that transformers loads: `model.safetensors`, or else those of its index.
+    """The files that transformers loads: `model.safetensors`, or else the files in its index.
 
-    Every weight file is made sure to be whole, from its header: no weights are loaded.
+    Every weight file in the folder is checked for completeness by its header; no weights are read.
 
     Raises:
-        BackboneError: there is no such file, or one is missing or cut short.
+        BackboneError: there is no such file, or one is missing or cut off.
     """
     indexed = {index.name: _indexed(index, name) for index in folder.glob(f"*{_INDEX}")}
     present = {path.name for path in folder.glob("*.safetensors")}
@@ -72,7 +72,7 @@ def weight_files(folder: Path, name: str) -> list[Path]:
                 pass
         except (OSError, SafetensorError) as error:
             raise BackboneError(
-                f"backbone.path={name}: {file} is missing or not whole ({error}); "
+                f"backbone.path={name}: {file} is missing or incomplete ({error}); "
                 "copy or download it again"
             ) from error
     loaded = {_WEIGHTS} if _WEIGHTS in present else indexed.get(_WEIGHTS_INDEX)
@@ -85,19 +85,19 @@ def weight_files(folder: Path, name: str) -> list[Path]:
 
 
 def _indexed(index: Path, name: str) -> set[str]:
-    """The names of the files that an index of weights names."""
+    """The file names in an index of weights."""
     try:
         document = json.loads(index.read_text())
-        document["metadata"]  # transformers reads it
+        document["metadata"]  # transformers fails without it
         return {str(file) for file in document["weight_map"].values()}
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise BackboneError(
-            f"backbone.path={name}: {index.name} is no index of weights; download it again"
+            f"backbone.path={name}: {index.name} is not an index of weights; download it again"
         ) from error
 
 
 def checkpoint_hash(folder: Path) -> str:
-    """A hash over weights, configuration, tokenizer and image processor files."""
+    """One hash over the weights, configuration, tokenizer and image processor files."""
     files = sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES)
     lines = [f"{path.name} {storage.sha256_of_file(str(path))}" for path in files]
     return storage.sha256_of_bytes("\n".join(lines).encode())
@@ -111,9 +111,9 @@ def _from_hub(config: BackboneConfig) -> Path:
         )
     if config.revision is None or not _COMMIT.fullmatch(config.revision):
         raise BackboneError(
-            f"backbone.revision={config.revision}: a Hub id ({config.path}) needs a commit, 40 "
-            "hexadecimal digits from the model's page: a branch moves, and nodes that fetch it at "
-            "different times would mix features"
+            f"backbone.revision={config.revision}: a model from the Hub ({config.path}) needs a "
+            "full commit hash (40 hexadecimal digits, on the model's page): a branch can change "
+            "between downloads, and features of two versions would be mixed"
         )
     try:
         return Path(
@@ -125,6 +125,6 @@ def _from_hub(config: BackboneConfig) -> Path:
         )
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
         raise BackboneError(
-            f"backbone.path={config.path}: cannot be fetched from the Hub at revision "
-            f"{config.revision} ({one_line(error)}); check both, or give a local folder"
+            f"backbone.path={config.path}: cannot be downloaded from the Hub at revision "
+            f"{config.revision} ({one_line(error)}); check path and revision, or use a local folder"
         ) from error

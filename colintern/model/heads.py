@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from colintern import storage
-from colintern.config.schema import HeadsConfig
+from colintern.config.schema import Config, HeadsConfig
 from colintern.errors import CheckpointError, one_line
 
 WEIGHTS = "heads.safetensors"
@@ -33,7 +33,7 @@ class BackboneInfo(BaseModel):
 
 
 class HeadsInfo(BaseModel):
-    """What stands beside the weights in `colintern.json`: all that is needed to use them."""
+    """The content of `colintern.json`, beside the weights: all that is needed to use them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,6 +49,29 @@ class HeadsInfo(BaseModel):
     max_tiles: int
     pca: None = None
     stores: dict[str, str]
+
+
+def heads_info(config: Config, features_width: int, stores: Mapping[str, str]) -> HeadsInfo:
+    """What is written beside the heads of a run.
+
+    Args:
+        config: of the run.
+        features_width: H, numbers per token of the backbone's features.
+        stores: the path of each dataset's feature store, by dataset name.
+    """
+    backbone, heads = config.backbone, config.heads
+    return HeadsInfo(
+        backbone=BackboneInfo(path=backbone.path, revision=backbone.revision, layer=backbone.layer),
+        features_width=features_width,
+        dim=heads.dim,
+        kind=heads.kind,
+        shared=heads.shared,
+        page_prompt=backbone.page_prompt,
+        query_prefix=backbone.query_prefix,
+        query_augmentation_tokens=backbone.query_augmentation_tokens,
+        max_tiles=backbone.max_tiles,
+        stores=dict(stores),
+    )
 
 
 class Heads(nn.Module):
@@ -80,23 +103,23 @@ class Heads(nn.Module):
         return _normalised((self.shared if self._is_shared else self.page)(token_TH))
 
     def exact_queries(self, token_TH: Tensor) -> Tensor:
-        """`embed_queries` without gradients, the same bits whatever stands beside a token."""
+        """`embed_queries` without gradients; a token's bits do not depend on the other tokens."""
         return _in_blocks(self.embed_queries, token_TH)
 
     def exact_pages(self, token_TH: Tensor) -> Tensor:
-        """`embed_pages` without gradients, the same bits whatever stands beside a token."""
+        """`embed_pages` without gradients; a token's bits do not depend on the other tokens."""
         return _in_blocks(self.embed_pages, token_TH)
 
     def forward(self, query_TH: Tensor, page_TH: Tensor) -> tuple[Tensor, Tensor]:
-        """Embed both at once, as data-parallel wrappers want it: query_TE, page_TE."""
+        """Embed both in one call, which data-parallel wrappers need: query_TE, page_TE."""
         return self.embed_queries(query_TH), self.embed_pages(page_TH)
 
 
 def _in_blocks(embed: Callable[[Tensor], Tensor], token_TH: Tensor) -> Tensor:
-    """Blocks of one fixed shape, the last one padded.
+    """Embed in blocks of one fixed shape; the last block is padded.
 
-    A matrix product of few rows may round otherwise than one of many: without this a page's
-    embeddings, and then its scores, would depend on the shard that it stands in.
+    A matrix product of few rows may round differently from one of many rows. Without fixed blocks,
+    the embeddings and scores of a page would depend on the other pages of its shard.
     """
     with torch.inference_mode():
         blocks = [
@@ -107,10 +130,11 @@ def _in_blocks(embed: Callable[[Tensor], Tensor], token_TH: Tensor) -> Tensor:
 
 
 def init_heads(config: HeadsConfig, width: int, seed: int) -> Heads:
-    """Untrained heads, the same for the same seed whatever else draws random numbers.
+    """Untrained heads; they depend on the seed only, not on the global random state.
 
-    Query and page heads begin as the same random projection, which keeps angles (Johnson and
-    Lindenstrauss, 1984): scores begin as the similarities of the backbone's own features.
+    Query and page heads start as the same random projection, which roughly keeps angles (Johnson
+    and Lindenstrauss, 1984). So the first scores are close to the similarities of the backbone's
+    features.
     """
     heads = Heads(config.kind, width, config.dim, config.shared)
     modules = [heads.shared] if config.shared else [heads.query, heads.page]
@@ -134,7 +158,7 @@ def save_heads(heads: Heads, folder: str, info: HeadsInfo) -> None:
 
 
 def load_heads(folder: str) -> tuple[Heads, HeadsInfo]:
-    """Read heads and what they were trained for.
+    """Read the heads in `folder`, and the description beside them.
 
     Raises:
         CheckpointError: a weight is missing, unknown, of another shape or type, or not finite.
@@ -152,14 +176,17 @@ def load_heads(folder: str) -> tuple[Heads, HeadsInfo]:
 
 
 def read_info(folder: str) -> HeadsInfo:
-    """Read `colintern.json` only."""
+    """Read `colintern.json` only.
+
+    Raises:
+        CheckpointError: it does not describe heads of this version.
+    """
     path = storage.join(folder, INFO)
     try:
         return HeadsInfo.model_validate(json.loads(storage.read_bytes(path)))
     except (ValidationError, ValueError) as error:
-        problem = one_line(error)
         raise CheckpointError(
-            f"{path}: does not describe heads of this version ({problem})"
+            f"{path}: does not describe heads of this version ({one_line(error)})"
         ) from error
 
 
@@ -180,15 +207,15 @@ def _normalised(token_TE: Tensor) -> Tensor:
 
 def _check_weights(path: str, found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
     for name in sorted(expected.keys() - found.keys()):
-        raise CheckpointError(f"{path}: the weight '{name}' is missing; retrain or re-export")
+        raise CheckpointError(f"{path}: the weight '{name}' is missing; train or export again")
     for name in sorted(found.keys() - expected.keys()):
-        raise CheckpointError(f"{path}: the weight '{name}' is unknown; retrain or re-export")
+        raise CheckpointError(f"{path}: the weight '{name}' is unknown; train or export again")
     for name, weight in found.items():
         wanted = expected[name]
         if weight.shape != wanted.shape or weight.dtype != wanted.dtype:
             raise CheckpointError(
                 f"{path}: the weight '{name}' is {weight.dtype} {list(weight.shape)}, "
-                f"expected {wanted.dtype} {list(wanted.shape)}; retrain or re-export"
+                f"expected {wanted.dtype} {list(wanted.shape)}; train or export again"
             )
         if not weight.isfinite().all():
             raise CheckpointError(f"{path}: the weight '{name}' holds values that are not finite")

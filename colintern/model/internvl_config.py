@@ -1,4 +1,4 @@
-"""What a checkpoint's config.json says of its InternVL, read as data: no code of it is ever run."""
+"""Reads and checks a checkpoint's config.json, as data: code of the checkpoint is never run."""
 
 import json
 from pathlib import Path
@@ -12,17 +12,19 @@ from colintern.errors import BackboneError, one_line
 from colintern.model.quiet import quiet_transformers
 
 NEEDED = (
-    "ColIntern needs InternVL in transformers' own format (the -hf checkpoints): code that comes "
-    "with a checkpoint is never run"
+    "ColIntern needs InternVL in transformers' own format (the -hf checkpoints), because it never "
+    "runs code that comes with a checkpoint"
 )
 
 
 def read_internvl_config(folder: Path, config: BackboneConfig) -> Any:
-    """The checkpoint's `InternVLConfig`; its parts are typed as dictionaries, so it is Any.
+    """The checkpoint's `InternVLConfig`.
+
+    Returned as Any: transformers declares its parts as dictionaries, which they are not.
 
     Raises:
-        BackboneError: it is no InternVL of transformers' own format, is quantised, or lacks the
-            layer that `backbone.layer` asks for.
+        BackboneError: it is not an InternVL in transformers' own format, it is quantised, or it
+            does not have the layer in `backbone.layer`.
     """
     document = _read_document(folder / "config.json", config.path)
     _check_kind(document, config.path)
@@ -34,15 +36,15 @@ def read_internvl_config(folder: Path, config: BackboneConfig) -> Any:
             f"backbone.path={config.path}: no usable config.json ({one_line(error)})"
         ) from error
     if "image_token_id" not in document and "image_token_index" in document:
-        found.image_token_id = document["image_token_index"]  # its name before transformers 4.52
-    found._attn_implementation = None  # a matter of each machine, not of the checkpoint
+        found.image_token_id = document["image_token_index"]  # the name before transformers 4.52
+    found._attn_implementation = None  # depends on the machine, not on the checkpoint
     _check_layer(found, config)
     _check_tiles(found, config.path)
     return found
 
 
 def tokens_per_tile(model_config: Any) -> int:
-    """Image tokens of a tile: its patches, after the pixel shuffle has put some into one."""
+    """Image tokens of one tile: its patches, after the pixel shuffle has merged neighbours."""
     vision = model_config.vision_config
     patches = [
         size // patch for size, patch in zip(vision.image_size, vision.patch_size, strict=True)
@@ -58,15 +60,15 @@ def _read_document(path: Path, name: str) -> dict[str, Any]:
             f"backbone.path={name}: no usable config.json ({one_line(error)})"
         ) from error
     if not isinstance(document, dict):
-        raise BackboneError(f"backbone.path={name}: no usable config.json (it is no JSON object)")
+        raise BackboneError(f"backbone.path={name}: no usable config.json (not a JSON object)")
     return document
 
 
 def _check_kind(document: dict[str, Any], name: str) -> None:
-    """Refuse what transformers would need other code for, or would load as something else."""
+    """Refuse another kind of model, and quantised weights."""
     kind = document.get("model_type")
     if kind != "internvl":
-        raise BackboneError(f"backbone.path={name}: is a checkpoint of type {kind}; {NEEDED}")
+        raise BackboneError(f"backbone.path={name}: is a model of type {kind}; {NEEDED}")
     parts = {"": document}
     for key in ("text_config", "vision_config"):
         part = document.get(key)
@@ -81,7 +83,7 @@ def _check_kind(document: dict[str, Any], name: str) -> None:
     language = parts.get("text_config.", {}).get("model_type", "qwen2")
     if language not in CONFIG_MAPPING:
         raise BackboneError(
-            f"backbone.path={name}: has a language model of type {language}; {NEEDED}"
+            f"backbone.path={name}: its language model is of type {language}; {NEEDED}"
         )
 
 
@@ -95,7 +97,7 @@ def _check_layer(model_config: Any, config: BackboneConfig) -> None:
 
 
 def _check_tiles(model_config: Any, name: str) -> None:
-    """Refuse ways of making image tokens that `tokens_per_tile` does not count."""
+    """Refuse settings of the vision part for which `tokens_per_tile` would be wrong."""
     vision, layer = model_config.vision_config, model_config.vision_feature_layer
     layers = vision.num_hidden_layers
     usable = {
@@ -107,5 +109,5 @@ def _check_tiles(model_config: Any, name: str) -> None:
     for key, is_usable in usable.items():
         if not is_usable:
             raise BackboneError(
-                f"backbone.path={name}: no usable config.json ({key} is none of an InternVL)"
+                f"backbone.path={name}: no usable config.json ({key} is not one of an InternVL)"
             )

@@ -1,9 +1,9 @@
-"""Pages and queries as the inputs of an InternVL model.
+"""Turns pages and queries into the inputs of an InternVL model.
 
-`InternVLProcessor` cannot be built without torchvision (its video part needs it), so tokenizer and
-image processor are put together here by its rules: an image becomes `<img>`, one `<IMG_CONTEXT>`
-for every token of every tile, `</img>`. Tiles are, bit by bit, those of transformers' PIL backend;
-its torchvision backend differs by up to 0.02 in pixel values.
+`InternVLProcessor` needs torchvision (for video), so tokenizer and image processor are combined
+here by the same rules: an image becomes `<img>`, one `<IMG_CONTEXT>` for each token of each tile,
+then `</img>`. Tiles equal those of transformers' PIL backend bit by bit; its torchvision backend
+differs by up to 0.02 in pixel values.
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ from colintern.errors import BackboneError, one_line
 from colintern.model.quiet import quiet_transformers
 
 IMAGE_SLOT = "<image>"
-# Beginnings of queries: any printable ASCII character, words, other scripts, a combining accent.
+# Starts of queries: each printable ASCII character, words, other scripts, a combining accent.
 _PROBES = [
     *map(chr, range(32, 127)),
     *"the ing er What 2024 été \u0301e ж 页码 ページ صفحة — €".split(),
@@ -35,7 +35,7 @@ _START, _END, _CONTEXT = "<img>", "</img>", "<IMG_CONTEXT>"
 
 
 class TilePlanner:
-    """How many tiles and tokens a page of some size becomes; needs no pixels and no weights."""
+    """The number of tiles and tokens for a page of a given size; needs no pixels and no weights."""
 
     def __init__(
         self, tile_height: int, tile_width: int, tokens_per_tile: int, max_tiles: int
@@ -45,21 +45,21 @@ class TilePlanner:
         self.tokens_per_tile = tokens_per_tile
 
     def tile_grid(self, width: int, height: int) -> tuple[int, int]:
-        """Rows and columns of tiles."""
+        """Rows and columns of tiles for a page of this size in pixels."""
         if self._max_tiles == 1:
             return 1, 1
         columns, rows = get_optimal_tiled_canvas((height, width), self._tile, 1, self._max_tiles)
         return rows, columns
 
     def num_page_tokens(self, width: int, height: int) -> int:
-        """Tokens of a page: all its tiles, and a thumbnail when there is more than one tile."""
+        """Tokens of a page: of all its tiles, and of a thumbnail if there is more than one tile."""
         rows, columns = self.tile_grid(width, height)
         tiles = rows * columns
         return self.tokens_per_tile * (tiles + (tiles > 1))
 
 
 class Processor:
-    """Makes model inputs from pictures and texts.
+    """Makes model inputs from images and texts.
 
     Args:
         folder: the checkpoint folder.
@@ -67,15 +67,16 @@ class Processor:
         tokens_per_tile: image tokens of one tile.
 
     Raises:
-        BackboneError: the tokenizer or image processor files are missing or of another model.
+        BackboneError: the tokenizer or image processor files are missing, damaged, or belong to
+            another model.
     """
 
     def __init__(self, folder: Path, config: BackboneConfig, tokens_per_tile: int) -> None:
         self._config = config
         if not any(list(folder.glob(pattern)) for pattern in _VOCABULARIES):
             raise BackboneError(
-                f"backbone.path={config.path}: its tokenizer is missing (no tokenizer.json or "
-                "other vocabulary); copy or download it again"
+                f"backbone.path={config.path}: it has no tokenizer (neither tokenizer.json "
+                "nor another vocabulary); copy or download it again"
             )
         self._tokenizer = self._loaded("tokenizer", AutoTokenizer, folder)
         self._images = self._loaded("image processor", GotOcr2ImageProcessorPil, folder)
@@ -88,7 +89,7 @@ class Processor:
         self._page_end = [self._special(_END), *(self._plain(after) if slot else [])]
 
     def page_tokens(self, num_image_tokens: int) -> list[int]:
-        """The token ids of a page: the prompt with the image in its `<image>` slot, or behind."""
+        """The token ids of a page: the prompt with the image at its `<image>`, or at the end."""
         return [*self._page_start, *[self.context_id] * num_image_tokens, *self._page_end]
 
     def query_tokens(self, text: str) -> list[int]:
@@ -97,30 +98,30 @@ class Processor:
         return [*self._plain(self._config.query_prefix + text), *augmentation]
 
     def joins_prefix(self) -> bool:
-        """Whether some texts get other ids behind the prefix than on their own.
+        """Whether some texts get different ids after the prefix than alone.
 
-        Stores of versions that put the ids of both one behind the other must then not be used.
+        Early versions tokenised prefix and text separately: if true, their stores cannot be used.
         """
         prefix, apart = self._config.query_prefix, self._plain(self._config.query_prefix)
         return any(self._plain(prefix + text) != [*apart, *self._plain(text)] for text in _PROBES)
 
     @property
     def num_ids(self) -> int:
-        """Rows that an embedding needs for the ids of any text, image and augmentation."""
+        """The number of ids that texts, images and augmentation can use: 1 + the largest id."""
         image = (self._special(token) for token in (_START, _END, _CONTEXT))
         return max(self._tokenizer.vocab_size, self.pad_id + 1, *(number + 1 for number in image))
 
     @property
     def pad_id(self) -> int:
-        """The id of the padding token (end of text where the tokenizer has no padding token)."""
+        """The id of the padding token; of the end-of-text token if there is no padding token."""
         pad = self._tokenizer.pad_token_id
         return self._tokenizer.eos_token_id if pad is None else pad
 
     def page_tiles(self, image: Image.Image) -> Tensor:
         """The tiles of an RGB page and its thumbnail: [tiles, 3, height, width] float32.
 
-        Cut as transformers cuts them, but from the picture as it is: its arrays of a page of 100
-        megapixels take a gigabyte.
+        Cut as transformers cuts them, but from the PIL image: transformers would first make an
+        array of the whole page, a gigabyte for a page of 100 megapixels.
         """
         resample = Image.Resampling(self._images.resample)
         height, width = self._images.size["height"], self._images.size["width"]
@@ -133,7 +134,7 @@ class Processor:
         ]
         if len(tiles) > 1:
             tiles.append(image.resize((width, height), resample))
-        process: Any = self._images  # its signature leaves its own options out
+        process: Any = self._images  # its declared signature lacks some options
         inputs = process(images=tiles, crop_to_patches=False, do_resize=False, return_tensors="pt")
         return torch.as_tensor(inputs["pixel_values"])
 
@@ -141,14 +142,14 @@ class Processor:
         try:
             with quiet_transformers():
                 return kind.from_pretrained(folder, trust_remote_code=False)
-        except (OSError, ValueError, TypeError, AttributeError) as error:  # of damaged files
+        except (OSError, ValueError, TypeError, AttributeError) as error:  # damaged files
             raise BackboneError(
                 f"backbone.path={self._config.path}: its {what} cannot be loaded "
                 f"({one_line(error)})"
             ) from error
 
     def _plain(self, text: str) -> list[int]:
-        """Token ids of text in which special tokens are letters, not orders."""
+        """Token ids of a text; a special token in it is read as plain characters."""
         return self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)[
             "input_ids"
         ]
@@ -158,6 +159,6 @@ class Processor:
         if number is None or number == self._tokenizer.unk_token_id:
             raise BackboneError(
                 f"backbone.path={self._config.path}: its tokenizer has no {token}; it is not an "
-                "InternVL checkpoint of the -hf kind"
+                "InternVL -hf checkpoint"
             )
         return number

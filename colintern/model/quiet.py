@@ -1,4 +1,4 @@
-"""Keeping transformers' progress bars and advice out of our log."""
+"""Keeps the progress bars and advice of transformers out of our log."""
 
 import warnings
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from transformers.utils import logging
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """No bars and advice while loading or saving: problems are found by our own checks."""
+    """No progress bars or advice while loading or saving; our own checks find the problems."""
     verbosity = logging.get_verbosity()
     had_bars = logging.is_progress_bar_enabled()
     logging.set_verbosity_error()

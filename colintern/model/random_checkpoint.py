@@ -1,7 +1,7 @@
-"""A tiny InternVL with seeded random weights, as a checkpoint folder like any other.
+"""A tiny InternVL with seeded random weights, written as an ordinary checkpoint folder.
 
-It stands in where no trained backbone is at hand: in tests, and to try a cluster out. It has the
-parts of the real thing (tiles, thumbnail, pixel shuffle, projector, Qwen2) but cannot read.
+It replaces a trained backbone in tests, and when a cluster is tried out. It has all parts of a real
+one (tiles, thumbnail, pixel shuffle, projector, Qwen2), but it cannot read.
 """
 
 import os
@@ -26,11 +26,11 @@ TILE = 224
 _IMAGENET_MEAN = [0.485, 0.456, 0.406]
 _IMAGENET_STD = [0.229, 0.224, 0.225]
 _SPECIAL_TOKENS = ["<|endoftext|>", "<img>", "</img>", "<IMG_CONTEXT>"]
-_VERSION = 1  # part of the folder's name: raise it when the files change
+_VERSION = 1  # part of the folder's name: increase it when the files change
 
 
 def random_checkpoint(seed: int = 0) -> Path:
-    """The checkpoint in this user's cache folder, made there on first use."""
+    """The folder of the checkpoint in the user's cache; created on first use."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = cache / "colintern" / f"random-backbone-v{_VERSION}-seed{seed}"
     if not folder.is_dir():
@@ -40,7 +40,7 @@ def random_checkpoint(seed: int = 0) -> Path:
         write_random_checkpoint(fresh, seed)
         try:
             fresh.rename(folder)
-        except OSError:  # another process was faster; its files are the same
+        except OSError:  # another process was faster and wrote the same files
             shutil.rmtree(fresh)
     return folder
 
@@ -79,7 +79,7 @@ def write_random_checkpoint(folder: Path, seed: int = 0) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = InternVLModel(config)
-        # Transformers begins with positions of zeros, which would make all places look alike.
+        # transformers starts with position embeddings of zero: the model would ignore positions
         torch.nn.init.normal_(model.vision_tower.embeddings.position_embeddings, std=0.2)
     with quiet_transformers():
         model.save_pretrained(folder)
@@ -93,7 +93,7 @@ def write_random_checkpoint(folder: Path, seed: int = 0) -> None:
 
 
 def _byte_tokenizer() -> PreTrainedTokenizerFast:
-    """Every byte is a token; behind them the special tokens of InternVL."""
+    """One token for each byte, then the special tokens of InternVL."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE({byte: number for number, byte in enumerate(alphabet)}, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

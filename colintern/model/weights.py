@@ -1,8 +1,8 @@
-"""Whether weights are those of a checkpoint's InternVL, told from the headers of their files.
+"""Checks that weights belong to a checkpoint's model, from the headers of the weight files.
 
-Transformers loads whatever fits, leaves the rest random and says so in the log. Here its own way of
-loading is gone through with empty tensors, renames and merges of experts included: what would be
-missing, left over or of another shape is refused before work starts, and no weight is read.
+transformers loads the weights that fit, leaves the others random, and only logs it. So its own
+loading code, with its renaming and merging of experts, is run here on empty tensors: a weight that
+is missing, unknown or of another shape is refused before work starts. No weight is read.
 """
 
 import re
@@ -22,23 +22,23 @@ from colintern.errors import BackboneError, one_line
 from colintern.model.quiet import quiet_transformers
 
 _DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
-# The language head, and what older versions saved of their buffers, are no part of the model that
-# computes features.
+# Not part of the model that computes features: the language head, and buffers that older versions
+# of transformers saved.
 _IGNORED = re.compile(
     r"(model\.)?(language_model\.)?(model\.)?lm_head\..+|(.+\.)?(rotary_emb\.inv_freq|position_ids)"
 )
 
 
 def check_weights(files: Iterable[Path], model_config: Any, name: str) -> None:
-    """Make sure that every weight of the model is in `files`, in its shape, and nothing else.
+    """Check that `files` hold exactly the weights of the model, in their shapes.
 
     Args:
-        files: those that transformers would load.
+        files: the files that transformers would load.
         model_config: the checkpoint's `InternVLConfig`.
-        name: of the checkpoint, for messages.
+        name: of the checkpoint, for error messages.
 
     Raises:
-        BackboneError: the model cannot be built, or the weights are quantised or not all its own.
+        BackboneError: the model cannot be built, or the weights are quantised or do not fit it.
     """
     tensors = {key: empty for file in files for key, empty in _empty_tensors(file, name).items()}
     with torch.device("meta"), quiet_transformers():
@@ -46,10 +46,10 @@ def check_weights(files: Iterable[Path], model_config: Any, name: str) -> None:
             model: Any = AutoModel.from_config(model_config, trust_remote_code=False)
         except (ImportError, KeyError, ValueError, TypeError, RuntimeError) as error:
             raise BackboneError(
-                f"backbone.path={name}: config.json describes no model that can be built "
+                f"backbone.path={name}: no model can be built from its config.json "
                 f"({one_line(error)})"
             ) from error
-        renames: Any = get_model_conversion_mapping(model)  # typed as a base class of its entries
+        renames: Any = get_model_conversion_mapping(model)  # its declared type is too narrow
         found, _ = convert_and_load_state_dict_in_model(
             model,
             tensors,
@@ -63,14 +63,15 @@ def check_weights(files: Iterable[Path], model_config: Any, name: str) -> None:
 
 
 def refuse_misfits(found: Mapping[str, Any], name: str) -> None:
-    """Raise for what transformers found missing, left over or of another shape while loading.
+    """Raise if transformers reported weights as missing, unknown or of another shape.
 
     Args:
-        found: its loading report: names, or tuples that begin with one, by kind of problem.
-        name: of the checkpoint, for messages.
+        found: its loading report: for each kind of problem the names of the weights, or tuples
+            that start with a name.
+        name: of the checkpoint, for error messages.
 
     Raises:
-        BackboneError: there is anything but the language head and buffers.
+        BackboneError: a weight other than the language head and buffers is reported.
     """
     for problem in ("missing_keys", "mismatched_keys", "unexpected_keys", "conversion_errors"):
         names = (key if isinstance(key, str) else key[0] for key in found.get(problem, ()))
@@ -79,15 +80,15 @@ def refuse_misfits(found: Mapping[str, Any], name: str) -> None:
             raise BackboneError(
                 f"backbone.path={name}: {problem.replace('_', ' ')}: {keys[0]}"
                 f"{f' and {len(keys) - 1} more' if len(keys) > 1 else ''}; "
-                "the weights are not those of this InternVL"
+                "the weights do not belong to this model"
             )
 
 
 def _empty_tensors(file: Path, name: str) -> dict[str, Tensor]:
-    """Every tensor of a file in its shape, without its numbers (on the meta device)."""
+    """All tensors of a file with their shapes, without their values (on the meta device)."""
     tensors = {}
     with safe_open(file, "pt") as content:
-        for key in content.keys():  # noqa: SIM118 - it is no dictionary
+        for key in content.keys():  # noqa: SIM118 - not a dictionary
             kept = content.get_slice(key)
             dtype = kept.get_dtype()
             if dtype not in _DTYPES and not _IGNORED.fullmatch(key):

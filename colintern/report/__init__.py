@@ -1,1 +1,1 @@
-"""The report's page of a run."""
+"""The report of a run: one HTML page."""

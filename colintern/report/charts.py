@@ -1,4 +1,4 @@
-"""The report's drawings, as SVG text: the same numbers give the same bytes."""
+"""The charts of the report, as SVG text; the same numbers give the same bytes."""
 
 import io
 import re
@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-# Distinct for colour-blind readers (Okabe and Ito), and on white and on dark grey alike.
+# Different for colour-blind readers too (Okabe and Ito), on white and on dark grey.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _INK = "#7a7f87"
 _SETTINGS: Any = {"svg.hashsalt": "colintern", "svg.fonttype": "none", "font.family": "sans-serif"}
@@ -18,7 +18,12 @@ Point = tuple[float, float, float]  # value, and the ends of its interval
 
 
 def rounds_chart(series: Mapping[str, Sequence[Point]], metric: str) -> str:
-    """A metric by round, one line a dataset, with its intervals."""
+    """A metric after each round, with its intervals; one line per dataset.
+
+    Args:
+        series: for each dataset its points, from round 0 on.
+        metric: the label of the axis.
+    """
     figure, axes = _figure()
     for (name, points), colour in zip(series.items(), _cycle(len(series)), strict=True):
         rounds = range(len(points))
@@ -41,7 +46,11 @@ def rounds_chart(series: Mapping[str, Sequence[Point]], metric: str) -> str:
 
 
 def loss_chart(losses: Mapping[str, Sequence[float]]) -> str:
-    """Training loss by step, one line a round, smoothed over a twentieth of its steps."""
+    """Training loss at each step, and smoothed over a twentieth of the steps; one line per round.
+
+    Args:
+        losses: for each round its losses, step by step.
+    """
     figure, axes = _figure()
     for (name, values), colour in zip(losses.items(), _cycle(len(losses)), strict=True):
         axes.plot(range(1, len(values) + 1), values, color=colour, alpha=0.25, linewidth=0.8)
@@ -53,7 +62,7 @@ def loss_chart(losses: Mapping[str, Sequence[float]]) -> str:
 
 
 def _figure() -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(6.4, 3.2), layout="constrained")
+    figure = Figure(figsize=(5.2, 2.8), layout="constrained")
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(_INK)
@@ -70,14 +79,14 @@ def _legend(axes: Axes) -> None:
 
 
 def _cycle(number: int) -> list[str]:
-    return [_COLOURS[place % len(_COLOURS)] for place in range(number)]
+    return [_COLOURS[index % len(_COLOURS)] for index in range(number)]
 
 
 def _smoothed(values: Sequence[float]) -> list[float]:
     width = max(1, len(values) // 20)
     smooth = []
-    for place in range(len(values)):
-        near = values[max(0, place - width) : place + width + 1]
+    for step in range(len(values)):
+        near = values[max(0, step - width) : step + width + 1]
         smooth.append(sum(near) / len(near))
     return smooth
 
@@ -90,7 +99,7 @@ def _svg(figure: Figure) -> str:
             axes.patch.set_alpha(0)
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
     drawing = buffer.getvalue()[buffer.getvalue().index("<svg") :]
-    # Width and height come from the page; namespaces of metadata point to the outside.
+    # The page sets width and height. Metadata would contain links to other sites.
     drawing = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", drawing, count=1)
     drawing = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", drawing, count=1)
     return re.sub(r"<metadata>.*?</metadata>", "", drawing, flags=re.DOTALL)

@@ -1,4 +1,4 @@
-"""What the report shows, read from the run folder alone, whatever part of it is there yet."""
+"""Reads what the report shows from a run folder; the run may be unfinished."""
 
 import json
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from colintern import storage
 from colintern.config.schema import Config, evaluated_names
 from colintern.records.run_folder import RunFolder
 from colintern.report.examples import (
-    Example,
+    ShownQuery,
     examples_dataset,
     found_examples,
     mined_examples,
@@ -18,7 +18,22 @@ from colintern.report.examples import (
 
 @dataclass
 class ReportData:
-    """Everything on the report's page."""
+    """Everything that the report shows.
+
+    Attributes:
+        name: of the run.
+        config: its settings, as in `run.json`.
+        versions: of Python and of packages.
+        commit: of ColIntern, if known.
+        evaluations: for each dataset the documents of rounds 0, 1, ...
+        losses: for each round, by its title, the loss of every step.
+        mining: for each round that was mined for, its document.
+        loop: the decisions, if there are any yet.
+        stages: names and seconds, in the order in which they began.
+        queries_of: the dataset of `queries`.
+        triples: queries with their mined negatives.
+        queries: queries with the pages found for them.
+    """
 
     name: str
     config: Config
@@ -30,12 +45,16 @@ class ReportData:
     loop: dict[str, Any] | None
     stages: list[tuple[str, float]]
     queries_of: str
-    triples: list[Example] = field(default_factory=list)
-    queries: list[Example] = field(default_factory=list)
+    triples: list[ShownQuery] = field(default_factory=list)
+    queries: list[ShownQuery] = field(default_factory=list)
 
 
 def read_report_data(run_path: str) -> ReportData:
-    """Read a run folder, and from its datasets the pictures of a few pages."""
+    """Read a run folder, and the images of a few pages from its datasets.
+
+    Args:
+        run_path: a run folder with a `run.json`; any other file may be missing.
+    """
     folder = RunFolder(run_path)
     run = folder.read()
     config = run.config
@@ -84,7 +103,7 @@ def _losses(folder: RunFolder, last: int) -> dict[str, list[float]]:
 
 
 def _stage_seconds(folder: RunFolder) -> list[tuple[str, float]]:
-    """Stages in the order in which they began, with their seconds."""
+    """Recorded stages with their seconds, in the order in which they began."""
     found = []
     for path in storage.list_files(folder.file("records"), ".json"):
         record = storage.read_json(path)

@@ -1,4 +1,4 @@
-"""The report: one HTML file that needs nothing from outside. Everything from data is escaped."""
+"""Writes the report: one HTML file that loads nothing else. All text from data is escaped."""
 
 from typing import Any
 
@@ -7,21 +7,18 @@ from markupsafe import Markup
 
 from colintern import storage
 from colintern.evaluation.chance import is_at_chance
+from colintern.evaluation.decision import METRIC
+from colintern.evaluation.titles import METRIC_TITLES
 from colintern.records.run_folder import RunFolder
 from colintern.report.charts import loss_chart, rounds_chart
 from colintern.report.data import ReportData, read_report_data
 
-_METRICS = {
-    "ndcg_at_5": "nDCG@5",
-    "mrr_at_10": "MRR@10",
-    "recall_at_1": "Recall@1",
-    "recall_at_5": "Recall@5",
-    "recall_at_10": "Recall@10",
-}
+_TITLE = METRIC_TITLES[METRIC]  # of the metric that decides on rounds
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def write_report(run_path: str) -> str:
-    """Write `report.html` into a run folder from what is there.
+    """Write `report.html` into a run folder, from the stages that are finished.
 
     Args:
         run_path: a run folder with a `run.json`; any of its stages may be missing.
@@ -39,7 +36,7 @@ def write_report(run_path: str) -> str:
     )
     page = environment.get_template("report.html.jinja").render(
         data=data,
-        metrics=_METRICS,
+        metrics=METRIC_TITLES,
         headline=_headline(data),
         rounds_svg=_rounds_svg(data),
         losses_svg=Markup(loss_chart(data.losses)) if data.losses else None,
@@ -51,19 +48,19 @@ def write_report(run_path: str) -> str:
 
 
 def _headline(data: ReportData) -> list[str]:
-    """A sentence for each dataset: from where to where its nDCG@5 went."""
+    """A sentence for each dataset: its nDCG@5 before training and after the best round."""
     sentences = []
     for name, rounds in data.evaluations.items():
         best = data.loop["best_round"] if data.loop else len(rounds) - 1
         if len(rounds) <= best or best == 0:
             continue
-        low, high = rounds[best]["ci"]["ndcg_at_5"]
-        values = [round_["metrics"]["ndcg_at_5"] for round_ in rounds]
+        low, high = rounds[best]["ci"][METRIC]
+        values = [round_["metrics"][METRIC] for round_ in rounds]
         chance = _beside_chance(rounds[best])
         middle = f", {values[1]:.3f} after round 1" if best > 1 else ""
         sentences.append(
-            f"{name}: nDCG@5 from {values[0]:.3f} untrained{middle} to {values[best]:.3f} "
-            f"after round {best} (95 % interval {low:.3f} to {high:.3f}){chance}"
+            f"{name}: {_TITLE} {values[0]:.3f} untrained{middle}, {values[best]:.3f} "
+            f"after round {best} (95{_NO_BREAK}% interval {low:.3f} to {high:.3f}){chance}"
         )
     return sentences
 
@@ -71,16 +68,16 @@ def _headline(data: ReportData) -> list[str]:
 def _beside_chance(document: dict[str, Any]) -> str:
     if not is_at_chance(document):
         return ""
-    level = document["chance"]["ndcg_at_5"]
-    return f": hardly better than a random order of its {document['num_pages']} pages ({level:.3f})"
+    level = document["chance"][METRIC]
+    return f": hardly better than a random order of the {document['num_pages']} pages ({level:.3f})"
 
 
 def _rounds_svg(data: ReportData) -> Markup | None:
     series = {
-        name: [(round_["metrics"]["ndcg_at_5"], *round_["ci"]["ndcg_at_5"]) for round_ in rounds]
+        name: [(round_["metrics"][METRIC], *round_["ci"][METRIC]) for round_ in rounds]
         for name, rounds in data.evaluations.items()
     }
-    return Markup(rounds_chart(series, "nDCG@5")) if series else None
+    return Markup(rounds_chart(series, _TITLE)) if series else None
 
 
 def _flat(config: Any, prefix: str = "") -> list[tuple[str, str]]:

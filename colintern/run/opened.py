@@ -8,7 +8,7 @@ from colintern.features.manifest import MANIFEST, has_manifest
 from colintern.features.store import RECORD, FeatureStore, manifests_of
 from colintern.features.whole import is_whole
 from colintern.model.backbone import BackboneIdentity
-from colintern.model.heads import BackboneInfo, HeadsInfo, heads_sha256
+from colintern.model.heads import HeadsInfo, heads_info, heads_sha256
 from colintern.records.run_folder import RunFolder
 from colintern.run.stages import Encode
 from colintern.run.stages.inputs import heads_inputs
@@ -53,21 +53,8 @@ class OpenedRun:
     @property
     def heads_info(self) -> HeadsInfo:
         """What is written beside the heads of every round."""
-        backbone, heads = self.config.backbone, self.config.heads
-        return HeadsInfo(
-            backbone=BackboneInfo(
-                path=backbone.path, revision=backbone.revision, layer=backbone.layer
-            ),
-            features_width=self.backbone.width,
-            dim=heads.dim,
-            kind=heads.kind,
-            shared=heads.shared,
-            page_prompt=backbone.page_prompt,
-            query_prefix=backbone.query_prefix,
-            query_augmentation_tokens=backbone.query_augmentation_tokens,
-            max_tiles=backbone.max_tiles,
-            stores={name: target.path for name, target in self.targets.items()},
-        )
+        stores = {name: target.path for name, target in self.targets.items()}
+        return heads_info(self.config, self.backbone.width, stores)
 
     # Hashes of what stages have made
 

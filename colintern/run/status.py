@@ -4,13 +4,14 @@ from itertools import count
 
 from colintern import storage
 from colintern.config.schema import Config, evaluated_names
+from colintern.evaluation.titles import METRIC_TITLES
 from colintern.records import lease
 from colintern.records.run_folder import RunFolder
 
-_COLUMNS = ("ndcg_at_5", "mrr_at_10", "recall_at_1", "recall_at_5", "recall_at_10")
-_TITLES = ("nDCG@5", "MRR@10", "Recall@1", "Recall@5", "Recall@10")
 _NAME = 26  # columns for the name of a row
-HEADER = f"{'dataset':<16}{'round':<{_NAME}}" + "".join(f"{title:>14}" for title in _TITLES)
+HEADER = f"{'dataset':<16}{'round':<{_NAME}}" + "".join(
+    f"{title:>14}" for title in METRIC_TITLES.values()
+)
 
 
 def status_lines(run_path: str) -> list[str]:
@@ -65,8 +66,8 @@ def metric_lines(run_path: str, dataset: str, round_number: int, name: str) -> l
     document = storage.read_json(RunFolder(run_path).evaluation(round_number, dataset))
     if document["search"] != "exact":
         name = f"{name} {document['search']}"
-    values = "".join(f"{document['metrics'][key]:>14.3f}" for key in _COLUMNS)
-    intervals = (document["ci"][key] for key in _COLUMNS)
+    values = "".join(f"{document['metrics'][key]:>14.3f}" for key in METRIC_TITLES)
+    intervals = (document["ci"][key] for key in METRIC_TITLES)
     below = "".join(f"{f'{low:.3f}-{high:.3f}':>14}" for low, high in intervals)
     return [f"{dataset:<16}{name:<{_NAME}}{values}", " " * (16 + _NAME) + below]
 

@@ -1,1 +1,1 @@
-"""MaxSim, the late-interaction score, and the losses over it."""
+"""MaxSim, the late-interaction score, for training and for search; and the losses on it."""

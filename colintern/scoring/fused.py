@@ -1,9 +1,9 @@
-"""Fused MaxSim kernels for CUDA, from the package late-interaction-kernels when it is installed.
+"""Fused MaxSim kernels for CUDA, from the package late-interaction-kernels, if it is installed.
 
-They never write the similarities to memory, and pay with precision: each tile is rounded to
-float16, so that a score of normalised embeddings is off by up to 2^-10, and gradients are added up
-in the order of threads, so that a round does not repeat byte for byte. Untested where the project
-is developed: there is no GPU; the tests marked `gpu` compare them with the plain path.
+They never write the similarities to memory. The price is precision: each tile is rounded to
+float16, so a score of normalised embeddings can be wrong by up to 2^-10; and gradients are summed
+in no fixed order, so a round does not repeat byte for byte. Not tested by the developers, who have
+no GPU; the tests marked `gpu` compare the kernels with the plain code.
 """
 
 import importlib.util
@@ -13,18 +13,18 @@ from torch import Tensor
 
 
 def kernel_on(device: str | torch.device) -> str:
-    """Which MaxSim training uses on a device: `fused` or `plain`."""
+    """The MaxSim that training uses on a device: `fused` or `plain`."""
     is_installed = importlib.util.find_spec("late_interaction_kernels") is not None
     return "fused" if is_installed and torch.device(device).type == "cuda" else "plain"
 
 
 def is_usable(embeddings: Tensor) -> bool:
-    """Whether the kernels take these embeddings; of none at all, as of no rows, they do not."""
+    """Whether the kernels can be used for these embeddings; they do not accept an empty tensor."""
     return embeddings.numel() > 0 and kernel_on(embeddings.device) == "fused"
 
 
 def maxsim(query_BQE: Tensor, query_mask_BQ: Tensor, pages: Tensor, page_mask: Tensor) -> Tensor:
-    """Scores of the in-batch form (`pages` [D, P, E]) or the candidates' form ([B, N, P, E]).
+    """Score against the pages of a batch (`pages` [D, P, E]) or candidates ([B, N, P, E]).
 
     Returns:
         score_BD or score_BN, float32; -inf for a page without tokens.
@@ -33,7 +33,7 @@ def maxsim(query_BQE: Tensor, query_mask_BQ: Tensor, pages: Tensor, page_mask: T
         maxsim as fused_maxsim,
     )
 
-    # "unified" adds gradients up in float32; left to itself the package may do so in float16.
+    # "unified" sums gradients in float32; by default the package may use float16.
     score = fused_maxsim(
         query_BQE, pages, q_mask=query_mask_BQ, d_mask=page_mask, backward="unified"
     )

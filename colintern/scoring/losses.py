@@ -1,6 +1,6 @@
-"""Losses over late-interaction scores, one value a row; the caller averages the global batch.
+"""Losses on late-interaction scores, one value per row; the caller averages the global batch.
 
-Shapes: B rows (queries), D pages of the batch, N mined negatives a row.
+Shapes: B rows (queries), D pages of the batch, N mined negatives per row, X = D or D + N.
 """
 
 import torch
@@ -22,11 +22,11 @@ def infonce_loss(
     """Cross-entropy of the positive page against all negatives (InfoNCE, arXiv:1807.03748).
 
     Args:
-        score_BD: scores divided by query length, against the pages of the batch.
+        score_BD: scores against the pages of the batch, divided by query length.
         positive_B: the column of each row's positive page.
-        mask_BD: true where a page may be a negative; the positive's own column always counts.
+        mask_BD: true where a page may be a negative; its value at the positive is ignored.
         negative_score_BN: scores against the row's own mined negatives.
-        negative_mask_BN: true where there is such a negative.
+        negative_mask_BN: true where there is a mined negative, false for padding.
         temperature: scores are divided by it.
 
     Returns:
@@ -48,9 +48,9 @@ def pairwise_loss(
     *,
     temperature: float = 0.02,
 ) -> Tensor:
-    """Softplus of the hardest negative's score minus the positive's (ColPali, arXiv:2407.01449).
+    """Softplus of the score of the hardest negative minus the positive (ColPali, 2407.01449).
 
-    Arguments are those of `infonce_loss`.
+    Arguments as in `infonce_loss`.
 
     Returns:
         loss_B, float32; 0 for a row without any negative.
@@ -68,7 +68,7 @@ def _negatives(
     negative_score_BN: Tensor | None,
     negative_mask_BN: Tensor | None,
 ) -> Tensor:
-    """The scores of all allowed negatives of each row, -inf in the places of the others."""
+    """score_BX: the scores of the allowed negatives of each row, -inf for all others."""
     allowed_BD = mask_BD.scatter(1, positive_B[:, None], value=False)
     in_batch = score_BD.where(allowed_BD, _EXCLUDED)
     if negative_score_BN is None or negative_mask_BN is None:

@@ -5,11 +5,12 @@ divided by their number (ColBERT, https://arxiv.org/abs/2004.12832; ColPali,
 https://arxiv.org/abs/2407.01449). Masks are arguments and never guessed from values; a masked page
 token is -inf before the maximum.
 
-Only the place of each maximum is kept for the backward pass, not the similarities: these are
-computed page by page within `budget_bytes`.
+For the backward pass only the index of each maximum is kept. The similarities are computed page by
+page, within `budget_bytes`, and dropped.
 
-Shapes: B queries, D pages, N candidates a query, Q query tokens, P page tokens, E embedding width;
-G groups and R rows are B and Q of the candidates' form, or 1 and B*Q of the in-batch form.
+Shapes: B queries, D pages, N candidates per query, Q query tokens, P page tokens, E embedding
+width. G and R let one function serve both forms: G = B and R = Q for candidates; G = 1, R = B * Q
+and N = D for pages of the batch.
 """
 
 from collections.abc import Iterator
@@ -35,10 +36,10 @@ def maxsim_in_batch(
 
     Args:
         query_BQE: query embeddings, float32.
-        query_mask_BQ: bool, true for real tokens; at least one a query.
+        query_mask_BQ: bool, true for real tokens; every query has at least one.
         page_DPE: page embeddings, float32.
-        page_mask_DP: bool, true for real tokens; a page without any scores -inf.
-        budget_bytes: for the similarities that exist at one time; one page at least.
+        page_mask_DP: bool, true for real tokens; a page without tokens gets -inf.
+        budget_bytes: memory for similarities at one time; enough for one page is always used.
 
     Returns:
         score_BD, float32, on the device of the embeddings.
@@ -64,10 +65,11 @@ def maxsim_candidates(
 
     Args:
         query_BQE: query embeddings, float32.
-        query_mask_BQ: bool, true for real tokens; at least one a query.
-        page_BNPE: the candidates of each query, float32.
-        page_mask_BNP: bool, true for real tokens; a candidate without any scores -inf.
-        budget_bytes: for the similarities that exist at one time; one page a query at least.
+        query_mask_BQ: bool, true for real tokens; every query has at least one.
+        page_BNPE: embeddings of the candidates of each query, float32.
+        page_mask_BNP: bool, true for real tokens; a candidate without tokens gets -inf.
+        budget_bytes: memory for similarities at one time; enough for one page per query is always
+            used.
 
     Returns:
         score_BN, float32, on the device of the embeddings.
@@ -85,33 +87,33 @@ class _BestTokens(torch.autograd.Function):
     def forward(
         ctx: Any, query_GRE: Tensor, page_GNPE: Tensor, mask_GNP: Tensor, budget_bytes: int
     ) -> Tensor:
-        best, place = [], []
+        best, index = [], []
         for pages in _page_chunks(query_GRE, page_GNPE, budget_bytes):
             chunk = page_GNPE[:, pages]
             similarity = torch.bmm(query_GRE, chunk.flatten(1, 2).transpose(1, 2))
             similarity = similarity.unflatten(2, chunk.shape[1:3])
             similarity.masked_fill_(~mask_GNP[:, None, pages], float("-inf"))
-            values, places = similarity.max(dim=3)
+            values, indexes = similarity.max(dim=3)
             best.append(values)
-            place.append(places)
+            index.append(indexes)
         best_GRN = torch.cat(best, dim=2)
-        ctx.save_for_backward(query_GRE, page_GNPE, torch.cat(place, dim=2), best_GRN.isfinite())
+        ctx.save_for_backward(query_GRE, page_GNPE, torch.cat(index, dim=2), best_GRN.isfinite())
         ctx.budget_bytes = budget_bytes
         return best_GRN
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        query_GRE, page_GNPE, place_GRN, finite_GRN = ctx.saved_tensors
-        # A page without tokens has a score of -inf and no place where a gradient could go.
+        query_GRE, page_GNPE, index_GRN, finite_GRN = ctx.saved_tensors
+        # A page without tokens has the score -inf, and no token that could receive a gradient.
         weight_GRN = grads[0].where(finite_GRN, 0.0)
         query_grad, page_grad = torch.zeros_like(query_GRE), torch.zeros_like(page_GNPE)
         for pages in _page_chunks(query_GRE, page_GNPE, ctx.budget_bytes):
             chunk = page_GNPE[:, pages]
-            # As a matrix product with a few non-zero weights: the same bytes every time, where
-            # adding up rows in the order of threads would not give them.
+            # A matrix product with mostly zero weights gives the same bytes every time; adding
+            # rows to the gradients would not, as the order of the threads varies.
             shape = (*weight_GRN.shape[:2], *chunk.shape[1:3])
             weight = weight_GRN.new_zeros(shape)
-            weight.scatter_(3, place_GRN[:, :, pages, None], weight_GRN[:, :, pages, None])
+            weight.scatter_(3, index_GRN[:, :, pages, None], weight_GRN[:, :, pages, None])
             weight = weight.flatten(2, 3)
             query_grad += torch.bmm(weight, chunk.flatten(1, 2))
             page_grad[:, pages] = torch.bmm(weight.transpose(1, 2), query_GRE).view_as(chunk)

@@ -1,4 +1,4 @@
-"""Query embeddings as they are searched with: ragged, one query behind the other."""
+"""Query embeddings for search: queries of different lengths, one after another."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -9,7 +9,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class EmbeddedQueries:
-    """Query embeddings: token_TE, float32, L2-normalised, and how many tokens each query has."""
+    """The embeddings of several queries.
+
+    Attributes:
+        token_TE: all tokens, query after query, float32, L2-normalised.
+        lengths: tokens of each query.
+    """
 
     token_TE: Tensor
     lengths: tuple[int, ...]
@@ -22,23 +27,23 @@ class EmbeddedQueries:
         return replace(self, token_TE=self.token_TE.to(device))
 
     def between(self, start: int, end: int) -> "EmbeddedQueries":
-        """The queries from `start` up to `end`."""
+        """The queries from `start` up to, but not including, `end`."""
         first, last = sum(self.lengths[:start]), sum(self.lengths[:end])
         return EmbeddedQueries(self.token_TE[first:last], self.lengths[start:end])
 
     def blocks(self, size: int) -> Iterator[tuple[int, "EmbeddedQueries"]]:
-        """Blocks of `size` queries, the last one smaller, each with the place of its first."""
+        """Blocks of `size` queries (the last may be smaller), each with the index of its first."""
         for start in range(0, len(self), size):
             yield start, self.between(start, min(start + size, len(self)))
 
     def waves(self, max_tokens: int) -> Iterator[tuple[slice, "EmbeddedQueries"]]:
-        """Runs of whole queries of about `max_tokens` together, at least one query."""
+        """Groups of whole queries with at most `max_tokens` tokens, but at least one query."""
         first, token, tokens = 0, 0, 0
-        for place, length in enumerate((*self.lengths, max_tokens + 1)):
+        for index, length in enumerate((*self.lengths, max_tokens + 1)):
             if tokens and tokens + length > max_tokens:
                 own = self.token_TE[token : token + tokens]
-                yield slice(first, place), EmbeddedQueries(own, self.lengths[first:place])
-                first, token, tokens = place, token + tokens, 0
+                yield slice(first, index), EmbeddedQueries(own, self.lengths[first:index])
+                first, token, tokens = index, token + tokens, 0
             tokens += length
 
     def pooled(self) -> Tensor:

@@ -34,11 +34,11 @@ def file(tmp_path) -> str:
         ("training.learning_rate=1e999", "'training.learning_rate' is inf"),
         ("loop.min_gain=.nan", "'loop.min_gain' is nan: input should be a finite number"),
         ("mining.max_score=-.inf", "'mining.max_score' is -inf: input should be a finite number"),
-        ("run.name=a/b", "not a name"),
+        ("run.name=a/b", "not a valid name"),
         ("data.train=3", "'data.train' is 3"),
         ("data.eval=[demo, demo]", "two datasets are called 'demo-test'"),
         ("mining.range_min=60", "range_min (60) must be below range_max (50)"),
-        ("features.pca_dim=3", "only None is supported"),
+        ("features.pca_dim=3", "only null is supported"),
         ("backbone.layer=top", "'backbone.layer' is 'top'"),
         ("training.global_batch=1", "greater than or equal to 2"),
         ("nonsense", "expected section.key=value"),
@@ -70,7 +70,7 @@ def test_extends_in_a_circle_and_missing_files(tmp_path):
     """Endless recursion; a missing file without its name."""
     (tmp_path / "a.yaml").write_text("extends: b.yaml\n")
     (tmp_path / "b.yaml").write_text("extends: a.yaml\n")
-    with pytest.raises(ConfigError, match="circle"):
+    with pytest.raises(ConfigError, match="leads back to the same file"):
         load_config(str(tmp_path / "a.yaml"))
     with pytest.raises(ConfigError, match=r"gone\.yaml"):
         load_config(str(tmp_path / "gone.yaml"))
@@ -80,7 +80,7 @@ def test_a_key_that_stands_twice_is_refused(tmp_path):
     """The first of two sections of one name, ignored without a word."""
     path = tmp_path / "c.yaml"
     path.write_text("data: {train: demo}\nrun: {seed: 1}\nrun: {name: first}\n")
-    with pytest.raises(ConfigError, match=r"c.yaml: .* key 'run' stands there twice .* line 3"):
+    with pytest.raises(ConfigError, match=r"c.yaml: .* key 'run' is given twice .* line 3"):
         load_config(str(path))
 
 

@@ -32,7 +32,7 @@ def test_chunks_do_not_change_the_result(monkeypatch):
     """A memory bound that changes which queries are drawn."""
     values = np.random.default_rng(2).random(100)
     expected = bootstrap_interval(values)
-    monkeypatch.setattr("colintern.evaluation.significance._CHUNK_NUMBERS", 700)
+    monkeypatch.setattr("colintern.evaluation.significance._CHUNK_VALUES", 700)
     assert bootstrap_interval(values) == expected
 
 

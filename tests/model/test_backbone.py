@@ -164,7 +164,7 @@ def test_mistakes_are_named(checkpoint, tmp_path):
     cut = tmp_path / "cut"
     shutil.copytree(checkpoint, cut)
     os.truncate(cut / "model.safetensors", 10_000)
-    with pytest.raises(BackboneError, match="is missing or not whole"):
+    with pytest.raises(BackboneError, match="is missing or incomplete"):
         read_identity(_config(cut))
     shutil.copy(checkpoint / "model.safetensors", cut)
     index = {"metadata": {}, "weight_map": {"a": "second.safetensors"}}
@@ -172,7 +172,7 @@ def test_mistakes_are_named(checkpoint, tmp_path):
     with pytest.raises(BackboneError, match=r"second\.safetensors is missing"):
         read_identity(_config(cut))
     (cut / "model.safetensors.index.json").write_text("{")
-    with pytest.raises(BackboneError, match="is no index of weights"):
+    with pytest.raises(BackboneError, match="is not an index of weights"):
         read_identity(_config(cut))
     with pytest.raises(BackboneError, match="no such folder"):
         read_identity(_config("/no/such/folder"))

@@ -6,9 +6,17 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from colintern.config.files import parse_config
 from colintern.config.schema import HeadsConfig
 from colintern.errors import CheckpointError
-from colintern.model.heads import BackboneInfo, HeadsInfo, init_heads, load_heads, save_heads
+from colintern.model.heads import (
+    BackboneInfo,
+    HeadsInfo,
+    heads_info,
+    init_heads,
+    load_heads,
+    save_heads,
+)
 
 WIDTH, DIM = 12, 8
 
@@ -115,3 +123,40 @@ def test_a_token_is_embedded_alike_whatever_stands_beside_it(kind):
         whole = embed(token_TH)
         for start, end in ((0, 1), (5, 8), (1_000, 1_100), (1_099, 1_100)):
             assert torch.equal(embed(token_TH[start:end]), whole[start:end])
+
+
+def test_what_stands_beside_the_heads_is_what_the_run_was_made_with(tmp_path):
+    """A search that asks with another prompt than the heads were trained for."""
+    config = parse_config(
+        {
+            "data": {"train": "demo"},
+            "backbone": {
+                "path": "some/folder",
+                "revision": "0" * 40,
+                "layer": 1,
+                "page_prompt": "Look: ",
+                "query_prefix": "Ask: ",
+                "query_augmentation_tokens": 3,
+                "max_tiles": 5,
+            },
+            "heads": {"kind": "mlp", "dim": DIM, "shared": True},
+        },
+        "test",
+    )
+    info = heads_info(config, WIDTH, {"train": "/store"})
+    save_heads(init_heads(config.heads, WIDTH, seed=0), str(tmp_path), info)
+    assert json.loads((tmp_path / "colintern.json").read_text()) == {
+        "format": 1,
+        "backbone": {"path": "some/folder", "revision": "0" * 40, "layer": 1},
+        "features_width": WIDTH,
+        "dim": DIM,
+        "kind": "mlp",
+        "shared": True,
+        "page_prompt": "Look: ",
+        "query_prefix": "Ask: ",
+        "query_augmentation_tokens": 3,
+        "max_tiles": 5,
+        "pca": None,
+        "stores": {"train": "/store"},
+    }
+    assert load_heads(str(tmp_path))[1] == info

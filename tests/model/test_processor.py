@@ -3,15 +3,18 @@
 from pathlib import Path
 
 import pytest
+import torch
 from transformers import AutoTokenizer
 
 from colintern.config.schema import BackboneConfig
-from colintern.model.backbone import read_identity
+from colintern.errors import BackboneError
+from colintern.model.backbone import FrozenBackbone, read_identity
 from colintern.model.checkpoint import checkpoint_hash, find_checkpoint
 from colintern.model.processor import Processor
 from colintern.run.stores import store_target
 from tests.features.helpers import config_of
 from tests.helpers import make_corpus
+from tests.model.folders import backbone_at
 
 RECORDED = Path(__file__).parents[1] / "data" / "recorded-3bf57ee" / "backbone"
 TEXTS = [
@@ -136,3 +139,23 @@ def test_every_file_that_features_depend_on_is_in_the_hash(twin_copy):
     assert len(seen) == 6
     (folder / "README.md").write_text("# Another twin\n")
     assert checkpoint_hash(folder) in seen
+
+
+def test_a_tokenizer_without_its_fast_file_gives_the_same_ids(twin, twin_copy):
+    """A folder with vocab.json and merges.txt only."""
+    folder = twin_copy("InternVL3-38B")
+    (folder / "tokenizer.json").unlink()
+    texts = ["Where is 2024's kettle?", "页码"]
+    one, other = (FrozenBackbone(backbone_at(f)) for f in (folder, twin("InternVL3-38B")[0]))
+    for found, expected in zip(one.encode_queries(texts), other.encode_queries(texts), strict=True):
+        assert torch.equal(found, expected)
+
+
+def test_an_image_processor_that_is_none_is_named(twin_copy):
+    """A traceback from a preprocessor_config.json of another kind."""
+    folder = twin_copy("InternVL3_5-1B")
+    for content in ("[]", "{", '{"size": null}', '{"size": "large"}', '{"size": {"height": 448}}'):
+        (folder / "preprocessor_config.json").write_text(content)
+        with pytest.raises(BackboneError, match=r"image processor") as raised:
+            read_identity(backbone_at(folder))
+        assert "\n" not in str(raised.value)

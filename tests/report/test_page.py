@@ -114,12 +114,12 @@ def test_without_test_sets_dev_queries_are_shown(run, has_own_folder):
     html = Path(write_report(str(run))).read_text()
     shown = html.split("A few queries of dev")[1]
     assert ("kettle?" in shown) == has_own_folder
-    place = "over 100" if has_own_folder else "3"
-    assert f"round 1: first relevant page at rank {place}<" in shown
+    found_at = "not in the first 100" if has_own_folder else "at rank 3"
+    assert f"round 1: first relevant page {found_at}<" in shown
     assert shown.count("data:image/png;base64,") == 3
 
 
-def test_a_query_that_the_best_round_mended_comes_first(run):
+def test_a_query_that_the_best_round_improved_comes_first(run):
     """Failures only, or another round's pages under a round's name."""
     data = str(run.parent / "test")
     pages = [Page(name, png(number)) for number, name in enumerate("abc")]
@@ -165,13 +165,13 @@ def test_nothing_is_fetched(run):
     assert "@import" not in html
 
 
-def test_half_a_run_and_lost_pictures(run):
+def test_half_a_run_and_lost_images(run):
     """No report because a stage or a dataset is missing."""
     full = Path(write_report(str(run))).read_text()
     assert "<h2>Mining</h2>" in full
     for path in (run.parent / "data" / "corpus").iterdir():
         path.unlink()
-    assert "picture not readable" in Path(write_report(str(run))).read_text()
+    assert "image cannot be read" in Path(write_report(str(run))).read_text()
     for name in ("round-2/mining.json", "round-1/eval/dev.json", "round-0/eval/dev.json"):
         (run / name).unlink()
     bare = Path(write_report(str(run))).read_text()

@@ -24,7 +24,7 @@ def test_infonce_counts_only_allowed_negatives():
 
 
 def test_pairwise_takes_the_hardest_allowed_negative():
-    """The hardest negative taken from a masked place."""
+    """The hardest negative that is masked out, taken all the same."""
     loss = pairwise_loss(SCORES, POSITIVE, MASK, NEGATIVES, NEGATIVE_MASK, temperature=0.5)
     for row, hardest in enumerate((0.45, 0.3)):
         difference = (hardest - SCORES[row, POSITIVE[row]].item()) / 0.5

@@ -1,8 +1,5 @@
 """Search scores must not depend on anything but the query and the page."""
 
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
-
 import pytest
 import torch
 
@@ -22,16 +19,16 @@ PAGES = [_unit(length, seed) for seed, length in enumerate(PAGE_LENGTHS)]
 QUERIES = [_unit(length, 100 + seed) for seed, length in enumerate(QUERY_LENGTHS)]
 
 
-def _pages(places: list[int]) -> PackedPages:
+def _pages(indexes: list[int]) -> PackedPages:
     return PackedPages.pack(
-        torch.cat([PAGES[place] for place in places]), [PAGE_LENGTHS[place] for place in places]
+        torch.cat([PAGES[index] for index in indexes]), [PAGE_LENGTHS[index] for index in indexes]
     )
 
 
-def _queries(places: list[int]) -> EmbeddedQueries:
+def _queries(indexes: list[int]) -> EmbeddedQueries:
     return EmbeddedQueries(
-        torch.cat([QUERIES[place] for place in places]),
-        tuple(QUERY_LENGTHS[place] for place in places),
+        torch.cat([QUERIES[index] for index in indexes]),
+        tuple(QUERY_LENGTHS[index] for index in indexes),
     )
 
 
@@ -56,18 +53,18 @@ def test_scores_do_not_depend_on_shards_or_order(flat, num_threads):
     """A score that changes in its last bit with the shard or the order of pages (property 1)."""
     torch.set_num_threads(num_threads)
     try:
-        for places in ([3, 0, 7, 7, 12], [12], [7], list(reversed(ALL_PAGES)), ALL_PAGES[5:]):
-            found = score_pages(_queries(ALL_QUERIES), _pages(places))
-            assert torch.equal(found, flat[:, places])
+        for pages in ([3, 0, 7, 7, 12], [12], [7], list(reversed(ALL_PAGES)), ALL_PAGES[5:]):
+            found = score_pages(_queries(ALL_QUERIES), _pages(pages))
+            assert torch.equal(found, flat[:, pages])
     finally:
         torch.set_num_threads(1)
 
 
 def test_scores_do_not_depend_on_other_queries(flat):
     """A score that changes with the queries that share its block."""
-    for places in ([4], [0], [6, 4, 2], list(reversed(ALL_QUERIES))):
-        found = score_pages(_queries(places), _pages(ALL_PAGES))
-        assert torch.equal(found, flat[places])
+    for queries in ([4], [0], [6, 4, 2], list(reversed(ALL_QUERIES))):
+        found = score_pages(_queries(queries), _pages(ALL_PAGES))
+        assert torch.equal(found, flat[queries])
 
 
 def test_pairs_equal_the_full_search(flat):
@@ -84,30 +81,14 @@ def test_pairs_do_not_depend_on_the_budget(flat, monkeypatch, max_bytes):
     """All pages of a query copied out at one time, or one lost where a part of them ends."""
     pages = _pages(ALL_PAGES)
     parts = [part.tolist() for part in pages.parts(torch.tensor(ALL_PAGES), max_bytes)]
-    assert [place for part in parts for place in part] == ALL_PAGES
+    assert [page for part in parts for page in part] == ALL_PAGES
     for part in parts:  # within the budget but for the last page
-        others = sum(-(-PAGE_LENGTHS[place] // 32) for place in part[:-1])
+        others = sum(-(-PAGE_LENGTHS[page] // 32) for page in part[:-1])
         assert others * 32 * 128 * 4 < max_bytes
     query, page = torch.cartesian_prod(torch.tensor(ALL_QUERIES), torch.tensor(ALL_PAGES)).T
-    monkeypatch.setitem(packed._TAKEN_BYTES, "cpu", max_bytes)
+    monkeypatch.setitem(packed._COPIED_BYTES, "cpu", max_bytes)
     found = score_pairs(_queries(ALL_QUERIES), pages, query, page)
     assert torch.equal(found, flat.flatten())
-
-
-def test_threads_of_a_search_leave_those_of_the_process_alone():
-    """Every thread that starts after a search computes on one core; or ours on all of them."""
-    packed._threads.cache_clear()
-    torch.set_num_threads(2)
-    try:
-        score_pages(_queries(ALL_QUERIES), _pages(ALL_PAGES))
-        with ThreadPoolExecutor(1) as later:
-            assert later.submit(torch.get_num_threads).result() == 2
-        assert torch.get_num_threads() == 2
-        both = Barrier(2)
-        own = packed._threads(2).map(lambda _: both.wait() >= 0 and torch.get_num_threads(), "ab")
-        assert list(own) == [1, 1]
-    finally:
-        torch.set_num_threads(1)
 
 
 @pytest.mark.parametrize("num_threads", [1, 3])
@@ -119,7 +100,7 @@ def test_many_pages_cross_blocks_and_chunks(num_threads):
     )
     pages = PackedPages.pack(token_TE, lengths)
     asked = [0, 255, 256, 4_095, 4_096, 8_191, 8_192, 8_999]
-    own = torch.cat([token_TE[place * 40 : place * 40 + 40] for place in asked])
+    own = torch.cat([token_TE[page * 40 : page * 40 + 40] for page in asked])
     torch.set_num_threads(num_threads)
     try:
         score = score_pages(EmbeddedQueries(own, (40,) * len(asked)), pages)

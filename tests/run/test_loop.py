@@ -153,7 +153,7 @@ def test_test_sets_and_dev_pages_never_steer_training(finished):
 
 def test_other_test_sets_change_nothing_that_is_trained(finished):
     """A test set that decides on heads, negatives or the number of rounds (property 11)."""
-    loop.run(_config(finished, run={"name": "untested"}, data={"eval": []}))
+    loop.run(_config(finished, run={"name": "untested"}, data={"eval": []}), LocalWorkers())
     runs = finished / "runs"
     for name in ("round-2/heads/heads.safetensors", "round-2/triples.jsonl", "loop.json"):
         assert (runs / "untested" / name).read_bytes() == (runs / "run" / name).read_bytes(), name
@@ -334,14 +334,14 @@ def test_a_bad_page_costs_only_that_page(finished, tmp_path):
         loop.encode(strict)
 
 
-def test_pages_that_dev_or_a_test_set_shares_with_training(tmp_path, ray_cluster, caplog):
+def test_pages_that_dev_or_a_test_set_shares_with_training(tmp_path, caplog):
     """A dev page that was trained on or mined, silently; a stage that does not depend on dev."""
     make_corpus(tmp_path / "train", num_pages=24, num_queries=24)
     make_corpus(tmp_path / "dev", num_pages=6, num_queries=6, first_picture=20)
     make_corpus(tmp_path / "test", num_pages=3, num_queries=3)
     caplog.set_level(logging.INFO, "colintern")
     config = _config(tmp_path, data={"dev": str(tmp_path / "dev")})
-    run = Path(loop.run(config).path)
+    run = Path(loop.run(config, LocalWorkers()).path)
     lines = [json.loads(line) for line in (run / "round-2/triples.jsonl").read_text().splitlines()]
     kept = {f"p{number:03d}" for number in range(21)}
     assert {page for line in lines for page in line["pos"]} == kept
@@ -361,8 +361,8 @@ def test_pages_that_dev_or_a_test_set_shares_with_training(tmp_path, ray_cluster
 
     (store,) = (path for path in (run.parent / "features").glob("dev-*") if path.is_dir())
     shutil.rmtree(store)
-    loop.encode(config)  # as for any store that is gone
-    with open_run(config) as runner:
+    loop.encode(config, LocalWorkers())  # as for any store that is gone
+    with open_run(config, workers=LocalWorkers()) as runner:
         check_drift(runner.run)
     assert store.is_dir()
 

@@ -84,9 +84,9 @@ class Bench:
         began = time.monotonic()
         path = storage.join(self.folder, "triples.jsonl")
         mine_triples(
+            self.run.catalog,
             open_corpus,
             lambda _: None,
-            catalog=self.run.catalog,
             heads_folder=heads_folder,
             settings=self.run.config.mining,
             seed=self.seed,

@@ -7,6 +7,7 @@ from typing import Any
 from colintern import storage
 from colintern.config.files import parse_config
 from colintern.config.schema import Config, HeadsConfig
+from colintern.features.catalog import Catalog
 from colintern.model.heads import init_heads, save_heads
 from colintern.records.lease import Held
 from colintern.run.local import LocalWorkers
@@ -34,8 +35,10 @@ class QuickWorkers(LocalWorkers):
         save_heads(made, task.heads_folder, task.info)
         storage.write_bytes(task.log_path, b'{"step": 1, "loss": 1.0}\n')
 
-    def search(self, work: SearchWork, request: Request, held: Held, show: Tell) -> dict[str, Any]:
-        document = super().search(work, request, held, show)
+    def search(
+        self, work: SearchWork, catalog: Catalog, request: Request, held: Held, show: Tell
+    ) -> dict[str, Any]:
+        document = super().search(work, catalog, request, held, show)
         if "dataset" in document:
             self.measured.append((document["round"], document["dataset"]))
         return document

@@ -8,6 +8,7 @@ from colintern.config.schema import Config
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.inventory import read_inventory
 from colintern.data.views import View
+from colintern.features.catalog import Catalog
 from colintern.features.encoding import WrittenShard, encode_shard
 from colintern.features.finish import finish_store, finished_record
 from colintern.features.plan import StoreTarget, check_compute_dtype, plan_store
@@ -39,9 +40,11 @@ class LocalWorkers:
         """Train as the only worker."""
         train_round(task, open_round(task), Place(), show, held.check)
 
-    def search(self, work: SearchWork, request: Request, held: Held, show: Tell) -> dict[str, Any]:
+    def search(
+        self, work: SearchWork, catalog: Catalog, request: Request, held: Held, show: Tell
+    ) -> dict[str, Any]:
         """Do the work here."""
-        return work(open_corpus, show)
+        return work(catalog, open_corpus, show)
 
 
 def _encoded(target: StoreTarget, backbone: BackboneIdentity, config: Config) -> Record:

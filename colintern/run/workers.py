@@ -15,6 +15,7 @@ from colintern.runtime.resources import Request
 
 if TYPE_CHECKING:
     from colintern.data.views import View
+    from colintern.features.catalog import Catalog
     from colintern.features.plan import StoreTarget
     from colintern.features.store import FeatureStore
     from colintern.model.backbone import BackboneIdentity
@@ -36,7 +37,8 @@ class OpenCorpus(Protocol):
         ...
 
 
-SearchWork = Callable[[OpenCorpus, Tell], dict[str, Any]]
+# Given a catalog of datasets, a way to open a corpus of it, and whom to tell how far the work is.
+SearchWork = Callable[["Catalog", OpenCorpus, Tell], dict[str, Any]]
 
 
 class Workers(Protocol):
@@ -63,13 +65,15 @@ class Workers(Protocol):
         """
         ...
 
-    def search(self, work: SearchWork, request: Request, held: Held, show: Tell) -> dict[str, Any]:
+    def search(
+        self, work: SearchWork, catalog: Catalog, request: Request, held: Held, show: Tell
+    ) -> dict[str, Any]:
         """Do `work` where corpora can be searched, which is not the driver.
 
         Args:
-            work: a function that can be sent there: it is given a way to open a corpus, and whom
-                to tell how far it is. It may be called again when machines are lost, and has to
-                give the same then.
+            work: a function that can be sent there. It may be called again when machines are lost,
+                and has to give the same then.
+            catalog: the datasets that it works on; what is read of them may stay for the next work.
             request: how many shards, and what each of them needs.
             held: the lease of the run.
             show: told about the progress.

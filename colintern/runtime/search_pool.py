@@ -12,6 +12,7 @@ from torch import Tensor
 
 from colintern import log
 from colintern.data.views import View
+from colintern.features.catalog import Catalog
 from colintern.features.store import FeatureStore
 from colintern.model.heads import load_heads
 from colintern.records.lease import Held
@@ -25,8 +26,8 @@ from colintern.search.shards import Answers
 
 _MAX_REPEATS = 3  # lost machines; a stage starts again from its first query
 Tell = Callable[[Progress], None]
-# Given a way to open a corpus, and whom to tell how far it is.
-SearchWork = Callable[[Any, Tell], dict[str, Any]]
+# Given a catalog, a way to open a corpus of it, and whom to tell how far the work is.
+SearchWork = Callable[[Catalog, Any, Tell], dict[str, Any]]
 
 
 class SearchPool:
@@ -45,17 +46,18 @@ class SearchPool:
         self._held = held
         self._start()
 
-    def do(self, work: SearchWork, tell: Tell) -> dict[str, Any]:
+    def do(self, work: SearchWork, catalog: Catalog, tell: Tell) -> dict[str, Any]:
         """Do `work` in the searching actor, with a way to open a corpus over the shards.
 
         Args:
             work: what to do; it has to give the same when it is repeated.
+            catalog: the datasets to work on.
             tell: told how far it is.
 
         Returns:
             What `work` returns.
         """
-        return self._repeated(lambda: self._searcher.do.remote(work, tell))
+        return self._repeated(lambda: self._searcher.do.remote(work, catalog, tell))
 
     def close(self) -> None:
         """End the actors and give their resources back."""
@@ -162,8 +164,8 @@ class _SearchActor:
         torch.set_num_threads(1)
         self._shards = shards
 
-    def do(self, work: SearchWork, tell: Tell) -> dict[str, Any]:
-        return work(self._open, tell)
+    def do(self, work: SearchWork, catalog: Catalog, tell: Tell) -> dict[str, Any]:
+        return work(catalog, self._open, tell)
 
     def _open(
         self, view: View, store: FeatureStore, heads_folder: str

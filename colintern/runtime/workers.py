@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from colintern.config.schema import Config
+from colintern.features.catalog import Catalog
 from colintern.features.plan import StoreTarget
 from colintern.model.backbone import BackboneIdentity
 from colintern.records import Record
@@ -50,14 +51,19 @@ class RayWorkers:
         train(task, request, held, show)
 
     def search(
-        self, work: SearchWork, request: Request, held: Held, show: Callable[[Progress], None]
+        self,
+        work: SearchWork,
+        catalog: Catalog,
+        request: Request,
+        held: Held,
+        show: Callable[[Progress], None],
     ) -> dict[str, Any]:
         """Do `work` in the actor that searches."""
         self._cluster.ensure()
         self._pool = self._pool or SearchPool(request, held)
         self._relay = self._relay or Relay()
         with self._relay.showing(show) as tell:
-            return self._pool.do(work, tell)
+            return self._pool.do(work, catalog, tell)
 
     def close(self) -> None:
         """End the actors that search."""

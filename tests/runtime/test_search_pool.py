@@ -33,11 +33,10 @@ def held(tmp_path):
 
 
 @pytest.fixture
-def mining(corpus, held, tmp_path) -> partial:
+def mining(held, tmp_path) -> partial:
     save_heads(knowing_heads(16), str(tmp_path / "heads"), INFO)
     return partial(
         mine_triples,
-        catalog=corpus.catalog,
         heads_folder=str(tmp_path / "heads"),
         settings=MiningConfig(relative_margin=0.0),
         seed=0,
@@ -50,7 +49,7 @@ def mining(corpus, held, tmp_path) -> partial:
 def test_a_lost_worker_changes_nothing(mining, held, ray_cluster, tmp_path, corpus):
     """A run that ends because a spot machine, or the searcher's own process, is gone."""
     pool = SearchPool(Request("cluster.mining_workers", 2), held)
-    document = pool.do(mining, _untold)
+    document = pool.do(mining, corpus.catalog, _untold)
     triples = (tmp_path / "first.jsonl").read_bytes()
     assert triples
 
@@ -63,14 +62,13 @@ def test_a_lost_worker_changes_nothing(mining, held, ray_cluster, tmp_path, corp
             died.touch()
             os._exit(1)
 
-    assert pool.do(again, die_once) == document
+    assert pool.do(again, corpus.catalog, die_once) == document
     assert died.exists()
     assert (tmp_path / "second.jsonl").read_bytes() == triples
 
     ray.kill(pool._shards[0])
     evaluation = partial(
         measure,
-        catalog=corpus.catalog,
         dataset="test",
         heads_folder=str(tmp_path / "heads"),
         settings=EvaluationConfig(),
@@ -81,12 +79,12 @@ def test_a_lost_worker_changes_nothing(mining, held, ray_cluster, tmp_path, corp
         check=held.check,
     )
     died.unlink()
-    assert pool.do(evaluation, die_once)["num_queries"] == 60
+    assert pool.do(evaluation, corpus.catalog, die_once)["num_queries"] == 60
     assert died.exists()  # so progress was told
     pool.close()
 
 
-def test_workers_that_are_always_lost_end_the_stage(mining, held, ray_cluster, tmp_path):
+def test_workers_that_are_always_lost_end_the_stage(mining, held, ray_cluster, tmp_path, corpus):
     """A stage that is repeated for ever, as when its memory never suffices."""
     pool = SearchPool(Request("cluster.mining_workers", 1), held)
 
@@ -96,7 +94,7 @@ def test_workers_that_are_always_lost_end_the_stage(mining, held, ray_cluster, t
         os._exit(1)
 
     with pytest.raises(RayActorError):
-        pool.do(mining, die)
+        pool.do(mining, corpus.catalog, die)
     assert len((tmp_path / "deaths").read_text()) == 4
     pool.close()
 

@@ -81,7 +81,6 @@ class Evaluate(Stage):
         before = storage.read_json(json_path) if storage.exists(json_path) else None
         work = partial(
             measure,
-            catalog=run.catalog,
             dataset=self.dataset,
             heads_folder=run.folder.heads(number),
             settings=asked_of(self.dataset, config.evaluation, before),
@@ -91,18 +90,19 @@ class Evaluate(Stage):
             results_path=results_path,
             check=held.check,
         )
+        request = request_of(self, config)
         show = queries_line("evaluate", number, self.dataset)
-        document = workers.search(work, request_of(self, config), held, show)
+        document = workers.search(work, run.catalog, request, held, show)
         say_metrics(document)
         say_at_chance(document, config.backbone)
         return Made(inputs, run.folder.described([json_path, results_path]))
 
 
 def measure(
+    catalog: Catalog,
     open_corpus: OpenCorpus,
     tell: Tell,
     *,
-    catalog: Catalog,
     dataset: str,
     heads_folder: str,
     settings: EvaluationConfig,
@@ -115,9 +115,9 @@ def measure(
     """Measure heads on a dataset, and write the results and the metrics.
 
     Args:
+        catalog: where datasets are read from.
         open_corpus: gives the shards of a corpus, and its queries, embedded.
         tell: told how many queries are done.
-        catalog: where the dataset is read from.
         dataset: its name in the run.
         heads_folder: the heads to measure.
         settings: how to search, and further cutoffs.

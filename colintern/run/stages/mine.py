@@ -67,7 +67,6 @@ class Mine(Stage):
         triples, mining = run.folder.triples(number), run.folder.mining(number)
         work = partial(
             mine_triples,
-            catalog=run.catalog,
             heads_folder=run.folder.heads(number - 1),
             settings=run.config.mining,
             seed=run.config.run.seed,
@@ -75,16 +74,17 @@ class Mine(Stage):
             mining_path=mining,
             check=held.check,
         )
+        request = request_of(self, run.config)
         show = queries_line("mine", number, "train")
-        say_mined(number, workers.search(work, request_of(self, run.config), held, show))
+        say_mined(number, workers.search(work, run.catalog, request, held, show))
         return Made(inputs, run.folder.described([triples, mining]))
 
 
 def mine_triples(
+    catalog: Catalog,
     open_corpus: OpenCorpus,
     tell: Tell,
     *,
-    catalog: Catalog,
     heads_folder: str,
     settings: MiningConfig,
     seed: int,
@@ -95,9 +95,9 @@ def mine_triples(
     """Mine the training set, and write the triples and `mining.json`.
 
     Args:
+        catalog: where datasets are read from.
         open_corpus: gives the shards of a corpus, and its queries, embedded.
         tell: told how many queries are done.
-        catalog: where the training set is read from.
         heads_folder: the heads to mine with.
         settings: the rules.
         seed: the run's.

@@ -20,7 +20,7 @@ from colintern import log, records, storage
 from colintern.config.files import load_config
 from colintern.config.schema import Config, datasets
 from colintern.data.canonical import CanonicalDataset
-from colintern.data.inventory import read_entries, row_groups
+from colintern.data.inventory import read_inventory
 from colintern.data.resolve import with_datasets
 from colintern.data.triples import writing_triples
 from colintern.evaluation.evaluate import evaluate
@@ -62,8 +62,7 @@ def encoded(config: Config) -> tuple[Config, Catalog, HeadsInfo]:
         if target.is_finished():
             continue
         files = CanonicalDataset(dataset.path).corpus_files
-        entries = [entry for place in row_groups(files) for entry in read_entries(*place)]
-        plan = plan_store(target, entries, identity, config.features)
+        plan = plan_store(target, read_inventory(files), identity, config.features)
         backbone = FrozenBackbone(config.backbone)
         for work in plan.missing():
             encode_shard(work, backbone, config.features.dtype, config.features.batch_tokens)

@@ -27,7 +27,7 @@ from colintern.data.writing import write_dataset
 from colintern.evaluation.evaluate import evaluate
 from colintern.evaluation.results import SCHEMA
 from colintern.features.catalog import Catalog
-from colintern.features.manifest import PAGE_SCHEMA, QUERY_SCHEMA, manifest_bytes
+from colintern.features.manifest import PAGE_SCHEMA, QUERY_SCHEMA
 from colintern.features.shard_file import write_shard
 from colintern.images.decode import decode
 from colintern.images.pixels import pixels_sha256
@@ -163,7 +163,7 @@ def make_store(corpus: CorpusFolder, folder: Path) -> CorpusFolder:
         table = pa.Table.from_pylist(
             [dict(zip(schema.names, r, strict=True)) for r in rows], schema
         )
-        (folder / part / "manifest.parquet").write_bytes(manifest_bytes(table))
+        pq.write_table(table, folder / part / "manifest.parquet", compression="zstd")
     records.write_record(str(folder / "record.json"), str(folder), {}, [], records.now())
     return replace(corpus, store=str(folder))
 

@@ -10,7 +10,7 @@ from colintern import records, storage
 from colintern.config.files import parse_config
 from colintern.config.schema import Config, HeadsConfig
 from colintern.data.canonical import CanonicalDataset
-from colintern.data.inventory import read_entries, row_groups
+from colintern.data.inventory import read_inventory
 from colintern.data.triples import writing_triples
 from colintern.data.views import View
 from colintern.evaluation.evaluate import evaluate
@@ -103,10 +103,8 @@ def _encode_stores(
 ) -> dict[str, records.Record]:
     backbone, found = FrozenBackbone(config.backbone), {}
     for target in targets:
-        files = CanonicalDataset(target.dataset.path).corpus_files
-        groups = row_groups(files)
-        entries = [entry for file, group in groups for entry in read_entries(file, group)]
-        plan = plan_store(target, entries, identity, config.features)
+        corpus = read_inventory(CanonicalDataset(target.dataset.path).corpus_files)
+        plan = plan_store(target, corpus, identity, config.features)
         for work in plan.missing():
             encode_shard(work, backbone, config.features.dtype, config.features.batch_tokens)
         finish_store(plan, identity, config.data.max_bad_fraction, records.now())

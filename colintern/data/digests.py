@@ -51,3 +51,25 @@ def column_of(hashes: np.ndarray) -> pa.FixedSizeBinaryArray:
 def numbered(hashes: np.ndarray) -> np.ndarray:
     """Equal numbers for equal hashes: int32 [N], in the order of first appearance."""
     return column_of(hashes).dictionary_encode().indices.to_numpy(zero_copy_only=False)
+
+
+def first_rows(hashes: np.ndarray) -> np.ndarray:
+    """The row in which each hash stands first, in order: int64."""
+    numbers = numbered(hashes)
+    before = (
+        np.maximum.accumulate(np.concatenate([[-1], numbers[:-1]])) if len(numbers) else numbers
+    )
+    return np.flatnonzero(numbers > before)
+
+
+def bytes_of(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """The bytes of a column as of `column_of`, without nulls: uint8 [N, 32]."""
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    start = array.offset * NUM_BYTES
+    raw = np.frombuffer(array.buffers()[1] or b"", np.uint8)
+    return raw[start : start + len(array) * NUM_BYTES].reshape(-1, NUM_BYTES)
+
+
+def is_known(hashes: np.ndarray) -> np.ndarray:
+    """False where a hash is all zeros, which stand for none: boolean [N]."""
+    return hashes.any(1)

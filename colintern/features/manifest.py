@@ -6,8 +6,9 @@ columns, never an object for each item.
 """
 
 import hashlib
-import io
-from collections.abc import Iterator
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,11 +17,11 @@ from typing import BinaryIO
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from colintern import storage
 from colintern.data import digests
 from colintern.errors import MissingStageError
+from colintern.features import tables
 
 MANIFEST = "manifest.parquet"
 # `sha256` is the hash of the page's image bytes or of the query's text, `shard` a file name.
@@ -40,9 +41,7 @@ PAGE_SCHEMA = pa.schema(
         ("pixels_sha256", pa.string()),
     ]
 )
-_LATER = ("pixels_sha256",)
-_ROWS_PER_BATCH = 65_536  # read at one time: about 10 MB of text
-_BUFFER_BYTES = 2**20  # of each column; without a buffer pyarrow takes the whole column chunk
+EARLIER_PAGE_SCHEMA = pa.schema(list(PAGE_SCHEMA)[:-1])  # of shards of an earlier version only
 _CHUNK_BYTES = 2**22
 _MOST_STRING_BYTES = 2**31 - 1  # of one Arrow `string` column, whose offsets have 32 bits
 
@@ -112,9 +111,9 @@ class Manifest:
 
     def _read(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
         """Further columns of these rows, a batch in memory at a time; nothing if it has none."""
-        with _opened(self.folder, self.sha256) as (file, _), _parquet(file) as parquet:
+        with _opened(self.folder, self.sha256) as (file, _), tables.parquet(file) as parquet:
             if set(columns) <= set(parquet.schema_arrow.names):
-                yield from _batches(parquet, columns, self.rows)
+                yield from tables.batches(parquet, columns, self.rows)
 
 
 def open_manifest(folder: str, sha256: str | None, rows: np.ndarray | None = None) -> Manifest:
@@ -128,21 +127,19 @@ def open_manifest(folder: str, sha256: str | None, rows: np.ndarray | None = Non
     Raises:
         MissingStageError: there is no manifest with this hash.
     """
-    with _opened(folder, sha256) as (file, found), _parquet(file) as parquet:
+    with _opened(folder, sha256) as (file, found), tables.parquet(file) as parquet:
         num_rows = parquet.metadata.num_rows if rows is None else len(rows)
         hashes = np.empty((num_rows, digests.NUM_BYTES), np.uint8)
         num_tokens, shard = np.empty(num_rows, np.int32), np.empty(num_rows, np.int32)
         shards: dict[str, int] = {}
         ids, start = [], 0
-        for batch in _batches(parquet, QUERY_SCHEMA.names, rows):
+        for batch in tables.batches(parquet, QUERY_SCHEMA.names, rows):
             end = start + len(batch)
             ids.append(batch["id"])
             hashes[start:end], valid = digests.parse(batch["sha256"])
             assert valid.all(), folder
             num_tokens[start:end] = batch["num_tokens"].to_numpy()
-            files = batch["shard"].dictionary_encode()
-            codes = [shards.setdefault(file, len(shards)) for file in files.dictionary.to_pylist()]
-            shard[start:end] = np.array(codes, np.int32)[files.indices.to_numpy()]
+            shard[start:end] = tables.numbered(shards, batch["shard"])
             start = end
     return Manifest(found, _joined(ids), hashes, num_tokens, shard, tuple(shards), folder, rows)
 
@@ -157,19 +154,30 @@ def is_manifest(file: str) -> bool:
     return file.startswith("manifest") and file.endswith(".parquet")
 
 
-def add_manifest(folder: str, rows: pa.Table) -> str:
-    """Make `rows` the newest manifest of a folder of shards; all earlier ones stay readable.
+def add_manifest(
+    folder: str, schema: pa.Schema, num_rows: int, rows: Callable[[int, int], pa.Table]
+) -> str:
+    """Write the newest manifest of a folder of shards; all earlier ones stay readable.
+
+    Args:
+        folder: a store's `pages` or `queries`.
+        schema: `PAGE_SCHEMA`, or `EARLIER_PAGE_SCHEMA` where no page has `pixels_sha256`: so what
+            an earlier version wrote is written again alike; or `QUERY_SCHEMA`.
+        num_rows: how many rows it has.
+        rows: makes its rows from a first one up to a last one; they are sorted by id.
 
     Returns:
         The name of its own.
     """
     newest = storage.join(folder, MANIFEST)
-    if storage.exists(newest):
-        _keep(folder, storage.read_bytes(newest))
-    data = manifest_bytes(rows)
-    file = _keep(folder, data)
-    storage.write_bytes(newest, data)
-    return file
+    with ExitStack() as stack:
+        if storage.exists(newest):
+            _keep(folder, *_hashed(newest, stack))
+        file = stack.enter_context(tempfile.TemporaryFile())
+        tables.write_table(file, schema, num_rows, rows)
+        own = _keep(folder, file, _sha256_of(file))
+        _copy(file, newest)
+    return own
 
 
 def has_manifest(folder: str, sha256: str) -> bool:
@@ -180,30 +188,21 @@ def has_manifest(folder: str, sha256: str) -> bool:
 
 def num_rows(path: str) -> int:
     """How many rows a manifest has."""
-    with storage.open_file(path) as file, _parquet(file) as parquet:
+    with storage.open_file(path) as file, tables.parquet(file) as parquet:
         return parquet.metadata.num_rows
 
 
-def manifest_bytes(rows: pa.Table) -> bytes:
-    """Rows of `PAGE_SCHEMA` or `QUERY_SCHEMA`, sorted by id, as parquet.
-
-    The same rows give the same bytes. A column that came later is left out where no row has it: so
-    what an earlier version wrote is written again alike.
-    """
-    rows = rows.sort_by("id").combine_chunks()
-    for name in _LATER:
-        if name in rows.column_names and rows[name].null_count == len(rows):
-            rows = rows.drop_columns(name)
-    buffer = io.BytesIO()
-    pq.write_table(rows, buffer, compression="zstd")
-    return buffer.getvalue()
-
-
-def _keep(folder: str, data: bytes) -> str:
+def _keep(folder: str, file: BinaryIO, sha256: str) -> str:
     """Store a manifest under its own name, which is returned."""
-    file = manifest_file(storage.sha256_of_bytes(data))
-    storage.write_bytes(storage.join(folder, file), data)
-    return file
+    name = manifest_file(sha256)
+    _copy(file, storage.join(folder, name))
+    return name
+
+
+def _copy(file: BinaryIO, path: str) -> None:
+    file.seek(0)
+    with storage.writing(path) as copy:
+        shutil.copyfileobj(file, copy, _CHUNK_BYTES)
 
 
 @contextmanager
@@ -238,38 +237,19 @@ def _find(folder: str, sha256: str, stack: ExitStack) -> BinaryIO | None:
 
 
 def _hashed(path: str, stack: ExitStack) -> tuple[BinaryIO, str]:
-    """A file, opened until `stack` ends, and the hash of the very bytes that it gives.
-
-    An object is taken whole: another one may stand under its name at the next request.
-    """
-    if storage.is_local(path):
-        file = stack.enter_context(storage.open_file(path))
-    else:
-        file = io.BytesIO(storage.read_bytes(path))
+    """A file, opened until `stack` ends, and the hash of the very bytes that it gives."""
+    file = stack.enter_context(tables.opened(path))
     with storage.named_errors(path):
-        digest = hashlib.sha256()
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-        file.seek(0)
-    return file, digest.hexdigest()
+        return file, _sha256_of(file)
 
 
-def _parquet(file: BinaryIO) -> pq.ParquetFile:
-    return pq.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False)
-
-
-def _batches(
-    parquet: pq.ParquetFile, columns: list[str], rows: np.ndarray | None
-) -> Iterator[pa.RecordBatch]:
-    """Some columns of some rows, as little in memory at a time as Parquet's data pages allow."""
-    start = 0
-    for batch in parquet.iter_batches(_ROWS_PER_BATCH, columns=columns, use_threads=False):
-        end = start + len(batch)
-        if rows is not None:
-            first, last = np.searchsorted(rows, [start, end])
-            batch = batch.take(pa.array(rows[first:last] - start))
-        yield batch
-        start = end
+def _sha256_of(file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    file.seek(0)
+    while chunk := file.read(_CHUNK_BYTES):
+        digest.update(chunk)
+    file.seek(0)
+    return digest.hexdigest()
 
 
 def _joined(chunks: list[pa.StringArray]) -> pa.Array:

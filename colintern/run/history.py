@@ -43,6 +43,7 @@ class Recorded:
         self.folder = RunFolder(config.run_path)
         self.targets = store_targets(config, backbone)
         self._config = config
+        self._catalog: Catalog | None = None
 
     @property
     def catalog(self) -> Catalog:
@@ -52,7 +53,10 @@ class Recorded:
             name: Snapshot(self._manifests(name), target.content.questions)
             for name, target in self.targets.items()
         }
-        return Catalog(self._config.data, self._config.run.seed, stores, snapshots)
+        found = Catalog(self._config.data, self._config.run.seed, stores, snapshots)
+        if found != self._catalog:
+            self._catalog = found  # else the one before, which has its datasets open
+        return self._catalog
 
     # Asking
 

@@ -190,9 +190,10 @@ class _SearchActor:
     def __init__(self, shards: Sequence[Any]) -> None:
         torch.set_num_threads(1)
         self._shards = shards
+        self._catalog: Catalog | None = None
 
     def mine(self, task: MineTask, tell: Tell) -> dict[str, Any]:
-        view, store = task.catalog.train()
+        view, store = self._kept(task.catalog).train()
         shards, queries = self._open(view, store, task.heads_folder)
         with writing_triples(task.triples_path) as write:
             found = mine(
@@ -214,7 +215,7 @@ class _SearchActor:
         return document
 
     def evaluate(self, task: EvaluateTask) -> dict[str, Any]:
-        view, store = task.catalog.evaluated(task.dataset)
+        view, store = self._kept(task.catalog).evaluated(task.dataset)
         shards, queries = self._open(view, store, task.heads_folder)
         with writing_results(task.parquet_path) as write:
             document = evaluate(
@@ -230,6 +231,12 @@ class _SearchActor:
             task.held.check()
         storage.write_json(task.json_path, document)
         return document
+
+    def _kept(self, catalog: Catalog) -> Catalog:
+        """The catalog of the task before, if it is the same: it has its datasets open."""
+        if catalog != self._catalog:
+            self._catalog = catalog
+        return self._catalog
 
     def _open(
         self, view: View, store: FeatureStore, heads_folder: str

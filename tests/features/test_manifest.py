@@ -1,5 +1,6 @@
 """A run reads the manifests and judgements that it has recorded (property 13)."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -8,7 +9,7 @@ import pytest
 from colintern import storage
 from colintern.errors import DatasetError, MissingStageError
 from colintern.features.catalog import Catalog, Snapshot
-from colintern.features.manifest import MANIFEST, manifest_bytes, manifest_file
+from colintern.features.manifest import MANIFEST, manifest_file
 from colintern.features.plan import StoreTarget
 from colintern.features.store import FeatureStore, manifests_of
 from tests.features.helpers import config_of, encoded, planned
@@ -74,10 +75,10 @@ def test_a_store_of_an_earlier_version_grows_without_losing_its_manifest(tmp_pat
     assert len(catalog.train()[1].pages.ids.to_pylist()) == 12
     _add_pages(tmp_path, 8)
     encoded(tmp_path, backbone)
-    assert len(catalog.train()[1].pages.ids.to_pylist()) == 12
+    assert len(replace(catalog).train()[1].pages) == 12  # read anew, as another start does
     Path(target.path, "pages", manifest_file(catalog.snapshots["set"].manifests["pages"])).unlink()
     with pytest.raises(MissingStageError, match="run the same command again"):
-        catalog.train()
+        replace(catalog).train()
 
 
 def test_a_manifest_that_was_changed_is_not_read(tmp_path, backbone):
@@ -88,7 +89,7 @@ def test_a_manifest_that_was_changed_is_not_read(tmp_path, backbone):
     pages = Path(target.path, "pages")
     rows = pq.read_table(pages / MANIFEST).slice(3, 1)
     for path in pages.glob("manifest*"):
-        path.write_bytes(manifest_bytes(rows))
+        pq.write_table(rows, path, compression="zstd")
     with pytest.raises(MissingStageError, match=r"pages/manifest-.*gone or damaged"):
         catalog.evaluated("dev")
 

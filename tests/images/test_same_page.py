@@ -16,7 +16,7 @@ from PIL import Image
 
 from colintern.config.schema import DatasetConfig, MiningConfig
 from colintern.data.canonical import CanonicalDataset, iterate_pages, read_images
-from colintern.data.inventory import read_entries
+from colintern.data.inventory import read_inventory
 from colintern.data.resolve import canonical_folder
 from colintern.data.writing import IMAGE_TYPE
 from colintern.errors import DatasetError
@@ -181,9 +181,9 @@ def test_rows_that_save_each_page_anew_become_one_page(tmp_path):
     expected = [0, 1, 2, 3] * 3 + [4, 4, 1]
     assert judged == {text: {ids[n]: 1} for text, n in zip(queries, expected, strict=True)}
     # What has been decoded is known before encoding.
-    entries = read_entries(canonical.corpus_files[0], 0)
+    corpus = read_inventory(canonical.corpus_files)
     hashes = [pixels_sha256(decode(image)) for image in images[:4]]
-    assert [entry.pixels_sha256 for entry in entries] == [*hashes, None]
+    assert [pixels.tobytes().hex() for pixels in corpus.pixels] == [*hashes, "00" * 32]
 
 
 def test_a_page_of_rows_is_decoded_once(tmp_path, monkeypatch):
@@ -294,7 +294,8 @@ def test_an_id_that_stands_twice_must_show_one_page(tmp_path, form, same):
 
     def listed() -> list[bytes]:
         if form == "canonical":  # is read where it stands
-            return read_images([entry.location for entry in planned(tmp_path)[0].entries])
+            pages = planned(tmp_path)[0].pages
+            return read_images([pages.location(row) for row in range(len(pages))])
         dataset = DatasetConfig.model_validate({"path": str(tmp_path / "beir"), "name": "set"})
         folder = canonical_folder(dataset, str(tmp_path / "made"))
         return [page.image for _, page in iterate_pages(CanonicalDataset(folder).corpus_files[0])]

@@ -1,9 +1,9 @@
 """The datasets of a run: each role's view of its dataset, and the store with its features."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -47,28 +47,20 @@ class Catalog:
     stores: Mapping[str, str]
     snapshots: Mapping[str, Snapshot] = field(default_factory=dict)
 
-    def opened(self) -> "OpenedCatalog":
-        """The datasets, read.
+    def __getstate__(self) -> dict[str, Any]:
+        own = (item.name for item in fields(self))  # not what has been read
+        return {name: getattr(self, name) for name in own}
 
-        A process reads each of them once, as long as all that is read is known by its hash; it
-        keeps those of one catalog, the last one.
+    def opened(self) -> "OpenedCatalog":
+        """The datasets, read; once, when all that is read of them is known by its hash.
+
+        Who works on longer than one call keeps either what this returns or the catalog itself.
         """
-        if not all(map(self._is_pinned, self.stores)):
-            return OpenedCatalog(self)
-        key = json.dumps(
-            [
-                self.data.model_dump(mode="json"),
-                self.seed,
-                dict(self.stores),
-                {name: asdict(snapshot) for name, snapshot in self.snapshots.items()},
-            ],
-            sort_keys=True,
-            default=dict,
-        )
-        if _last.key != key:
-            _last.key, _last.opened = key, OpenedCatalog(self)
-        assert _last.opened is not None
-        return _last.opened
+        return self._kept if all(map(self._is_pinned, self.stores)) else OpenedCatalog(self)
+
+    @cached_property
+    def _kept(self) -> "OpenedCatalog":
+        return OpenedCatalog(self)
 
     def train(self) -> tuple[View, FeatureStore]:
         """The training pages and queries with features: all that training and mining ever see.
@@ -228,13 +220,3 @@ class OpenedCatalog:
         if entry.name not in self._datasets:
             self._datasets[entry.name] = self._catalog.dataset(entry)
         return self._datasets[entry.name]
-
-
-class _Last:
-    """What this process has opened last."""
-
-    key = ""
-    opened: OpenedCatalog | None = None
-
-
-_last = _Last()

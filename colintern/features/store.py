@@ -175,22 +175,6 @@ class Items:
             del self._open[next(iter(self._open))]
         return file
 
-    # The remaining methods go by id, for callers that do not go by position yet.
-
-    def __contains__(self, item_id: str) -> bool:
-        return self.find([item_id])[0] >= 0
-
-    def row_of(self, item_id: str) -> "ItemRow":
-        """All that is known of one item."""
-        position = int(self.find([item_id])[0])
-        if position < 0:
-            raise KeyError(item_id)
-        return self.row(position)
-
-    def picture_of(self, item_id: str) -> int:
-        """What a page shows."""
-        return int(self.pictures[self.find([item_id])[0]])
-
 
 @dataclass(frozen=True)
 class ItemRow:

@@ -163,9 +163,16 @@ class _SearchActor:
     def __init__(self, shards: Sequence[Any]) -> None:
         torch.set_num_threads(1)
         self._shards = shards
+        self._catalog: Catalog | None = None
 
     def do(self, work: SearchWork, catalog: Catalog, tell: Tell) -> dict[str, Any]:
-        return work(catalog, self._open, tell)
+        return work(self._kept(catalog), self._open, tell)
+
+    def _kept(self, catalog: Catalog) -> Catalog:
+        """The catalog of the task before, if it is the same: it has its datasets open."""
+        if catalog != self._catalog:
+            self._catalog = catalog
+        return self._catalog
 
     def _open(
         self, view: View, store: FeatureStore, heads_folder: str

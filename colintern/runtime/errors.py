@@ -10,7 +10,7 @@ class ClusterError(UserError):
 
 
 def cause_of(error: BaseException) -> BaseException:
-    """What a task raised on purpose: Ray raises an error of the same class around it."""
+    """The error that a task raised: Ray raises another one of the same class around it."""
     while isinstance(error, RayTaskError) and isinstance(error.cause, BaseException):
         error = error.cause
     return error

@@ -55,7 +55,7 @@ def train(
         show: told about the progress.
 
     Raises:
-        ColInternError: what the round raised on purpose, such as a loss that is not finite.
+        ColInternError: our own errors of the round, such as a loss that is not finite.
     """
     with (
         closing(Relay()) as relay,
@@ -83,10 +83,10 @@ def train(
 
 
 def _fitted(trainer: TorchTrainer) -> ColInternError | None:
-    """Fit in a thread: on the main one Ray Train would take Ctrl-C for itself, for good.
+    """Fit in a thread: in the main one Ray Train would replace the handler of Ctrl-C for good.
 
     Returns:
-        What ended the round on purpose, on all workers or, after all attempts, on one of them.
+        Our own error that ended the round: of all workers, or of one after all attempts.
     """
     outcome: Future[ColInternError | None] = Future()
 
@@ -104,7 +104,7 @@ def _fitted(trainer: TorchTrainer) -> ColInternError | None:
 
 
 def _cause(error: WorkerGroupError) -> ColInternError:
-    """What a worker raised on purpose: the others only say that they lost it.
+    """Our own error that one worker raised: the others only say that they lost it.
 
     Raises:
         WorkerGroupError: `error`, when none of them did.
@@ -135,8 +135,8 @@ def _worker(config: dict[str, Any]) -> ColInternError | None:
     """Train as one of the group.
 
     Returns:
-        What ends the round on every worker alike. Returned and not raised: Ray would take an
-        exception for a lost machine and try again.
+        What ends the round on every worker alike. It is not raised: Ray would treat an exception as
+        a lost machine and try again.
 
     Raises:
         ColInternError: what this worker has met alone. The others wait for it in their next

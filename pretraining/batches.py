@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast
 
-from pretraining.objectives import Batch
+from pretraining.objectives import TileBatch
 from pretraining.text import Source
 from pretraining.tiles import Tile, TilePrinter
 
@@ -18,7 +18,7 @@ _MAX_QUERY_TOKENS = 24
 
 
 class Batches(Dataset):
-    """`batches[number]` is a `Batch`.
+    """`batches[number]` is a `TileBatch`.
 
     Args:
         source: the text to print.
@@ -46,7 +46,7 @@ class Batches(Dataset):
         self._spans_per_tile = spans_per_tile
         self._printer: TilePrinter | None = None  # created in the process that prints
 
-    def __getitem__(self, number: int) -> Batch:
+    def __getitem__(self, number: int) -> TileBatch:
         """Print a batch."""
         self._printer = self._printer or TilePrinter(self._tokenizer)
         draw = random.Random(f"{self._seed} {number}")
@@ -57,7 +57,7 @@ class Batches(Dataset):
             for _ in range(self._spans_per_tile)
         ]
         query_BQ, mask_BQ = self._queries([span for _, span in spans])
-        return Batch(
+        return TileBatch(
             pixels_N3TT=normalised(np.stack([tile.pixels for tile in tiles])),
             characters_NGS=torch.from_numpy(np.stack([t.characters for t in tiles])).long(),
             tokens_NCK=torch.from_numpy(np.stack([tile.tokens for tile in tiles])).long(),

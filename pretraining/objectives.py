@@ -17,7 +17,7 @@ _EMPTY_SLOT_WEIGHT = 0.1  # most slots are empty, which is learned soon
 
 
 @dataclass(frozen=True)
-class Batch:
+class TileBatch:
     """Tiles with their labels, and spans of their words as queries.
 
     Attributes:
@@ -38,7 +38,7 @@ class Batch:
 
 
 def losses(
-    readers: Readers, batch: Batch, prompt: list[int], recipe: Recipe, *, retrieval: bool
+    readers: Readers, batch: TileBatch, prompt: list[int], recipe: Recipe, *, retrieval: bool
 ) -> tuple[Tensor, dict[str, float]]:
     """The weighted sum, and each part of it."""
     logits_NGSL, state_NCH = readers.see(batch.pixels_N3TT, prompt)
@@ -87,7 +87,7 @@ def cell_loss(logits_FV: Tensor, tokens_FK: Tensor) -> Tensor:
     return -((logs_FK * is_token_FK).sum(-1) / is_token_FK.sum(-1)).mean()
 
 
-def token_loss(logits_BNQ: Tensor, batch: Batch) -> Tensor:
+def token_loss(logits_BNQ: Tensor, batch: TileBatch) -> Tensor:
     """Each query token alone has to find its tile, among the tiles without the same token."""
     num_tiles, num_tokens = len(batch.tokens_NCK), int(batch.query_BQ.max()) + 1
     # The last column is for cells without a token, and for tokens that no query has.
@@ -118,7 +118,7 @@ def match(best_BNQ: Tensor, mask_BQ: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def reading(readers: Readers, batch: Batch, prompt: list[int]) -> dict[str, float]:
+def reading(readers: Readers, batch: TileBatch, prompt: list[int]) -> dict[str, float]:
     """How well held-out tiles are read: shares between 0 and 1.
 
     `characters`: of the printed characters, those named right in their slot; `cells`: of the

@@ -19,7 +19,7 @@ from colintern.log import say
 from colintern.model.quiet import quiet_transformers
 from pretraining.batches import MEAN, STD, Batches
 from pretraining.model import Readers, fresh_model, whiten_patches
-from pretraining.objectives import Batch, losses, reading
+from pretraining.objectives import TileBatch, losses, reading
 from pretraining.optimizers import Muon, split_parameters
 from pretraining.recipe import TILE, TOKENS_PER_TILE, Recipe
 from pretraining.text import Source, sources, tokenizer_texts
@@ -183,7 +183,7 @@ def _optimizers(recipe: Recipe, readers: Readers) -> list[torch.optim.Optimizer]
 def _train_step(
     readers: Readers,
     optimizers: list[torch.optim.Optimizer],
-    batch: Batch,
+    batch: TileBatch,
     prompt: list[int],
     recipe: Recipe,
     step: int,
@@ -217,7 +217,7 @@ def _log(folder: Path, record: dict[str, Any]) -> None:
         file.write(json.dumps(record) + "\n")
 
 
-def _measure(readers: Readers, test: Batch, prompt: list[int]) -> dict[str, float]:
+def _measure(readers: Readers, test: TileBatch, prompt: list[int]) -> dict[str, float]:
     readers.eval()
     measured = reading(readers, test, prompt)
     readers.train()

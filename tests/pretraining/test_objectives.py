@@ -5,14 +5,14 @@ import math
 import pytest
 import torch
 
-from pretraining.objectives import Batch, token_loss
+from pretraining.objectives import TileBatch, token_loss
 from pretraining.tiles import NO_TOKEN
 
 
-def _batch(query_BQ: list[list[int]], tokens_NK: list[list[int]], tile_B: list[int]) -> Batch:
+def _batch(query_BQ: list[list[int]], tokens_NK: list[list[int]], tile_B: list[int]) -> TileBatch:
     query = torch.tensor(query_BQ)
     nothing = torch.zeros(0)
-    return Batch(
+    return TileBatch(
         pixels_N3TT=nothing,
         characters_NGS=nothing,
         tokens_NCK=torch.tensor(tokens_NK)[:, None, :],

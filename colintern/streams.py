@@ -9,20 +9,28 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def packed(items: Iterable[T], size_of: Callable[[T], int], limit: int) -> Iterator[list[T]]:
-    """Cut `items`, in their order, into lists that are as long as `limit` allows.
+def packed(
+    items: Iterable[T],
+    size_of: Callable[[T], float],
+    limit: float,
+    *,
+    max_items: int | None = None,
+) -> Iterator[list[T]]:
+    """Cut `items`, in their order, into lists that are as full as the limits allow.
 
     Args:
-        items: read as the lists are asked for.
+        items: read only as far as the next list needs.
         size_of: the size of one item, in any unit.
         limit: of the sizes of a list together, in the same unit; an item that is larger stands
             alone.
+        max_items: how many a list may hold; None for any number.
     """
     batch: list[T] = []
-    filled = 0
+    filled: float = 0
     for item in items:
         size = size_of(item)
-        if batch and filled + size > limit:
+        is_full = filled + size > limit or len(batch) == max_items
+        if batch and is_full:
             yield batch
             batch, filled = [], 0
         batch.append(item)
@@ -32,7 +40,7 @@ def packed(items: Iterable[T], size_of: Callable[[T], int], limit: int) -> Itera
 
 
 def pipelined(started: Iterable[Callable[[], T]], ahead: int = 2) -> Iterator[T]:
-    """The results of work that is under way, in order.
+    """The results of work that is started ahead, in order.
 
     Args:
         started: each call waits for the result of one piece of work; asking for it starts the work.

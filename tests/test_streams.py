@@ -23,6 +23,12 @@ def test_packs_as_much_as_the_limit_allows(sizes, expected):
     assert list(packed(sizes, int, 8)) == expected
 
 
+def test_a_batch_holds_no_more_items_than_it_may():
+    """Thousands of tiny items in one batch; or a count that goes on behind a full batch."""
+    assert list(packed([1] * 5, int, 8, max_items=2)) == [[1, 1], [1, 1], [1]]
+    assert list(packed([5, 4, 1, 1, 1], int, 8, max_items=2)) == [[5], [4, 1], [1, 1]]
+
+
 def test_packing_reads_no_further_than_it_must():
     """A whole corpus in memory before its first batch."""
     read = []

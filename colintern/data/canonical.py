@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from colintern import storage
 from colintern.data.entities import Page, Query
-from colintern.data.hashes import FileHashes
+from colintern.data.hashes import FileHashes, sha256_of_files
 from colintern.data.judgements import Judgements, read_judgements
 from colintern.data.names import is_hidden
 from colintern.data.parquet import (
@@ -136,8 +136,10 @@ class CanonicalDataset:
                 )
 
     def _hashes(self, files: Sequence[str]) -> dict[str, str]:
+        folder = files[0].rpartition("/")[0]
+        found = sha256_of_files(folder, [file.rpartition("/")[2] for file in files])
         names = (file.removeprefix(self.path).lstrip("/") for file in files)
-        return {name: storage.sha256_of_file(file) for name, file in zip(names, files, strict=True)}
+        return dict(zip(names, found, strict=True))
 
     @cached_property
     def asked(self) -> Queries:

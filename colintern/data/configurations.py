@@ -1,12 +1,12 @@
 """The configurations of a dataset folder: which files are one dataset, and which are another.
 
-A README with `configs:` decides. Otherwise every subfolder that holds a whole layout is one, and
-files at the top are one without a name, which stands before the others. Some published
-configurations are only the parts of one dataset (`corpus`, `queries`, `qrels`, as ViDoRe has them),
-or parts of one of several (`english-queries`): names of parts, and of splits, name no
-configuration. What several of them share, such as a corpus, stands in a folder around them or has
-no configuration in its name. Folders inside the parts (`corpus/2024/`) name configurations where
-queries and qrels are in the same ones; else a part is only cut into them.
+A README with `configs:` decides. Otherwise every subfolder that holds a whole layout is a
+configuration, and the files at the top are one without a name, which is preferred. Some published
+configurations are only the parts of one dataset (`corpus`, `queries`, `qrels`, as in ViDoRe), or
+the parts of one of several (`english-queries`): the name of a part, or of a split, is no
+configuration. What several configurations share, such as a corpus, stands in a folder around them
+or has no configuration in its name. Folders inside the parts (`corpus/2024/`) are configurations
+when queries and qrels have the same ones; otherwise they only divide a part.
 """
 
 import re
@@ -27,14 +27,14 @@ _NAMED_PART = re.compile(
 
 @dataclass(frozen=True)
 class DataFile:
-    """A parquet file of a dataset, and what is said of it.
+    """A parquet file of a dataset, and what its name or a README says of it.
 
     Attributes:
         path: full path or URL.
         part: `corpus`, `queries` or `qrels`; None when nothing says so.
-        configuration: which one it belongs to, as one with parts.
-        rows_configuration: which one it belongs to, as one of rows.
-        split: train, dev or test; or another name that a README has; None for no split.
+        configuration: the one that it belongs to, if the dataset has parts.
+        rows_configuration: the one that it belongs to, if the dataset has rows.
+        split: train, dev or test; or another name from a README; None for no split.
     """
 
     path: str
@@ -51,7 +51,7 @@ class DataFiles:
     Attributes:
         path: the folder.
         files: those that are data.
-        default: the configuration that a README takes when none is chosen; None for none.
+        default: the one that a README marks as the default; None for none.
     """
 
     path: str
@@ -59,10 +59,10 @@ class DataFiles:
     default: str | None = None
 
     def choose(self, names: Iterable[str], asked: str | None) -> str:
-        """The configuration to take, one of `names`; what else there is is told.
+        """The configuration to take, one of `names`; a warning lists the others.
 
         Args:
-            names: those that hold a whole layout.
+            names: configurations that hold a whole layout.
             asked: the one that the user wants; None takes the README's default, the one at the top,
                 or the only one.
 
@@ -90,8 +90,8 @@ class DataFiles:
         if others := [name for name in named if name != chosen]:
             log.warn_once(
                 "data",
-                f"{self.path}: takes {chosen or 'the files at its top'}; left out are its other "
-                f"configurations: {', '.join(others)} (config: {others[0]} takes that one)",
+                f"{self.path}: takes {chosen or 'the files at its top'}; its other configurations "
+                f"are left out: {', '.join(others)} (config: {others[0]} takes that one)",
             )
         return chosen
 
@@ -123,9 +123,9 @@ def find_data_files(path: str, everything: Sequence[str]) -> DataFiles:
 
 
 def whole_layouts(files: Sequence[DataFile]) -> dict[str, dict[str, list[DataFile]]]:
-    """Configurations that have all three parts, to these; what is missing comes from around them.
+    """From each configuration with all three parts to its files; shared parts are from around it.
 
-    Where none is whole, parts that stand apart but once each are one dataset.
+    If none is whole, and each part exists exactly once, these are one dataset.
     """
     own: dict[str, dict[str, list[DataFile]]] = {}
     for file in files:
@@ -142,7 +142,7 @@ def whole_layouts(files: Sequence[DataFile]) -> dict[str, dict[str, list[DataFil
 
 
 def rows_by_configuration(files: Sequence[DataFile]) -> dict[str, list[DataFile]]:
-    """Configurations to their files, where each is to be of rows."""
+    """From each configuration to its files, for a dataset of rows."""
     found: dict[str, list[DataFile]] = {}
     for file in files:
         found.setdefault(file.rows_configuration, []).append(file)
@@ -152,7 +152,7 @@ def rows_by_configuration(files: Sequence[DataFile]) -> dict[str, list[DataFile]
 def _with_shared(
     name: str, own: Mapping[str, Mapping[str, list[DataFile]]]
 ) -> dict[str, list[DataFile]]:
-    """A configuration's parts, and those of the folders around it that it lacks."""
+    """The parts of a configuration; those that it lacks are taken from the folders around it."""
     found: dict[str, list[DataFile]] = {}
     while True:
         found = {**own.get(name, {}), **found}
@@ -167,7 +167,7 @@ def _inside(file: str, path: str) -> str:
 
 @dataclass(frozen=True)
 class _Folders:
-    """What the folders of a file say: its part, and the names around that part and inside it."""
+    """What a file's folders say: its part, and the folders around that part and inside it."""
 
     part: str | None
     around: tuple[str, ...]
@@ -190,9 +190,9 @@ def _read_folders(name: str) -> _Folders:
 
 
 def _of_several_parts(names: Iterable[str]) -> frozenset[tuple[str, ...]]:
-    """The folders inside parts that name configurations: queries and qrels are in the same ones.
+    """The folders inside parts that are configurations: those that queries and qrels share.
 
-    Where they are not, the questions of one and the judgements of another would be lost.
+    If these are in different folders there are none: questions or judgements would be lost.
     """
     found: dict[str | None, set[tuple[str, ...]]] = {}
     for folders in map(_read_folders, names):
@@ -202,7 +202,7 @@ def _of_several_parts(names: Iterable[str]) -> frozenset[tuple[str, ...]]:
 
 
 def _by_path(name: str, file: str, shared: Container[tuple[str, ...]] = ()) -> DataFile:
-    """A file by its path inside the dataset; `shared` is of `_of_several_parts`."""
+    """A file by its path inside the dataset; `shared` comes from `_of_several_parts`."""
     *folders, last = name.split("/")
     told = _read_folders(name)
     in_name, rest = _without_part(re.split(r"[-.]", last)[0])
@@ -213,7 +213,7 @@ def _by_path(name: str, file: str, shared: Container[tuple[str, ...]] = ()) -> D
 
 
 def _by_card(config: CardConfig, name: str, file: str, split: str | None) -> DataFile:
-    """A file by the configuration that a README puts it into, and by its path for what that lacks.
+    """A file by its configuration in a README, and by its path for what the README does not say.
 
     `split` is the README's name.
     """
@@ -225,7 +225,7 @@ def _by_card(config: CardConfig, name: str, file: str, split: str | None) -> Dat
 
 
 def _without_part(name: str) -> tuple[str | None, str]:
-    """The part in the name of a folder or configuration, and what else the name says.
+    """The part in the name of a folder or configuration, and the rest of the name.
 
     `english-queries` are the queries of `english`; `queries_test` are queries.
     """

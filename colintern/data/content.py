@@ -1,4 +1,4 @@
-"""What a dataset held when a run began; whatever is made of it is recorded with that."""
+"""What a dataset held when a run began: the hashes that are recorded with what is made of it."""
 
 from functools import cached_property
 
@@ -15,7 +15,7 @@ class DatasetContent:
         memory: where the hashes of its corpus are remembered, see `FileHashes`.
 
     Attributes:
-        questions: each file of queries and judgements to its SHA-256, as this object was made.
+        questions: each file of queries and judgements to its SHA-256, when this object was made.
     """
 
     def __init__(self, path: str, memory: str | None = None) -> None:
@@ -25,16 +25,16 @@ class DatasetContent:
 
     @cached_property
     def corpus(self) -> str:
-        """The hash of all pages, as they were when it was first asked for."""
+        """The hash of all pages, from when it was first asked for."""
         return CanonicalDataset(self._path).corpus_hash(self._hashes)
 
     def begin(self) -> None:
-        """Take note of the corpus as it is now, before its pages are listed."""
+        """Hash the corpus as it is now, before its pages are listed."""
         _ = self.corpus
 
     @cached_property
     def footers(self) -> str:
-        """What earlier versions recorded: it cannot see a picture among others of equal size."""
+        """What earlier versions recorded; blind to a picture replaced by one of equal size."""
         return CanonicalDataset(self._path).footers_hash()
 
     def check_unchanged(self) -> None:
@@ -48,5 +48,5 @@ class DatasetContent:
         if dataset.corpus_hash(self._hashes) != self.corpus:
             raise DatasetError(
                 f"{self._path}/corpus: the dataset changed while it was encoded; run the same "
-                "command again when nobody writes to it any more"
+                "command again when nobody writes to it"
             )

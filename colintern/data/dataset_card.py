@@ -1,4 +1,4 @@
-"""What the README of a dataset says of its files: the `configs:` of its YAML front matter.
+"""What a dataset's README says of its files: the `configs:` of its YAML front matter.
 
 They are read as Hugging Face `datasets` reads them (utils/metadata.py, data_files.py): a
 configuration has `data_files`, a pattern, a list of them, or a list of {split, path}; or else all
@@ -15,7 +15,7 @@ from fsspec.utils import glob_translate
 
 from colintern import storage
 from colintern.data.names import num_hidden
-from colintern.errors import DatasetError
+from colintern.errors import DatasetError, one_line
 
 CARD = "README.md"
 _FRONT_MATTER = re.compile(r"\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*$", re.DOTALL | re.MULTILINE)
@@ -27,9 +27,8 @@ class CardConfig:
 
     Attributes:
         name: as the README has it.
-        is_default: whether it is the one to take when none is chosen.
-        files: paths inside the dataset, each with the split that the README names for it; None
-            where it names none.
+        is_default: whether it is taken when none is chosen.
+        files: paths inside the dataset, each with the split that the README gives it, or None.
     """
 
     name: str
@@ -38,7 +37,7 @@ class CardConfig:
 
 
 def read_card(card: str, files: Sequence[str]) -> list[CardConfig]:
-    """The configurations that a README names; none when it names none.
+    """The configurations that a README lists; an empty list if it lists none.
 
     Args:
         card: the README's path.
@@ -55,8 +54,9 @@ def read_card(card: str, files: Sequence[str]) -> list[CardConfig]:
         # Plain strings: a language `no` and a year are names here, not false and a number.
         document = yaml.load(front_matter[1], Loader=yaml.BaseLoader)
     except yaml.YAMLError as error:
-        problem = " ".join(str(error).split())
-        raise DatasetError(f"{card}: its front matter is not YAML ({problem}); mend it") from None
+        raise DatasetError(
+            f"{card}: its front matter is not YAML ({one_line(error)}); correct it"
+        ) from None
     entries = document.get("configs") if isinstance(document, dict) else None
     if not entries:
         return []
@@ -80,7 +80,7 @@ def _config(card: str, entry: Any, files: Sequence[str]) -> CardConfig:
 
 
 def _patterns(card: str, entry: dict[str, Any]) -> list[tuple[str | None, list[str]]]:
-    """Split names, None for no name, with their patterns."""
+    """Splits, each with its patterns; None for a split without a name."""
     data_files = entry.get("data_files")
     if data_files is None:
         folder = str(entry.get("data_dir") or "").removeprefix("./").strip("/")
@@ -103,7 +103,7 @@ def _patterns(card: str, entry: dict[str, Any]) -> list[tuple[str | None, list[s
 
 
 def _matching(card: str, pattern: str, files: Sequence[str]) -> list[str]:
-    """The files that a pattern means; hidden ones only where it names what hides them."""
+    """The files that a pattern matches; hidden ones only if the pattern names what hides them."""
     pattern = pattern.removeprefix("./")
     try:
         matcher = re.compile(glob_translate(pattern))

@@ -1,6 +1,7 @@
-"""SHA-256 of files that are too large to read at every start."""
+"""SHA-256 of files that are too large, or asked for too often, to be read each time."""
 
 import os
+import posixpath
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,21 +11,21 @@ from colintern import log, storage
 from colintern.errors import PathError
 from colintern.storage import FileState
 
-_TOLD_BYTES = 2**30  # about a second's work; more is said
-# A file that was written so shortly before it was read may have been written again since, within
-# one tick of its file system's clock.
+_TOLD_BYTES = 2**30  # about a second's work; for more a line is logged
+# A file that is younger than this may be written again within one tick of its file system's clock,
+# and would look the same: its hash is not remembered.
 _SETTLED_SECONDS = 2.0
 _MOST_THREADS = 8
 
 
 class FileHashes:
-    """What files hold: read once, and again only when they look otherwise.
+    """Hashes of files: each is read once, and again only when size, times or ETag have changed.
 
     Args:
-        memory: a JSON file that keeps what was found from one start to the next: how each file
-            looked, and its hash. None forgets.
-        trusts_tags: take an object's ETag for its bytes and read none; the same file elsewhere then
-            counts as another.
+        memory: a JSON file that keeps the hashes, with the state of each file, for the next start.
+            None keeps them in this object only.
+        trusts_tags: take an object's ETag instead of its hash and read no byte; the same file in
+            another store then counts as another.
     """
 
     def __init__(self, memory: str | None = None, *, trusts_tags: bool = False) -> None:
@@ -33,13 +34,18 @@ class FileHashes:
         self._known: dict[str, list[str]] | None = None
 
     def of(self, files: Sequence[FileState]) -> list[str]:
-        """What each file holds, as a text that is equal for equal bytes."""
-        known = self._remembered()
-        unread = [
-            file
+        """A text for each file, equal for equal bytes."""
+        unread = [file for file in files if not self._is_told(file)]
+        hashes = dict(zip((file.path for file in unread), self.sha256_of(unread), strict=True))
+        return [
+            f"etag {file.version}" if self._is_told(file) else f"sha256 {hashes[file.path]}"
             for file in files
-            if not self._is_told(file) and known.get(file.path, [""])[0] != file.version
         ]
+
+    def sha256_of(self, files: Sequence[FileState]) -> list[str]:
+        """The SHA-256 of each file, read where it is not known."""
+        known = self._remembered()
+        unread = [file for file in files if known.get(file.path, [""])[0] != file.version]
         read = dict(zip((file.path for file in unread), self._read(unread), strict=True))
         settled = time.time() - _SETTLED_SECONDS
         kept = {
@@ -50,12 +56,7 @@ class FileHashes:
         if kept:
             known.update(kept)
             self._remember()
-        return [
-            f"etag {file.version}"
-            if self._is_told(file)
-            else f"sha256 {read.get(file.path) or known[file.path][1]}"
-            for file in files
-        ]
+        return [read.get(file.path) or known[file.path][1] for file in files]
 
     def _is_told(self, file: FileState) -> bool:
         return self._trusts_tags and file.names_content
@@ -76,5 +77,23 @@ class FileHashes:
 
     def _remember(self) -> None:
         if self._memory is not None:
-            with suppress(PathError):  # where nothing may be written, it costs time only
+            with suppress(PathError):  # if it cannot be written, the next start is only slower
                 storage.write_json(self._memory, self._known)
+
+
+_OF_THIS_PROCESS = FileHashes()
+
+
+def sha256_of_files(folder: str, names: Sequence[str]) -> list[str]:
+    """The SHA-256 of files right inside `folder`.
+
+    A file that this process has read before is read again only when its state has changed.
+
+    Raises:
+        PathError: a file is gone.
+    """
+    states = {posixpath.basename(state.path): state for state in storage.list_states(folder)}
+    for name in names:
+        if name not in states:
+            raise PathError(f"{storage.join(folder, name)}: no such file")
+    return _OF_THIS_PROCESS.sha256_of([states[name] for name in names])

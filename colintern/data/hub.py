@@ -1,7 +1,7 @@
-"""Datasets on the Hugging Face Hub: which commit is read, and what its refusals mean.
+"""Datasets on the Hugging Face Hub: which commit is read, and what the Hub's errors mean.
 
-A dataset there is read at one commit. Branches and tags are names that can be moved: they are
-refused with the commit that they stand for now.
+A dataset there is read at one commit. Branches and tags can move to another commit: they are an
+error, which names the commit that they mean now.
 """
 
 import re
@@ -57,8 +57,8 @@ def check_commit(url: str) -> None:
         url: as `pinned_url` returns it.
 
     Raises:
-        DatasetError: it has not, or refuses, or cannot be reached, or the revision can move; the
-            message says what to do.
+        DatasetError: the Hub does not have it, denies access or cannot be reached, or the revision
+            can move; the message says what to do.
     """
     found = _URL.fullmatch(url)
     assert found, url

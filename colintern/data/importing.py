@@ -1,7 +1,7 @@
 """Streaming a dataset of another layout into a canonical folder, with its images untouched.
 
-In rows a page has no id but its image: rows that show the same picture are of one page, also when
-each was saved anew. So every picture of them is decoded, once.
+In the layout of rows a page is known by its image only: rows that show the same picture are one
+page, also when the picture was saved again in other bytes. So each picture is decoded, once.
 """
 
 import re
@@ -14,9 +14,9 @@ from colintern.data.equal_questions import EqualQuestions, Key
 from colintern.data.judgements import read_judgements
 from colintern.data.layouts import Layout
 from colintern.data.looking import LookAt, first_pictures, not_looked_at, with_pixels
+from colintern.data.page_counter import PageCounter
 from colintern.data.parquet import image_bytes, stream_rows
-from colintern.data.progress import Progress
-from colintern.data.text import query_problem, without_controls
+from colintern.data.text import bad_query_reason, without_controls
 from colintern.data.writing import CorpusWriter, write_questions
 from colintern.errors import DatasetError
 from colintern.images.pixels import picture_of, pixels_of
@@ -26,24 +26,24 @@ _NUMBERED = re.compile(r"(?P<document>.+?)[_-](?:page[_-])?(?P<number>\d{1,6})")
 
 _NUMBER_COLUMNS = ("page", "page-number", "page-number-in-doc")
 _PAGE_COLUMNS = ("doc-id", "image-filename", *_NUMBER_COLUMNS)
-_MAX_DIGITS = 9  # a larger number is no page's, and does not fit into the column
+_MAX_DIGITS = 9  # a larger number is no page number, and does not fit into the column
 
 _GENERIC = ("page", "p", "pg", "img", "image", "scan", "screenshot", "figure")
 
 
 @dataclass
 class Questions:
-    """What a dataset asks of its pages.
+    """The queries of a dataset, and their judgements.
 
     Attributes:
-        queries: of the wanted language; in the layouts with parts also those that cannot be asked.
+        queries: of the wanted language; in the layouts with parts also the bad ones.
         judgements: of these queries.
-        left_out: queries that cannot be asked, by id or row, to the reason.
+        bad_queries: those that cannot be asked, by id or row, to the reason.
     """
 
     queries: list[Query] = field(default_factory=list)
     judgements: list[Judgement] = field(default_factory=list)
-    left_out: dict[str, str] = field(default_factory=dict)
+    bad_queries: dict[str, str] = field(default_factory=dict)
 
 
 def import_dataset(
@@ -58,7 +58,7 @@ def import_dataset(
         relevant_from: from which score on a page is relevant; None takes whole numbers as they are.
 
     Returns:
-        How much was written, and how many queries were left out because they cannot be asked.
+        How much was written, and how many queries are bad.
 
     Raises:
         DatasetError: a column is missing or of a wrong type, an id has two meanings, a judgement
@@ -72,12 +72,12 @@ def import_dataset(
         "pages": writer.num_pages,
         "queries": len(questions.queries),
         "judgements": len(questions.judgements),
-        "queries_left_out": len(questions.left_out),
+        "queries_left_out": len(questions.bad_queries),
     }
 
 
 def check_language(layout: Layout, language: str | None) -> None:
-    """Make sure that a query is of the language, before anything is written or deleted.
+    """Make sure that there is a query in the language, before anything is written or deleted.
 
     Raises:
         DatasetError: none is.
@@ -99,10 +99,10 @@ def import_pages(
     relevant_from: float | None = None,
     look_at: LookAt = not_looked_at,
 ) -> Questions:
-    """Write the corpus, and give the questions; `language` has been checked.
+    """Write the corpus and return the questions; `language` has been checked.
 
-    Rows whose pictures have equal pixels become one page as far as `look_at` tells these; where it
-    does not, rows with equal bytes.
+    Rows with equal pixels become one page if `look_at` decodes them; otherwise rows with equal
+    bytes do.
     """
     if layout.kind == "rows":
         questions = _from_rows(layout, writer, language, look_at)
@@ -115,13 +115,13 @@ def import_pages(
 def _from_beir(
     layout: Layout, writer: CorpusWriter, language: str | None, relevant_from: float | None
 ) -> Questions:
-    """Ids stay as they are; a page id that stands twice must show one page."""
-    # First, so that a score which cannot be read costs no copy of a corpus.
+    """Ids are kept; if a page id comes twice, both rows must show the same page."""
+    # Before the corpus is copied, so that a bad score is found early.
     judged = read_judgements(layout.parts["qrels"], relevant_from)
     found = Questions(judgements=list(map(Judgement, *judged.to_pydict().values())))
     hashes: dict[str, str] = {}
-    saved_anew: dict[str, dict[str, str]] = {}  # page id to other pictures of it, with their files
-    progress = Progress("data", "pages read")
+    resaved: dict[str, dict[str, str]] = {}  # page id to its other pictures, and their files
+    progress = PageCounter("data", "pages read")
     for file in layout.parts["corpus"]:
         for row in stream_rows([file], ["corpus-id", "image"], ["text", *_PAGE_COLUMNS]):
             progress.add(1)
@@ -133,9 +133,9 @@ def _from_beir(
                 writer.add(_described(page_id, image, path, row))
             elif hashes[page_id] != digest:
                 picture = picture_of(digest, pixels_of(image))
-                saved_anew.setdefault(page_id, {})[picture] = file
-    for page_id, picture in first_pictures(layout.parts["corpus"], saved_anew):
-        for file in (file for other, file in saved_anew[page_id].items() if other != picture):
+                resaved.setdefault(page_id, {})[picture] = file
+    for page_id, picture in first_pictures(layout.parts["corpus"], resaved):
+        for file in (file for other, file in resaved[page_id].items() if other != picture):
             raise DatasetError(f"{file}: 'corpus-id' {page_id} stands twice, with two images")
     columns = ["language", "source"]
     for row in stream_rows(layout.parts["queries"], ["query-id", "query"], columns):
@@ -144,8 +144,8 @@ def _from_beir(
     if language is not None:
         kept = {query.query_id for query in found.queries}
         found.judgements = [judged for judged in found.judgements if judged.query_id in kept]
-    problems = {query.query_id: query_problem(query.text) for query in found.queries}
-    found.left_out = {name: problem for name, problem in problems.items() if problem}
+    reasons = {query.query_id: bad_query_reason(query.text) for query in found.queries}
+    found.bad_queries = {name: reason for name, reason in reasons.items() if reason}
     return found
 
 
@@ -156,10 +156,10 @@ def _query(row: dict[str, Any]) -> Query:
 def _from_rows(
     layout: Layout, writer: CorpusWriter, language: str | None, look_at: LookAt
 ) -> Questions:
-    """One page a picture, one query an equal text; every row judges its page relevant.
+    """One page for each picture, one query for equal texts; a row judges its page relevant.
 
-    The language is chosen before equal texts are merged: every page of it stays, and no other
-    language's page comes with it.
+    The language is chosen before equal texts are merged: no query gets the page of another
+    language.
     """
     pages: dict[str, str] = {}
     questions = EqualQuestions()
@@ -167,11 +167,11 @@ def _from_rows(
     found = Questions()
     optional = ["source", "language", *_PAGE_COLUMNS]
     rows = stream_rows(layout.parts["rows"], ["image", "query"], optional)
-    progress = Progress("data", "rows read")
+    progress = PageCounter("data", "rows read")
     for num_rows, (row, seen) in enumerate(look_at(rows)):
         progress.add(1)
         image = image_bytes(row["image"])
-        # Rows without an image are bad pages, each for itself, not one page with many questions.
+        # Each row without an image is a bad page of its own, not one page with many questions.
         picture = seen.picture if image else f"none {num_rows}"
         if picture not in pages:
             path = row.get("image-filename") or (row["image"] or {}).get("path") or ""
@@ -180,8 +180,8 @@ def _from_rows(
             writer.add(replace(page, pixels_sha256=seen.pixels_sha256))
         if row["query"] is None or language not in (None, row.get("language")):
             continue
-        if problem := query_problem(row["query"]):
-            found.left_out[f"query of row {num_rows + 1}"] = problem
+        if reason := bad_query_reason(row["query"]):
+            found.bad_queries[f"query of row {num_rows + 1}"] = reason
             continue
         key = questions.add(row["query"], row.get("language"), row.get("source"))
         judged[key, pages[picture]] = None
@@ -192,14 +192,14 @@ def _from_rows(
     return found
 
 
-def _page_id(path: str, place: int) -> str:
+def _page_id(path: str, index: int) -> str:
     """An id in the order of the rows."""
     stem = _stem(without_controls(path))
-    return f"{place:07d}-{stem}" if stem else f"{place:07d}"
+    return f"{index:07d}-{stem}" if stem else f"{index:07d}"
 
 
 def _described(page_id: str, image: bytes, path: str, row: dict[str, Any]) -> Page:
-    """A page with its document and number: those of the columns, else those of its file's name."""
+    """A page with its document and number, from the columns or else from the file's name."""
     document = number = None
     path = without_controls(path)
     if numbered := _NUMBERED.fullmatch(_stem(path)):
@@ -217,7 +217,7 @@ def _stem(path: str) -> str:
 
 
 def _whole(value: Any) -> int | None:
-    """A page number, which may stand as text or as `3.0`; None for what is none."""
+    """A page number, which may be text or `3.0`; None for anything else."""
     text = (_text(value) or "").removesuffix(".0")
     return int(text) if text.isdecimal() and len(text) <= _MAX_DIGITS else None
 

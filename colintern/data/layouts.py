@@ -10,7 +10,8 @@ Three are known:
   question-answering sets have it. `query` may be null: a page without a question.
 
 A folder may hold several datasets (`data.configurations`) and several splits (`data.names`). Files
-that a choice leaves out, and files of no split beside those of one, are told and never mixed in.
+that a choice leaves out, and files of no split beside files of one, are never mixed in; a warning
+names them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,7 +53,7 @@ class Layout:
 def find_layout(
     path: str, split: str | None, wanted: str = "auto", config: str | None = None
 ) -> Layout:
-    """Look at a folder; its file list is taken once.
+    """Find the layout of a folder; its files are listed once.
 
     Args:
         path: folder or URL.
@@ -61,9 +62,8 @@ def find_layout(
         config: the files of which configuration, for a folder with several.
 
     Raises:
-        DatasetError: no parquet files, those of an ingest that has not come to its end, a layout
-            that is not known or not the wanted one, or several configurations or splits of which
-            none is chosen.
+        DatasetError: no parquet files, an unfinished ingest, a layout that is unknown or not the
+            wanted one, or several configurations or splits of which none is chosen.
     """
     everything = storage.find_files(path)
     _check_finished(path, everything)
@@ -112,21 +112,21 @@ def _parts_layout(
 def _say_incomplete(
     found: DataFiles, layouts: Mapping[str, Mapping[str, Sequence[DataFile]]]
 ) -> None:
-    """Tell which parts are of no dataset that has all three, so that nothing reads them."""
+    """Warn of parts that belong to no dataset with all three: nothing reads them."""
     whole = {file.path for parts in layouts.values() for files in parts.values() for file in files}
     lost = [file.path for file in found.files if file.part and file.path not in whole]
     if lost:
         log.warn_once(
             "data",
-            f"{found.path}: left out are {len(lost):,} files of parts that are no whole dataset "
-            f"(corpus, queries and qrels together): {', '.join(lost[:3])}",
+            f"{found.path}: {len(lost):,} files are left out; their dataset lacks one of corpus, "
+            f"queries and qrels: {', '.join(lost[:3])}",
         )
 
 
 def _is_canonical(
     root: str, parts: Mapping[str, Sequence[DataFile]], everything: Sequence[str]
 ) -> bool:
-    """Whether these files, and no others, are what is read when `root` is read in place."""
+    """Whether exactly these files are read when `root` is read where it stands."""
     for part, files in parts.items():
         prefix = f"{storage.join(root, part)}/"
         names = (file.removeprefix(prefix) for file in everything if file.startswith(prefix))
@@ -141,7 +141,7 @@ def _rows_layout(found: DataFiles, split: str | None, config: str | None) -> Lay
     """The layout of a folder of rows.
 
     Raises:
-        DatasetError: it is of no layout that is known; or as `find_layout`.
+        DatasetError: its layout is unknown; or as `find_layout`.
     """
     configurations = rows_by_configuration(found.files)
     of_rows = {name: files for name, files in configurations.items() if _is_of_rows(files[0])}
@@ -164,7 +164,7 @@ def _unknown_layout(found: DataFiles) -> DatasetError:
         where = {file.configuration or "its top" for files in by_part.values() for file in files}
         return DatasetError(
             f"{found.path}: its corpus, queries and qrels stand apart ({', '.join(sorted(where))}) "
-            "and no folder holds all three; put those of one dataset into one folder"
+            "and no folder holds all three; put the files of one dataset into one folder"
         )
     missing = [part for part, files in by_part.items() if not files]
     first = found.files[0].path
@@ -176,12 +176,12 @@ def _unknown_layout(found: DataFiles) -> DatasetError:
 
 
 def _check_finished(path: str, files: Sequence[str]) -> None:
-    """Refuse the folder of an ingest that was interrupted: some of its pages may be missing."""
+    """Make sure that `path` is no unfinished ingest: some of its pages may be missing."""
     begun, done = (storage.join(path, name) for name in (INGEST_BEGUN, DATASET_DONE))
     if begun in files and done not in files:
         raise DatasetError(
-            f"{path}: its ingest has not come to its end; run the same 'colintern ingest ... "
-            f"--out {path}' again, which goes on where it was, or wait for the one that runs"
+            f"{path}: its ingest is unfinished; run the same 'colintern ingest ... --out {path}' "
+            "again to resume it, or wait for the one that is running"
         )
 
 
@@ -206,14 +206,14 @@ def _of_split(files: Sequence[DataFile], path: str, split: str | None) -> list[s
     if left_out:
         log.warn_once(
             "data",
-            f"{path}: left out are {len(left_out):,} files whose names are of no split, beside "
+            f"{path}: {len(left_out):,} files are left out, as their names say no split, beside "
             f"those of {chosen}: {', '.join(name.rsplit('/', 1)[-1] for name in left_out[:3])}",
         )
     return kept
 
 
 def _say_no_split(path: str, split: str, *, is_error: bool) -> None:
-    """A split was asked for where no file is of one; `datasets` takes such files for train."""
+    """A split was asked for, but no file belongs to one; `datasets` takes such files as train."""
     reason = "no file is named by a split"
     if is_error:
         raise DatasetError(f"{path}: has no split {split}: {reason}; leave split out")

@@ -1,18 +1,19 @@
-"""Looking at the pictures of rows that stream by: which of them show the same page."""
+"""Looking at the pictures of a stream of rows: which of them show the same page."""
 
 import os
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from colintern import storage
 from colintern.data.parquet import image_bytes, stream_rows
 from colintern.images.pixels import picture_of, pixels_of
+from colintern.streams import pipelined
 
-_THREADS = min(4, os.cpu_count() or 1)  # each holds what `decode` takes for a picture
-_AHEAD = 2 * _THREADS  # rows that wait for their turn
+_THREADS = min(4, os.cpu_count() or 1)  # each needs the memory that `decode` needs
+_AHEAD = 2 * _THREADS  # rows whose decoding has begun
 
 Row = dict[str, Any]
 
@@ -26,7 +27,7 @@ class Seen:
 
     @property
     def picture(self) -> str:
-        """What tells its page from all others."""
+        """What identifies its page."""
         return picture_of(self.sha256, self.pixels_sha256)
 
 
@@ -34,32 +35,29 @@ LookAt = Callable[[Iterable[Row]], Iterator[tuple[Row, Seen]]]
 
 
 def not_looked_at(rows: Iterable[Row]) -> Iterator[tuple[Row, Seen]]:
-    """The rows, whose images are known by their bytes only."""
+    """The rows; their images are compared by their bytes only."""
     return ((row, Seen(_sha256(row), None)) for row in rows)
 
 
 def with_pixels(rows: Iterable[Row]) -> Iterator[tuple[Row, Seen]]:
-    """The rows, in their order; each image is decoded once, some rows ahead, in threads."""
+    """The rows, in their order; each image is decoded once, a few rows ahead, in threads."""
     found: dict[str, str | None] = {}
     begun: dict[str, Future[str | None]] = {}
-    waiting: deque[tuple[Row, str]] = deque()
 
-    def first() -> tuple[Row, Seen]:
-        row, sha256 = waiting.popleft()
+    def seen(row: Row, sha256: str) -> tuple[Row, Seen]:
         if sha256 in begun:
             found[sha256] = begun.pop(sha256).result()
         return row, Seen(sha256, found[sha256])
 
-    with ThreadPoolExecutor(_THREADS, "decode") as threads:  # Pillow decodes without the GIL
+    def started(threads: ThreadPoolExecutor) -> Iterator[Callable[[], tuple[Row, Seen]]]:
         for row in rows:
             sha256 = _sha256(row)
             if sha256 not in found and sha256 not in begun:
                 begun[sha256] = threads.submit(pixels_of, image_bytes(row["image"]))
-            waiting.append((row, sha256))
-            if len(waiting) > _AHEAD:
-                yield first()
-        while waiting:
-            yield first()
+            yield partial(seen, row, sha256)
+
+    with ThreadPoolExecutor(_THREADS, "decode") as threads:  # Pillow decodes without the GIL
+        yield from pipelined(started(threads), _AHEAD)
 
 
 def _sha256(row: Row) -> str:

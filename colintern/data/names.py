@@ -1,7 +1,7 @@
 """What the names of files and folders say: a split, or that something is hidden.
 
-Splits are told as Hugging Face `datasets` tells them (data_files.py, SPLIT_KEYWORDS): a keyword
-counts as a whole word. `train-00000-of-00001.parquet`, `my_val.2.parquet` and
+Splits are found as Hugging Face `datasets` finds them (data_files.py, SPLIT_KEYWORDS): a keyword
+counts only as a whole word. `train-00000-of-00001.parquet`, `my_val.2.parquet` and
 `testing/part-0.parquet` are of a split, `trainer.parquet` is of none.
 """
 
@@ -26,8 +26,8 @@ def split_called(name: str) -> str | None:
 def split_in(path: str) -> str | None:
     """The split of a file, by its path inside the dataset.
 
-    The name of a shard says it first (`train-00000-of-00001`), then the folders, the innermost
-    first, then any other name. One name that speaks of two splits speaks of none.
+    The name of a shard decides (`train-00000-of-00001`), then the folders, from the innermost on,
+    then any other file name. A name with two splits in it says none.
     """
     *folders, name = path.split("/")
     if (shard := _SHARD.match(name)) and (split := split_called(shard[1])):
@@ -37,7 +37,7 @@ def split_in(path: str) -> str | None:
 
 
 def is_split_name(name: str) -> bool:
-    """Whether a folder's name speaks of a split, and of nothing else."""
+    """Whether a folder's name consists of nothing but the words of a split."""
     words = _words(name)
     return bool(words) and all(word in _SPLIT_OF_WORD for word in words)
 
@@ -51,7 +51,7 @@ def is_hidden(path: str) -> bool:
 
 
 def num_hidden(path: str) -> int:
-    """How many of the names in a path, or in a pattern of paths, hide what they name."""
+    """How many of the names in a path, or in a pattern of paths, begin with a dot or underscore."""
     return sum(piece.startswith((".", "_")) for piece in path.split("/"))
 
 

@@ -1,8 +1,8 @@
 """Parquet files on any storage: columns checked when a file is opened, rows streamed in batches.
 
-A file is read through a small buffer, a few rows at a time, so that memory follows the pages that
-its writer cut a column into, not the row group. pyarrow cannot take a part of such a page, and its
-own writer makes one page of up to 1,024 images: reading then takes about twice that page.
+A file is read through a small buffer, a few rows at a time. So memory is bounded by Parquet's data
+pages, not by the row group: reading needs about two data pages of a column. pyarrow's writer puts
+up to 1,024 images into one data page, and its reader always takes a whole one.
 
 Columns are known by their names with hyphens (`corpus-id`); files may spell them with underscores
 (`corpus_id`), as ViDoRe v3 does.
@@ -17,12 +17,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from colintern import storage
-from colintern.data.text import id_problem
+from colintern.data.text import bad_id_reason
 from colintern.errors import DatasetError, one_line
 
 _ROWS_PER_BATCH = 4_096  # of text; images are read a few at a time
 _IMAGES_PER_BATCH = 8
-_BUFFER_BYTES = 2**20  # of each column; without a buffer pyarrow takes the whole column chunk
+_BUFFER_BYTES = 2**20  # a column; without a buffer pyarrow reads the whole column chunk
 _KINDS = {
     "corpus-id": "text or whole numbers",
     "query-id": "text or whole numbers",
@@ -76,14 +76,14 @@ def open_parquet(
 
 
 def spellings(schema: pa.Schema) -> Mapping[str, str]:
-    """The columns' names with hyphens, to how the file spells them."""
+    """From each column's name with hyphens to its spelling in the file."""
     return {name.replace("_", "-"): name for name in schema.names}
 
 
 def stream_rows(
     files: Sequence[str], required: Sequence[str], optional: Sequence[str] = ()
 ) -> Iterator[dict[str, Any]]:
-    """The rows of several files, a batch in memory at a time, only these columns of them.
+    """The rows of several files, these columns only; one batch at a time is in memory.
 
     Raises:
         DatasetError: as `open_parquet` and `rows_of`.
@@ -162,7 +162,9 @@ def _batches(
             except (pa.ArrowException, OSError) as error:
                 if not _is_damage(error):
                     raise
-                if len(columns) > 1:  # read alone, the damaged one fails again and is named
+                if (
+                    len(columns) > 1
+                ):  # the damaged column fails again when it is read alone, and is named
                     for column in columns:
                         deque(_batches(parquet, file, size, row_groups, [column]), maxlen=0)
                 raise DatasetError(
@@ -175,9 +177,10 @@ def _batches(
 
 
 def _is_damage(error: Exception) -> bool:
-    """Whether the file is at fault, not its storage, whose errors are of a kind or have a number.
+    """Whether the file is at fault, and not its storage.
 
-    What pyarrow cannot decode is an error of its own or a bare `OSError`.
+    pyarrow raises its own errors, or a bare `OSError`, about what it cannot decode; errors of
+    storage are of a subclass or have a number.
     """
     return isinstance(error, pa.ArrowException) or (type(error) is OSError and error.errno is None)
 
@@ -185,7 +188,7 @@ def _is_damage(error: Exception) -> bool:
 def _values(
     batch: pa.RecordBatch, file: str, column: str, spelled: str, num_before: int
 ) -> list[Any]:
-    """The cells of one column, checked; `num_before` rows of the file come before them."""
+    """The cells of one column, checked; `num_before` is the number of rows before them."""
     array = batch.column(spelled)
     if column in _NEVER_EMPTY and array.null_count:
         number = num_before + array.is_null().index(True).as_py() + 1
@@ -230,10 +233,10 @@ def _has_control_characters(ids: pa.Array) -> bool:
 
 def _check_ids(values: Sequence[Any], file: str, spelled: str) -> None:
     for value in values:
-        if isinstance(value, str) and (problem := id_problem(value)):
+        if isinstance(value, str) and (reason := bad_id_reason(value)):
             raise DatasetError(
-                f"{file}: the column '{spelled}' has an id with {problem}: {value!a}; "
-                "write it without"
+                f"{file}: the column '{spelled}' has an id with {reason}: {value!a}; "
+                "write it without that"
             )
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from colintern.data.columns import in_order, slices, strings
 from colintern.data.entities import Query
 from colintern.data.parquet import stream_columns
-from colintern.data.text import MAX_QUERY_CHARACTERS, query_problem
+from colintern.data.text import MAX_QUERY_CHARACTERS, bad_query_reason
 
 # A text with one of these is not blank: letters, digits, punctuation, symbols, marks.
 _VISIBLE = r"[\p{L}\p{N}\p{P}\p{S}\p{M}]"
@@ -90,9 +90,9 @@ def read_queries(files: Sequence[str]) -> Queries:
 
 
 def _reasons(texts: pa.Array) -> dict[int, str]:
-    """The rows whose text cannot be asked, with the reason (`data.text.query_problem`)."""
+    """The rows whose text cannot be asked, with the reason (`data.text.bad_query_reason`)."""
     is_visible = pc.match_substring_regex(texts, _VISIBLE).fill_null(False)
     is_short = pc.less_equal(pc.utf8_length(texts), MAX_QUERY_CHARACTERS).fill_null(False)
     doubtful = pc.invert(pc.and_(is_visible, is_short)).to_numpy(zero_copy_only=False)
-    found = {int(row): query_problem(texts[row].as_py()) for row in np.flatnonzero(doubtful)}
+    found = {int(row): bad_query_reason(texts[row].as_py()) for row in np.flatnonzero(doubtful)}
     return {row: reason for row, reason in found.items() if reason}

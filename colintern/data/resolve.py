@@ -1,10 +1,10 @@
 """From what a configuration names to a canonical folder that the rest of ColIntern reads.
 
-A canonical folder is read where it stands. Any other layout, a choice of language or split, scores
-that are relevant from some value on, a dataset on the Hub, and a corpus in row groups that are too
-large to pick pages from are brought into a canonical folder once; the source is only read. A folder
-that was made so is read where it stands when the same choices are made of it again, as the
-configuration that a run has recorded makes them.
+A canonical folder is read where it stands. A canonical folder is made once, and the source is only
+read, for: any other layout; a choice of language or split; scores with `relevant_from`; a dataset
+on the Hub; and a corpus whose row groups are too large to pick pages from. A folder that was made
+like this, configured again with the same choices (as in the configuration that a run has recorded),
+is read where it stands.
 """
 
 import re
@@ -24,7 +24,7 @@ from colintern.errors import DatasetError
 from colintern.records import lease
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-# Every worker reads pages out of row groups again and again, and may have to hold two such groups.
+# Each worker reads single pages out of row groups, and may hold two such groups.
 _ROW_GROUP_BYTES = 256 * 2**20
 _CHOICES = ("format", "split", "config", "language", "relevant_from")
 
@@ -47,25 +47,25 @@ def source_url(dataset: DatasetConfig) -> str:
 
 
 @dataclass(frozen=True)
-class Source:
+class FoundSource:
     """A dataset that has been found.
 
     Attributes:
         folder: the canonical folder that it is read from.
-        write: makes that folder, all but `dataset.json`, and returns what that is to say; None for
-            one that stands already.
+        write: makes that folder, all but `dataset.json`, and returns the content of that file; None
+            if the folder is there already.
     """
 
     folder: str
     write: Callable[[], Mapping[str, Any]] | None = None
 
 
-def find_source(dataset: DatasetConfig, root: str) -> Source:
-    """Look for a dataset, without reading or writing much.
+def find_source(dataset: DatasetConfig, root: str) -> FoundSource:
+    """Find a dataset, without reading or writing much.
 
     Args:
         dataset: as configured, or a built-in one.
-        root: where folders that have to be made stand; they are shared between runs.
+        root: where canonical folders are made; they are shared between runs.
 
     Raises:
         DatasetError: it is missing or has no known layout.
@@ -73,18 +73,18 @@ def find_source(dataset: DatasetConfig, root: str) -> Source:
     if dataset.is_demo:
         return _demo(dataset, root)
     source = source_url(dataset)
-    if hub.is_url(source):  # a commit stays as it is: what was made of it once is good for ever
+    if hub.is_url(source):  # a commit never changes: what was made of it stays valid
         made_from = [source, dataset.format, str(dataset.split), str(dataset.language)]
         folder = _folder(root, dataset, [*made_from, *_later_choices(dataset)])
         if _is_made(folder):
-            return Source(folder)
+            return FoundSource(folder)
         hub.check_commit(source)
         return _imported(folder, dataset, source, _layout(source, dataset))
     if _is_made_with(source, dataset):
-        return Source(source)
+        return FoundSource(source)
     layout = _layout(source, dataset)
     if _stays_in_place(layout, dataset):
-        return Source(layout.root)
+        return FoundSource(layout.root)
     files = [file for found in layout.parts.values() for file in found]
     versions = [f"{file} {storage.version_of(file)}" for file in files]
     made_from = [source, layout.kind, str(dataset.language), *versions]
@@ -92,8 +92,8 @@ def find_source(dataset: DatasetConfig, root: str) -> Source:
     return _imported(folder, dataset, source, layout)
 
 
-def made(source: Source) -> str:
-    """The canonical folder of a dataset, written first if it has to be.
+def made(source: FoundSource) -> str:
+    """The canonical folder of a dataset, which is written first if it is not there.
 
     One driver writes it; others that want it wait.
 
@@ -109,12 +109,7 @@ def made(source: Source) -> str:
     return source.folder
 
 
-def canonical_folder(dataset: DatasetConfig, root: str) -> str:
-    """The canonical folder of a dataset: what `find_source` finds, written."""
-    return made(find_source(dataset, root))
-
-
-def _demo(dataset: DatasetConfig, root: str) -> Source:
+def _demo(dataset: DatasetConfig, root: str) -> FoundSource:
     name, split = dataset.path, dataset.split
     assert split is not None
     folder = storage.join(root, f"{name}-{split}-v{DEMO_VERSION}")
@@ -123,12 +118,12 @@ def _demo(dataset: DatasetConfig, root: str) -> Source:
         log.say("data", "writing the built-in corpus %s %s", name, split)
         return write_demo_files(folder, name, split)
 
-    return Source(folder, None if _is_made(folder) else write)
+    return FoundSource(folder, None if _is_made(folder) else write)
 
 
-def _imported(folder: str, dataset: DatasetConfig, source: str, layout: Layout) -> Source:
+def _imported(folder: str, dataset: DatasetConfig, source: str, layout: Layout) -> FoundSource:
     write = partial(_import, folder, dataset, source, layout)
-    return Source(folder, None if _is_made(folder) else write)
+    return FoundSource(folder, None if _is_made(folder) else write)
 
 
 def _say_waiting(holder: lease.Lease) -> None:
@@ -143,7 +138,7 @@ def _layout(source: str, dataset: DatasetConfig) -> Layout:
 
 
 def _stays_in_place(layout: Layout, dataset: DatasetConfig) -> bool:
-    """Whether the source can be read as it is, all of it, and page by page."""
+    """Whether the source can be read where it stands: all of it, and page by page."""
     return (
         layout.kind == "canonical"
         and dataset.language is None
@@ -153,26 +148,26 @@ def _stays_in_place(layout: Layout, dataset: DatasetConfig) -> bool:
 
 
 def _folder(root: str, dataset: DatasetConfig, made_from: list[str]) -> str:
-    """Another one for other sources, and for other files as far as that is told unread."""
+    """The folder to make: another one for each source, and for each state of its files."""
     digest = storage.sha256_of_bytes("\n".join(made_from).encode())
     return storage.join(root, f"{dataset.name}-{digest[:8]}")
 
 
 def _choices(dataset: DatasetConfig) -> dict[str, Any]:
-    """What is set of the keys that choose, or change, what is read of a source."""
+    """The keys that choose what is read of a source, as far as they are set."""
     fields = DatasetConfig.model_fields
     values = ((key, getattr(dataset, key)) for key in _CHOICES)
     return {key: value for key, value in values if value != fields[key].default}
 
 
 def _later_choices(dataset: DatasetConfig) -> list[str]:
-    """Of the keys that the first made folders did not know those that are set."""
+    """The choices that the first versions did not have, as far as they are set."""
     chosen = _choices(dataset)
     return [f"{key}={chosen[key]}" for key in ("config", "relevant_from") if key in chosen]
 
 
 def _is_made_with(folder: str, dataset: DatasetConfig) -> bool:
-    """Whether `folder` has been made, with the very choices that are now made of it."""
+    """Whether `folder` was made by us, with the choices that are configured now."""
     chosen, done = _choices(dataset), storage.join(folder, DATASET_DONE)
     if not chosen or not storage.exists(done):
         return False
@@ -191,14 +186,14 @@ def _import(folder: str, dataset: DatasetConfig, source: str, layout: Layout) ->
     if not hub.is_url(source) and find_source(dataset, root).folder != folder:
         raise DatasetError(
             f"{source}: the dataset changed while it was brought into {folder}; run the same "
-            "command again when nobody writes to it any more"
+            "command again when nobody writes to it"
         )
     log.say("data", "%s", "   ".join(f"{name} {count:,}" for name, count in counts.items()))
     return {"source": source, "layout": layout.kind, "choices": _choices(dataset), **counts}
 
 
 def with_datasets(config: Config) -> Config:
-    """The configuration with every dataset's canonical folder, made first where it must be."""
+    """The configuration with the canonical folder of every dataset; missing ones are made."""
     data = config.data
     complete = data.model_copy(
         update={
@@ -211,11 +206,11 @@ def with_datasets(config: Config) -> Config:
 
 
 def resolved(dataset: DatasetConfig, config: Config) -> DatasetConfig:
-    """A dataset with the canonical folder that it is read from, made first where it must be."""
+    """A dataset with the canonical folder that it is read from, which is made if it is missing."""
     folder = made(find_source(dataset, datasets_root(config)))
     return dataset.model_copy(update={"path": folder})
 
 
 def datasets_root(config: Config) -> str:
-    """Where the folders stand that are made of other datasets; they are shared between runs."""
+    """Where canonical folders are made; they are shared between runs."""
     return storage.join(storage.absolute(config.run.root), "datasets")

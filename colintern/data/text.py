@@ -1,21 +1,21 @@
-"""When two texts are the same, which texts are no question, and which are no id."""
+"""When two texts are equal, and which texts are bad queries or bad ids."""
 
 import re
 import unicodedata
 
-MAX_QUERY_CHARACTERS = 8_192  # some four pages of print: more is a document, not a query
-# How Python shows bytes of a command line that are no text.
+MAX_QUERY_CHARACTERS = 8_192  # about four printed pages: more is a document, not a query
+# Python's stand-in for bytes of a command line that are not UTF-8.
 _SURROGATE = re.compile("[\ud800-\udfff]")
-# NUL ends a name in C code, as in that of the metrics; a line break or tab ends it in text files.
+# NUL ends a text in C code (the metrics use some); a line break or tab ends it in text files.
 _NO_PART_OF_AN_ID = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def normalised(text: str) -> str:
-    """`text` in the form in which equal queries are equal: NFC, stripped, case folded."""
+    """`text` as queries are compared: NFC, stripped, case folded."""
     return unicodedata.normalize("NFC", text).strip().casefold()
 
 
-def query_problem(text: str | None) -> str | None:
+def bad_query_reason(text: str | None) -> str | None:
     """Why `text` cannot be asked, in a few words; None when it can."""
     if text is None or not text.strip():
         return "empty query"
@@ -26,17 +26,17 @@ def query_problem(text: str | None) -> str | None:
     return None
 
 
-def id_problem(text: str) -> str | None:
+def bad_id_reason(text: str) -> str | None:
     """Why `text` cannot be the id of a page, query or document; None when it can."""
     found = _NO_PART_OF_AN_ID.search(text)
     return f"the control character {ascii(found[0])[1:-1]}" if found else None
 
 
 def without_controls(text: str) -> str:
-    """`text` without what no id may hold."""
+    """`text` without the characters that an id cannot have."""
     return _NO_PART_OF_AN_ID.sub("", text)
 
 
 def same_name(text: str) -> str:
-    """`text` in the form in which equal file names are equal, whatever system wrote them: NFC."""
+    """`text` as file names are compared, whatever system wrote them: NFC."""
     return unicodedata.normalize("NFC", text)

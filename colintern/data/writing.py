@@ -12,14 +12,14 @@ from colintern.data.entities import Judgement, Page, Query
 
 _PAGES_PER_FILE = 2_000
 _BYTES_PER_FILE = 128 * 2**20  # writing takes about four times as much memory
-# A page is then read without reading thousands of others, or a gigabyte of large ones.
+# Small, so that reading one page does not read thousands of others or a gigabyte.
 _PAGES_PER_ROW_GROUP = 64
 _BYTES_PER_ROW_GROUP = 64 * 2**20
 IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
 def unchecked() -> None:
-    """What is called before a write that nothing forbids; a function, as it goes to workers."""
+    """The check before a write that nothing forbids; a named function, as workers unpickle it."""
 
 
 class CorpusWriter:
@@ -49,7 +49,7 @@ class CorpusWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits; also once at the end, so that a corpus has at least one file."""
+        """Write the waiting pages; call it at the end too: a corpus has at least one file."""
         if self._waiting or not self._num_files:
             self._check()
             path = storage.join(self._folder, "corpus", f"part-{self._num_files:05d}.parquet")
@@ -83,7 +83,7 @@ def write_questions(folder: str, queries: Sequence[Query], judgements: Sequence[
 
 
 def corpus_table(pages: Sequence[Page]) -> pa.Table:
-    """Pages as a table with the columns of `corpus/` that every one has."""
+    """Pages as a table with the columns that every corpus of ours has."""
     images = [{"bytes": page.image, "path": None} for page in pages]
     return pa.table(
         {
@@ -97,7 +97,7 @@ def corpus_table(pages: Sequence[Page]) -> pa.Table:
 
 
 def with_pixels(table: pa.Table, pages: Sequence[Page]) -> pa.Table:
-    """`corpus_table(pages)`, or what was made of it, with the hashes of what the pages show."""
+    """`table`, which is of `pages`, with a column for the hashes of their pixels."""
     pixels = pa.array([page.pixels_sha256 for page in pages], pa.string())
     return table.append_column(PIXELS, pixels)
 

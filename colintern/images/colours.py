@@ -52,7 +52,7 @@ class Colours:
         """
         if self._values is None and self._to_srgb is None and not self._has_alpha(image):
             picture = image.convert("RGB")
-            picture.info.clear()  # else a profile would be written, and applied, once more
+            picture.info.clear()  # without this, a profile would be applied again
             return picture
         to_grey = self._values.to_grey(image) if self._values else None
         picture = Image.new("RGB", image.size)

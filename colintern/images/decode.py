@@ -1,4 +1,4 @@
-"""From the bytes of a page image to the RGB picture that a person sees, or the reason why not."""
+"""From the bytes of a page image to the RGB picture that a person sees, or why it is bad."""
 
 import io
 import struct
@@ -35,8 +35,8 @@ _PILLOW_ERRORS = (
 _FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "PPM", "JPEG2000")  # none runs a program
 _SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "JPEG2000": "jp2", "TIFF": "tif"}  # else the format
 open_white_is_zero()
-# Pillow warns of what is larger than its own limit; `MAX_PIXELS` is ours. Once, and not around each
-# call: what `catch_warnings` puts back is that of all threads, and pages are decoded in several.
+# Pillow warns above its own limit; ours is `MAX_PIXELS`. Switched off once, not around each call:
+# `catch_warnings` changes the filters of all threads, and pages are decoded in several.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
@@ -90,7 +90,7 @@ class ImageFile:
             return ImageSize(*geometry_of(image, self._file).shown_size(MAX_PIXELS))
 
     def is_plain(self, page: int = 0) -> bool:
-        """Whether all who read the file see what `decode` gives, whatever tags they heed.
+        """Whether every reader of the file sees what `decode` gives, whichever tags it obeys.
 
         That is 8-bit grey or RGB, opaque, upright, its pixels square, its colours those of sRGB.
 
@@ -109,12 +109,12 @@ class ImageFile:
         """
         with _damages():
             image = self._at(page)
-            self._image = None  # so that its pixels go as soon as they are converted
+            self._image = None  # so that its pixels are freed as soon as they are converted
             geometry, colours = geometry_of(image, self._file), Colours(image)
             is_tiff = isinstance(image, TiffImageFile)
             if is_tiff:
                 unpack_natively(image)
-            image.load()  # Pillow turns a TIFF, and nothing else
+            image.load()  # Pillow turns a TIFF by itself, but no other format
             picture = colours.to_rgb(image)
             del image
             picture = picture if is_tiff else geometry.turned(picture)
@@ -162,7 +162,7 @@ def decode(data: bytes) -> Image.Image:
     white or black.
 
     Memory at the peak, beside the encoded bytes: 50 MB and 8 bytes a pixel in every mode, of which
-    4 are the result and stay. Where Pillow or a decoder has buffers of its own more was measured:
+    4 are the result and stay. Where Pillow or a decoder has extra buffers more was measured:
     11 for unequal resolutions, progressive JPEG, and a TIFF that lies on its side; 16 for WEBP and
     a TIFF packed in one strip; 24 for JPEG 2000. So it is 2.5 GB at most.
 
@@ -184,7 +184,7 @@ def _open(file: BinaryIO) -> Image.Image:
 
 @contextmanager
 def _damages() -> Iterator[None]:
-    """What Pillow raises on a damaged file becomes the reason why it cannot be used."""
+    """Turn what Pillow raises about a damaged file into the reason why the page is bad."""
     try:
         yield
     except UnidentifiedImageError as error:

@@ -1,4 +1,4 @@
-"""How a stored picture is turned and stretched to be seen: by its orientation and resolution."""
+"""How a viewer turns and stretches a stored picture: by its orientation and resolution."""
 
 import math
 import struct
@@ -22,7 +22,7 @@ _TRANSPOSES = {
 _JPEGS = ("JPEG", "MPO")
 _SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange width and height
 _EQUAL = 1.01  # 300 and 299.9 dots an inch are meant as one resolution
-_LARGEST_RATIO = 10.0  # beyond that of all faxes and printers: a mistake
+_LARGEST_RATIO = 10.0  # no fax or printer has more: a larger one is a mistake
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def geometry_of(image: Image.Image, file: BinaryIO) -> Geometry:
 
 
 def _exif(image: Image.Image, file: BinaryIO) -> Image.Exif:
-    """What EXIF tells; nothing where it is damaged, for the picture may be whole."""
+    """The EXIF data; empty if it is damaged, as the picture may be whole."""
     try:
         if not isinstance(image, PngImageFile) or "exif" in image.info:
             return image.getexif()
@@ -121,7 +121,7 @@ def _orientation(exif: Image.Exif) -> int:
 
 
 def _resolution(image: Image.Image, exif: Image.Exif) -> tuple[Any, Any]:
-    """Dots along width and height, in any unit; what a format tells itself comes before EXIF."""
+    """Dots along width and height, in any unit; the format's own value comes before EXIF."""
     info = image.info
     told = info.get("jfif_density") or info.get("aspect") or info.get("dpi")
     # Pillow makes a JPEG's `dpi` of EXIF's width alone; JFIF's 1 x 1 without a unit says nothing.
@@ -132,7 +132,7 @@ def _resolution(image: Image.Image, exif: Image.Exif) -> tuple[Any, Any]:
 
 
 def _density(resolution: tuple[Any, Any]) -> float:
-    """The ratio of two resolutions; 1 where it is not told, or cannot be meant."""
+    """The ratio of two resolutions; 1 if it is unknown or cannot be right."""
     try:
         ratio = float(resolution[0]) / float(resolution[1])
     except (TypeError, ValueError, ZeroDivisionError):

@@ -1,7 +1,7 @@
 """What a page shows, as a hash: two pages are the same page when their decoded pixels are equal.
 
-A page that is saved again has other bytes and the same pixels. The hash is computed where a page is
-decoded anyway, and never by decoding a corpus once more; until then a page is known by its bytes.
+A page that is saved again has other bytes but the same pixels. The hash is computed when a page is
+decoded anyway: no corpus is decoded only for it. Until then a page is known by its bytes.
 """
 
 import hashlib
@@ -36,9 +36,9 @@ def pixels_of(image: bytes) -> str | None:
 
 
 def picture_of(sha256: str, pixels: str | None) -> str:
-    """What tells a page from all others: two pages are the same page when theirs are equal.
+    """What identifies a page: two pages are the same page when theirs are equal.
 
-    Copies in other bytes are missed where one has been decoded and the other has not.
+    Copies in other bytes are missed if one has been decoded and the other has not.
 
     Args:
         sha256: of its bytes.

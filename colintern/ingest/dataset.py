@@ -1,9 +1,9 @@
-"""A dataset of another layout as a source: its pages are looked at, and copied byte by byte.
+"""A dataset of another layout as a source: its images are checked, and copied byte by byte.
 
-It streams into `corpus/` first; then every page is decoded once, in other processes, and the files
-that hold bad ones are written again without them. A blank page stays: a published corpus keeps its
-size. Rows that show the same picture in other bytes become one page then. Killed and started
-again, it begins anew.
+The pages stream into `corpus/` first. Then each is decoded once, in other processes, and files with
+bad pages are written again without them. A blank page stays: a published corpus keeps its size.
+Rows that show the same picture in different bytes become one page at this point. After a kill it
+starts from the beginning.
 """
 
 import re
@@ -19,13 +19,13 @@ from colintern.data.importing import Questions, import_pages
 from colintern.data.inventory import row_groups
 from colintern.data.layouts import Layout
 from colintern.data.names import is_hidden
+from colintern.data.page_counter import PageCounter
 from colintern.data.parquet import open_parquet
-from colintern.data.progress import Progress
 from colintern.data.writing import CorpusWriter, parquet_bytes, unchecked, write_questions
 from colintern.errors import DatasetError
 from colintern.images.decode import BadImageError, decode
 from colintern.images.pixels import pixels_sha256
-from colintern.ingest.findings import Refusal, Report, equal_pages
+from colintern.ingest.findings import BadItem, Report, equal_pages
 from colintern.ingest.pool import (
     SECONDS_PER_PAGE,
     SECONDS_PER_PART,
@@ -46,22 +46,22 @@ class _Rows:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A page that was looked at: what it shows, or the reason why it cannot be used."""
+    """A page that was looked at: what it shows, or the reason why it is bad."""
 
     location: PageLocation
     page_id: str
     doc_id: str | None
     picture: str
-    problem: str | None
+    reason: str | None
 
 
 def is_dataset(source: str) -> bool:
-    """Whether a source is a dataset of parquet files, and not files to be drawn.
+    """Whether a source is a dataset of parquet files, and not a folder of PDFs and pictures.
 
-    It is one when the names of its parquet files or of their folders speak of all three parts
-    (`corpus`, `queries`, `qrels`), whatever lies beside them; or when it has parquet files and
-    neither a PDF nor a picture. So a stray parquet file among PDFs is no dataset, and one that is
-    named by itself is.
+    It is one if the names of its parquet files or of their folders contain all three parts
+    (`corpus`, `queries`, `qrels`), whatever else is there; or if it has parquet files and neither a
+    PDF nor a picture. So a stray parquet file among PDFs is no dataset; one that is given as the
+    source is.
     """
     if source.endswith(".parquet"):
         return True
@@ -97,21 +97,21 @@ def copy_dataset(
     files = storage.list_files(storage.join(out, "corpus"), ".parquet")
     seen = _look_at_pages(files, processes)
     _check_judgements(layout, questions, seen)
-    bad = {page.page_id for page in seen if page.problem}
+    bad = {page.page_id for page in seen if page.reason}
     first_of = _first_of(seen) if layout.kind == "rows" else {}
     for file in files:
         check()
-        left_out = (page for page in seen if page.problem or page.page_id in first_of)
-        _remove_rows(file, [page.location for page in left_out])
-    asked, refused_queries = _asked_of(_merged(questions, first_of), bad)
+        removed = (page for page in seen if page.reason or page.page_id in first_of)
+        _remove_rows(file, [page.location for page in removed])
+    asked, bad_queries = _asked_of(_merged(questions, first_of), bad)
     check()
     write_questions(out, asked.queries, asked.judgements)
-    good = [page for page in seen if not page.problem and page.page_id not in first_of]
+    good = [page for page in seen if not page.reason and page.page_id not in first_of]
     return Report(
         pages=len(good),
         documents=len({page.doc_id for page in good if page.doc_id is not None}),
-        refused=[Refusal(page.page_id, None, page.problem) for page in seen if page.problem],
-        refused_queries=refused_queries,
+        bad=[BadItem(page.page_id, None, page.reason) for page in seen if page.reason],
+        bad_queries=bad_queries,
         skipped={},
         duplicates=equal_pages((page.page_id, page.picture) for page in good),
         queries=len(asked.queries),
@@ -121,13 +121,13 @@ def copy_dataset(
 
 
 def _first_of(seen: Sequence[_Seen]) -> dict[str, str]:
-    """Page id to the id of the first page that shows the same, for those that are not the first."""
-    groups = equal_pages((page.page_id, page.picture) for page in seen if not page.problem)
+    """From the id of each repeated page to the id of the first page that shows the same."""
+    groups = equal_pages((page.page_id, page.picture) for page in seen if not page.reason)
     return {page_id: group[0] for group in groups for page_id in group[1:]}
 
 
 def _merged(questions: Questions, first_of: Mapping[str, str]) -> Questions:
-    """The questions, asked of the first of the pages that show the same."""
+    """The questions, with repeated pages replaced by the first that shows the same."""
     judged = (
         replace(found, page_id=first_of.get(found.page_id, found.page_id))
         for found in questions.judgements
@@ -138,7 +138,7 @@ def _merged(questions: Questions, first_of: Mapping[str, str]) -> Questions:
 def _look_at_pages(files: Sequence[str], processes: Processes) -> list[_Seen]:
     """Every page of the corpus files, in their order."""
     groups = [_Rows(file, group) for file, group in row_groups(files)]
-    progress = Progress("ingest", "pages looked at", _num_rows(files))
+    progress = PageCounter("ingest", "pages looked at", _num_rows(files))
     found: dict[_Rows, list[_Seen]] = {}
     for rows, seen in processes.each(_look_at, groups, SECONDS_PER_PART):
         found[rows] = [] if isinstance(seen, CrashedError) else seen
@@ -157,7 +157,7 @@ def _num_rows(files: Sequence[str]) -> int:
 
 
 def _look_at(rows: _Rows) -> list[_Seen]:
-    """Decode pages; in a process for that."""
+    """Decode the pages of a row group, or one of them; runs in a worker."""
     return [_seen(location, page) for location, page in _pages(rows)]
 
 
@@ -168,16 +168,16 @@ def _pages(rows: _Rows) -> Iterator[tuple[PageLocation, Page]]:
 
 
 def _seen(location: PageLocation, page: Page) -> _Seen:
-    picture, problem = "", None
+    picture, reason = "", None
     try:
         picture = pixels_sha256(decode(page.image))
     except BadImageError as error:
-        problem = str(error)
-    return _Seen(location, page.page_id, page.doc_id, picture, problem)
+        reason = str(error)
+    return _Seen(location, page.page_id, page.doc_id, picture, reason)
 
 
 def _one_by_one(rows: _Rows, processes: Processes) -> list[_Seen]:
-    """The pages of a row group of which one kills its process: each for itself."""
+    """The pages of a row group of which one kills its process: each in a task of its own."""
     pages = {
         _Rows(rows.file, rows.row_group, location.row): (location, page)
         for location, page in _pages(rows)
@@ -194,7 +194,7 @@ def _one_by_one(rows: _Rows, processes: Processes) -> list[_Seen]:
 
 
 def _remove_rows(file: str, locations: Sequence[PageLocation]) -> None:
-    """Write a corpus file again without the pages at `locations`, if any of them are in it."""
+    """Write a corpus file again without the pages at `locations`, if it holds any of them."""
     removed = {(at.row_group, at.row) for at in locations if at.file == file}
     if not removed:
         return
@@ -217,25 +217,25 @@ def _check_judgements(layout: Layout, questions: Questions, seen: Sequence[_Seen
         ):
             if name not in known:
                 file = layout.parts["qrels"][0]
-                raise DatasetError(f"{file}: '{column}' {name} is not in the dataset; mend it")
+                raise DatasetError(f"{file}: '{column}' {name} is not in the dataset; correct it")
 
 
-def _asked_of(questions: Questions, bad: set[str]) -> tuple[Questions, list[Refusal]]:
+def _asked_of(questions: Questions, bad: set[str]) -> tuple[Questions, list[BadItem]]:
     """The questions without those that cannot be asked, or whose pages are all bad."""
     answers = [found for found in questions.judgements if found.score >= 1]
     answered = {found.query_id for found in answers if found.page_id not in bad}
     lost = {found.query_id: found.page_id for found in answers}
     reasons = {
-        name: f"its page was refused: {page_id}"
+        name: f"its page is bad: {page_id}"
         for name, page_id in lost.items()
         if name not in answered
     }
-    reasons |= questions.left_out
+    reasons |= questions.bad_queries
     queries = [query for query in questions.queries if query.query_id not in reasons]
     judgements = [
         found
         for found in questions.judgements
         if found.query_id not in reasons and found.page_id not in bad
     ]
-    refused = [Refusal(name, None, reason) for name, reason in sorted(reasons.items())]
-    return Questions(queries, judgements), refused
+    bad_queries = [BadItem(name, None, reason) for name, reason in sorted(reasons.items())]
+    return Questions(queries, judgements), bad_queries

@@ -1,4 +1,4 @@
-"""What PDF pages and pictures have in common: how large they may be, when blank, how written."""
+"""What PDF pages and pictures share: the largest size, what is blank, how images are written."""
 
 import io
 import math
@@ -8,8 +8,8 @@ from PIL import Image
 
 from colintern.images.decode import MIN_SIDE, BadImageError
 
-_JPEG_QUALITY = 92  # thin strokes of small print stay sharp
-# What Pillow raises about a picture that a format has no room for.
+_JPEG_QUALITY = 92  # keeps thin strokes of small print sharp
+# What Pillow raises about a picture that is too large for a format.
 _WRITE_ERRORS = (OSError, ValueError, SystemError)
 
 
@@ -20,7 +20,7 @@ class RenderSettings:
     Attributes:
         dpi: dots per inch of PDF pages.
         max_pixels: a page that would have more is drawn smaller.
-        max_side: and so is one whose longer side would have more pixels; a JPEG ends at 65,500.
+        max_side: the same for the pixels of the longer side; a JPEG can have 65,500.
     """
 
     dpi: int = 144
@@ -28,10 +28,10 @@ class RenderSettings:
     max_side: int = 65_000
 
     def shrinking(self, width: float, height: float) -> float:
-        """By what to multiply these sides, in pixels, so that they are within the limits.
+        """The factor, at most 1, that brings these sides, in pixels, within the limits.
 
         Raises:
-            BadImageError: they are no sides of a page.
+            BadImageError: they are not finite and positive.
         """
         if not (math.isfinite(width) and math.isfinite(height) and min(width, height) > 0):
             raise BadImageError(f"no size ({width:g} x {height:g} pixels)")
@@ -50,22 +50,22 @@ def within(picture: Image.Image, settings: RenderSettings) -> Image.Image:
 
 def is_blank(picture: Image.Image) -> bool:
     """Whether every pixel has the same colour."""
-    sample = picture.resize((32, 32), Image.Resampling.NEAREST)  # tells most pages at once
+    sample = picture.resize((32, 32), Image.Resampling.NEAREST)  # decides for most pages at once
     return is_even(sample) and is_even(picture)
 
 
-def refuse_blank(picture: Image.Image) -> None:
-    """Make sure that there is something on a page.
+def check_not_blank(picture: Image.Image) -> None:
+    """Make sure that a page is not blank.
 
     Raises:
-        BadImageError: there is not.
+        BadImageError: it is.
     """
     if is_blank(picture):
         raise BadImageError("blank: every pixel has the same colour")
 
 
 def is_even(picture: Image.Image) -> bool:
-    """As `is_blank`, pixel by pixel at once: for small pictures."""
+    """As `is_blank`, without a look at a sample first: for small pictures."""
     return all(low == high for low, high in picture.getextrema())  # pyright: ignore
 
 

@@ -1,21 +1,22 @@
-"""What ingest tells about its work: the pages that were refused, and the summary."""
+"""What ingest tells about its work: what is bad, and the summary."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-_SHOWN_REFUSALS = 20
+_SHOWN_BAD = 20
+_KEYS = {"bad": "refused", "bad_queries": "refused_queries"}  # in `dataset.json`
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """A page, file or query that is not in the dataset, or not whole.
+class BadItem:
+    """A page, file or query that is bad: not in the dataset, or not whole.
 
     Attributes:
-        name: of the file, or of what is refused.
+        name: of the file, page or query.
         page: from 1, where it is known.
         reason: in a few words.
-        is_warning: what is named is in the dataset all the same.
+        is_warning: it is in the dataset nevertheless.
     """
 
     name: str
@@ -49,8 +50,8 @@ class Report:
     Attributes:
         pages: written.
         documents: with at least one page written: files, or what a dataset calls so.
-        refused: pages and files that were left out, with the reasons; and warnings.
-        refused_queries: rows of the queries file that were left out.
+        bad: pages and files that are not in the dataset, with the reasons; and warnings.
+        bad_queries: rows of the queries file that are not in the dataset.
         skipped: files that are not taken, counted by the ending of their names, or as hidden.
         duplicates: groups of page ids that show the same, pixel by pixel; all are written.
         queries: written; those with equal texts count once.
@@ -60,8 +61,8 @@ class Report:
 
     pages: int
     documents: int
-    refused: Sequence[Refusal]
-    refused_queries: Sequence[Refusal]
+    bad: Sequence[BadItem]
+    bad_queries: Sequence[BadItem]
     skipped: Mapping[str, int]
     duplicates: Sequence[Sequence[str]]
     queries: int
@@ -70,32 +71,34 @@ class Report:
 
     @property
     def bad_fraction(self) -> float:
-        """Refused pages and files, of all that were looked at."""
-        num_refused = len(self._lost(self.refused))
-        return num_refused / max(1, num_refused + self.pages)
-
-    @staticmethod
-    def _lost(found: Sequence[Refusal]) -> list[Refusal]:
-        return [refusal for refusal in found if not refusal.is_warning]
+        """The share of bad pages and files in all that were looked at."""
+        num_bad = _num_lost(self.bad)
+        return num_bad / max(1, num_bad + self.pages)
 
     def lines(self) -> list[str]:
-        """The summary for a person; the first refusals, the rest is in `dataset.json`."""
-        refused = [*self.refused, *self.refused_queries]
-        num_lost = len(self._lost(refused))
+        """The summary for a person, with the first bad items; all are in `dataset.json`."""
+        bad = [*self.bad, *self.bad_queries]
+        num_lost = _num_lost(bad)
         lines = [
             f"{self.pages:,} pages of {self.documents:,} documents   {self.queries:,} queries   "
             f"{self.judgements:,} judgements",
-            f"{num_lost:,} refused   {len(refused) - num_lost:,} warnings   "
+            f"{num_lost:,} bad   {len(bad) - num_lost:,} warnings   "
             f"{len(self.duplicates):,} groups of equal pages",
         ]
         if self.skipped:
             total = sum(self.skipped.values())
             lines.append(f"{total:,} files of other kinds skipped: {counted(self.skipped)}")
-        lines += [f"  {refusal.line()}" for refusal in refused[:_SHOWN_REFUSALS]]
-        if len(refused) > _SHOWN_REFUSALS:
-            lines.append(f"  and {len(refused) - _SHOWN_REFUSALS:,} more, listed in dataset.json")
+        lines += [f"  {item.line()}" for item in bad[:_SHOWN_BAD]]
+        if len(bad) > _SHOWN_BAD:
+            lines.append(f"  and {len(bad) - _SHOWN_BAD:,} more, listed in dataset.json")
         return lines
 
     def document(self) -> dict[str, Any]:
-        """For JSON."""
-        return {"made_by": "colintern ingest", **asdict(self)}
+        """For JSON, with the keys that it has had since the first version."""
+        values = {_KEYS.get(name, name): value for name, value in asdict(self).items()}
+        return {"made_by": "colintern ingest", **values}
+
+
+def _num_lost(found: Sequence[BadItem]) -> int:
+    """How many are not in the dataset."""
+    return sum(not item.is_warning for item in found)

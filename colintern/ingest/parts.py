@@ -1,10 +1,10 @@
-"""Corpus files planned from the list of sources: a part is written by one worker, once, or not.
+"""Corpus files planned from the list of sources: one worker writes a part, whole or not at all.
 
-A part's name holds a hash of all that its pages depend on. So a killed ingest goes on where it
-was, and one whose sources have changed writes anew just the parts that these are in.
+A part's name holds a hash of everything that its pages depend on. So a killed ingest resumes, and
+after a change in the sources only the parts with changed files are written again.
 
-Parts are cut by pages and by the bytes of their sources, which bounds what a kill costs. It cannot
-bound what the pages take, as a few bytes may become a large picture: so a part is written a row
+Parts are cut by the number of pages and the bytes of their sources, which limits what a kill costs.
+This does not limit memory, as a few bytes may become a large picture. So a part is written one row
 group at a time, and its writer holds no more than `_BYTES_PER_ROW_GROUP` and one page.
 """
 
@@ -12,6 +12,8 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,16 +24,17 @@ from colintern.data.entities import Page
 from colintern.data.writing import corpus_table, unchecked, with_pixels
 from colintern.images.pixels import picture_of
 from colintern.ingest.drawn import RenderSettings
-from colintern.ingest.findings import Refusal
+from colintern.ingest.findings import BadItem
 from colintern.ingest.rendering import render
 from colintern.ingest.sources import SourceFile
+from colintern.streams import packed
 
 _PAGES_PER_PART = 64  # a row group of them is read at once
 _SOURCE_BYTES_PER_PART = 256 * 2**20
 _BYTES_PER_ROW_GROUP = 32 * 2**20  # writing one takes about three times as much memory
-_REFUSED_KEY = b"colintern.refused"
-# Of the rules by which pages are drawn and decoded: raise it when they change, so that an ingest
-# that goes on, or is done again, keeps no page that was drawn by others. Before 2 there was none.
+_BAD_KEY = b"colintern.refused"
+# The version of the rules by which pages are drawn and decoded: raise it when they change, so that
+# an ingest that resumes or is repeated keeps no page of older rules. There was none before 2.
 _DRAWING_RULES = 2
 
 
@@ -54,16 +57,16 @@ class Part:
 
     @property
     def num_pages(self) -> int:
-        """Pages that it would hold if none were refused."""
+        """Pages that it would hold if none were bad."""
         return sum(piece.last - piece.first for piece in self.pieces)
 
 
 @dataclass(frozen=True)
-class PageEntry:
+class WrittenPage:
     """What a written part knows of a page besides its image.
 
-    `picture` tells it from all others. What is drawn from PDFs is known by its bytes: equal
-    drawings are written alike, and to decode them again costs 28 ms a page beside 44 for drawing.
+    `picture` identifies what it shows. For pages of PDFs it is the hash of their bytes: equal
+    drawings have equal bytes, and decoding would cost 28 ms a page beside 44 ms for drawing.
     """
 
     page_id: str
@@ -76,31 +79,33 @@ def plan_parts(
     counted: Iterable[tuple[SourceFile, int]], corpus: str, settings: RenderSettings
 ) -> list[Part]:
     """Cut files, sorted by name and with their numbers of pages, into parts in `corpus`."""
-    parts: list[Part] = []
-    waiting: list[Piece] = []
-    num_waiting, num_bytes = 0, 0.0
-    for file, num_pages in counted:
-        bytes_per_page = file.num_bytes / max(1, num_pages)
-        first = 0
-        for index in range(num_pages):
-            is_full = num_bytes + bytes_per_page > _SOURCE_BYTES_PER_PART
-            if num_waiting == _PAGES_PER_PART or (is_full and num_waiting):
-                if first < index:
-                    waiting.append(Piece(file, first, index))
-                parts.append(_part(len(parts), waiting, corpus, settings))
-                waiting, num_waiting, num_bytes = [], 0, 0.0
-                first = index
-            num_waiting += 1
-            num_bytes += bytes_per_page
-        if first < num_pages:
-            waiting.append(Piece(file, first, num_pages))
-    if waiting:
-        parts.append(_part(len(parts), waiting, corpus, settings))
-    return parts
+    pages = (
+        _SourcePage(file, position, file.num_bytes / num_pages)
+        for file, num_pages in counted
+        for position in range(num_pages)
+    )
+    cut = packed(
+        pages, lambda page: page.num_bytes, _SOURCE_BYTES_PER_PART, max_items=_PAGES_PER_PART
+    )
+    return [_part(number, _pieces(found), corpus, settings) for number, found in enumerate(cut)]
+
+
+class _SourcePage(NamedTuple):
+    """A page of a file to be drawn, and its share of the file's bytes."""
+
+    file: SourceFile
+    position: int
+    num_bytes: float
+
+
+def _pieces(pages: Sequence[_SourcePage]) -> list[Piece]:
+    """The pages of one part, neighbours of one file together."""
+    by_file = (list(found) for _, found in groupby(pages, lambda page: page.file))
+    return [Piece(found[0].file, found[0].position, found[-1].position + 1) for found in by_file]
 
 
 def single_pages(part: Part) -> list[Part]:
-    """A part cut into one of its own for every page, written beside it for a while."""
+    """A part for each page of `part`, written beside it for a short time."""
     return [
         Part(
             f"{part.path.removesuffix('.parquet')}-{piece_number}-{index}.parquet",
@@ -123,40 +128,40 @@ def write_part(part: Part, check: Callable[[], None] = unchecked) -> None:
 
 
 def save_part(
-    part: Part, found: Iterable[Page | Refusal], check: Callable[[], None] = unchecked
+    part: Part, found: Iterable[Page | BadItem], check: Callable[[], None] = unchecked
 ) -> None:
     """Write what was found for a part, as it comes.
 
-    `check` is called before the file gets its name, and raises when it must not.
+    `check` is called before the file gets its name, and raises if it must not be written.
     """
-    refusals: list[Refusal] = []
+    bad: list[BadItem] = []
     with storage.writing(part.path) as file:
         # Images are compressed already; a dictionary of them would be one more copy.
         keys = {"compression": "none", "use_dictionary": False}
         with pq.ParquetWriter(file, _table([]).schema, **keys) as writer:
-            for pages in _row_groups(found, refusals):
+            for pages in _row_groups(found, bad):
                 with storage.named_errors(part.path):
                     writer.write_table(_table(pages))
-            refused = json.dumps([asdict(refusal) for refusal in refusals])
-            writer.add_key_value_metadata({_REFUSED_KEY: refused})
+            reasons = json.dumps([asdict(item) for item in bad])
+            writer.add_key_value_metadata({_BAD_KEY: reasons})
             with storage.named_errors(part.path):
                 writer.close()
         check()
 
 
-def _row_groups(found: Iterable[Page | Refusal], refusals: list[Refusal]) -> Iterator[list[Page]]:
-    """The pages in groups that are small enough; what is none is added to `refusals`."""
+def _row_groups(found: Iterable[Page | BadItem], bad: list[BadItem]) -> Iterator[list[Page]]:
+    """The pages, in groups that end when they are large enough; bad ones are added to `bad`."""
     waiting: list[Page] = []
     num_bytes = 0
     for item in found:
-        if isinstance(item, Refusal):
-            refusals.append(item)
+        if isinstance(item, BadItem):
+            bad.append(item)
             continue
         waiting.append(item)
         num_bytes += len(item.image)
         if num_bytes >= _BYTES_PER_ROW_GROUP:
             yield waiting
-            waiting.clear()  # in the caller's hands too: else two groups are in memory
+            waiting.clear()  # the caller's list too: otherwise two groups would be in memory
             num_bytes = 0
     if waiting:
         yield waiting
@@ -168,29 +173,29 @@ def _table(pages: Sequence[Page]) -> pa.Table:
     return table.append_column("sha256", pa.array(hashes, pa.string()))
 
 
-def read_part(path: str) -> tuple[list[PageEntry], list[Refusal]]:
-    """What a written part holds, without its images."""
+def read_part(path: str) -> tuple[list[WrittenPage], list[BadItem]]:
+    """The pages and bad items of a written part, without images."""
     with _opened(path) as parquet:
         table = parquet.read(columns=["corpus-id", "doc-id", "page", "sha256", PIXELS])
-        refusals = _refusals(parquet)
+        bad = _bad_items(parquet)
     entries = [
-        PageEntry(
+        WrittenPage(
             row["corpus-id"], row["doc-id"], row["page"], picture_of(row["sha256"], row.get(PIXELS))
         )
         for row in table.to_pylist()
     ]
-    return entries, refusals
+    return entries, bad
 
 
-def pages_of(path: str) -> Iterator[Page | Refusal]:
-    """What `save_part` has written, as it was found; of pages and refusals the pages first."""
+def pages_of(path: str) -> Iterator[Page | BadItem]:
+    """What `save_part` has written: the pages, then the bad items."""
     with _opened(path) as parquet:
         for batch in parquet.iter_batches(1):
             for row in batch.to_pylist():
                 image = row["image"]["bytes"]
                 names = row["corpus-id"], image, row["doc-id"], row["text"], row["page"]
                 yield Page(*names, pixels_sha256=row[PIXELS])
-        yield from _refusals(parquet)
+        yield from _bad_items(parquet)
 
 
 def _opened(path: str) -> pq.ParquetFile:
@@ -199,9 +204,9 @@ def _opened(path: str) -> pq.ParquetFile:
     return pq.ParquetFile(io.BytesIO(storage.read_bytes(path)))
 
 
-def _refusals(parquet: pq.ParquetFile) -> list[Refusal]:
-    found = json.loads((parquet.metadata.metadata or {}).get(_REFUSED_KEY, b"[]"))
-    return [Refusal(**refusal) for refusal in found]
+def _bad_items(parquet: pq.ParquetFile) -> list[BadItem]:
+    found = json.loads((parquet.metadata.metadata or {}).get(_BAD_KEY, b"[]"))
+    return [BadItem(**item) for item in found]
 
 
 def _part(number: int, pieces: Sequence[Piece], corpus: str, settings: RenderSettings) -> Part:

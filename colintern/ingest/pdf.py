@@ -1,6 +1,6 @@
-"""PDF pages as images, by PDFium; or the reasons why not.
+"""PDF pages as images, by PDFium; or why they are bad.
 
-PDFium is not thread-safe: this runs in one process a renderer.
+PDFium is not thread-safe: each renderer is a process.
 """
 
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ from PIL import Image
 
 from colintern.data.entities import Page
 from colintern.images.decode import MIN_SIDE, BadImageError
-from colintern.ingest.drawn import RenderSettings, is_blank, jpeg, refuse_blank
-from colintern.ingest.findings import Refusal
+from colintern.ingest.drawn import RenderSettings, check_not_blank, is_blank, jpeg
+from colintern.ingest.findings import BadItem
 from colintern.ingest.pdf_outline import open_pdf, outline_of
 from colintern.ingest.pdf_text import Letters, look_for_letters
 from colintern.ingest.sources import SourceFile
@@ -22,12 +22,12 @@ _NOT_DRAWN_SHARE = 0.1  # of a page's letters: fewer may be hidden on purpose
 
 def pages_of_pdf(
     file: SourceFile, first: int, last: int, settings: RenderSettings
-) -> Iterator[Page | Refusal]:
+) -> Iterator[Page | BadItem]:
     """Pages `first` (from 0) up to `last`, which is left out, of those that load.
 
     Yields:
-        A page with the id `{name}#{number}`, or the reason why there is none; and, behind a page, a
-        warning when letters are missing on it.
+        A page with the id `{name}#{number}`, or a bad item in its place; and, after a page, a
+        warning if letters are missing on it.
     """
     try:
         outline = outline_of(file)
@@ -40,11 +40,11 @@ def pages_of_pdf(
                     page.close()
                     yield Page(f"{file.name}#{number:04d}", jpeg(picture), file.name, number=number)
                     if warning:
-                        yield Refusal(file.name, number, warning, is_warning=True)
+                        yield BadItem(file.name, number, warning, is_warning=True)
                 except BadImageError as error:
-                    yield Refusal(file.name, number, str(error))
+                    yield BadItem(file.name, number, str(error))
     except BadImageError as error:
-        yield Refusal(file.name, None, str(error))
+        yield BadItem(file.name, None, str(error))
 
 
 def _drawn(
@@ -57,7 +57,7 @@ def _drawn(
         scale *= settings.shrinking(width * scale, height * scale)
         if min(width, height) * scale < MIN_SIDE:
             raise BadImageError(f"too narrow ({width:.0f} x {height:.0f} points)")
-        # In the byte order of Pillow, which takes the pixels as they are, without a copy.
+        # In the byte order of Pillow, which can use the pixels without a copy.
         bitmap = page.render(scale=scale, rev_byteorder=True)  # pyright: ignore[reportArgumentType]
         return page, bitmap.to_pil()
     except pdfium.PdfiumError as error:
@@ -70,7 +70,7 @@ def _letters_not_drawn(
     """A warning, when a part of the letters is missing.
 
     Raises:
-        BadImageError: all are, or there is nothing on the page.
+        BadImageError: all letters are missing, or the page is blank.
     """
     if not may_lack_fonts and not is_blank(picture):
         return None
@@ -79,6 +79,6 @@ def _letters_not_drawn(
     except pdfium.PdfiumError:
         letters = Letters(0, 0)
     if letters.num_seen and letters.share_not_drawn == 1.0:
-        raise BadImageError(letters.problem())
-    refuse_blank(picture)
-    return letters.problem() if letters.share_not_drawn >= _NOT_DRAWN_SHARE else None
+        raise BadImageError(letters.reason())
+    check_not_blank(picture)
+    return letters.reason() if letters.share_not_drawn >= _NOT_DRAWN_SHARE else None

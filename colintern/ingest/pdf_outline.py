@@ -1,4 +1,4 @@
-"""A PDF before it is drawn: which of its pages load, and what PDFium does not tell about them."""
+"""A PDF before it is drawn: which of its pages load, and facts that PDFium does not give."""
 
 import ctypes
 import logging
@@ -18,7 +18,9 @@ from colintern.images.decode import BadImageError
 from colintern.ingest.pdf_structure import Structure, Words, find_words, read_structure
 from colintern.ingest.sources import SourceFile
 
-logging.getLogger("pypdfium2").setLevel(logging.ERROR)  # how to build it otherwise is not our news
+logging.getLogger("pypdfium2").setLevel(
+    logging.ERROR
+)  # its advice on how it could be built is of no use here
 
 _DYNAMIC = re.compile(rb"<dynamicRender>\s*required")
 _NOTICE = "please wait"  # "... If this message is not eventually replaced by the proper contents"
@@ -27,14 +29,14 @@ _SHOWN_NAMES = 5
 
 @dataclass(frozen=True)
 class Outline:
-    """What is to be known of a PDF before its pages are drawn.
+    """What must be known of a PDF before its pages are drawn.
 
     Attributes:
         indices: of the pages that load, as PDFium counts them.
         user_units: index of a page to points a unit, where that is not 1.
-        update: bytes to be read behind the file, which mend its page tree.
-        may_lack_fonts: letters are looked for on every page, not on blank ones only.
-        warnings: what the pages do not show, or what was mended; in a few words each.
+        update: bytes to append to the file, which repair its page tree.
+        may_lack_fonts: letters are looked for on every page, and not only on blank ones.
+        warnings: what the pages do not show, or what was repaired; a few words each.
     """
 
     indices: tuple[int, ...]
@@ -49,16 +51,16 @@ def outline_of(file: SourceFile) -> Outline:
     """Look through a PDF; no page is drawn.
 
     Raises:
-        BadImageError: the file is empty, damaged or encrypted, or what it shows is not its content.
+        BadImageError: the file is empty, damaged or encrypted, or does not show its real content.
     """
     with open_pdf(file) as document:
         num_told = len(document)
         indices = _loading(document)
         attached = _attachments(document)
-        _refuse_dynamic_form(document)
+        _check_no_dynamic_form(document)
     with _data_of(file) as data:
         words = find_words(data)
-        # Old states of a page that was changed later are counted as well: pypdf tells.
+        # Old states of a page that was changed later are counted too: pypdf knows better.
         is_odd = len(indices) < num_told or words.num_page_objects != num_told
         structure = None
         if is_odd or words.has_user_unit or words.is_collection:
@@ -66,7 +68,7 @@ def outline_of(file: SourceFile) -> Outline:
     if structure and structure.is_portfolio and attached:
         raise BadImageError(
             f"a portfolio: its pages are in the files attached to it ({attached}); "
-            "save them as files of their own"
+            "save them as separate files"
         )
     warnings: list[str] = []
     if attached:
@@ -84,7 +86,7 @@ def _with_pages(
     words: Words,
     warnings: list[str],
 ) -> Outline:
-    """The outline with all pages that can be reached, whatever the page tree tells."""
+    """The outline with all pages that can be reached, whatever the page tree says."""
     update = b""
     if structure and structure.num_pages < len(indices):
         structure = None  # PDFium has read a damaged file better than pypdf
@@ -131,8 +133,8 @@ def _attachments(document: pdfium.PdfDocument) -> str:
     return ", ".join(names) + (f" and {count - len(names):,} more" if count > len(names) else "")
 
 
-def _refuse_dynamic_form(document: pdfium.PdfDocument) -> None:
-    """Refuse a form that only its maker's viewer lays out; others show a notice in its stead."""
+def _check_no_dynamic_form(document: pdfium.PdfDocument) -> None:
+    """Make sure that a PDF is no form that only Adobe's viewers lay out; others show a notice."""
     kind = document.get_formtype()
     if kind not in (pdfium_c.FORMTYPE_XFA_FULL, pdfium_c.FORMTYPE_XFA_FOREGROUND):
         return
@@ -166,7 +168,7 @@ def _text_of(document: pdfium.PdfDocument, index: int) -> str:
 
 @contextmanager
 def open_pdf(file: SourceFile, update: bytes = b"") -> Iterator[pdfium.PdfDocument]:
-    """A PDF, with `update` behind it.
+    """A PDF, with `update` appended.
 
     Raises:
         BadImageError: the file is empty, damaged or encrypted.
@@ -186,7 +188,7 @@ def _document(data: str | bytes) -> Iterator[pdfium.PdfDocument]:
         reason = "encrypted: it opens with a password only" if is_locked else "damaged PDF"
         raise BadImageError(reason) from error
     try:
-        document.init_forms()  # else what was typed into a form is not drawn
+        document.init_forms()  # without this, what was typed into a form is not drawn
         yield document
     except pdfium.PdfiumError as error:
         raise BadImageError("damaged PDF") from error
@@ -196,7 +198,7 @@ def _document(data: str | bytes) -> Iterator[pdfium.PdfDocument]:
 
 @contextmanager
 def _data_of(file: SourceFile) -> Iterator[bytes | mmap.mmap]:
-    """The bytes of a file, mapped into memory where they are on this machine."""
+    """The bytes of a file, mapped into memory if it is local."""
     try:
         if not storage.is_local(file.path):
             yield _remote_bytes(file)
@@ -216,5 +218,5 @@ def _data_of(file: SourceFile) -> Iterator[bytes | mmap.mmap]:
 
 @lru_cache(maxsize=1)
 def _remote_bytes(file: SourceFile) -> bytes:
-    """Fetched once for all that is done with the file, one thing after the other."""
+    """Fetched once for all steps that read the file."""
     return storage.read_bytes(file.path)

@@ -171,7 +171,7 @@ def _user_unit(page: Any) -> float:
 
 
 def _update(data: bytes, reader: PdfReader, leaves: list[Any]) -> bytes:
-    """As an editor would save a change: the root of the page tree anew, with the pages below it."""
+    """What an editor would append for a change: a new root of the page tree, with all pages."""
     at = reader.root_object.raw_get("/Pages")
     before = re.findall(rb"startxref\s+(\d+)", data[-2_000:])
     is_referred_to = all(isinstance(leaf, IndirectObject) for leaf in [at, *leaves])

@@ -1,4 +1,4 @@
-"""Letters of a PDF page's text that its picture does not show, as when their font is not there."""
+"""Letters of a PDF page's text that its picture does not show, as when their font is missing."""
 
 import ctypes
 import math
@@ -26,8 +26,8 @@ class Letters:
     """A sample of a page's letters that are meant to be seen.
 
     Attributes:
-        num_seen: letters that were looked for; hidden ones only where there is ink all the same.
-        num_not_drawn: those where the picture shows nothing at all.
+        num_seen: letters that were looked for; a hidden one counts only where there is ink.
+        num_not_drawn: those where the picture shows nothing.
     """
 
     num_seen: int
@@ -38,7 +38,7 @@ class Letters:
         """From 0 to 1."""
         return self.num_not_drawn / max(1, self.num_seen)
 
-    def problem(self) -> str:
+    def reason(self) -> str:
         """In a few words."""
         share = "none" if self.num_not_drawn == self.num_seen else f"{1 - self.share_not_drawn:.0%}"
         return (

@@ -1,4 +1,10 @@
-"""Work in processes of its own: a page that crashes the renderer, or hangs it, costs that page."""
+"""Worker processes: a page that crashes the renderer, or hangs it, costs only that page.
+
+Each worker is an executor of one process. So when a process dies, the item that killed it is known
+and the other workers are not disturbed. (In Pebble's pool the workers share one channel: one that
+dies while it sends its result leaves the channel locked, and the whole pool ends. It also starts
+all processes at once, even for a single item.)
+"""
 
 import multiprocessing
 import os
@@ -19,8 +25,8 @@ from typing import Generic, TypeVar
 
 from colintern.ingest.orphans import die_with_the_parent
 
-# A page takes a tenth of a second, the slowest maps take some ten: what is not done by then hangs.
-# A part that is only slow loses nothing: its pages are tried again, each for itself.
+# A page takes a tenth of a second, the slowest maps about ten seconds: what takes longer hangs.
+# A part that is only slow loses nothing: its pages are tried again one by one.
 SECONDS_PER_PART = 600.0
 SECONDS_PER_PAGE = 120.0
 
@@ -42,10 +48,9 @@ class _Task(Generic[Work]):
 
 
 class Processes:
-    """Up to `num_processes` workers, started when they are first needed.
+    """Up to `num_processes` workers, each started when it is first needed.
 
-    Each is a pool of one process: when it dies, the item that killed it is known, and the others go
-    on undisturbed. None outlives this process.
+    None outlives this process.
     """
 
     def __init__(self, num_processes: int) -> None:
@@ -53,7 +58,7 @@ class Processes:
         self._idle: list[ProcessPoolExecutor] = []
         self._all: list[ProcessPoolExecutor] = []
         self._not_ours: set[BaseProcess] = set()
-        # Workers end with the thread that started them: this one ends last, whoever asks for them.
+        # Workers end with the thread that started them: this one lives as long as the pool.
         self._starter = ThreadPoolExecutor(1)
 
     def __enter__(self) -> "Processes":
@@ -61,7 +66,7 @@ class Processes:
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        if error is not None:  # Ctrl-C must not wait for a page that takes minutes
+        if error is not None:  # after Ctrl-C nobody waits for a page that takes minutes
             for process in set(multiprocessing.active_children()) - self._not_ours:
                 process.kill()
         for worker in self._all:
@@ -71,12 +76,12 @@ class Processes:
     def each(
         self, function: Callable[[Work], Result], work: Iterable[Work], seconds: float
     ) -> Iterator[tuple[Work, Result | CrashedError]]:
-        """`function` of every item, as they are finished.
+        """`function` of every item, in the order in which they finish.
 
         Args:
             function: of one item; what it raises is raised here.
             work: the items; one is taken when a worker is free for it.
-            seconds: after which the process of an item that is not finished is killed.
+            seconds: the time for one item; after that its process is killed.
 
         Yields:
             The item and its result, or `CrashedError` for one whose process died.
@@ -98,7 +103,7 @@ class Processes:
         seconds: float,
         busy: dict[Future[Result], _Task[Work]],
     ) -> None:
-        """Give an item to every worker that is free, as long as there are some."""
+        """Give an item to each free worker, until there are no items."""
         while len(busy) < self._num_processes:
             try:
                 item = next(waiting)
@@ -117,7 +122,7 @@ class Processes:
             self._all.remove(task.worker)
             task.worker.shutdown()
             if time.monotonic() - task.began >= seconds:
-                return CrashedError(f"the renderer does not come to an end in {seconds:g} seconds")
+                return CrashedError(f"the renderer does not finish in {seconds:g} seconds")
             return CrashedError("it crashes the renderer")
         self._idle.append(task.worker)
         return result
@@ -133,9 +138,9 @@ class Processes:
 
 
 def _bounded(function: Callable[[Work], Result], item: Work, seconds: float) -> Result:
-    """`function` of `item`, in a worker; the system ends the process when the time is over.
+    """`function` of `item`, in a worker; the kernel ends the process when the time is over.
 
-    That works also where Python code would never have its turn: deep inside a C library.
+    This works also inside a C library that never returns to Python.
     """
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:

@@ -1,4 +1,4 @@
-"""The queries file: questions, and the page that answers each, by file and page number or by id."""
+"""The queries file: each query with the page that answers it, by file and page number or by id."""
 
 import csv
 import io
@@ -11,17 +11,17 @@ from colintern import storage
 from colintern.data.entities import Judgement, Query
 from colintern.data.equal_questions import EqualQuestions, Key
 from colintern.data.judgements import read_score, score_problem
-from colintern.data.text import query_problem, same_name
+from colintern.data.text import bad_query_reason, same_name
 from colintern.errors import DatasetError
-from colintern.ingest.findings import Refusal
-from colintern.ingest.parts import PageEntry
+from colintern.ingest.findings import BadItem
+from colintern.ingest.parts import WrittenPage
 
 _COLUMNS = "query, and the page it belongs to: file and page (from 1), or id"
 
 
 @dataclass(frozen=True)
 class _Judged:
-    """A row that can be used: what it asks, the page that it names, and how that is judged."""
+    """A good row: its query, the page that it names, and the score."""
 
     number: int
     query: Key
@@ -30,8 +30,8 @@ class _Judged:
 
 
 def read_questions(
-    path: str, pages: Sequence[PageEntry], relevant_from: float | None = None
-) -> tuple[list[Query], list[Judgement], list[Refusal]]:
+    path: str, pages: Sequence[WrittenPage], relevant_from: float | None = None
+) -> tuple[list[Query], list[Judgement], list[BadItem]]:
     """The queries, merged where their texts are equal, and their judgements.
 
     Args:
@@ -42,7 +42,7 @@ def read_questions(
         relevant_from: from which score on a page is relevant; None takes whole numbers as they are.
 
     Returns:
-        Queries, judgements, and the rows that were refused with their reasons.
+        Queries, judgements, and the bad rows with their reasons.
 
     Raises:
         DatasetError: the file is missing, empty, cannot be parsed, or lacks the columns.
@@ -50,17 +50,17 @@ def read_questions(
     named = _Named(pages)
     questions = EqualQuestions()
     judged: list[_Judged] = []
-    refused: dict[int, str] = {}
+    bad: dict[int, str] = {}
     row_number = 0
     for row_number, row in enumerate(_rows(path), 1):
         text = row.get("query") or ""
         page_id = named.find(row)
         score = read_score(row["score"], relevant_from) if "score" in row else 1
-        problem = _problem(row, text) or _page_problem(row, page_id)
-        if problem is None and score is None:
-            problem = f"its score {score_problem(row['score'], relevant_from)}"
-        if problem is not None or page_id is None or score is None:
-            refused[row_number] = problem or ""
+        reason = _bad_row_reason(row, text) or _bad_page_reason(row, page_id)
+        if reason is None and score is None:
+            reason = f"its score {score_problem(row['score'], relevant_from)}"
+        if reason is not None or page_id is None or score is None:
+            bad[row_number] = reason or ""
             continue
         language, source = (
             str(row[name]) if row.get(name) else None for name in ("language", "source")
@@ -72,18 +72,18 @@ def read_questions(
             f"{path}: holds no query; leave out --queries, or write rows of {_COLUMNS}"
         )
     ids = questions.ids()
-    refused |= _judged_otherwise(judged, ids)
-    kept = [row for row in judged if row.number not in refused]
+    bad |= _judged_otherwise(judged, ids)
+    kept = [row for row in judged if row.number not in bad]
     scores = {(ids[row.query], row.page_id): row.score for row in kept}
     return (
         questions.queries(row.query for row in kept),
         [Judgement(query, page, score) for (query, page), score in scores.items()],
-        [Refusal(f"query {number} of {path}", None, refused[number]) for number in sorted(refused)],
+        [BadItem(f"query {number} of {path}", None, bad[number]) for number in sorted(bad)],
     )
 
 
 def _judged_otherwise(judged: Sequence[_Judged], ids: Mapping[Key, str]) -> dict[int, str]:
-    """The rows of a pair that is judged twice, with two scores: nothing tells which is right."""
+    """The rows that judge a pair differently: which one is right is unknown."""
     pairs: dict[tuple[str, str], list[_Judged]] = {}
     for row in judged:
         pairs.setdefault((ids[row.query], row.page_id), []).append(row)
@@ -124,7 +124,9 @@ def _csv_rows(path: str, text: str) -> Iterator[Mapping[str, Any]]:
             score = (row.pop("score", None) or "").strip()
             yield {**row, "score": _number(score)} if score else row
     except csv.Error as error:
-        raise DatasetError(f"{path}, line {reader.line_num}: {error}; mend its quotes") from error
+        raise DatasetError(
+            f"{path}, line {reader.line_num}: {error}; correct its quotes"
+        ) from error
 
 
 def _number(text: str) -> float | str:
@@ -136,7 +138,7 @@ def _number(text: str) -> float | str:
 
 
 def _json_rows(path: str, text: str) -> Iterator[Mapping[str, Any]]:
-    """The first row tells whether it is a queries file; later ones may lack what they like."""
+    """The first row must have the columns of a queries file; later ones may lack some."""
     is_first = True
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
@@ -159,9 +161,9 @@ def _check_columns(path: str, names: Sequence[str]) -> None:
 
 
 class _Named:
-    """Pages by their names, of which a system may have written `ü` as one character or as two."""
+    """Pages by name, also if a system wrote `ü` as two characters and another as one."""
 
-    def __init__(self, pages: Sequence[PageEntry]) -> None:
+    def __init__(self, pages: Sequence[WrittenPage]) -> None:
         self._exact: dict[tuple[str, int | None], str] = {}
         self._similar: dict[tuple[str, int | None], set[str]] = {}
         for page in pages:
@@ -183,7 +185,7 @@ class _Named:
 
 
 def _page_number(row: Mapping[str, Any]) -> int | None:
-    """From 1; None when it is no whole number, which spreadsheets may write as `3.0`."""
+    """From 1, also as `3.0`, as spreadsheets write it; None if it is no whole number."""
     value = row.get("page")
     if value in (None, ""):
         return 1
@@ -194,8 +196,8 @@ def _page_number(row: Mapping[str, Any]) -> int | None:
     return int(number) if number.is_integer() and not isinstance(value, bool) else None
 
 
-def _problem(row: Mapping[Any, Any], text: Any) -> str | None:
-    """Why a row cannot be used, whatever page it names."""
+def _bad_row_reason(row: Mapping[Any, Any], text: Any) -> str | None:
+    """Why a row is bad, whatever page it names."""
     if not isinstance(text, str):
         return f"its query is no text: {text}"
     if None in row:
@@ -204,10 +206,10 @@ def _problem(row: Mapping[Any, Any], text: Any) -> str | None:
         json.dumps(row, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         return "it holds half a character (a lone surrogate)"
-    return query_problem(text)
+    return bad_query_reason(text)
 
 
-def _page_problem(row: Mapping[str, Any], page_id: str | None) -> str | None:
+def _bad_page_reason(row: Mapping[str, Any], page_id: str | None) -> str | None:
     if page_id is not None:
         return None
     if row.get("id"):

@@ -1,4 +1,4 @@
-"""One file's pages as images: pictures by Pillow, PDFs by `pdf`; or the reasons why not."""
+"""The pages of one file as images: pictures by Pillow, PDFs by `pdf`; or why they are bad."""
 
 import io
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ from colintern.data.entities import Page
 from colintern.errors import PathError
 from colintern.images.decode import BadImageError, ImageFile
 from colintern.images.pixels import pixels_sha256
-from colintern.ingest.drawn import RenderSettings, png, refuse_blank, within
-from colintern.ingest.findings import Refusal
+from colintern.ingest.drawn import RenderSettings, check_not_blank, png, within
+from colintern.ingest.findings import BadItem
 from colintern.ingest.pdf import pages_of_pdf
 from colintern.ingest.pdf_outline import outline_of
 from colintern.ingest.sources import SourceFile
@@ -21,7 +21,7 @@ _KEPT_FORMATS = ("PNG", "JPEG", "MPO")  # MPO: a JPEG with a preview behind it, 
 
 @dataclass(frozen=True)
 class Contents:
-    """What is in a file: how many pages, and what is to be said about it."""
+    """What is in a file: the number of its pages, and warnings."""
 
     num_pages: int
     warnings: tuple[str, ...] = ()
@@ -31,8 +31,7 @@ def contents_of(file: SourceFile) -> Contents:
     """The pages of a PDF or a picture.
 
     Raises:
-        BadImageError: the file is empty, damaged or encrypted, or shows something else than its
-            content.
+        BadImageError: the file is empty, damaged or encrypted, or does not show its real content.
     """
     if file.kind == "picture":
         with _open_file(file) as data:
@@ -43,12 +42,12 @@ def contents_of(file: SourceFile) -> Contents:
 
 def render(
     file: SourceFile, first: int, last: int, settings: RenderSettings
-) -> Iterator[Page | Refusal]:
+) -> Iterator[Page | BadItem]:
     """Pages `first` (from 0) up to `last`, which is left out, of a file.
 
     Yields:
         A page with the id `{name}#{number}` (just the name for a picture of one page), or the
-        reason why there is none; a warning follows its page.
+        bad item in its place; a warning follows its page.
     """
     pages = _pictures if file.kind == "picture" else pages_of_pdf
     yield from pages(file, first, last, settings)
@@ -56,8 +55,8 @@ def render(
 
 def _pictures(
     file: SourceFile, first: int, last: int, settings: RenderSettings
-) -> Iterator[Page | Refusal]:
-    """The pages of a picture; PNG and JPEG that everybody sees alike keep their bytes."""
+) -> Iterator[Page | BadItem]:
+    """The pages of a picture; plain PNG and JPEG files keep their bytes."""
     try:
         with _open_file(file) as data:
             images = ImageFile(data)
@@ -69,13 +68,13 @@ def _pictures(
                     page, pixels = _picture(images, index, data, settings)
                     yield Page(page_id, page, file.name, number=number, pixels_sha256=pixels)
                 except BadImageError as error:
-                    yield Refusal(file.name, number if num_pages > 1 else None, str(error))
+                    yield BadItem(file.name, number if num_pages > 1 else None, str(error))
     except BadImageError as error:
-        yield Refusal(file.name, None, str(error))
+        yield BadItem(file.name, None, str(error))
 
 
 def _open_file(file: SourceFile) -> BinaryIO:
-    """A file for reading; one of another machine is in memory."""
+    """A file for reading; one that is not local is read into memory."""
     try:
         if not storage.is_local(file.path):
             return io.BytesIO(storage.read_bytes(file.path))
@@ -87,7 +86,7 @@ def _open_file(file: SourceFile) -> BinaryIO:
 
 
 def _num_pages(file: SourceFile, images: ImageFile) -> int:
-    """The pages of an open picture, which were counted before for those that may have many."""
+    """The number of pages of an open picture; only a TIFF by name may have several."""
     num_pages = images.num_pages()
     if num_pages > 1 and not file.may_have_pages:
         raise BadImageError(f"a TIFF with {num_pages:,} pages: give it a name that ends in .tif")
@@ -97,10 +96,10 @@ def _num_pages(file: SourceFile, images: ImageFile) -> int:
 def _picture(
     images: ImageFile, index: int, data: BinaryIO, settings: RenderSettings
 ) -> tuple[bytes, str]:
-    """The bytes of a page, and the hash of what `decode` makes of them."""
+    """The bytes of a page, and the hash of its decoded pixels."""
     can_stay = images.format in _KEPT_FORMATS and images.is_plain(index)
     picture = images.decode(index)
-    refuse_blank(picture)
+    check_not_blank(picture)
     small = within(picture, settings)
     if small is picture and can_stay:
         data.seek(0)

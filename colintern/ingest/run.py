@@ -14,17 +14,17 @@ from colintern.data.entities import Page
 from colintern.data.importing import check_language
 from colintern.data.judgements import read_judgements
 from colintern.data.layouts import Layout, find_layout
-from colintern.data.progress import Progress
+from colintern.data.page_counter import PageCounter
 from colintern.data.resolve import source_url
 from colintern.data.writing import unchecked, write_questions
 from colintern.errors import DatasetError, TooManyBadPagesError
 from colintern.images.decode import BadImageError
 from colintern.ingest.dataset import copy_dataset, is_dataset
 from colintern.ingest.drawn import RenderSettings
-from colintern.ingest.findings import Refusal, Report, equal_pages
+from colintern.ingest.findings import BadItem, Report, equal_pages
 from colintern.ingest.parts import (
-    PageEntry,
     Part,
+    WrittenPage,
     pages_of,
     plan_parts,
     read_part,
@@ -42,6 +42,7 @@ from colintern.ingest.questions import read_questions
 from colintern.ingest.rendering import Contents, contents_of
 from colintern.ingest.sources import SourceFile, Sources, count_by_kind, find_sources
 from colintern.records import lease
+from colintern.records.lease_file import is_lease_file
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class IngestSettings:
         split: of a dataset that holds several.
         language: only the queries of this language, of a dataset.
         num_processes: that render; one PDFium each.
-        max_bad_fraction: stop with an error when a larger share is refused.
+        max_bad_fraction: stop with an error when a larger share is bad.
         config: of a dataset that holds several configurations.
         relevant_from: from which score on a page is relevant; None takes whole numbers as they are.
     """
@@ -72,12 +73,12 @@ class IngestSettings:
 def ingest(sources: Sequence[str], out: str, settings: IngestSettings) -> Report:
     """Make the canonical dataset folder `out` of PDFs, pictures, or one dataset of another layout.
 
-    Killed and started again, it goes on: parts of the corpus that are written are kept. Only the
-    copy of a dataset begins anew.
+    Started again after a kill, it resumes: parts of the corpus that are written are kept. Only the
+    copy of a dataset starts from the beginning.
 
     Args:
         sources: files and folders, local or URLs.
-        out: a new folder, or one of an earlier ingest; nothing is written elsewhere.
+        out: a new folder, or that of an earlier ingest; nothing is written elsewhere.
         settings: how.
 
     Returns:
@@ -85,7 +86,7 @@ def ingest(sources: Sequence[str], out: str, settings: IngestSettings) -> Report
 
     Raises:
         DatasetError: a source is missing, `out` holds something else, or the queries file is bad.
-        TooManyBadPagesError: more than `max_bad_fraction` was refused, or no page was written.
+        TooManyBadPagesError: more than `max_bad_fraction` is bad, or no page was written.
         LeaseLostError: another ingest into `out` has taken over meanwhile.
     """
     out = storage.absolute(out)
@@ -94,7 +95,7 @@ def ingest(sources: Sequence[str], out: str, settings: IngestSettings) -> Report
         raise DatasetError(f"--relevant-from {settings.relevant_from}: is not a finite number")
     found = _layout_of(sources, settings) or find_sources(sources)
     if settings.queries:
-        # A file that cannot be read is told before the work.
+        # An unreadable queries file is an error before the work, not after it.
         read_questions(settings.queries, [], settings.relevant_from)
     with lease.held(out, wait=False) as held:
         storage.write_json(storage.join(out, INGEST_BEGUN), {"sources": list(sources)})
@@ -110,22 +111,22 @@ def ingest(sources: Sequence[str], out: str, settings: IngestSettings) -> Report
 
 
 def _from_files(found: Sources, out: str, settings: IngestSettings, held: lease.Held) -> Report:
-    refused = list(found.refused)
+    bad = list(found.bad)
     corpus = storage.join(out, "corpus")
     with Processes(settings.num_processes) as processes:
         counted, damaged = _counted(found.files, processes)
-        refused += damaged
+        bad += damaged
         parts = plan_parts(counted, corpus, settings.render)
         _write(parts, corpus, processes, held.check)
 
-    pages: list[PageEntry] = []
+    pages: list[WrittenPage] = []
     for part in parts:
         entries, without = read_part(part.path)
         pages += entries
-        refused += without
-    queries, judgements, refused_queries = [], [], []
+        bad += without
+    queries, judgements, bad_queries = [], [], []
     if settings.queries:
-        queries, judgements, refused_queries = read_questions(
+        queries, judgements, bad_queries = read_questions(
             settings.queries, pages, settings.relevant_from
         )
     held.check()
@@ -133,8 +134,8 @@ def _from_files(found: Sources, out: str, settings: IngestSettings, held: lease.
     return Report(
         pages=len(pages),
         documents=len({page.doc_id for page in pages}),
-        refused=sorted(refused, key=lambda refusal: (refusal.name, refusal.page or 0)),
-        refused_queries=refused_queries,
+        bad=sorted(bad, key=lambda item: (item.name, item.page or 0)),
+        bad_queries=bad_queries,
         skipped=found.skipped,
         duplicates=equal_pages((page.page_id, page.picture) for page in pages),
         queries=len(queries),
@@ -165,9 +166,8 @@ def _layout_of(sources: Sequence[str], settings: IngestSettings) -> Layout | Non
     """The layout of the dataset that is to be ingested; None for PDFs and pictures.
 
     Raises:
-        DatasetError: a dataset among several sources, settings that have no effect, or a split,
-            configuration or language that the dataset does not have, or a judgement that cannot be
-            read.
+        DatasetError: a dataset among several sources; settings that have no effect; a split,
+            configuration or language that the dataset does not have; or an unreadable judgement.
     """
     for source in sources:
         if hub.is_url(source):
@@ -188,13 +188,15 @@ def _layout_of(sources: Sequence[str], settings: IngestSettings) -> Layout | Non
         return None
     source = datasets[0]
     if len(sources) > 1:
-        raise DatasetError(f"{source}: is a dataset: ingest it alone, into an --out of its own")
+        raise DatasetError(
+            f"{source}: is itself a dataset; ingest it separately, with another --out"
+        )
     if settings.queries:
-        raise DatasetError(f"{source}: is a dataset with queries of its own; leave out --queries")
+        raise DatasetError(f"{source}: is a dataset and has queries already; leave out --queries")
     url = source_url(DatasetConfig(path=source, name="source"))
     layout = find_layout(url, settings.split, config=settings.config)
     if layout.kind != "rows":
-        read_judgements(layout.parts["qrels"], settings.relevant_from)  # told before the work
+        read_judgements(layout.parts["qrels"], settings.relevant_from)  # bad ones end it early
     elif settings.relevant_from is not None:
         raise DatasetError(f"{source}: its rows have no scores; leave out --relevant-from")
     check_language(layout, settings.language)
@@ -203,18 +205,18 @@ def _layout_of(sources: Sequence[str], settings: IngestSettings) -> Layout | Non
 
 def _counted(
     files: Sequence[SourceFile], processes: Processes
-) -> tuple[list[tuple[SourceFile, int]], list[Refusal]]:
-    """Every file with its number of pages, by name; those with many are opened elsewhere."""
+) -> tuple[list[tuple[SourceFile, int]], list[BadItem]]:
+    """Every file with its number of pages, in order; worker processes open those to be counted."""
     counts = {file: 1 for file in files if not file.may_have_pages}
-    refused = []
+    bad = []
     many = [file for file in files if file.may_have_pages]
     for file, found in processes.each(_contents, many, SECONDS_PER_PART):
         if isinstance(found, Contents):
             counts[file] = found.num_pages
-            refused += [Refusal(file.name, None, text, is_warning=True) for text in found.warnings]
+            bad += [BadItem(file.name, None, text, is_warning=True) for text in found.warnings]
         else:
-            refused.append(Refusal(file.name, None, str(found)))
-    return [(file, counts[file]) for file in files if file in counts], refused
+            bad.append(BadItem(file.name, None, str(found)))
+    return [(file, counts[file]) for file in files if file in counts], bad
 
 
 def _contents(file: SourceFile) -> Contents | str:
@@ -230,9 +232,9 @@ def _write(
     processes: Processes,
     check: Callable[[], None] = unchecked,
 ) -> None:
-    """Write the parts that are missing, and remove those of sources as they were before.
+    """Write the missing parts, and remove those of an earlier state of the sources.
 
-    `check` as in `save_part`; it goes to other processes.
+    `check` as in `save_part`; it is sent to other processes.
     """
     there = set(storage.list_files(corpus, ".parquet"))
     missing = [part for part in parts if part.path not in there]
@@ -240,7 +242,7 @@ def _write(
     kept = sum(part.num_pages for part in parts) - total
     if kept:
         log.say("ingest", "%s pages are there already", f"{kept:,}")
-    progress = Progress("ingest", "pages", total)
+    progress = PageCounter("ingest", "pages", total)
     crashed: list[Part] = []
     write = partial(write_part, check=check)
     for part, found in processes.each(write, missing, SECONDS_PER_PART):
@@ -251,14 +253,14 @@ def _write(
     for part in crashed:
         log.say("ingest", "%s: again, page by page", part.pieces[0].file.name)
         _write_page_by_page(part, processes, check)
-    storage.remove_abandoned(corpus)  # what crashed workers have begun
+    storage.remove_abandoned(corpus)  # files that crashed workers left half written
     check()
     for path in there - {part.path for part in parts}:
         storage.delete(path)
 
 
 def _write_page_by_page(part: Part, processes: Processes, check: Callable[[], None]) -> None:
-    """Write a part of which one page kills its process: each for itself, to find that one."""
+    """Write a part with a page that kills its process: page by page, to find that one."""
     singles = single_pages(part)
     write = partial(write_part, check=check)
     crashed = {
@@ -267,14 +269,14 @@ def _write_page_by_page(part: Part, processes: Processes, check: Callable[[], No
         if isinstance(found, CrashedError)
     }
 
-    def found() -> Iterator[Page | Refusal]:
+    def found() -> Iterator[Page | BadItem]:
         for single in singles:
             if single.path not in crashed:
                 yield from pages_of(single.path)
                 continue
             piece = single.pieces[0]
             number = piece.last if piece.file.may_have_pages else None
-            yield Refusal(piece.file.name, number, crashed[single.path])
+            yield BadItem(piece.file.name, number, crashed[single.path])
 
     save_part(part, found(), check)
     for single in singles:
@@ -282,26 +284,28 @@ def _write_page_by_page(part: Part, processes: Processes, check: Callable[[], No
 
 
 def _check_out(out: str, sources: Sequence[str]) -> None:
-    """Make sure that `out` is new or ours, and apart from the sources, which differ."""
+    """Make sure that `out` is new or ours and apart from the sources, and no source comes twice."""
     out = storage.real(out)
     real = [storage.real(source) for source in sources]
     for source in real:
         if real.count(source) > 1:
             raise DatasetError(f"{source}: is given twice; name every source once")
         if f"{out}/".startswith(f"{source}/") or f"{source}/".startswith(f"{out}/"):
-            raise DatasetError(f"--out {out}: must stand apart from the source {source}")
+            raise DatasetError(f"--out {out}: must not be in the source {source}, nor around it")
     is_ours = storage.exists(storage.join(out, INGEST_BEGUN))
-    files = [file for file in storage.list_files(out) if not lease.is_lease_file(file)]
+    files = [file for file in storage.list_files(out) if not is_lease_file(file)]
     if not is_ours and (files or storage.list_folders(out)):
-        raise DatasetError(f"--out {out}: is not empty and no dataset of an earlier ingest")
+        raise DatasetError(
+            f"--out {out}: is not empty and not from an earlier ingest; choose a new folder"
+        )
 
 
 def _check_bad_fraction(report: Report, limit: float) -> None:
     if report.pages == 0:
-        reason = report.refused[0].line() if report.refused else "the sources are empty"
+        reason = report.bad[0].line() if report.bad else "the sources are empty"
         raise TooManyBadPagesError(f"no page could be written; the first reason: {reason}")
     if report.bad_fraction > limit:
         raise TooManyBadPagesError(
-            f"{report.bad_fraction:.1%} of the pages were refused, more than "
+            f"{report.bad_fraction:.1%} of the pages are bad, more than "
             f"--max-bad-fraction={limit} allows; dataset.json lists them with their reasons"
         )

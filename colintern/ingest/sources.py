@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from colintern import storage
-from colintern.data.text import id_problem
+from colintern.data.text import bad_id_reason
 from colintern.errors import DatasetError
-from colintern.ingest.findings import Refusal, counted
+from colintern.ingest.findings import BadItem, counted
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif")
 
@@ -25,8 +25,8 @@ class SourceFile:
         path: where it is read, local or URL.
         name: its path inside the source folder, with slashes: the document id of its pages.
         kind: what it is by its name.
-        version: changes when the file does, as far as can be told without reading it.
-        num_bytes: its size; 0 where it is not told.
+        version: changes when the file does, as far as its state shows.
+        num_bytes: its size; 0 if it is unknown.
     """
 
     path: str
@@ -43,23 +43,23 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Sources:
-    """What stands in the sources.
+    """What there is in the sources.
 
     Attributes:
         files: to be drawn, sorted by name.
-        refused: what cannot be read, or must not be: links that lead out of their folder.
+        bad: what cannot be read, or must not be, as links that lead out of their folder.
         skipped: files of other kinds, counted as by `count_by_kind`.
     """
 
     files: list[SourceFile]
-    refused: list[Refusal]
+    bad: list[BadItem]
     skipped: dict[str, int]
 
 
 def find_sources(paths: Sequence[str]) -> Sources:
-    """All PDFs and pictures at `paths`, files or folders, which are searched through.
+    """All PDFs and pictures at `paths`: files, or folders with all folders inside them.
 
-    What is hidden in a folder is skipped: systems keep thumbnails, and copies of deleted files, so.
+    Hidden files are skipped: systems keep thumbnails and deleted files under such names.
 
     Args:
         paths: local or URLs. With several, names begin with each one's own last part.
@@ -68,11 +68,11 @@ def find_sources(paths: Sequence[str]) -> Sources:
         DatasetError: a path does not exist, two files have one name, or there is nothing to do.
     """
     files: list[SourceFile] = []
-    refused: list[Refusal] = []
+    bad: list[BadItem] = []
     others: list[str] = []
     for path in (storage.absolute(path) for path in paths):
         folder = posixpath.basename(path.rstrip("/"))
-        for file, inner, problem in _walk(path):
+        for file, inner, reason in _walk(path):
             prefix = folder if len(paths) > 1 and file != path else ""
             name = posixpath.join(prefix, inner)
             kind = kind_of(file)
@@ -81,36 +81,36 @@ def find_sources(paths: Sequence[str]) -> Sources:
                 continue
             if not _is_utf8(name):
                 name = name.encode("utf-8", "backslashreplace").decode()
-                problem = "its name is not UTF-8: rename it"
-            elif kind and (character := id_problem(name)):
-                problem = f"its name has {character}: rename it"
-            elif kind and not problem:
-                problem = _problem(file, path)
-            if problem:
-                refused.append(Refusal(name, None, problem))
+                reason = "its name is not UTF-8: rename it"
+            elif kind and (character := bad_id_reason(name)):
+                reason = f"its name has {character}: rename it"
+            elif kind and not reason:
+                reason = _bad_file_reason(file, path)
+            if reason:
+                bad.append(BadItem(name, None, reason))
             elif kind:
                 version, num_bytes = storage.version_of(file), storage.listed_size_of(file)
                 files.append(SourceFile(file, name, kind, version, num_bytes))
             else:
                 others.append(inner)
     skipped = count_by_kind(others)
-    _check_found(paths, files, refused, skipped)
-    return Sources(sorted(files, key=lambda file: file.name), refused, skipped)
+    _check_found(paths, files, bad, skipped)
+    return Sources(sorted(files, key=lambda file: file.name), bad, skipped)
 
 
 def _check_found(
     paths: Sequence[str],
     files: Sequence[SourceFile],
-    refused: Sequence[Refusal],
+    bad: Sequence[BadItem],
     skipped: Mapping[str, int],
 ) -> None:
     names = Counter(file.name for file in files)
     twice = next((name for name, count in names.items() if count > 1), None)
     if twice:
-        raise DatasetError(f"two sources hold a file {twice}; ingest them into two datasets")
-    if not files and not refused:
+        raise DatasetError(f"two sources have a file {twice}; ingest them into two datasets")
+    if not files and not bad:
         others = f", only {counted(skipped)}" if skipped else ""
-        raise DatasetError(f"{', '.join(paths)}: no PDF and no picture in there{others}")
+        raise DatasetError(f"{', '.join(paths)}: contains no PDF and no picture{others}")
 
 
 def count_by_kind(names: Iterable[str]) -> dict[str, int]:
@@ -120,7 +120,7 @@ def count_by_kind(names: Iterable[str]) -> dict[str, int]:
         names: with the folders inside the source.
 
     Returns:
-        By the ending of their names; PDFs and pictures, which are hidden then, as `hidden`.
+        From each ending of a name to a count; PDFs and pictures count as `hidden`.
     """
     kinds = Counter()
     for name in names:
@@ -133,14 +133,14 @@ def count_by_kind(names: Iterable[str]) -> dict[str, int]:
 def _is_hidden(name: str) -> bool:
     """Whether the name of a file, or of a folder on the way to it, begins with one dot.
 
-    Not with two, as downloads write `../` into a name; nor with an underscore, which hides parquet
-    files and is common in the names of documents.
+    Two dots do not hide it, as downloads write `../` into a name. Nor does an underscore, which
+    hides parquet files only: it is common in the names of documents.
     """
     return any(part.startswith(".") and not part.startswith("..") for part in name.split("/"))
 
 
 def _walk(path: str) -> Iterator[tuple[str, str, str | None]]:
-    """Every file at `path` with its name inside the folder, and a reason against it, if any."""
+    """Every file at `path`: its path, its name inside the folder, and why it is bad, or None."""
     if storage.is_local(path):
         yield from _walk_local(storage.local_path(path))
         return
@@ -163,8 +163,8 @@ def _walk_local(root: Path) -> Iterator[tuple[str, str, str | None]]:
             yield str(Path(folder) / name), _inside(root, folder, name), None
         for name in folders:
             if (Path(folder) / name).is_symlink():
-                problem = "a link to a folder: links are not followed"
-                yield str(Path(folder) / name), _inside(root, folder, name), problem
+                reason = "a link to a folder: links are not followed"
+                yield str(Path(folder) / name), _inside(root, folder, name), reason
     for error in closed:
         yield error.filename, _inside(root, error.filename), f"cannot be read ({error.strerror})"
 
@@ -174,7 +174,7 @@ def _inside(root: Path, *parts: str) -> str:
 
 
 def kind_of(file: str) -> Literal["pdf", "picture"] | None:
-    """What a file is by its name; None when it is nothing that can be drawn."""
+    """What a file is by its name; None if it is neither a PDF nor a picture."""
     name = file.lower()
     if name.endswith(".pdf"):
         return "pdf"
@@ -189,10 +189,10 @@ def _is_utf8(name: str) -> bool:
     return True
 
 
-def _problem(file: str, root: str) -> str | None:
-    """Why a file must be left alone, in a few words; None when it can be read, as far as is seen.
+def _bad_file_reason(file: str, root: str) -> str | None:
+    """Why a file is bad, in a few words; None if nothing is wrong with it from outside.
 
-    It is not opened: a named pipe would wait for somebody who writes.
+    It is not opened: opening a named pipe would wait for a writer.
     """
     if not storage.is_local(file):
         return None

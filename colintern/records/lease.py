@@ -1,68 +1,41 @@
 """Who is working on a folder: a lease that keeps two drivers apart, on disk or object store.
 
-A lease is a small file that belongs to its owner, known by a name that no other has; its holder
-renews it in the background, and nobody else writes it. Files are numbered: whoever takes over
-creates the next number exclusively, so of several that try only one succeeds, and the old holder
-sees that it has lost.
+A lease is a small file. It names its owner, and its holder alone renews it, in the background.
+Files are numbered: a driver that takes over creates the next number exclusively. So of several that
+try only one succeeds, and the old holder sees that it has lost.
 
 Clocks of two machines are never compared. A rival watches: a heartbeat that changes means that the
 holder works; one that stays the same for the lease's time, by the rival's own monotonic clock,
-means that it does not. Where the holder's process can be asked, as it runs or ran on this machine,
-nobody has to watch.
+means that it does not. A holder on the same machine needs no watching: its process can be looked
+up.
 """
 
-import json
 import os
 import random
-import re
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 
 from colintern import log, storage
 from colintern.errors import LeaseHeldError, LeaseLostError, StorageError
-from colintern.storage.process import Process, host, is_alive, is_gone, this_process
+from colintern.records.lease_file import (
+    Lease,
+    encoded,
+    folder_of,
+    lease_files,
+    lease_path,
+    number_of,
+    parsed,
+    read_leases,
+)
+from colintern.storage.process import host, this_process
 
 LEASE_SECONDS = 60.0
-_PREFIX = "lease-"
-_NAME = re.compile(rf"{_PREFIX}(\d+)\.json")
-_FILE_BYTES = 1024  # always: a renewal writes as much as it replaces
-
-
-@dataclass(frozen=True)
-class Lease:
-    """The content of a lease file; one of an earlier version lacks the last two.
-
-    Attributes:
-        owner: the name of the driver, which no other has; empty when the file cannot be read.
-        host: its machine, for people.
-        pid: its process id there.
-        heartbeat: when it was renewed, by the holder's clock; any other value is a sign of life.
-        expiry: until when it is good, by that clock; for people.
-        machine: where `pid` counts.
-        started: when that process started.
-    """
-
-    owner: str
-    host: str
-    pid: int
-    heartbeat: float
-    expiry: float
-    machine: str = ""
-    started: str = ""
-
-    @property
-    def is_alive(self) -> bool | None:
-        """Whether the holder's process runs; None when that cannot be told from here."""
-        if self.machine:
-            return is_alive(Process(self.machine, self.pid, self.started))
-        # Written by an earlier version: the number may be that of another process by now.
-        return False if self.host == host() and is_gone(self.pid) else None
 
 
 @dataclass(frozen=True)
@@ -71,7 +44,7 @@ class Held:
 
     Attributes:
         path: of the lease file.
-        owner: the name that stands in it as long as the lease is ours; None for whoever's it is.
+        owner: the name in it as long as the lease is ours; None accepts any owner.
     """
 
     path: str
@@ -80,7 +53,7 @@ class Held:
     @property
     def folder(self) -> str:
         """The run or store that is held."""
-        return _folder(self.path)
+        return folder_of(self.path)
 
     def check(self) -> None:
         """Make sure that nobody has taken over; called before a result is written.
@@ -96,7 +69,7 @@ class Held:
 
     def is_seen(self) -> bool:
         """Whether this machine sees a lease there: ours, or that of whoever has taken over."""
-        return bool(_lease_files(self.folder))
+        return bool(lease_files(self.folder))
 
 
 @contextmanager
@@ -109,7 +82,7 @@ def held(
 ) -> Iterator[Held]:
     """Hold the lease of `folder` for the length of the `with` block.
 
-    What killed drivers left half written in the folder is removed at the start.
+    Files that killed drivers left half written in the folder are removed at the start.
 
     Args:
         folder: the run or store; the lease files stand right inside.
@@ -135,11 +108,6 @@ def held(
         _release(path, lease.owner)
 
 
-def is_lease_file(path: str) -> bool:
-    """Whether `path` is named as leases are."""
-    return _NAME.fullmatch(path.rpartition("/")[2]) is not None
-
-
 def is_held(folder: str) -> bool:
     """Whether a driver may be at work on `folder` right now, told without watching.
 
@@ -147,8 +115,8 @@ def is_held(folder: str) -> bool:
     at work when its lease was written in the last two minutes, as the storage tells the time: twice
     the lease's time, for its clock and ours may differ a little. The holder's clock says nothing.
     """
-    for path, content in _read_all(folder).items():
-        alive = _parsed(content).is_alive
+    for path, content in read_leases(folder).items():
+        alive = parsed(content).is_alive
         if alive is None:
             with suppress(StorageError):  # released since the listing
                 alive = time.time() - storage.modified_at(path) < 2 * LEASE_SECONDS
@@ -158,7 +126,7 @@ def is_held(folder: str) -> bool:
 
 
 def _clear(folder: str) -> None:
-    """Remove what killed drivers left half written. It is in nobody's way where it must stay."""
+    """Remove what killed drivers left half written; what cannot be removed does no harm."""
     try:
         storage.remove_abandoned(folder)
     except StorageError as error:
@@ -186,7 +154,7 @@ class _Watch:
 
     def look(self, path: str, content: bytes, asked_at: float) -> _State:
         """The state of a holder whose lease was asked for at `asked_at`, by our monotonic clock."""
-        lease = _parsed(content)
+        lease = parsed(content)
         alive = lease.is_alive
         if alive is False:
             return _State.VANISHED
@@ -207,21 +175,21 @@ def _acquire(
     watch, is_told = _Watch(seconds), False
     while True:
         asked_at = time.monotonic()
-        contents = _read_all(folder)
+        contents = read_leases(folder)
         states = {path: watch.look(path, content, asked_at) for path, content in contents.items()}
         for path, state in states.items():
             if state is _State.WORKS and not wait:
-                raise _held_error(folder, _parsed(contents[path]))
+                raise _held_error(folder, parsed(contents[path]))
         others = [path for path, state in states.items() if state is not _State.VANISHED]
         if others:
             if not is_told:
-                on_wait(_parsed(contents[others[0]]))
+                on_wait(parsed(contents[others[0]]))
                 is_told = True
             time.sleep(min(1.0, seconds / 10))
             continue
         if taken := _take_next(folder, contents, seconds):
             for content in contents.values():
-                _say_taken_over(_parsed(content))
+                _say_taken_over(parsed(content))
             return taken
         time.sleep(random.random())  # two that tried at once must not try at once again
 
@@ -253,33 +221,33 @@ def _take_next(folder: str, old: Mapping[str, bytes], seconds: float) -> tuple[s
     Returns:
         None if another driver was faster, or a holder that had vanished has come back.
     """
-    path = storage.join(folder, f"{_PREFIX}{max(map(_number, old), default=0) + 1:06d}.json")
+    path = lease_path(folder, max(map(number_of, old), default=0) + 1)
     lease = _beating(_new_lease(), seconds)
-    if not storage.create_exclusively(path, _encoded(lease)):
+    if not storage.create_exclusively(path, encoded(lease)):
         return None
-    now = _read_all(folder)
+    now = read_leases(folder)
     ours = now.pop(path, None)
-    if ours != _encoded(lease) or any(old.get(other) != now[other] for other in now):
+    if ours != encoded(lease) or any(old.get(other) != now[other] for other in now):
         _remove(path, lease.owner)
         return None
     for other, content in now.items():
-        _remove(other, _parsed(content).owner)
+        _remove(other, parsed(content).owner)
     return path, lease
 
 
 def _renew(path: str, lease: Lease, seconds: float, stop: threading.Event) -> None:
     while not stop.wait(seconds / 4):
         lease = _beating(lease, seconds)
-        # A renewal that storage refuses is tried again: three fit into the lease's time.
+        # A renewal that storage refuses is tried again: three fit into the lease's seconds.
         with suppress(StorageError):
             if _is_lost(path, lease.owner):
                 return  # `Held.check` stops the work before its results are written
-            if not storage.update(path, _encoded(lease), _is_of(lease.owner)):
+            if not storage.update(path, encoded(lease), _is_of(lease.owner)):
                 return
 
 
 def _release(path: str, owner: str) -> None:
-    """Remove our lease. If that fails it runs out by itself, and what ended the work is told."""
+    """Remove our lease; a failure is only logged, as the work may have its own error to raise."""
     try:
         _remove(path, owner)
     except StorageError as error:
@@ -296,17 +264,17 @@ def _remove(path: str, owner: str) -> None:
 def _is_lost(path: str, owner: str | None) -> bool:
     """Whether the lease is not its owner's any more, or a later one stands beside it.
 
-    The second is seen before whoever has taken over has removed the first.
+    The new holder creates its lease first and removes ours later: both signs count.
     """
     content = storage.read_bytes_if_there(path)
     if content is None or (owner is not None and not _is_of(owner)(content)):
         return True
-    return any(_number(other) > _number(path) for other in _lease_files(_folder(path)))
+    return any(number_of(other) > number_of(path) for other in lease_files(folder_of(path)))
 
 
 def _is_of(owner: str) -> Callable[[bytes], bool]:
     """Whether the content of a lease file says that it belongs to `owner`."""
-    return lambda content: _parsed(content).owner == owner
+    return lambda content: parsed(content).owner == owner
 
 
 def _new_lease() -> Lease:
@@ -328,41 +296,3 @@ def _beating(lease: Lease, seconds: float) -> Lease:
     if now == lease.heartbeat:
         now += 1e-3
     return replace(lease, heartbeat=now, expiry=now + seconds)
-
-
-def _lease_files(folder: str) -> list[str]:
-    return [path for path in storage.list_files(folder, ".json") if is_lease_file(path)]
-
-
-def _folder(path: str) -> str:
-    return path.rpartition("/")[0]
-
-
-def _number(path: str) -> int:
-    found = _NAME.fullmatch(path.rpartition("/")[2])
-    assert found, path
-    return int(found[1])
-
-
-def _read_all(folder: str) -> dict[str, bytes]:
-    """The content of every lease file that is still there after the listing."""
-    contents = {path: storage.read_bytes_if_there(path) for path in _lease_files(folder)}
-    return {path: content for path, content in contents.items() if content is not None}
-
-
-def _encoded(lease: Lease) -> bytes:
-    return json.dumps(asdict(lease)).encode().ljust(_FILE_BYTES)
-
-
-def _parsed(content: bytes) -> Lease:
-    """A lease, also one of a later version; one that is damaged is watched like any other."""
-    known = {field.name for field in fields(Lease)}
-    try:
-        document = json.loads(content)
-        lease = Lease(**{name: value for name, value in document.items() if name in known})
-        texts = {
-            name: str(getattr(lease, name)) for name in ("owner", "host", "machine", "started")
-        }
-        return replace(lease, pid=int(lease.pid), **texts)
-    except (ValueError, TypeError, AttributeError, OverflowError):
-        return Lease("", "a machine that its damaged lease does not name", 0, 0.0, 0.0)

@@ -1,9 +1,8 @@
 """What is finished: one record a stage.
 
 A record is written last, when all outputs of its stage are on storage: it is the commit marker.
-It keeps the inputs that the stage was made from, so that a change that would make the stage
-different is shown field by field instead of being mixed into the run. (After the step records of
-the marin project's `execution/`.)
+It keeps the inputs of the stage. So a change that would make the stage different is shown field by
+field, and is not mixed into the run. (After the step records of the marin project's `execution/`.)
 """
 
 import hashlib
@@ -26,7 +25,7 @@ class Output:
     Attributes:
         path: relative to the folder that the record describes.
         bytes: its size.
-        sha256: of its bytes; None for shards of features, which hold checksums of their own.
+        sha256: of its bytes; None for shards of features, which contain their own checksums.
     """
 
     path: str
@@ -64,7 +63,7 @@ def write_record(
         path: where the record is written.
         folder: the folder that `output_paths` are relative to.
         inputs: everything that the outputs depend on, JSON values by name.
-        output_paths: the files that the stage wrote, all there already.
+        output_paths: the files that the stage wrote; they exist.
         started_at: when the stage began (`now()`).
     """
     outputs = [describe(folder, output_path) for output_path in output_paths]
@@ -101,10 +100,10 @@ def read_record(path: str) -> Record | None:
 
 
 def check_drift(stage: str, record: Record, inputs: Inputs) -> None:
-    """Make sure that `inputs` would give again what `record` says was made.
+    """Make sure that a recorded stage was made from these `inputs`.
 
     Raises:
-        DriftError: they would not; the message shows every differing field.
+        DriftError: it was not; the message shows every differing field.
     """
     if record.fingerprint == fingerprint(inputs):
         return

@@ -8,7 +8,7 @@ from colintern import storage
 from colintern.config.schema import Config, DatasetConfig, datasets
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.resolve import resolved
-from colintern.data.text import query_problem
+from colintern.data.text import bad_query_reason
 from colintern.errors import DatasetError, MissingStageError, UserError
 from colintern.features.encoding import STORED_DTYPES
 from colintern.features.finish import finished_record
@@ -51,7 +51,7 @@ def search_run(run_path: str, query: str, depth: int, dataset: str | None) -> li
     Raises:
         UserError: the query cannot be asked, or no page is asked for.
     """
-    if problem := query_problem(query):
+    if problem := bad_query_reason(query):
         raise UserError(f"QUERY: {problem}; ask in a few words")
     if depth < 1:
         raise UserError(f"-k {depth}: ask for one page at least")

@@ -1,37 +1,42 @@
 """Files by path or URL, on a disk or on an object store alike."""
 
-from colintern.storage.files import (
-    HUB_ERRORS,
+from colintern.storage.errors import HUB_ERRORS, named_errors
+from colintern.storage.listing import (
     FileState,
-    absolute,
-    create_exclusively,
-    delete,
-    delete_folder,
     exists,
-    file_system_of,
     find_files,
-    is_local,
-    is_relative,
-    join,
     list_files,
     list_folders,
     list_states,
     listed_size_of,
-    local_path,
     modified_at,
-    named_errors,
+    size_of,
+    version_of,
+)
+from colintern.storage.paths import (
+    absolute,
+    file_system_of,
+    is_local,
+    is_relative,
+    join,
+    local_path,
+    real,
+)
+from colintern.storage.reading import (
     open_file,
     read_bytes,
     read_bytes_if_there,
     read_json,
     read_ranges,
-    real,
-    remove_abandoned,
     sha256_of_bytes,
     sha256_of_file,
-    size_of,
+)
+from colintern.storage.saving import (
+    create_exclusively,
+    delete,
+    delete_folder,
+    remove_abandoned,
     update,
-    version_of,
     write_bytes,
     write_json,
     writing,

@@ -1,7 +1,7 @@
-"""Files on this machine's disks, or mounted: whole or not at all, and nothing left by the dead.
+"""Files on local or mounted disks: written whole or not at all; leftovers can be found.
 
-A file is written under a temporary name beside its own that says which process writes it. So what
-a killed process leaves behind is told from what a living one is about to rename.
+A file is written beside its final name, under a temporary name that says which process writes it.
+So the leftovers of a killed process differ from the files that a living one is about to rename.
 """
 
 import errno
@@ -24,19 +24,19 @@ _TEMPORARY = re.compile(
 )
 _CLAIM = ".claim"
 _NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
-# A writer of another machine cannot be asked; no write takes that long.
+# It is unknown whether a process of another machine lives; no write takes that long.
 _LONGEST_WRITE_SECONDS = 24 * 3600
 
 
 def temporary_name(name: str) -> str:
-    """A name for what becomes `name`, or is soon deleted; it says that this process owns it."""
+    """A temporary name for a file that becomes `name`; it says that this process owns it."""
     owner = this_process()
     mark = f"{owner.machine}-{owner.pid}-{owner.started}-{uuid.uuid4().hex[:8]}"
     return f"{name}.tmp-{mark}"
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a file is named as unfinished writes are."""
+    """Whether a file has the name of an unfinished write."""
     return _TEMPORARY.fullmatch(name) is not None
 
 
@@ -57,10 +57,10 @@ def writing(path: Path) -> Iterator[BinaryIO]:
 
 
 def create(path: Path, data: bytes) -> None:
-    """Write a file where none stands; of several at one time one succeeds.
+    """Write a file where there is none; of several callers at one time one succeeds.
 
     Raises:
-        FileExistsError: one stands there.
+        FileExistsError: there is one.
     """
     with _written_beside(path, data) as temporary:
         try:
@@ -72,16 +72,16 @@ def create(path: Path, data: bytes) -> None:
 
 
 def update(path: Path, data: bytes, may_replace: Callable[[bytes], bool]) -> bool:
-    """Overwrite a file in place, if what stands there may be replaced by `data`.
+    """Overwrite a file in place, if its content may be replaced by `data`.
 
-    What another process puts there meanwhile, by `write` or `create`, is never overwritten: that
-    is another file, and this one has lost its name. A reader may meet bytes of both contents, but
-    never fewer.
+    A file that another process puts there meanwhile, by `write` or `create`, is never overwritten:
+    it is another file, and the one opened here has lost its name. A reader may see bytes of both
+    contents, but never fewer bytes.
 
     Args:
         path: the file.
-        data: as long as what it replaces, in one write of a few hundred bytes.
-        may_replace: told what stands there.
+        data: as long as what it replaces, and short enough for one write.
+        may_replace: given the present content.
 
     Returns:
         Whether it was written; False also when there is no file.
@@ -100,10 +100,10 @@ def update(path: Path, data: bytes, may_replace: Callable[[bytes], bool]) -> boo
 
 
 def remove_abandoned(folder: Path, *, deep: bool = True) -> None:
-    """Remove the temporary files and folders in `folder`, and inside it, that nobody will rename.
+    """Remove temporary files and folders in `folder`, and below it, that nobody will rename.
 
-    Their process is gone; or it cannot be asked, as it is of another machine, and has not touched
-    them for a day. What another user left is theirs to remove.
+    Their process is gone; or it is of another machine and has not touched them for a day. Files
+    of other users are left to them.
     """
     for parent, folders, names in os.walk(folder):
         for path in (Path(parent, name) for name in (*names, *folders) if is_temporary(name)):
@@ -137,7 +137,7 @@ def _is_abandoned(path: Path) -> bool:
 
 @contextmanager
 def _written_beside(path: Path, data: bytes) -> Iterator[Path]:
-    """A finished temporary file with `data` in the folder of `path`; gone at the end."""
+    """A finished temporary file with `data` in the folder of `path`; removed at the end."""
     with _temporary_beside(path) as temporary:
         with temporary.open("wb") as file:
             file.write(data)
@@ -147,7 +147,7 @@ def _written_beside(path: Path, data: bytes) -> Iterator[Path]:
 
 @contextmanager
 def _temporary_beside(path: Path) -> Iterator[Path]:
-    """A name of this process's own in the folder of `path`; no file has it at the end."""
+    """A temporary name in the folder of `path`; a file of that name is removed at the end."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(temporary_name(path.name))
     try:
@@ -162,9 +162,9 @@ def _reach_the_disk(file: BinaryIO) -> None:
 
 
 def _rename_to_free_name(temporary: Path, path: Path) -> None:
-    """The same as a hard link that fails, on a file system that has none.
+    """As a hard link that fails if the name is taken, for file systems without hard links.
 
-    Who has the claim alone may look whether the name is free and take it.
+    Only the holder of the claim may check whether the name is free, and take it.
     """
     with _claimed(path):
         if path.exists():
@@ -174,10 +174,10 @@ def _rename_to_free_name(temporary: Path, path: Path) -> None:
 
 @contextmanager
 def _claimed(path: Path) -> Iterator[None]:
-    """Be the only one who may create `path`; the claim of a process that is killed is void.
+    """Be the only one who may create `path`; the claim of a killed process ends with it.
 
-    It is the lock on a file beside it, not that file, which is removed at the end. Whoever gets the
-    lock of a file that was removed meanwhile tries again.
+    The claim is a lock on a file beside `path`. That file is removed at the end: who gets the lock
+    of a file that was removed meanwhile tries again.
     """
     claim = path.with_name(f"{path.name}{_CLAIM}")
     while True:

@@ -1,4 +1,4 @@
-"""What an object store does otherwise than a disk: whole uploads, and writes on a condition."""
+"""What an object store does differently from a disk: whole uploads, and conditional writes."""
 
 import random
 import tempfile
@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, cast
 import fsspec
 from botocore.exceptions import ClientError
 
-# S3 says so of a write while another request on the same name is on its way.
+# S3's answers to a write while another request on the same name is running.
 _CONFLICTS = ("ConditionalRequestConflict", "OperationAborted")
 _CONFLICT_PAUSES_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.6)
 _NOT_AS_EXPECTED = ("PreconditionFailed", "NoSuchKey")
@@ -20,7 +20,7 @@ _S3 = ("s3", "s3a")
 def opened(url: str) -> tuple[Any, str]:
     """The fsspec file system of `url`, and the path inside it.
 
-    By hand: `fsspec.core.url_to_fs` would read '::' in a name as a chain of URLs.
+    Not by `fsspec.core.url_to_fs`: it would read '::' in a name as a chain of URLs.
     """
     protocol = _protocol(url)
     kind = fsspec.get_filesystem_class(protocol)
@@ -37,34 +37,34 @@ def write(url: str, data: bytes) -> None:
 @contextmanager
 def writing(url: str) -> Iterator[BinaryIO]:
     """A file to write to piece by piece; it is uploaded when the block ends without an error."""
-    # Without a name: nothing of it stays on the disk when this process is killed.
+    # A file without a name: nothing stays on the disk when this process is killed.
     with tempfile.TemporaryFile() as file:
         yield cast(BinaryIO, file)
-        file.seek(0)  # writes what is buffered; and not all systems open it anew below
+        file.seek(0)  # flushes; and on some systems the open below shares this position
         file_system, inner = opened(url)
         file_system.put_file(f"/dev/fd/{file.fileno()}", inner)
 
 
 def create(url: str, data: bytes) -> None:
-    """Write an object where none stands: on S3 by `If-None-Match: *`.
+    """Write an object where there is none: on S3 by `If-None-Match: *`.
 
     Raises:
-        FileExistsError: one stands there.
+        FileExistsError: there is one.
     """
     file_system, inner = opened(url)
     try:
         _without_conflicts(lambda: file_system.pipe_file(inner, data, mode="create"))
     except FileExistsError:
-        # A create whose answer was lost is tried again and then meets its own object.
+        # A create whose answer was lost is sent again, and then finds its own object.
         if not _is_there(file_system, inner, data):
             raise
 
 
 def update(url: str, data: bytes, may_replace: Callable[[bytes], bool]) -> bool:
-    """Write an object again, if what stands there may be replaced by `data`.
+    """Write an object again, if its content may be replaced by `data`.
 
     On S3 what another process writes meanwhile is never overwritten (`If-Match`); on other stores
-    it may be, in the moment between the look and the write.
+    it may be, in the moment between the read and the write.
 
     Returns:
         Whether it was written; False also when there is no object.
@@ -73,7 +73,7 @@ def update(url: str, data: bytes, may_replace: Callable[[bytes], bool]) -> bool:
     condition: dict[str, str] = {}
     file_system.invalidate_cache()
     try:
-        if _protocol(url) in _S3:  # first: the tag must not be of a later content than is read
+        if _protocol(url) in _S3:  # before the content: its tag must not be newer
             condition = {"IfMatch": file_system.info(inner)["ETag"]}
         if not may_replace(file_system.cat_file(inner)):
             return False
@@ -96,7 +96,7 @@ def _is_there(file_system: Any, inner: str, data: bytes) -> bool:
 
 
 def _without_conflicts(request: Callable[[], Any]) -> None:
-    """Make a request; again after a while when it has met another one on the same name."""
+    """Make a request; again after a pause if it collided with another one on the same name."""
     for pause_seconds in (*_CONFLICT_PAUSES_SECONDS, None):
         try:
             request()

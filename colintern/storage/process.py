@@ -1,8 +1,8 @@
 """Which process wrote something, and whether it still runs.
 
-A process id alone does not say: it means something only on its machine, in its container, and it
-is used again, by a restarted container even at once. So a process is known by where its id counts
-and by when it started.
+A process id is not enough: it is valid only on its machine and in its container, and it is used
+again, by a restarted container even at once. So a process is identified by its machine, its id and
+the time of its start.
 """
 
 import hashlib
@@ -15,8 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # of the kernel, another one after each start
-_STATE, _STARTED = 0, 19  # in /proc/PID/stat, counted from behind the name; see proc(5)
-_ENDED = "ended"  # instead of the start of a process that nobody has waited for yet
+_STATE, _STARTED = 0, 19  # fields of /proc/PID/stat, counted after the name; see proc(5)
+_ENDED = "ended"  # the start time of a zombie: a process that its parent has not waited for
 _PS_SECONDS = 10
 
 
@@ -25,10 +25,9 @@ class Process:
     """A process of some machine.
 
     Attributes:
-        machine: where `pid` means this process; 12 hexadecimal digits.
+        machine: where `pid` is valid; 12 hexadecimal digits.
         pid: the process id.
-        started: when it started, in hexadecimal digits that mean nothing else; empty where that
-            cannot be told.
+        started: hexadecimal digits that stand for the time of its start; empty if it is unknown.
     """
 
     machine: str
@@ -37,12 +36,12 @@ class Process:
 
 
 def this_process() -> Process:
-    """The process that asks."""
+    """The calling process."""
     return _process(os.getpid())
 
 
 def is_alive(process: Process) -> bool | None:
-    """Whether a process still runs; None when that cannot be told from here."""
+    """Whether a process still runs; None if that cannot be seen from here."""
     if process.machine != _machine():
         return None
     if is_gone(process.pid):
@@ -65,19 +64,19 @@ def is_gone(pid: int) -> bool:
 
 
 def host() -> str:
-    """The name of this machine, and of the container on it, for people."""
+    """The name of this machine and of its container, for people."""
     return f"{socket.gethostname()} {_namespace()}".strip()
 
 
 @lru_cache(maxsize=1)
 def _process(pid: int) -> Process:
-    """Remembered until the number is another one: in a process that was forked off."""
+    """Cached by `pid`, which is another one in a forked process."""
     return Process(_machine(), pid, _started(pid))
 
 
 @lru_cache(maxsize=1)
 def _machine() -> str:
-    """Where process ids mean the same as here: this start of this kernel, and this container."""
+    """Where process ids mean the same as here: this boot of this kernel, and this container."""
     try:
         kernel = _BOOT_ID.read_text().strip()
     except OSError:

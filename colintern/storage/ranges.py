@@ -1,4 +1,8 @@
-"""Which ranges of a remote file come with one request, and which requests go out together."""
+"""Which ranges of a remote file share a request, and which requests are sent together.
+
+`fsspec.utils.merge_offset_ranges` forms the same requests of ranges that do not overlap, but does
+not say which range is in which request.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -7,8 +11,8 @@ from colintern.streams import packed
 
 Range = tuple[int, int]  # from a start up to an end, in bytes
 
-_GAP_BYTES = 2**20  # about what S3 sends in the time that one more request waits for its answer
-_REQUEST_BYTES = 16 * 2**20  # more in one request would come slower than in two at a time
+_GAP_BYTES = 2**20  # about what S3 sends while one more request would wait for its answer
+_REQUEST_BYTES = 16 * 2**20  # more bytes come faster in two requests at a time
 BYTES_AT_ONCE = 64 * 2**20
 
 
@@ -35,12 +39,12 @@ class Request:
 
 
 def batches_of_requests(ranges: Iterable[Range]) -> Iterator[list[Request]]:
-    """Requests that are on their way at one time: about `BYTES_AT_ONCE`, at least one."""
+    """Requests to send at one time: at most `BYTES_AT_ONCE` bytes, or one larger request."""
     return packed(_requests(ranges), lambda request: request.end - request.start, BYTES_AT_ONCE)
 
 
 def _requests(ranges: Iterable[Range]) -> Iterator[Request]:
-    """Ranges that are near each other share a request; one range is never cut."""
+    """Ranges that are near each other share a request; a range is never divided."""
     near: list[Range] = []
     for start, end in sorted(set(ranges)):
         is_near = near and start - near[-1][1] <= _GAP_BYTES and end - near[0][0] <= _REQUEST_BYTES

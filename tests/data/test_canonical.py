@@ -14,7 +14,7 @@ from colintern.data.canonical import CanonicalDataset, PageLocation, iterate_pag
 from colintern.data.entities import Page
 from colintern.data.inventory import read_inventory
 from colintern.data.parquet import rows_of
-from colintern.data.resolve import canonical_folder
+from colintern.data.resolve import find_source, made
 from colintern.data.text import normalised
 from colintern.data.views import whole_view
 from colintern.data.writing import IMAGE_TYPE
@@ -156,7 +156,7 @@ def test_a_score_that_is_no_number_is_refused(folder, tmp_path, score, form):
     )
     with pytest.raises(DatasetError, match=rf"{form}.*parquet: the column 'score' has a"):
         CanonicalDataset(
-            canonical_folder(DatasetConfig(path=str(folder), name="x"), str(tmp_path / "made"))
+            made(find_source(DatasetConfig(path=str(folder), name="x"), str(tmp_path / "made")))
         ).judgements()
 
 

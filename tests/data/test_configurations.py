@@ -9,10 +9,10 @@ from colintern.config.schema import DatasetConfig
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.layouts import find_layout
 from colintern.data.names import split_in
-from colintern.data.resolve import canonical_folder
+from colintern.data.resolve import find_source, made
 from colintern.errors import DatasetError
 from colintern.storage import sha256_of_bytes, version_of
-from tests.data.test_layouts import _resolve, _write
+from tests.data.helpers import resolve, write
 from tests.helpers import make_corpus, png
 
 
@@ -31,16 +31,16 @@ def _beir(folder: Path, text: str, form: str = "{part}/test-00000-of-00001") -> 
         "qrels": {"query__id": [5], "corpus__id": [1], "score": [1]},
     }
     for part, columns in parts.items():
-        _write(folder / f"{form.format(part=part)}.parquet", **columns)
+        write(folder / f"{form.format(part=part)}.parquet", **columns)
 
 
 def _rows(folder: Path, *names: str) -> None:
     for name in names:
-        _write(folder / f"{name}.parquet", query=[name], image=[png(len(name))])
+        write(folder / f"{name}.parquet", query=[name], image=[png(len(name))])
 
 
 def _texts(folder: Path, root: Path, **keys) -> list[str]:
-    return sorted(query.text for query in _resolve(folder, root, **keys).queries())
+    return sorted(query.text for query in resolve(folder, root, **keys).queries())
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_part_without_splits_is_shared_by_all(tmp_path):
     for split in ("train", "val"):
         _beir(tmp_path / "set", split, f"{{part}}/{split}-0")
         (tmp_path / f"set/corpus/{split}-0.parquet").unlink()
-    _write(tmp_path / "set/corpus/pages.parquet", corpus__id=[1], image=[png(1)])
+    write(tmp_path / "set/corpus/pages.parquet", corpus__id=[1], image=[png(1)])
     assert _texts(tmp_path / "set", tmp_path, split="dev") == ["val"]
     with pytest.raises(DatasetError, match=r"several splits \(dev, train\)"):
         _texts(tmp_path / "set", tmp_path)
@@ -151,7 +151,7 @@ def test_configurations_share_what_stands_around_them(tmp_path):
     for config in ("english", "french"):
         _beir(tmp_path / "set", config, f"{config}-{{part}}/test-0")
         (tmp_path / f"set/{config}-corpus/test-0.parquet").unlink()
-    _write(tmp_path / "set/corpus/test-0.parquet", corpus__id=[1], image=[png(1)])
+    write(tmp_path / "set/corpus/test-0.parquet", corpus__id=[1], image=[png(1)])
     assert _texts(tmp_path / "set", tmp_path, config="french") == ["french"]
 
 
@@ -171,7 +171,7 @@ def test_hidden_folders_and_files_are_no_data(tmp_path, told, hidden):
     before = CanonicalDataset(str(tmp_path / "set")).content_hash()
     _beir(tmp_path / "set", "hidden", f"{hidden}/{{part}}/test-0")
     (tmp_path / "set/corpus" / f"{hidden[:2]}part.parquet").write_bytes(b"Mac OS X")
-    dataset = _resolve(tmp_path / "set", tmp_path)
+    dataset = resolve(tmp_path / "set", tmp_path)
     assert dataset.path == str(tmp_path / "set")
     assert len(dataset.corpus_files) == 1
     assert dataset.content_hash() == before
@@ -187,10 +187,10 @@ def test_a_backup_beside_a_dataset_is_left_out_and_told(tmp_path, told, form):
     """A second whole layout inside the first, with pages that have been replaced since."""
     make_corpus(tmp_path / "set", num_pages=3, num_queries=3)
     _beir(tmp_path / "set", "of the backup", form)
-    dataset = _resolve(tmp_path / "set", tmp_path)
+    dataset = resolve(tmp_path / "set", tmp_path)
     assert (dataset.path, len(dataset.queries())) == (str(tmp_path / "set"), 3)
     name = "backup/2024" if "2024" in form else "old"
-    assert [line for line in told if f"left out are its other configurations: {name} " in line]
+    assert [line for line in told if f"its other configurations are left out: {name} " in line]
     assert _texts(tmp_path / "set", tmp_path, config=name) == ["of the backup"]
 
 
@@ -199,7 +199,7 @@ def test_a_copy_of_a_part_is_not_the_part(tmp_path, folder):
     """`corpus (copy)/`, pooled with what it was copied from."""
     make_corpus(tmp_path / "set", num_pages=3, num_queries=3)
     _beir(tmp_path / "set", "of the copy", f"{folder}/part-0")
-    dataset = _resolve(tmp_path / "set", tmp_path)
+    dataset = resolve(tmp_path / "set", tmp_path)
     assert (dataset.path, len(dataset.queries())) == (str(tmp_path / "set"), 3)
 
 
@@ -216,12 +216,12 @@ def test_folders_that_only_cut_a_part_are_no_configurations(tmp_path, told, corp
     """A corpus in a folder for each year: refused, or one year of it without a word."""
     for number, name in enumerate(corpus):
         columns = {"corpus__id": [number], "image": [png(number)]}
-        _write(tmp_path / f"set/corpus/{name}.parquet", **columns)
+        write(tmp_path / f"set/corpus/{name}.parquet", **columns)
     for number, name in enumerate(queries):
-        _write(tmp_path / f"set/queries/{name}.parquet", query__id=[number], query=[str(number)])
+        write(tmp_path / f"set/queries/{name}.parquet", query__id=[number], query=[str(number)])
     judged = {"query__id": [0], "corpus__id": [1], "score": [1]}
-    _write(tmp_path / f"set/qrels/{qrels[0]}.parquet", **judged)
-    dataset = _resolve(tmp_path / "set", tmp_path)
+    write(tmp_path / f"set/qrels/{qrels[0]}.parquet", **judged)
+    dataset = resolve(tmp_path / "set", tmp_path)
     dataset.check()
     assert list(dataset.documents()) == ["0", "1"]
     assert len(dataset.queries()) == len(queries)
@@ -233,8 +233,8 @@ def test_a_canonical_folder_is_one_dataset_whatever_its_files_are_called(tmp_pat
     make_corpus(tmp_path / "set", num_pages=3, num_queries=3)
     corpus = tmp_path / "set/corpus"
     (corpus / "part-00000.parquet").rename(corpus / "train-maintenance.parquet")
-    _write(corpus / "bus-maintenance.parquet", corpus__id=["bus"], image=[png(9)])
-    dataset = _resolve(tmp_path / "set", tmp_path)
+    write(corpus / "bus-maintenance.parquet", corpus__id=["bus"], image=[png(9)])
+    dataset = resolve(tmp_path / "set", tmp_path)
     assert (dataset.path, len(dataset.documents())) == (str(tmp_path / "set"), 4)
     assert told == []
 
@@ -242,7 +242,7 @@ def test_a_canonical_folder_is_one_dataset_whatever_its_files_are_called(tmp_pat
 def test_parts_of_no_whole_dataset_are_told(tmp_path, told):
     """Pages that were believed to be in the corpus, left out without a word."""
     _beir(tmp_path / "set", "whole", "finance/{part}/0")
-    _write(tmp_path / "set/energy/corpus/0.parquet", corpus__id=["more"], image=[png(9)])
+    write(tmp_path / "set/energy/corpus/0.parquet", corpus__id=["more"], image=[png(9)])
     assert _texts(tmp_path / "set", tmp_path) == ["whole"]
     assert [line for line in told if "set/energy/corpus/0.parquet" in line]
 
@@ -251,7 +251,7 @@ def test_a_chosen_canonical_folder_is_read_where_it_stands(tmp_path):
     """A corpus copied, images and all, because it is one of two."""
     for config in ("finance", "energy"):
         make_corpus(tmp_path / "set" / config, num_pages=3, num_queries=3)
-    dataset = _resolve(tmp_path / "set", tmp_path, config="finance")
+    dataset = resolve(tmp_path / "set", tmp_path, config="finance")
     assert dataset.path == str(tmp_path / "set" / "finance")
     assert not (tmp_path / "made").exists()
 
@@ -302,9 +302,9 @@ def _card(folder: Path, configs: str, mark: str = "\n") -> None:
 def test_the_configurations_of_vidore_are_parts_of_one_dataset(tmp_path, told, split):
     """ViDoRe v2 and v3: four configurations of which one is to be chosen."""
     _beir(tmp_path / "set", "asked")
-    _write(tmp_path / "set/documents_metadata/test-00000-of-00001.parquet", file_name=["a.pdf"])
+    write(tmp_path / "set/documents_metadata/test-00000-of-00001.parquet", file_name=["a.pdf"])
     _card(tmp_path / "set", VIDORE_V3)
-    dataset = _resolve(tmp_path / "set", tmp_path, split=split)
+    dataset = resolve(tmp_path / "set", tmp_path, split=split)
     assert [query.text for query in dataset.queries()] == ["asked"]
     assert dataset.path == str(tmp_path / "set")
     assert told == []
@@ -395,7 +395,7 @@ def test_parts_that_stand_apart(tmp_path):
         (tmp_path / "set" / folder).mkdir()
         (tmp_path / "set" / part).rename(tmp_path / "set" / folder / part)
     assert _texts(tmp_path / "set", tmp_path) == ["x"]
-    _write(tmp_path / "set/other/queries/0.parquet", query__id=[5], query=["other"])
+    write(tmp_path / "set/other/queries/0.parquet", query__id=[5], query=["other"])
     with pytest.raises(
         DatasetError, match=r"stand apart \(a, b, c, other\) and no folder holds all"
     ):
@@ -406,24 +406,24 @@ def test_what_a_choice_has_made_is_read_again_as_it_is(tmp_path):
     """A run's own record of its datasets, by which they would be made once more."""
     _beir(tmp_path / "set", "one", "finance/{part}/test-0")
     keys = {"config": "finance", "split": "test", "relevant_from": 1.0}
-    made = _resolve(tmp_path / "set", tmp_path, **keys).path
-    again = DatasetConfig.model_validate({"path": made, "name": "set-finance", **keys})
-    assert canonical_folder(again, str(tmp_path / "other")) == made
+    folder = resolve(tmp_path / "set", tmp_path, **keys).path
+    again = DatasetConfig.model_validate({"path": folder, "name": "set-finance", **keys})
+    assert made(find_source(again, str(tmp_path / "other"))) == folder
     other = again.model_copy(update={"config": None, "relevant_from": 2.0})
-    folder = canonical_folder(other.model_copy(update={"split": None}), str(tmp_path / "other"))
-    assert folder != made
+    second = made(find_source(other.model_copy(update={"split": None}), str(tmp_path / "other")))
+    assert second != folder
     with pytest.raises(DatasetError, match="no page is judged relevant"):
-        CanonicalDataset(folder).judgements()
+        CanonicalDataset(second).judgements()
 
 
 @pytest.mark.parametrize("language", [None, "en"])
 def test_what_an_earlier_version_has_made_is_found_again(tmp_path, language):
     """A corpus copied once more, under another name, and then encoded once more."""
     rows = tmp_path / "set" / "rows.parquet"
-    _write(rows, query=["a"], image=[png(1)], language=["en"])
+    write(rows, query=["a"], image=[png(1)], language=["en"])
     made_from = [str(tmp_path / "set"), "rows", str(language), f"{rows} {version_of(str(rows))}"]
     digest = sha256_of_bytes("\n".join(made_from).encode())[:8]
-    dataset = _resolve(tmp_path / "set", tmp_path, language=language)
+    dataset = resolve(tmp_path / "set", tmp_path, language=language)
     assert dataset.path == str(tmp_path / "made" / f"set-{digest}")
-    other = _resolve(tmp_path / "set", tmp_path, language=language, relevant_from=0.5, name="set")
+    other = resolve(tmp_path / "set", tmp_path, language=language, relevant_from=0.5, name="set")
     assert other.path != dataset.path

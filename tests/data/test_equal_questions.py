@@ -8,10 +8,10 @@ import pytest
 
 from colintern.data.writing import IMAGE_TYPE
 from colintern.ingest import IngestSettings, ingest
-from colintern.ingest.parts import PageEntry
+from colintern.ingest.parts import WrittenPage
 from colintern.ingest.questions import read_questions
 from colintern.storage import sha256_of_bytes
-from tests.data.test_layouts import _asked, _resolve
+from tests.data.helpers import asked, resolve
 from tests.helpers import png
 
 
@@ -32,7 +32,7 @@ def _write(path, rows) -> None:
 
 def _numbers(dataset) -> dict[str, set[int]]:
     known = {sha256_of_bytes(png(number)): number for number in range(1, 5)}
-    return {text: {known[digest] for digest in found} for text, found in _asked(dataset).items()}
+    return {text: {known[digest] for digest in found} for text, found in asked(dataset).items()}
 
 
 @pytest.mark.parametrize(("by", "order"), [("config", 1), ("config", -1), ("ingest", 1)])
@@ -43,9 +43,9 @@ def test_the_language_is_chosen_before_equal_texts_are_merged(tmp_path, by, orde
         if by == "ingest":
             out = str(tmp_path / language)
             ingest([str(tmp_path / "set")], out, IngestSettings(language=language, num_processes=1))
-            dataset = _resolve(tmp_path / language, tmp_path)
+            dataset = resolve(tmp_path / language, tmp_path)
         else:
-            dataset = _resolve(tmp_path / "set", tmp_path, language=language)
+            dataset = resolve(tmp_path / "set", tmp_path, language=language)
         found = {text.strip().lower(): pages for text, pages in _numbers(dataset).items()}
         assert found == {text.lower(): pages for text, pages in texts.items()}
         assert {query.query_id for query in dataset.queries()} == {_id(text) for text in found}
@@ -54,14 +54,14 @@ def test_the_language_is_chosen_before_equal_texts_are_merged(tmp_path, by, orde
 def test_equal_texts_in_two_languages_are_two_queries(tmp_path):
     """All languages taken: one query, in the language of the first row, with the pages of both."""
     _write(tmp_path / "set" / "rows.parquet", ROWS)
-    dataset = _resolve(tmp_path / "set", tmp_path)
+    dataset = resolve(tmp_path / "set", tmp_path)
     assert [query.language for query in dataset.queries() if query.text == "prix"] == ["fr"]
     assert _numbers(dataset) == {**ENGLISH, **FRENCH}
     ids = {query.text: query.query_id for query in dataset.queries()}
     assert ids["prix"] == _id("prix")
     assert len({*ids.values(), _id("total")}) == 4
     _write(tmp_path / "turned" / "rows.parquet", ROWS[::-1])
-    turned = _resolve(tmp_path / "turned", tmp_path)
+    turned = resolve(tmp_path / "turned", tmp_path)
     assert {query.query_id for query in turned.queries()} == set(ids.values())
 
 
@@ -70,7 +70,7 @@ def test_the_id_of_a_query_in_one_language_stays(tmp_path, languages):
     """Ids that every run and dataset has recorded, and another for each of them."""
     first, second = languages
     _write(tmp_path / "set" / "rows.parquet", [("Total", first, 1), ("total", second, 2)])
-    dataset = _resolve(tmp_path / "set", tmp_path)
+    dataset = resolve(tmp_path / "set", tmp_path)
     assert [query.query_id for query in dataset.queries()] == [_id("total")]
     assert _numbers(dataset) == {"Total": {1, 2}}
 
@@ -80,7 +80,7 @@ def test_a_blank_query_of_another_language_is_not_told(tmp_path):
     _write(tmp_path / "set" / "rows.parquet", [*ROWS, (" ", "fr", 4), (" ", "en", 4)])
     settings = IngestSettings(language="fr", num_processes=1)
     report = ingest([str(tmp_path / "set")], str(tmp_path / "out"), settings)
-    assert [refusal.name for refusal in report.refused_queries] == ["query of row 5"]
+    assert [item.name for item in report.bad_queries] == ["query of row 5"]
 
 
 def test_questions_in_two_languages(tmp_path):
@@ -92,7 +92,7 @@ def test_questions_in_two_languages(tmp_path):
     ]
     path = tmp_path / "q.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)))
-    pages = [PageEntry(name, name, 1, "") for name in ("1.png", "2.png")]
+    pages = [WrittenPage(name, name, 1, "") for name in ("1.png", "2.png")]
     queries, judgements, _ = read_questions(str(path), pages)
     texts = {query.query_id: (query.text, query.language) for query in queries}
     assert {(texts[found.query_id], found.page_id) for found in judgements} == {

@@ -16,7 +16,8 @@ from colintern.data.content import DatasetContent
 from colintern.data.entities import Page
 from colintern.data.hashes import FileHashes
 from colintern.data.writing import corpus_table, write_dataset
-from colintern.errors import DatasetError
+from colintern.errors import DatasetError, PathError
+from tests.helpers import make_corpus
 
 
 def _bitmap(seed: int) -> bytes:
@@ -74,15 +75,44 @@ def test_on_an_object_store_too_and_without_reading_it(tmp_path, bucket, s3_serv
     assert CanonicalDataset(f"{bucket}/set").corpus_hash(FileHashes(trusts_tags=True)) != before
 
 
-def test_a_file_is_read_once(tmp_path, monkeypatch):
-    """A terabyte hashed at every start; a changed file that is taken for what it was."""
-    path, memory = tmp_path / "a.parquet", str(tmp_path / "memory.json")
-    path.write_bytes(b"first")
+def _count_reads(monkeypatch) -> list[str]:
+    """The files that are hashed from now on."""
     read: list[str] = []
     hash_file = storage.sha256_of_file
     monkeypatch.setattr(
         storage, "sha256_of_file", lambda file: read.append(file) or hash_file(file)
     )
+    return read
+
+
+def test_queries_and_qrels_are_read_once_in_a_process(tmp_path, monkeypatch):
+    """All questions hashed three times in each stage; or a change under a running driver missed."""
+    make_corpus(tmp_path, num_pages=3, num_queries=2)
+    later = time.time() + 60  # what was written just now is trusted by then
+    monkeypatch.setattr(time, "time", lambda: later)
+    read = _count_reads(monkeypatch)
+    questions = CanonicalDataset(str(tmp_path)).questions()
+    dataset = CanonicalDataset(str(tmp_path), questions)
+    dataset.queries()
+    dataset.judgements()
+    dataset.check_questions()
+    assert sorted(read) == sorted([*dataset.query_files, *dataset.qrels_files])
+    file = Path(dataset.query_files[0])
+    before, data = os.stat(file), file.read_bytes()
+    file.write_bytes(data.replace(b"PAR1", b"PAR2"))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))  # as long and as old as it was
+    with pytest.raises(DatasetError, match=r"queries/.*: has changed since this run began"):
+        dataset.check_questions()
+    file.unlink()
+    with pytest.raises(PathError, match="no such file"):
+        dataset.check_questions()
+
+
+def test_a_file_is_read_once(tmp_path, monkeypatch):
+    """A terabyte hashed at every start; a changed file that is taken for what it was."""
+    path, memory = tmp_path / "a.parquet", str(tmp_path / "memory.json")
+    path.write_bytes(b"first")
+    read = _count_reads(monkeypatch)
 
     def held() -> str:
         return FileHashes(memory).of(storage.list_states(str(tmp_path), ".parquet"))[0]

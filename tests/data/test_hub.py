@@ -6,7 +6,7 @@ import pytest
 from colintern import storage
 from colintern.config.schema import DatasetConfig
 from colintern.data.canonical import CanonicalDataset
-from colintern.data.resolve import canonical_folder, source_url
+from colintern.data.resolve import find_source, made, source_url
 from colintern.errors import DatasetError, StorageError
 from tests.helpers import make_corpus
 from tests.hub_server import COMMIT, NAME, HubServer
@@ -28,7 +28,7 @@ def hub(tmp_path, monkeypatch):
 
 def _bring_in(root, revision: str = COMMIT, path: str = NAME) -> str:
     dataset = DatasetConfig.model_validate({"path": path, "revision": revision})
-    return canonical_folder(dataset, str(root / "made"))
+    return made(find_source(dataset, str(root / "made")))
 
 
 def test_a_dataset_is_read_from_the_hub_once(hub, tmp_path):
@@ -58,7 +58,7 @@ def test_a_configuration_of_the_hub_is_chosen_by_its_readme(hub, tmp_path):
     found = {}
     for name in ("small", "large"):
         keys = {"path": NAME, "revision": COMMIT, "config": name}
-        folder = canonical_folder(DatasetConfig.model_validate(keys), str(tmp_path / "made"))
+        folder = made(find_source(DatasetConfig.model_validate(keys), str(tmp_path / "made")))
         assert f"/pages-{name}-" in folder
         found[name] = len(CanonicalDataset(folder).documents())
     assert found == {"small": 2, "large": 6}
@@ -132,3 +132,17 @@ def test_the_revision_stands_behind_the_name():
         url(path="hf://datasets/a/b@12", revision="13")
     with pytest.raises(DatasetError, match="hf://datasets/OWNER/NAME"):
         url(path="hf://a", revision="13")
+
+
+def test_a_hub_dataset_is_pinned(tmp_path):
+    """Features of one version of a corpus, judgements of the next."""
+
+    def url(**keys) -> str:
+        return source_url(DatasetConfig.model_validate(keys))
+
+    assert url(path="vidore/x", revision="ab12") == "hf://datasets/vidore/x@ab12"
+    assert url(path="hf://datasets/vidore/x", revision="ab12") == "hf://datasets/vidore/x@ab12"
+    assert url(path="hf://datasets/vidore/x@ab12") == "hf://datasets/vidore/x@ab12"
+    assert url(path=str(tmp_path), revision="ab12") == str(tmp_path)
+    with pytest.raises(DatasetError, match="pinned commit"):
+        url(path="hf://datasets/vidore/x")

@@ -9,10 +9,10 @@ import pytest
 from colintern.config.schema import DatasetConfig
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.judgements import read_judgements, read_score
-from colintern.data.resolve import canonical_folder
+from colintern.data.resolve import find_source, made
 from colintern.errors import DatasetError
 from colintern.ingest import IngestSettings, ingest
-from colintern.ingest.parts import PageEntry
+from colintern.ingest.parts import WrittenPage
 from colintern.ingest.questions import read_questions
 from tests.helpers import make_corpus
 
@@ -54,8 +54,8 @@ def _qrels(folder, form="qrels/part-00000", **columns) -> str:
 READERS = {
     "in place": lambda folder, root: CanonicalDataset(str(folder)).judgements(),
     "check": lambda folder, root: CanonicalDataset(str(folder)).check(),
-    "import": lambda folder, root: canonical_folder(
-        DatasetConfig(path=str(folder), name="x", language="en"), str(root / "made")
+    "import": lambda folder, root: made(
+        find_source(DatasetConfig(path=str(folder), name="x", language="en"), str(root / "made"))
     ),
     "ingest": lambda folder, root: ingest(
         [str(folder)], str(root / "out"), IngestSettings(num_processes=1)
@@ -100,7 +100,7 @@ def test_a_pair_that_is_judged_twice_otherwise_is_refused(tmp_path, reader, scor
 
 
 def test_a_pair_that_is_judged_twice_alike_is_one(tmp_path):
-    """A published set refused because a row stands there twice."""
+    """A published set bad because a row stands there twice."""
     ids = {"query_id": ["a", "a", "a"], "corpus_id": [1, 1, 2]}
     path = _qrels(tmp_path, **ids, score=[2, 2, 0])
     found = read_judgements([path]).to_pydict()
@@ -117,12 +117,12 @@ def test_scores_that_are_relevant_from_a_value_on(tmp_path, form):
     _qrels(tmp_path / "set", form, **ids, score=[0.71, 0.7, 0.69, 3.5])
     document = {"path": str(tmp_path / "set"), "relevant_from": 0.7}
     dataset = DatasetConfig.model_validate(document)
-    folder = canonical_folder(dataset, str(tmp_path / "made"))
+    folder = made(find_source(dataset, str(tmp_path / "made")))
     judged = CanonicalDataset(folder)
     judged.check()
     assert judged.judgements() == {"q000": {"p000": 1}, "q001": {"p001": 1}, "q002": {"p000": 1}}
-    other = canonical_folder(
-        dataset.model_copy(update={"relevant_from": 3}), str(tmp_path / "made")
+    other = made(
+        find_source(dataset.model_copy(update={"relevant_from": 3}), str(tmp_path / "made"))
     )
     assert other != folder
     assert CanonicalDataset(other).judgements() == {"q002": {"p000": 1}}
@@ -141,11 +141,11 @@ def _questions(path, rows, **keys):
         path.write_text("\n".join([",".join(names), *lines]))
     else:
         path.write_text("\n".join(map(json.dumps, rows)))
-    pages = [PageEntry(name, name, 1, "") for name in ("a.png", "b.png", "c.png")]
-    queries, judgements, refused = read_questions(str(path), pages, **keys)
+    pages = [WrittenPage(name, name, 1, "") for name in ("a.png", "b.png", "c.png")]
+    queries, judgements, bad = read_questions(str(path), pages, **keys)
     texts = {query.query_id: (query.text, query.language) for query in queries}
     judged = [(*texts[found.query_id], found.page_id, found.score) for found in judgements]
-    return judged, [(refusal.name.split(" of ")[0], refusal.reason) for refusal in refused]
+    return judged, [(item.name.split(" of ")[0], item.reason) for item in bad]
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
@@ -161,28 +161,28 @@ def test_scores_of_a_queries_file(tmp_path, kind):
         {"query": "six", "file": "a.png", "score": "high"},
         {"query": "six", "file": "b.png", "score": float("nan")},
     ]
-    judged, refused = _questions(tmp_path / f"q.{kind}", rows)
+    judged, bad = _questions(tmp_path / f"q.{kind}", rows)
     assert judged == [("one", None, "a.png", 2), ("one", None, "b.png", 1)]
     whole = "its score is not a whole number up to 1,000,000"
     twice = "it is judged more than once for a.png: 0 in row 4, 1 in row 5; keep one of them"
-    assert refused == [
+    assert bad == [
         ("query 4", twice),
         ("query 5", twice),
         ("query 6", f"{whole}: 0.9"),
         ("query 7", f"{whole}: high"),
         ("query 8", f"{whole}: nan"),
     ]
-    judged, refused = _questions(tmp_path / f"q.{kind}", rows[:6], relevant_from=2)
+    judged, bad = _questions(tmp_path / f"q.{kind}", rows[:6], relevant_from=2)
     assert ("one", None, "b.png", 1) in judged  # no score: it answers
     assert ("two", None, "b.png", 0) in judged
-    assert refused == []
+    assert bad == []
 
 
 @pytest.mark.parametrize("value", [None, True, "1"])
 def test_what_is_no_number_in_json_is_no_score(tmp_path, value):
     """`true`, `null` and text, judged relevant."""
-    judged, refused = _questions(
+    judged, bad = _questions(
         tmp_path / "q.jsonl", [{"query": "one", "file": "a.png", "score": value}]
     )
-    assert (judged, len(refused)) == ([], 1)
-    assert str(value) in refused[0][1]
+    assert (judged, len(bad)) == ([], 1)
+    assert str(value) in bad[0][1]

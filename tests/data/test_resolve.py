@@ -1,19 +1,23 @@
 """A dataset that has to be written first is written once, by whoever comes first."""
 
+import json
 import threading
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from colintern import storage
 from colintern.config.schema import DatasetConfig
+from colintern.data.canonical import CanonicalDataset, largest_row_group_bytes
 from colintern.data.entities import Query
 from colintern.data.importing import import_dataset
-from colintern.data.resolve import Source, find_source, made
+from colintern.data.resolve import FoundSource, find_source, made
 from colintern.data.writing import write_questions
 from colintern.errors import DatasetError, LeaseLostError
 from colintern.records import lease
-from tests.helpers import make_corpus
+from tests.data.helpers import pages_of, resolve, write
+from tests.helpers import make_corpus, png
 
 
 def test_a_second_driver_waits_and_writes_nothing(tmp_path, caplog):
@@ -26,7 +30,7 @@ def test_a_second_driver_waits_and_writes_nothing(tmp_path, caplog):
 
     caplog.set_level("INFO", "colintern")
     with lease.held(str(folder), wait=True):
-        second = threading.Thread(target=made, args=(Source(str(folder), write),))
+        second = threading.Thread(target=made, args=(FoundSource(str(folder), write),))
         second.start()
         while "to write this dataset" not in caplog.text:
             second.join(0.05)
@@ -34,7 +38,7 @@ def test_a_second_driver_waits_and_writes_nothing(tmp_path, caplog):
         (folder / "dataset.json").write_text("{}")  # the first driver is done
     second.join()
     assert written == []
-    assert made(Source(str(folder), write)) == str(folder)
+    assert made(FoundSource(str(folder), write)) == str(folder)
     assert written == []
 
 
@@ -42,7 +46,7 @@ def test_a_dataset_is_written_under_its_lease(tmp_path):
     """A lease that is taken and given back before anything is written."""
     folder = str(tmp_path / "made")
     seen = []
-    made(Source(folder, lambda: seen.append(lease.is_held(folder))))
+    made(FoundSource(folder, lambda: seen.append(lease.is_held(folder))))
     assert seen == [True]
     assert not lease.is_held(folder)
 
@@ -82,3 +86,42 @@ def test_a_source_that_changes_while_it_is_imported_is_told(tmp_path, monkeypatc
         made(find_source(dataset, f"{root}/made"))
     monkeypatch.undo()
     assert storage.exists(made(find_source(dataset, f"{root}/made")) + "/dataset.json")
+
+
+def test_large_row_groups_are_cut_once(tmp_path, monkeypatch):
+    """A gigabyte read by every worker for every few pages of a corpus in one row group."""
+    make_corpus(tmp_path / "set", num_pages=70, num_queries=70)
+    before = CanonicalDataset(str(tmp_path / "set"))
+    corpus = tmp_path / "set" / "corpus" / "part-00000.parquet"
+    pq.write_table(pq.read_table(corpus), corpus, row_group_size=70)
+    size = largest_row_group_bytes([str(corpus)])
+    monkeypatch.setattr("colintern.data.resolve._ROW_GROUP_BYTES", size)
+    assert resolve(tmp_path / "set", tmp_path).path == before.path
+    monkeypatch.setattr("colintern.data.resolve._ROW_GROUP_BYTES", size - 1)
+    cut = resolve(tmp_path / "set", tmp_path)
+    assert cut.path.startswith(str(tmp_path / "made"))
+    assert largest_row_group_bytes(cut.corpus_files) < size
+    assert {name: page.image for name, page in pages_of(cut).items()} == {
+        name: page.image for name, page in pages_of(before).items()
+    }
+    assert (cut.queries(), cut.judgements()) == (before.queries(), before.judgements())
+
+
+def test_a_dataset_is_brought_in_once_and_again_when_it_has_changed(tmp_path, monkeypatch):
+    """A corpus copied at every start, or never again."""
+    rows = tmp_path / "set" / "rows.parquet"
+    write(rows, query=["a"], image=[png(1)])
+    first = resolve(tmp_path / "set", tmp_path)
+    details = json.loads((Path(first.path) / "dataset.json").read_text())
+    assert (details["pages"], details["queries"], details["layout"]) == (1, 1, "rows")
+
+    def never(*_):
+        raise AssertionError("it stands there already")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("colintern.data.resolve.import_dataset", never)
+        assert resolve(tmp_path / "set", tmp_path).path == first.path
+    write(rows, query=["a", "b"], image=[png(1), png(2)])
+    second = resolve(tmp_path / "set", tmp_path)
+    assert second.path != first.path
+    assert len(second.queries()) == 2

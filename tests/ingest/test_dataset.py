@@ -1,7 +1,5 @@
 """Datasets of other layouts as a source: bad pages have a reason, the rest is as it was."""
 
-import multiprocessing
-import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +12,7 @@ from colintern.ingest import IngestSettings, Report, ingest
 from colintern.ingest.dataset import _look_at_pages
 from colintern.ingest.pool import Processes
 from tests.helpers import make_corpus, png
+from tests.ingest.workers import CrashingPath
 
 
 def _ingest(source: Path, out: Path, **keys) -> Report:
@@ -86,7 +85,7 @@ def test_a_bad_page_of_a_dataset_costs_that_page(tmp_path):
     """A page that nobody can open in the new corpus, or judgements of pages that are gone."""
     _beir(tmp_path / "set", {"q1": ["a", "b"], "q2": ["b", "c"], "q3": ["d"], "q4": ["d"]})
     report = _ingest(tmp_path / "set", tmp_path / "out")
-    reasons = {refusal.name: refusal.reason for refusal in report.refused}
+    reasons = {item.name: item.reason for item in report.bad}
     assert list(reasons) == ["b", "c"]
     assert "damaged image" in reasons["b"]
     assert reasons["c"] == "empty image"
@@ -95,8 +94,8 @@ def test_a_bad_page_of_a_dataset_costs_that_page(tmp_path):
     dataset = CanonicalDataset(str(tmp_path / "out"))
     dataset.check()
     assert dataset.judgements() == {"q1": {"a": 1}, "q3": {"d": 1}}
-    lost = {refusal.name: refusal.reason for refusal in report.refused_queries}
-    assert lost == {"q2": "its page was refused: c", "q4": "empty query"}
+    lost = {item.name: item.reason for item in report.bad_queries}
+    assert lost == {"q2": "its page is bad: c", "q4": "empty query"}
     assert (report.pages, report.queries, report.judgements) == (2, 2, 2)
 
 
@@ -144,8 +143,8 @@ def test_rows_keep_their_documents_and_page_numbers(tmp_path, caplog):
         report = _ingest(tmp_path / "set", tmp_path / "out", split="train")
     found = [(row["corpus-id"], row["doc-id"], row["page"]) for row in _rows(tmp_path / "out")]
     assert found == [("0000000-a_page_3", "a", 12), ("0000001-a_page_4", "a", 4)]
-    assert [refusal.line() for refusal in report.refused] == ["0000002-a_page_5: empty image"]
-    assert [refusal.line() for refusal in report.refused_queries] == ["query of row 3: empty query"]
+    assert [item.line() for item in report.bad] == ["0000002-a_page_5: empty image"]
+    assert [item.line() for item in report.bad_queries] == ["query of row 3: empty query"]
     assert (report.pages, report.documents, report.queries) == (2, 1, 2)
     assert "3 / 3 pages looked at" in caplog.text
 
@@ -157,28 +156,19 @@ def test_settings_of_a_dataset_that_have_no_effect_are_refused(tmp_path):
     with pytest.raises(DatasetError, match="is no dataset; leave out --split"):
         _ingest(tmp_path / "in", tmp_path / "out", split="train")
     make_corpus(tmp_path / "set", num_pages=2, num_queries=2)
-    with pytest.raises(DatasetError, match="queries of its own; leave out --queries"):
+    with pytest.raises(DatasetError, match="has queries already; leave out --queries"):
         _ingest(tmp_path / "set", tmp_path / "out", queries="q.csv")
     both = [str(tmp_path / "in"), str(tmp_path / "set")]
-    with pytest.raises(DatasetError, match="set: is a dataset: ingest it alone"):
+    with pytest.raises(DatasetError, match="set: is itself a dataset; ingest it separately"):
         ingest(both, str(tmp_path / "out"), IngestSettings())
 
 
-class _CrashingPath(str):
-    """A corpus file that kills every process but the driver's that opens it."""
-
-    def __contains__(self, part: str) -> bool:
-        if multiprocessing.parent_process() is not None:
-            os._exit(1)
-        return super().__contains__(part)
-
-
-def test_a_page_that_crashes_the_decoder_costs_that_page(tmp_path):
+def test_a_page_that_crashes_the_decoder_costs_that_page(tmp_path, worker_processes):
     """A whole dataset lost to the picture that Pillow dies on."""
     for name in ("bad", "good"):
         make_corpus(tmp_path / name, num_pages=3, num_queries=1)
     bad, good = (str(tmp_path / name / "corpus/part-00000.parquet") for name in ("bad", "good"))
     with Processes(1) as processes:
-        seen = _look_at_pages([_CrashingPath(bad), good], processes)
+        seen = _look_at_pages([CrashingPath(bad), good], processes)
     assert [page.page_id for page in seen] == ["p000", "p001", "p002"] * 2
-    assert [page.problem for page in seen] == ["it crashes the renderer"] * 3 + [None] * 3
+    assert [page.reason for page in seen] == ["it crashes the renderer"] * 3 + [None] * 3

@@ -8,7 +8,7 @@ import pytest
 from colintern import storage
 from colintern.data.entities import Page
 from colintern.ingest import RenderSettings
-from colintern.ingest.findings import Refusal
+from colintern.ingest.findings import BadItem
 from colintern.ingest.parts import Part, pages_of, plan_parts, read_part, save_part
 from colintern.ingest.sources import SourceFile
 
@@ -22,7 +22,7 @@ def _file(name: str, num_bytes: int) -> SourceFile:
 @pytest.mark.parametrize(
     ("files", "pages"),
     [
-        ([("a", 38, 1)] * 14, [6, 6, 2]),  # scans of 38 MiB each
+        ([(f"a{number:02d}", 38, 1) for number in range(14)], [6, 6, 2]),  # scans of 38 MiB each
         ([("a", 1_000, 1), ("b", 1, 1), ("c", 1_000, 1)], [1, 1, 1]),  # a page is never cut
         ([("a", 640, 160)], [64, 64, 32]),  # 4 MiB a page: 256 MiB are full just then
         ([("a", 1_280, 160)], [32] * 5),
@@ -63,19 +63,19 @@ def test_a_part_is_written_as_its_pages_come(tmp_path, monkeypatch):
             del page
             most = max(most, sum(ref() is not None for ref in alive))
             if number == 7:
-                yield Refusal("p", 8, "blank")
+                yield BadItem("p", 8, "blank")
 
     part = Part(str(tmp_path / "corpus" / "part.parquet"), (), RenderSettings())
     save_part(part, pages())
     assert most <= 4
     assert pq.ParquetFile(part.path).num_row_groups == 7
-    entries, refused = read_part(part.path)
+    entries, bad = read_part(part.path)
     assert [entry.page_id for entry in entries] == [f"p{number:02d}" for number in range(20)]
     assert entries[3].picture == storage.sha256_of_bytes(bytes([3]) * 1_000)
-    assert refused == [Refusal("p", 8, "blank")]
+    assert bad == [BadItem("p", 8, "blank")]
     found = list(pages_of(part.path))
     assert found[19] == Page("p19", bytes([19]) * 1_000, "p", "text 19", 19)
-    assert found[20:] == refused
+    assert found[20:] == bad
 
 
 def test_a_part_that_fails_leaves_nothing(tmp_path):

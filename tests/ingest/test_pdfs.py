@@ -9,6 +9,7 @@ import pytest
 from colintern.data.canonical import CanonicalDataset, iterate_pages
 from colintern.images.decode import decode
 from colintern.ingest import IngestSettings, RenderSettings, Report, ingest
+from tests.ingest.helpers import pages_in, run_ingest
 from tests.ingest.pdfs import (
     CHINESE,
     FRAME,
@@ -19,28 +20,6 @@ from tests.ingest.pdfs import (
     tree,
     written,
 )
-
-
-class _InThisProcess:
-    """In the stead of `Processes`: what is patched here is patched there."""
-
-    def __init__(self, num_processes: int) -> None:
-        assert num_processes
-
-    def __enter__(self) -> "_InThisProcess":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return
-
-    def each(self, function, work, seconds):
-        assert seconds
-        return [(item, function(item)) for item in work]
-
-
-@pytest.fixture(autouse=True)
-def _without_processes(monkeypatch):
-    monkeypatch.setattr("colintern.ingest.run.Processes", _InThisProcess)
 
 
 def _ingested(tmp_path, data: bytes, **keys) -> tuple[Report, dict]:
@@ -70,18 +49,18 @@ TREES = {
 @pytest.mark.parametrize("write", [written, packed])
 @pytest.mark.parametrize("kind", TREES)
 def test_a_page_tree_that_lies_loses_no_page_and_moves_none(tmp_path, kind, write):
-    """Pages lost behind a wrong count, 19,999 refusals, or page 3 under the number 2."""
+    """Pages lost behind a wrong count, 19,999 bad, or page 3 under the number 2."""
     kids, count, widths = TREES[kind]
     report, pages = _ingested(tmp_path, write(*tree(kids, count)))
     assert [(name, page.width) for name, page in pages.items()] == [
         (f"x.pdf#{number:04d}", width) for number, width in enumerate(widths, 1)
     ]
-    assert [(found.name, found.page, found.is_warning) for found in report.refused] == [
+    assert [(found.name, found.page, found.is_warning) for found in report.bad] == [
         ("x.pdf", None, True)
     ]
-    assert f"its page tree holds {len(widths)} pages" in report.refused[0].reason
+    assert f"its page tree holds {len(widths)} pages" in report.bad[0].reason
     assert report.bad_fraction == 0.0
-    assert "0 refused   1 warnings" in report.lines()[1]
+    assert "0 bad   1 warnings" in report.lines()[1]
     assert json.loads((tmp_path / "out" / "dataset.json").read_text())["refused"]
 
 
@@ -91,7 +70,7 @@ def test_pages_that_do_not_say_so_are_counted(tmp_path, write):
     objects = (text.replace("/Type/Page/", "/") for text in tree("3 0 R 4 0 R 5 0 R", 2))
     report, pages = _ingested(tmp_path, write(*objects))
     assert [page.width for page in pages.values()] == [100, 110, 120]
-    assert [found.is_warning for found in report.refused] == [True]
+    assert [found.is_warning for found in report.bad] == [True]
 
 
 @pytest.mark.parametrize("write", [written, packed])
@@ -100,7 +79,7 @@ def test_a_page_tree_that_is_right_has_no_warning(tmp_path, kids, write):
     """Every document suspected."""
     report, pages = _ingested(tmp_path, write(*tree(kids, 3)))
     assert [page.width for page in pages.values()] == [100, 110, 120]
-    assert report.refused == []
+    assert report.bad == []
 
 
 def test_a_document_without_a_page_has_a_reason(tmp_path):
@@ -109,7 +88,7 @@ def test_a_document_without_a_page_has_a_reason(tmp_path):
     (tmp_path / "in" / "good.pdf").write_bytes(written(*one_page()))
     (tmp_path / "in" / "none.pdf").write_bytes(written(*tree("null null", 2)))
     report = ingest([str(tmp_path / "in")], str(tmp_path / "out"), IngestSettings())
-    assert [found.line() for found in report.refused] == ["none.pdf: no page in it can be read"]
+    assert [found.line() for found in report.bad] == ["none.pdf: no page in it can be read"]
 
 
 @pytest.mark.parametrize("write", [written, packed])
@@ -121,7 +100,7 @@ def test_a_page_is_as_large_as_its_unit_says(tmp_path, unit, size, write):
     """A plan of ten metres drawn as large as a stamp."""
     objects = one_page(page=f"/UserUnit {unit}", more=("2",))
     report, pages = _ingested(tmp_path, write(*objects))
-    assert (pages["x.pdf#0001"].size, report.refused) == (size, [])
+    assert (pages["x.pdf#0001"].size, report.bad) == (size, [])
 
 
 @pytest.mark.parametrize("wrong", ["(3)", "[2 2]", "-2", "99 0 R"])
@@ -134,7 +113,7 @@ def test_a_unit_that_is_no_number_is_that_of_its_page_alone(tmp_path, wrong):
     )
     report, pages = _ingested(tmp_path, written(*objects))
     assert [page.width for page in pages.values()] == [100, 220, 120]
-    assert report.refused == []
+    assert report.bad == []
 
 
 @pytest.mark.parametrize(
@@ -152,7 +131,7 @@ def test_a_page_beyond_all_measure_is_drawn_smaller(tmp_path, box, page, size):
     content = "0 0 20 40 re f 0 0 90 20 re f"
     data = written(*one_page(content, box=box, page=page))
     report, pages = _ingested(tmp_path, data, dpi=144)
-    assert report.refused == []
+    assert report.bad == []
     found = pages["x.pdf#0001"].size
     assert np.allclose(found, size, atol=1), found
 
@@ -166,7 +145,7 @@ def test_a_page_that_cannot_be_written_costs_that_page(tmp_path, monkeypatch):
     (tmp_path / "in" / "strip.pdf").write_bytes(written(*one_page(content, box="0 0 100 40000")))
     report = ingest([str(tmp_path / "in")], str(tmp_path / "out"), IngestSettings())
     assert report.pages == 1
-    line = report.refused[0].line()
+    line = report.bad[0].line()
     assert line.startswith("strip.pdf, page 1: cannot be written as JPEG (200 x 80,000 pixels: ")
 
 
@@ -195,8 +174,8 @@ def test_a_form_that_only_its_makers_viewer_shows_is_refused(tmp_path, kind, cap
     (tmp_path / "in" / "good.pdf").write_bytes(written(*one_page()))
     with caplog.at_level(logging.DEBUG):
         report = ingest([str(tmp_path / "in")], str(tmp_path / "out"), IngestSettings())
-    assert [found.name for found in report.refused] == ["form.pdf"]
-    assert "a dynamic XFA form" in report.refused[0].reason
+    assert [found.name for found in report.bad] == ["form.pdf"]
+    assert "a dynamic XFA form" in report.bad[0].reason
     assert "XFA" not in caplog.text
 
 
@@ -206,7 +185,7 @@ def test_a_form_that_has_pages_of_its_own_is_drawn(tmp_path):
     report, pages = _ingested(
         tmp_path, written(*one_page(catalog=catalog, more=(stream("<xdp/>"),)))
     )
-    assert (list(pages), report.refused) == (["x.pdf#0001"], [])
+    assert (list(pages), report.bad) == (["x.pdf#0001"], [])
 
 
 ATTACHED = (
@@ -221,7 +200,7 @@ def test_files_attached_are_named(tmp_path, write):
     """Half of what a document holds left out without a word."""
     report, pages = _ingested(tmp_path, write(*one_page(catalog=NAMES, more=ATTACHED)))
     assert list(pages) == ["x.pdf#0001"]
-    assert [found.line() for found in report.refused] == [
+    assert [found.line() for found in report.bad] == [
         "x.pdf: files attached to it are not drawn: plan.pdf"
     ]
     assert report.bad_fraction == 0.0
@@ -231,16 +210,14 @@ def test_files_attached_to_a_page_are_named(tmp_path):
     """A pin on a page, with a drawing behind it."""
     pin = "/Annots[<</Type/Annot/Subtype/FileAttachment/Rect[1 1 9 9]/FS 7 0 R>>]"
     report, _ = _ingested(tmp_path, written(*one_page(page=pin, more=ATTACHED)))
-    assert [found.reason for found in report.refused] == [
-        "files attached to its pages are not drawn"
-    ]
+    assert [found.reason for found in report.bad] == ["files attached to its pages are not drawn"]
 
 
 @pytest.mark.parametrize("catalog", ["/Collection null", "/Collection<</View/D>>"])
 def test_a_portfolio_without_files_is_a_document(tmp_path, catalog):
     """Pages refused for files that are not there."""
     report, pages = _ingested(tmp_path, written(*one_page(catalog=catalog)))
-    assert (len(pages), report.refused) == (1, [])
+    assert (len(pages), report.bad) == (1, [])
 
 
 @pytest.mark.parametrize("write", [written, packed])
@@ -251,9 +228,9 @@ def test_a_portfolio_is_refused(tmp_path, write):
     (tmp_path / "in" / "folder.pdf").write_bytes(write(*objects))
     (tmp_path / "in" / "good.pdf").write_bytes(write(*one_page()))
     report = ingest([str(tmp_path / "in")], str(tmp_path / "out"), IngestSettings())
-    assert [found.line() for found in report.refused] == [
+    assert [found.line() for found in report.bad] == [
         "folder.pdf: a portfolio: its pages are in the files attached to it (plan.pdf); save them "
-        "as files of their own"
+        "as separate files"
     ]
 
 
@@ -278,14 +255,48 @@ def test_letters_that_are_not_drawn_are_told(tmp_path, content, is_page, words):
     (tmp_path / "in" / "x.pdf").write_bytes(written(*one_page(content)))
     report = ingest([str(tmp_path / "in")], str(tmp_path / "out"), IngestSettings(num_processes=1))
     assert report.pages == 1 + is_page
-    assert [(found.name, found.page, found.is_warning) for found in report.refused] == (
+    assert [(found.name, found.page, found.is_warning) for found in report.bad] == (
         [("x.pdf", 1, is_page)] if words else []
     )
-    assert not words or words in report.refused[0].reason
+    assert not words or words in report.bad[0].reason
 
 
 @pytest.mark.parametrize("turn", ["/Rotate 90", "/Rotate 270/CropBox[10 5 190 60]"])
 def test_letters_are_looked_for_where_they_stand(tmp_path, turn):
     """Pages refused because they are on their side."""
     report, pages = _ingested(tmp_path, written(*one_page(HELLO, page=turn)))
-    assert (list(pages), report.refused) == (["x.pdf#0001"], [])
+    assert (list(pages), report.bad) == (["x.pdf#0001"], [])
+
+
+def _form() -> bytes:
+    """A page with nothing on it but a text field that somebody has filled in."""
+    objects = [
+        "<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[4 0 R]/NeedAppearances true"
+        "/DA(/Helv 24 Tf 0 g)/DR<</Font<</Helv 5 0 R>>>>>>>>",
+        "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 100]/Annots[4 0 R]>>",
+        "<</Type/Annot/Subtype/Widget/FT/Tx/F 4/T(name)/V(Kettle)/Rect[10 10 190 60]/P 3 0 R"
+        "/DA(/Helv 24 Tf 0 g)>>",
+        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    ]
+    data = b"%PDF-1.7\n"
+    places = []
+    for number, text in enumerate(objects, 1):
+        places.append(len(data))
+        data += f"{number} 0 obj{text}endobj\n".encode()
+    table = "".join(f"{place:010d} 00000 n \n" for place in places)
+    tail = f"trailer<</Size 6/Root 1 0 R>>\nstartxref\n{len(data)}\n%%EOF\n"
+    return data + f"xref\n0 6\n0000000000 65535 f \n{table}{tail}".encode()
+
+
+def test_what_is_typed_into_a_form_is_drawn(tmp_path):
+    """A filled-in form that becomes an empty one."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "form.pdf").write_bytes(_form())
+    (tmp_path / "in" / "empty.pdf").write_bytes(_form().replace(b"(Kettle)", b"()      "))
+    report = run_ingest(tmp_path / "in", out=tmp_path / "out")
+    assert [item.line() for item in report.bad] == [
+        "empty.pdf, page 1: blank: every pixel has the same colour"
+    ]
+    filled = np.asarray(decode(pages_in(tmp_path / "out")["form.pdf#0001"].image).convert("L"))
+    assert (filled < 64).sum() > 100  # the letters

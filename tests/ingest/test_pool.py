@@ -1,9 +1,6 @@
 """Renderers that die or never end cost the page they were at, and nothing else."""
 
-import multiprocessing
 import os
-import signal
-import threading
 import time
 from pathlib import Path
 
@@ -15,26 +12,20 @@ from colintern.ingest.pool import CrashedError, Processes
 from colintern.ingest.run import _write
 from colintern.ingest.sources import SourceFile
 from tests.helpers import png
+from tests.ingest.workers import CrashingFile, behave
 
-
-def _behave(name: str) -> tuple[str, int]:
-    if name == "crash":
-        os._exit(1)
-    if name == "hang":
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-        threading.Event().wait()
-    return name, os.getpid()
+pytestmark = pytest.mark.usefixtures("worker_processes")
 
 
 def test_one_that_dies_and_one_that_never_ends_cost_themselves():
     """The rest done again one by one, in a process for each, or an ingest that hangs for ever."""
     work = ["a", "crash", *"bcdefgh", "hang", *"ijklmnop"]
     with Processes(2) as processes:
-        found = dict(processes.each(_behave, work, seconds=5))
+        found = dict(processes.each(behave, work, seconds=2))
     crash, hang = found.pop("crash"), found.pop("hang")
     assert isinstance(crash, CrashedError)
     assert isinstance(hang, CrashedError)
-    assert str(hang) == "the renderer does not come to an end in 5 seconds"
+    assert str(hang) == "the renderer does not finish in 2 seconds"
     assert [result[0] for result in found.values()] == list(found)  # pyright: ignore
     assert len(found) == 16
     # Two at first, and one in the place of each that died.
@@ -46,7 +37,7 @@ def test_ctrl_c_does_not_wait_for_a_page():
 
     def interrupted() -> None:
         with Processes(1) as processes:
-            next(processes.each(_behave, ["a", "hang"], seconds=600))
+            next(processes.each(behave, ["a", "hang"], seconds=600))
             raise KeyboardInterrupt
 
     began = time.monotonic()
@@ -65,19 +56,10 @@ def test_work_is_taken_when_a_worker_is_free():
             yield str(number)
 
     with Processes(2) as processes:
-        results = processes.each(_behave, stream(), seconds=60)
+        results = processes.each(behave, stream(), seconds=60)
         next(results)
         assert len(taken) <= 4
         assert len(list(results)) == 19
-
-
-class _CrashingFile(SourceFile):
-    """A file whose renderer dies as soon as it opens it."""
-
-    def __getattribute__(self, name: str):
-        if name == "path" and multiprocessing.parent_process() is not None:
-            os._exit(1)
-        return super().__getattribute__(name)
 
 
 def test_the_other_pages_of_a_part_that_crashes_or_hangs_are_written(tmp_path, monkeypatch):
@@ -85,23 +67,23 @@ def test_the_other_pages_of_a_part_that_crashes_or_hangs_are_written(tmp_path, m
 
     Nothing else stays in the folder: no page by itself, no half of a file.
     """
-    monkeypatch.setattr("colintern.ingest.run.SECONDS_PER_PART", 5)
-    monkeypatch.setattr("colintern.ingest.run.SECONDS_PER_PAGE", 20)
+    monkeypatch.setattr("colintern.ingest.run.SECONDS_PER_PART", 2)
+    monkeypatch.setattr("colintern.ingest.run.SECONDS_PER_PAGE", 6)
     files = []
     for number in range(3):
         (tmp_path / f"{number}.png").write_bytes(png(number + 1))
         files.append(_source(tmp_path / f"{number}.png"))
-    files.insert(1, _CrashingFile(str(tmp_path / "crash.png"), "crash.png", "picture", "1"))
+    files.insert(1, CrashingFile(str(tmp_path / "crash.png"), "crash.png", "picture", "1"))
     os.mkfifo(tmp_path / "hang.png")  # opening it waits for a writer
     files.insert(3, _source(tmp_path / "hang.png"))
     corpus = str(tmp_path / "corpus")
     parts = plan_parts([(file, 1) for file in files], corpus, RenderSettings())
     with Processes(2) as processes:
         _write(parts, corpus, processes)
-    entries, refused = read_part(parts[0].path)
+    entries, bad = read_part(parts[0].path)
     assert [entry.page_id for entry in entries] == ["0.png", "1.png", "2.png"]
-    assert [refusal.name for refusal in refused] == ["crash.png", "hang.png"]
-    assert "does not come to an end in 20 seconds" in refused[1].reason
+    assert [item.name for item in bad] == ["crash.png", "hang.png"]
+    assert "does not finish in 6 seconds" in bad[1].reason
     assert [str(path) for path in (tmp_path / "corpus").iterdir()] == [parts[0].path]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from colintern.errors import DatasetError
 from colintern.ingest import IngestSettings, RenderSettings, ingest
-from colintern.ingest.findings import Refusal
+from colintern.ingest.findings import BadItem
 from colintern.ingest.rendering import render
 from colintern.ingest.sources import SourceFile, find_sources
 from tests.helpers import make_corpus, png
@@ -37,7 +37,7 @@ def test_files_of_other_kinds_are_counted(source):
         in report.lines()
     )
     (source / "a.png").unlink()
-    with pytest.raises(DatasetError, match=r"no PDF and no picture in there, only 2 \.docx"):
+    with pytest.raises(DatasetError, match=r"contains no PDF and no picture, only 2 \.docx"):
         ingest([str(source)], str(source.parent / "out"), IngestSettings())
 
 
@@ -50,7 +50,7 @@ def test_what_is_hidden_is_no_page(source):
     (source / ".link").symlink_to(source / "_old")
     found = find_sources([str(source)])
     assert [file.name for file in found.files] == ["_b.png", "_old/c.png", "a.png"]
-    assert (found.refused, found.skipped) == ([], {"hidden": 4, ".link": 1})
+    assert (found.bad, found.skipped) == ([], {"hidden": 4, ".link": 1})
 
 
 def test_what_is_asked_for_is_not_hidden(source):
@@ -93,7 +93,7 @@ def test_what_is_no_file_is_refused_and_holds_nothing_up(source):
     (source / "folder.png").mkdir()
     (source / "folder.png" / "b.png").write_bytes(png(2))
     report = ingest([str(source)], str(source.parent / "out"), IngestSettings())
-    assert {refusal.name: refusal.reason for refusal in report.refused} == {
+    assert {item.name: item.reason for item in report.bad} == {
         "gone.pdf": "a link to nothing",
         "pipe.png": "neither a file nor a folder",
     }
@@ -106,7 +106,7 @@ def test_a_name_that_cannot_be_an_id_is_refused(tmp_path):
         (tmp_path / name).write_bytes(png(1))
     found = find_sources([str(tmp_path)])
     assert [file.name for file in found.files] == ["a.png"]
-    assert sorted(refusal.line() for refusal in found.refused) == [
+    assert sorted(item.line() for item in found.bad) == [
         "b\\n.png: its name has the control character \\n: rename it",
         "c\\x7f.pdf: its name has the control character \\x7f: rename it",
     ]
@@ -138,18 +138,18 @@ def test_what_may_not_be_read_is_refused_and_the_rest_goes_on():
         if os.geteuid() == 0:
             os.seteuid(65_534)  # nobody: root may read everything
         found = find_sources([str(folder)])
-        assert found.refused == [Refusal("closed", None, "cannot be read (Permission denied)")]
+        assert found.bad == [BadItem("closed", None, "cannot be read (Permission denied)")]
         drawn = {file.name: list(render(file, 0, 1, RenderSettings())) for file in found.files}
     for name in ("closed.png", "closed.pdf", "closed.tif"):
-        (refusal,) = drawn[name]
-        assert isinstance(refusal, Refusal), name
-        assert "denied" in refusal.reason, refusal
-    assert not isinstance(drawn["open.png"][0], Refusal)
+        (item,) = drawn[name]
+        assert isinstance(item, BadItem), name
+        assert "denied" in item.reason, item
+    assert not isinstance(drawn["open.png"][0], BadItem)
 
 
 def test_a_file_that_turns_into_something_else_is_refused(tmp_path):
     """An error of the operating system that nobody thought of."""
     file = SourceFile(str(tmp_path), "a.png", "picture", "1")
     assert list(render(file, 0, 1, RenderSettings())) == [
-        Refusal("a.png", None, "cannot be read (Is a directory)")
+        BadItem("a.png", None, "cannot be read (Is a directory)")
     ]

@@ -291,7 +291,7 @@ def test_ingest_from_s3_to_s3(bucket):
     for number in range(3):
         storage.write_bytes(f"{bucket}/in/sub/{number}.png", png(number))
     report = ingest([f"{bucket}/in"], f"{bucket}/out", IngestSettings(num_processes=1))
-    assert (report.pages, report.refused) == (3, [])
+    assert (report.pages, report.bad) == (3, [])
     dataset = CanonicalDataset(f"{bucket}/out")
     pages = [page for file in dataset.corpus_files for _, page in iterate_pages(file)]
     assert [(page.page_id, page.image) for page in pages] == [

@@ -12,7 +12,7 @@ import PIL
 from colintern import storage
 from colintern.data.canonical import DATASET_DONE
 from colintern.data.demo.fields import family_fields
-from colintern.data.demo.layouts import FORMS, DemoPage, form_page, reference_page
+from colintern.data.demo.forms import FORMS, DemoPage, form_page, reference_page
 from colintern.data.demo.prose import Passage, passages
 from colintern.data.demo.queries import DemoQuery, PageIndex, write_queries
 from colintern.data.demo.render import render

@@ -68,8 +68,8 @@ def word_runs(text: str) -> set[tuple[str, ...]]:
     """All runs of `_SHARED_WORDS` words of a text, lower case."""
     words = re.findall(r"[a-z0-9]+", text.lower())
     return {
-        tuple(words[place : place + _SHARED_WORDS])
-        for place in range(len(words) - _SHARED_WORDS + 1)
+        tuple(words[start : start + _SHARED_WORDS])
+        for start in range(len(words) - _SHARED_WORDS + 1)
     }
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from colintern.data.demo.layouts import PRINTED_FIELDS, DemoPage
+from colintern.data.demo.forms import PRINTED_FIELDS, DemoPage
 
 _STOP_WORDS = frozenset(
     """a about above after all also an and any are as at be because been before being both but

@@ -17,7 +17,7 @@ from PIL import Image
 from colintern.config.schema import DatasetConfig, MiningConfig
 from colintern.data.canonical import CanonicalDataset, iterate_pages, read_images
 from colintern.data.inventory import read_inventory
-from colintern.data.resolve import canonical_folder
+from colintern.data.resolve import find_source, made
 from colintern.data.writing import IMAGE_TYPE
 from colintern.errors import DatasetError
 from colintern.features.catalog import DEV
@@ -29,7 +29,6 @@ from colintern.mining.miner import Corpus
 from colintern.search.embedding import embed_queries
 from colintern.search.shard import CorpusShard
 from colintern.search.shards import LocalShards
-from colintern.storage import sha256_of_bytes
 from colintern.training.batch import build_batch
 from colintern.training.examples import TrainingSet
 from colintern.training.place import Place
@@ -52,17 +51,6 @@ def _twice(folder: Path, level: int) -> CorpusFolder:
 
 def _copy_of(page_id: str) -> str:
     return f"p{(int(page_id[1:]) + NUM_IMAGES) % (2 * NUM_IMAGES):03d}"
-
-
-def test_what_a_page_shows():
-    """A hash of other pixels, sizes or bytes: equal for a copy, another when the page is turned."""
-    one, anew, turned = (png(1, 40, 30), png(1, 40, 30, compress_level=1), png(1, 30, 40))
-    assert one != anew
-    assert pixels_sha256(decode(one)) == pixels_sha256(decode(anew))
-    assert decode(one).tobytes() == decode(turned).tobytes()
-    assert pixels_sha256(decode(one)) != pixels_sha256(decode(turned))
-    expected = b"40x30\n" + decode(one).tobytes()
-    assert pixels_sha256(decode(one)) == sha256_of_bytes(expected)
 
 
 @LEVELS
@@ -172,7 +160,7 @@ def test_rows_that_save_each_page_anew_become_one_page(tmp_path):
     """12 pages instead of 4, of which 8 are near misses of their own questions."""
     source, images, queries = _three_times(tmp_path)
     dataset = DatasetConfig.model_validate({"path": str(source), "name": "set"})
-    canonical = CanonicalDataset(canonical_folder(dataset, str(tmp_path / "made")))
+    canonical = CanonicalDataset(made(find_source(dataset, str(tmp_path / "made"))))
     pages = [page for _, page in iterate_pages(canonical.corpus_files[0])]
     ids = [f"000000{number}-doc_{place}" for number, place in enumerate([0, 1, 2, 3, 12])]
     assert [page.page_id for page in pages] == ids
@@ -198,7 +186,7 @@ def test_a_page_of_rows_is_decoded_once(tmp_path, monkeypatch):
     images = [png(seed) for seed in (1, 2, 1, 1, 2, 1)] * 10
     source = _write_rows(tmp_path / "rows" / "train.parquet", images, ["what"] * len(images))
     dataset = DatasetConfig.model_validate({"path": str(source), "name": "set"})
-    canonical = CanonicalDataset(canonical_folder(dataset, str(tmp_path / "made")))
+    canonical = CanonicalDataset(made(find_source(dataset, str(tmp_path / "made"))))
     assert len(canonical.documents()) == 2
     assert sorted(decoded) == sorted({png(1), png(2)})
 
@@ -209,7 +197,7 @@ def test_an_ingested_dataset_of_rows_has_every_page_once(tmp_path):
     out = tmp_path / "out"
     report = ingest([str(source)], str(out), IngestSettings(num_processes=1))
     assert (report.pages, report.duplicates) == (4, [])
-    assert len(report.refused) == 1
+    assert len(report.bad) == 1
     dataset = CanonicalDataset(str(out))
     pages = {page.page_id: page.image for _, page in iterate_pages(dataset.corpus_files[0])}
     assert list(pages.values()) == images[:4]
@@ -297,7 +285,7 @@ def test_an_id_that_stands_twice_must_show_one_page(tmp_path, form, same):
             pages = planned(tmp_path)[0].pages
             return read_images([pages.location(row) for row in range(len(pages))])
         dataset = DatasetConfig.model_validate({"path": str(tmp_path / "beir"), "name": "set"})
-        folder = canonical_folder(dataset, str(tmp_path / "made"))
+        folder = made(find_source(dataset, str(tmp_path / "made")))
         return [page.image for _, page in iterate_pages(CanonicalDataset(folder).corpus_files[0])]
 
     if same:

@@ -7,13 +7,13 @@ from colintern import log
 _SECONDS = 2.0
 
 
-class Progress:
+class PageCounter:
     """Counts pages and says how many are done, how fast.
 
     Args:
         part: of the work, as `log.say` takes it.
-        what: is done with the pages, for people: `pages written`.
-        total: number of pages; None where it is not known before the end.
+        what: the words behind the number: `pages written`.
+        total: number of pages; None if it is unknown.
     """
 
     def __init__(self, part: str, what: str, total: int | None = None) -> None:

@@ -1,0 +1,113 @@
+"""Writing and deleting files; a file is written whole, or not at all.
+
+A reader never sees half a file: local writes go to a temporary name in the same folder, reach the
+disk and are renamed; object stores show an object only when its upload is complete.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, BinaryIO
+
+from colintern.storage import local_files, object_store
+from colintern.storage.errors import named_errors
+from colintern.storage.paths import fresh_file_system_of, is_local, local_path
+
+
+def write_bytes(path: str, data: bytes) -> None:
+    """Write `data` to `path`, whole or not at all, replacing what was there."""
+    with named_errors(path):
+        if is_local(path):
+            local_files.write(local_path(path), data)
+        else:
+            object_store.write(path, data)
+
+
+@contextmanager
+def writing(path: str) -> Iterator[BinaryIO]:
+    """A file to write to piece by piece; it appears at `path`, whole, if the block ends well.
+
+    What goes to an object store is on this machine's disk until then. Errors that the block raises
+    are left as they are: the block itself writes under `named_errors`.
+    """
+    with ExitStack() as stack:
+        with named_errors(path):
+            if is_local(path):
+                file = stack.enter_context(local_files.writing(local_path(path)))
+            else:
+                file = stack.enter_context(object_store.writing(path))
+        yield file
+        with named_errors(path):
+            stack.close()
+
+
+def write_json(path: str, document: Any) -> None:
+    """Write `document` as indented JSON with keys in the given order; atomic."""
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    write_bytes(path, text.encode() + b"\n")
+
+
+def create_exclusively(path: str, data: bytes) -> bool:
+    """Write `data` to `path` only if nothing is there; returns whether it was written.
+
+    Of several callers at one time exactly one gets True.
+    """
+    with named_errors(path):
+        try:
+            if is_local(path):
+                local_files.create(local_path(path), data)
+            else:
+                object_store.create(path, data)
+        except FileExistsError:
+            return False
+        return True
+
+
+def update(path: str, data: bytes, may_replace: Callable[[bytes], bool]) -> bool:
+    """Write a small file again, if its content may be replaced by `data` of the same length.
+
+    On disks and on S3, what another process writes between the read and the write is kept.
+
+    Args:
+        path: the file.
+        data: its new content.
+        may_replace: given the present content.
+
+    Returns:
+        Whether it was written; False also when there is no file.
+    """
+    with named_errors(path):
+        if is_local(path):
+            return local_files.update(local_path(path), data, may_replace)
+        return object_store.update(path, data, may_replace)
+
+
+def delete(path: str) -> None:
+    """Remove the file at `path`; one that is not there is no error."""
+    with named_errors(path):
+        file_system, inner = fresh_file_system_of(path)
+        try:
+            file_system.rm_file(inner)
+        except FileNotFoundError:
+            return
+
+
+def delete_folder(folder: str) -> None:
+    """Remove `folder` and everything in it; one that is not there is no error."""
+    with named_errors(folder):
+        file_system, inner = fresh_file_system_of(folder)
+        try:
+            file_system.rm(inner, recursive=True)
+        except FileNotFoundError:
+            return
+
+
+def remove_abandoned(folder: str, *, deep: bool = True) -> None:
+    """Remove temporary files that dead processes left in `folder`, and in the folders inside it.
+
+    Files of other machines are kept for a day, as their processes cannot be seen. An object store
+    has no temporary files.
+    """
+    if is_local(folder):
+        with named_errors(folder):
+            local_files.remove_abandoned(local_path(folder), deep=deep)

@@ -160,20 +160,26 @@ class CanonicalDataset:
         """Query id to the reason why it cannot be asked; a query without a text is one."""
         return dict(self.asked.bad)
 
-    @cached_property
-    def _judged(self) -> pa.Table:
-        """All rows of `qrels/`, each pair once; read at the first time."""
-        judged = read_judgements(self.qrels_files)
-        self._check_unchanged("qrels", self.qrels_files)
-        return judged
-
     def judgements(self) -> Judgements:
-        """Query id to page id to score, for scores of at least 1.
+        """Query id to page id to score, for scores of at least 1; read at the first time.
 
         Raises:
             DatasetError: as `read_judgements`; or no page is judged relevant to any query.
         """
-        relevant = Judgements.of(self._judged.filter(pc.field("score") >= 1))
+        return self._relevant
+
+    @cached_property
+    def _relevant(self) -> Judgements:
+        return self._relevant_of(self._judged())
+
+    def _judged(self) -> pa.Table:
+        """All rows of `qrels/`, each pair once."""
+        judged = read_judgements(self.qrels_files)
+        self._check_unchanged("qrels", self.qrels_files)
+        return judged
+
+    def _relevant_of(self, judged: pa.Table) -> Judgements:
+        relevant = Judgements.of(judged.filter(pc.field("score") >= 1))
         if not relevant:
             raise DatasetError(
                 f"{self.path}/qrels: no page is judged relevant to any query; "
@@ -204,7 +210,7 @@ class CanonicalDataset:
             DatasetError: a judgement names a query or page that is not there, one query id has two
                 texts, or nothing is judged relevant; the message names file and column.
         """
-        _ = self.asked  # its columns are as they must be
+        judged, _ = self._judged(), self.asked  # their columns are as they must be
         query_ids = self._column(self.query_files, "query-id")
         known_queries = query_ids.unique()
         if len(known_queries) < len(query_ids):
@@ -214,9 +220,9 @@ class CanonicalDataset:
             ("query-id", known_queries, "queries"),
             ("corpus-id", known_pages, "corpus"),
         ):
-            if not pc.all(pc.is_in(self._judged[column], value_set=known)).as_py():
+            if not pc.all(pc.is_in(judged[column], value_set=known)).as_py():
                 self._tell_unknown(column, known, part)
-        self.judgements()
+        self._relevant_of(judged)
 
     def _check_texts(self) -> None:
         """Make sure that rows with the same id have the same text.

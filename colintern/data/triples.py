@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from colintern import storage
 
@@ -38,7 +38,7 @@ def writing_triples(path: str) -> Iterator[Callable[[Triple], None]]:
     """A function that writes one triple; the file stands at `path` when the block ends well."""
 
     def write(triple: Triple) -> None:
-        line = json.dumps(asdict(triple), ensure_ascii=False) + "\n"
+        line = json.dumps(vars(triple), ensure_ascii=False) + "\n"
         with storage.named_errors(path):
             file.write(line.encode())
 

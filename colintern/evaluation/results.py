@@ -4,7 +4,6 @@ import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import groupby
-from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,10 +28,13 @@ def writing_results(path: str) -> Iterator[Callable[[pa.Table], None]]:
     Ranks beyond `DEPTH` are left out. The file stands at `path` when the block ends well.
     """
     with storage.writing(path) as file:
-        writer = _Writer(file)
-        yield writer.write
-        with storage.named_errors(path):
-            writer.close()
+        parquet = pq.ParquetWriter(file, SCHEMA, compression="zstd")
+        try:
+            writer = _Writer(parquet)
+            yield writer.write
+            writer.write_rest()
+        finally:
+            parquet.close()
 
 
 def read_results(path: str) -> pa.Table:
@@ -57,8 +59,8 @@ def ranked_queries(path: str, depth: int) -> Iterator[tuple[str, list[str]]]:
 class _Writer:
     """Cuts rows into chunks and row groups, of which the last one is in memory."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._parquet = pq.ParquetWriter(file, SCHEMA, compression="zstd")
+    def __init__(self, parquet: pq.ParquetWriter) -> None:
+        self._parquet = parquet
         self._rows = SCHEMA.empty_table()  # less than a chunk
         self._chunks = SCHEMA.empty_table()  # less than a row group
         self._is_empty = True
@@ -69,11 +71,10 @@ class _Writer:
             self._add_chunk(self._rows.slice(0, _CHUNK_ROWS))
             self._rows = self._rows.slice(_CHUNK_ROWS)
 
-    def close(self) -> None:
+    def write_rest(self) -> None:
         self._add_chunk(self._rows)
         if len(self._chunks) or self._is_empty:
             self._parquet.write_table(self._chunks)
-        self._parquet.close()
 
     def _add_chunk(self, rows: pa.Table) -> None:
         chunk = rows.combine_chunks().filter(pc.less_equal(rows["rank"], DEPTH))

@@ -195,7 +195,7 @@ class FeatureStore:
         manifests: `pages` and `queries` to the hash of the manifest to read, as a run has recorded
             them; whatever is left out is read as it is now.
         page_rows: the positions of the pages that are asked for, increasing; None for all. The
-            others are not kept in memory, and positions count only these.
+            others are not kept in memory, nor are the queries, and positions count only these.
 
     Attributes:
         manifests: the hashes of those that were read.
@@ -221,7 +221,8 @@ class FeatureStore:
         self.manifests = dict(manifests or {})
         sizes = recorded_sizes(record)
         self.pages = self._opened(PAGES, sizes, page_rows)
-        self.queries = self._opened(QUERIES, sizes, None)
+        no_rows = None if page_rows is None else np.empty(0, np.int64)
+        self.queries = self._opened(QUERIES, sizes, no_rows)
 
     def _opened(self, part: str, sizes: Mapping[str, int], rows: np.ndarray | None) -> Items:
         folder = storage.join(self.path, part)

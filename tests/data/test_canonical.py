@@ -11,15 +11,16 @@ import pytest
 from colintern.config.schema import DatasetConfig
 from colintern.data import canonical, digests
 from colintern.data.canonical import CanonicalDataset, PageLocation, iterate_pages, read_images
+from colintern.data.columns import strings
 from colintern.data.entities import Page
 from colintern.data.inventory import read_inventory
 from colintern.data.parquet import rows_of
 from colintern.data.resolve import find_source, made
 from colintern.data.text import normalised
-from colintern.data.views import whole_view
+from colintern.data.views import KnownIds, whole_view
 from colintern.data.writing import IMAGE_TYPE
 from colintern.errors import DatasetError
-from tests.helpers import make_corpus, png
+from tests.helpers import make_corpus, pairs_of, png
 
 
 @pytest.fixture
@@ -234,8 +235,9 @@ def test_the_content_hash_sees_a_changed_page(folder, tmp_path):
 def test_pairs_leave_out_pages_without_features(folder):
     """A training pair whose page was refused by encoding."""
     dataset = CanonicalDataset(str(folder))
-    view = whole_view("train", dataset, [page for page in dataset.documents() if page != "p005"])
-    pairs = view.pairs()
+    pages = KnownIds(strings([page for page in dataset.documents() if page != "p005"]))
+    view = whole_view("train", dataset, pages)
+    pairs = pairs_of(view)
     assert len(pairs) == 198
     assert all(page != "p005" for _, page in pairs)
 

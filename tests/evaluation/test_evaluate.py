@@ -6,6 +6,7 @@ import torch
 
 from colintern.config.schema import EvaluationConfig, HeadsConfig
 from colintern.data.entities import Query
+from colintern.evaluation.evaluate import evaluate
 from colintern.features.store import FeatureStore
 from colintern.model.heads import init_heads
 from colintern.scoring.queries import EmbeddedQueries
@@ -65,3 +66,22 @@ def test_cutoffs_beyond_what_is_kept_are_searched_that_deep(search):
     assert metrics["recall_at_600"] == 0.75
     assert results["rank"].to_pylist() == list(range(1, 601))
     assert results["page_id"].to_pylist() == page_ids[:600]
+
+
+def test_progress_is_told_and_results_are_let_go_block_by_block(monkeypatch):
+    """An evaluation of an hour without a word, or with all of its results in memory."""
+    monkeypatch.setattr("colintern.search.searcher.QUERY_BLOCK", 2)
+    queries = [Query(f"q{number}", f"text {number}") for number in range(5)]
+    view = view_of(["p0", "p1"], queries, {query.query_id: {"p0": 1} for query in queries})
+    events: list = []
+    evaluate(
+        view,
+        _InOrder(2),
+        EmbeddedQueries(torch.ones(5, 1), (1,) * 5),
+        EvaluationConfig(),
+        round_number=0,
+        seed=0,
+        write=lambda table: events.append(sorted(set(table["query_id"].to_pylist()))),
+        on_progress=events.append,
+    )
+    assert events == [["q0", "q1"], 2, ["q2", "q3"], 4, ["q4"], 5]

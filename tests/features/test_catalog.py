@@ -1,5 +1,6 @@
 """What training may see: never a page that answers dev, whatever folder it stands in."""
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,10 +8,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from colintern.config.schema import datasets
+from colintern.data.canonical import CanonicalDataset
 from colintern.data.entities import Judgement, Page, Query
 from colintern.data.writing import write_dataset
 from colintern.errors import DatasetError
 from colintern.evaluation.metrics import per_query_metrics
+from colintern.features.catalog import Snapshot
+from colintern.features.store import FeatureStore
 from tests.helpers import CorpusFolder, add_queries, make_corpus, make_store, pairs_of, png
 
 
@@ -131,3 +136,30 @@ def test_one_image_that_dev_leaves_to_train_on_is_refused(tmp_path):
     ]  # one picture under two ids
     with pytest.raises(DatasetError, match=r"\(2\) are one image"):
         shared.catalog.check_pages_differ()
+
+
+def test_a_catalog_reads_once_what_is_known_by_its_hash(corpus):
+    """Manifests read again for every input of every round; a worker sent all of them."""
+    plain = corpus.catalog
+    assert plain.train()[1] is not plain.train()[1]  # what others may change is read as it is now
+    snapshots = {
+        name: Snapshot(FeatureStore(path).manifests, {}) for name, path in plain.stores.items()
+    }
+    pinned = replace(plain, snapshots={name: replace(s) for name, s in snapshots.items()})
+    with pytest.raises(DatasetError, match="has changed since this run began"):
+        pinned.train()  # no file of queries is known by its hash yet
+    questions = {
+        dataset.name: CanonicalDataset(dataset.path).questions() for dataset in datasets(plain.data)
+    }
+    pinned = replace(
+        plain, snapshots={n: replace(s, questions=questions[n]) for n, s in snapshots.items()}
+    )
+    size = len(pickle.dumps(pinned))
+    (view, store), again = pinned.train(), pinned.train()
+    assert view is again[0]
+    assert store is again[1]
+    assert pinned.evaluated("test")[0] is pinned.evaluated("test")[0]
+    assert len(pickle.dumps(pinned)) == size
+    sent = pickle.loads(pickle.dumps(pinned))
+    assert sent == pinned
+    assert sent.train()[0].page_ids() == view.page_ids()

@@ -99,6 +99,19 @@ def test_more_candidates_than_a_gpu_returns(world, monkeypatch, candidates, on_g
     assert _GpuIndex.used == on_gpu
 
 
+def test_a_shard_needs_no_page_but_its_own(corpus, world):
+    """Each search worker with the ids and hashes of the whole corpus."""
+    shards, queries, _ = world
+    heads = init_heads(HeadsConfig(dim=16), WIDTH, seed=3)
+    parts = []
+    for start in range(0, 40, 10):
+        own = FeatureStore(corpus.store, None, np.arange(start, start + 10)).pages
+        assert len(own) == 10
+        parts.append(CorpusShard(own, heads, np.arange(10), start))
+    found = torch.cat(list(searcher.exact(LocalShards(parts), queries, 40)))
+    assert torch.equal(found, torch.cat(list(searcher.exact(shards(1), queries, 40))))
+
+
 @pytest.mark.parametrize("max_tokens", [1, 17])
 def test_embeddings_do_not_depend_on_their_batches(world, monkeypatch, max_tokens):
     """All features projected at one time, or a page put in the place of another."""

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from colintern.data.queries import Queries, read_queries
-from colintern.data.text import MAX_QUERY_CHARACTERS, query_problem
+from colintern.data.text import MAX_QUERY_CHARACTERS, bad_query_reason
 
 TEXTS = st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 
@@ -26,7 +26,7 @@ def test_what_can_be_asked_is_what_the_rule_for_one_text_says(tmp_path_factory, 
     """A text of odd blanks that is asked, or one of a single mark that is not."""
     ids = [f"q{number:02d}" for number in range(len(texts))]
     found = _read(tmp_path_factory.mktemp("queries") / "q.parquet", ids, texts)
-    reasons = {query_id: query_problem(text) for query_id, text in zip(ids, texts, strict=True)}
+    reasons = {query_id: bad_query_reason(text) for query_id, text in zip(ids, texts, strict=True)}
     assert found.bad == {query_id: why for query_id, why in reasons.items() if why}
     asked = [query_id for query_id in ids if not reasons[query_id]]
     assert [query.query_id for query in found] == asked

@@ -33,7 +33,8 @@ def main() -> None:
         found = per_query_metrics(ranking, judgements)
         values = np.asarray(found.values["ndcg_at_5"])
         first = np.asarray(found.values["recall_at_1"])
-        kinds = np.array([queries[int(query_id[1:])].kind for query_id in found.query_ids])
+        numbers = [int(query_id[1:]) for query_id in found.query_ids.to_pylist()]
+        kinds = np.array([queries[number].kind for number in numbers])
         parts = "  ".join(
             f"{kind} {values[kinds == kind].mean():.3f}" for kind in sorted(set(kinds))
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
@@ -98,18 +99,22 @@ class Bench:
     def measured(self, heads_folder: str, dataset: str) -> tuple[Values, dict[str, Values]]:
         """nDCG@5 of every query of a dataset; by kind of query too."""
         view, store = self.run.catalog.evaluated(dataset)
-        evaluation = evaluate(
+        shards, queries = open_corpus(view, store, heads_folder)
+        results: list[pa.Table] = []
+        evaluate(
             view,
-            *open_corpus(view, store, heads_folder),
+            shards,
+            queries,
             self.run.config.evaluation,
             round_number=0,
             seed=self.seed,
+            write=results.append,
             on_progress=lambda _: None,
         )
-        found = per_query_metrics(ranking_of(evaluation.results), view.judgements)
+        found = per_query_metrics(ranking_of(pa.concat_tables(results)), view.judgements)
         values = np.asarray(found.values[METRIC])
-        source = {query.query_id: query.source or "" for query in view.queries}
-        kinds = np.array([source[query_id] for query_id in found.query_ids])
+        source = {query.query_id: query.source or "" for query in view.judged}
+        kinds = np.array([source[query_id] for query_id in found.query_ids.to_pylist()])
         return values, {str(kind): values[kinds == kind] for kind in sorted(set(kinds))}
 
 

@@ -2,9 +2,10 @@
 
 import io
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,16 +15,26 @@ from PIL import Image
 
 from colintern import records
 from colintern.config.files import parse_config
-from colintern.config.schema import Config, HeadsConfig
+from colintern.config.schema import Config, EvaluationConfig, HeadsConfig, MiningConfig
 from colintern.data.canonical import CanonicalDataset, iterate_pages
+from colintern.data.columns import strings
 from colintern.data.entities import Judgement, Page, Query
+from colintern.data.judgements import Judgements
+from colintern.data.queries import Queries
+from colintern.data.triples import Triple
+from colintern.data.views import KnownIds, View, make_view
 from colintern.data.writing import write_dataset
+from colintern.evaluation.evaluate import evaluate
+from colintern.evaluation.results import SCHEMA
 from colintern.features.catalog import Catalog
-from colintern.features.manifest import PageRow, QueryRow, manifest_bytes
+from colintern.features.manifest import PAGE_SCHEMA, QUERY_SCHEMA
 from colintern.features.shard_file import write_shard
 from colintern.images.decode import decode
 from colintern.images.pixels import pixels_sha256
+from colintern.mining.miner import Corpus, mine
 from colintern.model.heads import Heads, init_heads
+from colintern.scoring.queries import EmbeddedQueries
+from colintern.search.shards import Shards
 from colintern.storage import sha256_of_bytes
 
 WIDTH = 24  # H of the made-up features
@@ -134,21 +145,78 @@ def make_store(corpus: CorpusFolder, folder: Path) -> CorpusFolder:
         by_pixels.setdefault(pixels, torch.randn(tokens, WIDTH, generator=draw).bfloat16())
         pages[sha256] = by_pixels[pixels].clone()
         row = (page.page_id, sha256, "shard-0.safetensors", len(pages[sha256]))
-        page_rows.append(PageRow(*row, page.doc_id, 32, 32, 1, 1, pixels))
-    hashes = {row.id: row.sha256 for row in page_rows}
+        page_rows.append((*row, page.doc_id, 32, 32, 1, 1, pixels))
+    hashes = {page_id: sha256 for page_id, sha256, *_ in page_rows}
     judgements = dataset.judgements()
     for query in dataset.queries():
         own = pages[hashes[next(iter(judgements[query.query_id]))]].float()
         noisy = own[:4] @ _turn() + 0.3 * torch.randn(4, WIDTH, generator=draw)
         sha256 = sha256_of_bytes(query.text.encode())
         queries[sha256] = noisy.bfloat16()
-        query_rows.append(QueryRow(query.query_id, sha256, "shard-0.safetensors", 4))
+        query_rows.append((query.query_id, sha256, "shard-0.safetensors", 4))
     write_shard(str(folder / "pages" / "shard-0.safetensors"), pages, {}, "float32")
     write_shard(str(folder / "queries" / "shard-0.safetensors"), queries, {}, "float32")
-    (folder / "pages" / "manifest.parquet").write_bytes(manifest_bytes(page_rows, PageRow))
-    (folder / "queries" / "manifest.parquet").write_bytes(manifest_bytes(query_rows, QueryRow))
+    for part, schema, rows in (
+        ("pages", PAGE_SCHEMA, page_rows),
+        ("queries", QUERY_SCHEMA, query_rows),
+    ):
+        table = pa.Table.from_pylist(
+            [dict(zip(schema.names, r, strict=True)) for r in rows], schema
+        )
+        pq.write_table(table, folder / part / "manifest.parquet", compression="zstd")
     records.write_record(str(folder / "record.json"), str(folder), {}, [], records.now())
     return replace(corpus, store=str(folder))
+
+
+def view_of(
+    page_ids: Sequence[str],
+    queries: Sequence[Query],
+    judgements: Mapping[str, Mapping[str, int]],
+    name: str = "test",
+    encoded: Sequence[str] | None = None,
+) -> View:
+    """A view of these pages, in a store that has no others; all queries are encoded, or some."""
+    pages = KnownIds(strings(sorted(page_ids)))
+    known = None if encoded is None else KnownIds(strings(sorted(encoded)))
+    judged = Judgements.from_mapping(judgements)
+    return make_view(name, pages, np.arange(len(page_ids)), Queries.of(queries), judged, known)
+
+
+def pairs_of(view: View) -> list[tuple[str, str]]:
+    """The training examples of a view by their ids."""
+    query_ids, page_ids = view.query_ids.to_pylist(), view.stored_ids.to_pylist()
+    queries, pages = view.pairs()
+    return [(query_ids[q], page_ids[page]) for q, page in zip(queries, pages, strict=True)]
+
+
+def mined(
+    corpus: Corpus, shards: Shards, queries: EmbeddedQueries, settings: MiningConfig, seed: int = 0
+) -> tuple[list[Triple], dict[str, Any]]:
+    """What `mine` writes, and what it returns."""
+    triples: list[Triple] = []
+    found = mine(corpus, shards, queries, settings, seed, triples.append, lambda _: None)
+    return triples, found
+
+
+def measured(
+    view: View,
+    shards: Shards,
+    queries: EmbeddedQueries,
+    settings: EvaluationConfig | None = None,
+) -> tuple[pa.Table, dict[str, Any]]:
+    """What `evaluate` writes, and what it returns."""
+    parts = [SCHEMA.empty_table()]
+    document = evaluate(
+        view,
+        shards,
+        queries,
+        settings or EvaluationConfig(),
+        round_number=0,
+        seed=0,
+        write=parts.append,
+        on_progress=lambda _: None,
+    )
+    return pa.concat_tables(parts), document
 
 
 def knowing_heads(dim: int) -> Heads:

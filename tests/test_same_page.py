@@ -16,7 +16,7 @@ from PIL import Image
 
 from colintern.config.schema import DatasetConfig, MiningConfig
 from colintern.data.canonical import CanonicalDataset, iterate_pages, read_images
-from colintern.data.inventory import read_entries
+from colintern.data.inventory import read_inventory
 from colintern.data.resolve import find_source, made
 from colintern.data.writing import IMAGE_TYPE
 from colintern.errors import DatasetError
@@ -25,7 +25,7 @@ from colintern.images.decode import decode
 from colintern.images.pixels import pixels_sha256
 from colintern.ingest import IngestSettings, ingest
 from colintern.ingest.rendering import RenderSettings
-from colintern.mining.miner import Corpus, mine
+from colintern.mining.miner import Corpus
 from colintern.search.embedding import embed_queries
 from colintern.search.shard import CorpusShard
 from colintern.search.shards import LocalShards
@@ -33,7 +33,7 @@ from colintern.training.batch import build_batch
 from colintern.training.examples import TrainingSet
 from colintern.training.place import Place
 from tests.features.helpers import planned
-from tests.helpers import CorpusFolder, corpus_of, knowing_heads, make_store, png
+from tests.helpers import CorpusFolder, corpus_of, knowing_heads, make_store, mined, pairs_of, png
 
 NUM_IMAGES = 8
 LEVELS = pytest.mark.parametrize("level", [6, 1], ids=["equal bytes", "equal pixels"])
@@ -57,13 +57,14 @@ def _copy_of(page_id: str) -> str:
 def test_a_copy_is_masked_in_the_batch(tmp_path, level):
     """In-batch negatives have no margin: the copy of its answer pushed away from each query."""
     view, store = _twice(tmp_path, level).catalog.evaluated("test")
-    training_set = TrainingSet(view, store, {})
+    training_set = TrainingSet(view, store)
     batch = next(training_set.batches(2 * NUM_IMAGES, 1, 0, seed="0"))
     mask_BD = build_batch(training_set, batch, Place()).mask_BD
-    columns = [example.page_id for example in batch.examples]
-    for row, example in enumerate(batch.examples):
+    columns = store.pages.ids.take(pa.array([example.page for example in batch.examples]))
+    columns = columns.to_pylist()
+    for row, page_id in enumerate(columns):
         masked = {page for column, page in enumerate(columns) if not mask_BD[row, column]}
-        assert masked == {example.page_id, _copy_of(example.page_id)}
+        assert masked == {page_id, _copy_of(page_id)}
 
 
 @LEVELS
@@ -71,12 +72,12 @@ def test_a_copy_is_masked_in_the_batch(tmp_path, level):
 def test_a_copy_is_never_mined(tmp_path, level, sampling):
     """At margin 0 the copy of the answer is the hardest of negatives: 8 of 8 queries got it."""
     view, store = _twice(tmp_path, level).catalog.evaluated("test")
-    heads, rows = knowing_heads(dim=16), [store.pages.row(page) for page in view.page_ids]
-    corpus = Corpus(view, [row.picture for row in rows], sum(row.num_tokens for row in rows))
-    shards = LocalShards([CorpusShard(store.pages, heads, view.page_ids, 0, len(rows))])
+    heads = knowing_heads(dim=16)
+    corpus = Corpus.of(view, store.pages)
+    shards = LocalShards([CorpusShard(store.pages, heads, view.pages)])
     settings = MiningConfig(relative_margin=0.0, sampling=sampling)
-    queries = embed_queries(heads, store.queries, [query.query_id for query in view.queries])
-    triples, summary = mine(corpus, shards, queries, settings, 0, lambda _: None)
+    queries = embed_queries(heads, store.queries, view.queries)
+    triples, summary = mined(corpus, shards, queries, settings)
     assert len(triples) == 2 * NUM_IMAGES
     for triple in triples:
         assert triple.negs
@@ -91,10 +92,11 @@ def test_copies_stay_on_one_side_of_a_split(tmp_path, level):
     data = folder.config.data.model_copy(update={"dev_fraction": 0.4})
     catalog = replace(folder.catalog, data=data)
     (train, _), (dev, _) = catalog.train(), catalog.evaluated(DEV)
-    asked = {page for _, page in dev.pairs()}
+    asked = {page for _, page in pairs_of(dev)}
     assert asked
-    assert train.page_ids
-    assert not {_copy_of(page) for page in asked} & set(train.page_ids)
+    trained = set(train.page_ids().to_pylist())
+    assert trained
+    assert not {_copy_of(page) for page in asked} & trained
 
 
 @LEVELS
@@ -111,7 +113,7 @@ def test_copies_of_dev_are_held_out_and_seen_pages_are_named(tmp_path, level, ol
     held_out = ["p006", "p007"] if known else []
     assert catalog.pages_held_out() == held_out
     everything = {f"p{number:03d}" for number in range(NUM_IMAGES)}
-    assert set(catalog.train()[0].page_ids) == everything - set(held_out)
+    assert set(catalog.train()[0].page_ids().to_pylist()) == everything - set(held_out)
 
 
 def _without_pixels(store: Path) -> None:
@@ -167,9 +169,9 @@ def test_rows_that_save_each_page_anew_become_one_page(tmp_path):
     expected = [0, 1, 2, 3] * 3 + [4, 4, 1]
     assert judged == {text: {ids[n]: 1} for text, n in zip(queries, expected, strict=True)}
     # What has been decoded is known before encoding.
-    entries = read_entries(canonical.corpus_files[0], 0)
+    corpus = read_inventory(canonical.corpus_files)
     hashes = [pixels_sha256(decode(image)) for image in images[:4]]
-    assert [entry.pixels_sha256 for entry in entries] == [*hashes, None]
+    assert [pixels.tobytes().hex() for pixels in corpus.pixels] == [*hashes, "00" * 32]
 
 
 def test_a_page_of_rows_is_decoded_once(tmp_path, monkeypatch):
@@ -280,7 +282,8 @@ def test_an_id_that_stands_twice_must_show_one_page(tmp_path, form, same):
 
     def listed() -> list[bytes]:
         if form == "canonical":  # is read where it stands
-            return read_images([entry.location for entry in planned(tmp_path)[0].entries])
+            pages = planned(tmp_path)[0].pages
+            return read_images([pages.location(row) for row in range(len(pages))])
         dataset = DatasetConfig.model_validate({"path": str(tmp_path / "beir"), "name": "set"})
         folder = made(find_source(dataset, str(tmp_path / "made")))
         return [page.image for _, page in iterate_pages(CanonicalDataset(folder).corpus_files[0])]

@@ -8,16 +8,26 @@ are encoded. Other layouts are brought into this one by `data.resolve`.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from colintern import storage
 from colintern.data.entities import Page, Query
 from colintern.data.hashes import FileHashes, sha256_of_files
-from colintern.data.judgements import read_judgements
+from colintern.data.judgements import Judgements, read_judgements
 from colintern.data.names import is_hidden
-from colintern.data.parquet import image_bytes, open_parquet, rows_of, stream_rows
-from colintern.data.text import bad_query_reason
+from colintern.data.parquet import (
+    image_bytes,
+    open_parquet,
+    rows_of,
+    stream_columns,
+    stream_rows,
+)
+from colintern.data.queries import Queries, read_queries
 from colintern.errors import DatasetError
 
 PARTS = ("corpus", "queries", "qrels")
@@ -131,34 +141,45 @@ class CanonicalDataset:
         names = (file.removeprefix(self.path).lstrip("/") for file in files)
         return dict(zip(names, found, strict=True))
 
+    @cached_property
+    def asked(self) -> Queries:
+        """The queries that can be asked, and why others cannot; read at the first time.
+
+        Raises:
+            DatasetError: a file is damaged, or has changed since the dataset was opened.
+        """
+        queries = read_queries(self.query_files)
+        self._check_unchanged("queries", self.query_files)
+        return queries
+
     def queries(self) -> list[Query]:
         """All queries that can be asked, sorted by id."""
-        found = {
-            query.query_id: query
-            for query in self._all_queries()
-            if bad_query_reason(query.text) is None
-        }
-        return [found[query_id] for query_id in sorted(found)]
+        return list(self.asked)
 
     def refused_queries(self) -> dict[str, str]:
         """Query id to the reason why it cannot be asked; a query without a text is one."""
-        return {
-            query.query_id: problem
-            for query in self._all_queries()
-            if (problem := bad_query_reason(query.text))
-        }
+        return dict(self.asked.bad)
 
-    def judgements(self) -> dict[str, dict[str, int]]:
-        """Query id to page id to score, for scores of at least 1.
+    def judgements(self) -> Judgements:
+        """Query id to page id to score, for scores of at least 1; read at the first time.
 
         Raises:
             DatasetError: as `read_judgements`; or no page is judged relevant to any query.
         """
-        relevant: dict[str, dict[str, int]] = {}
-        for found in read_judgements(self.qrels_files):
-            if found.score >= 1:
-                relevant.setdefault(found.query_id, {})[found.page_id] = found.score
+        return self._relevant
+
+    @cached_property
+    def _relevant(self) -> Judgements:
+        return self._relevant_of(self._judged())
+
+    def _judged(self) -> pa.Table:
+        """All rows of `qrels/`, each pair once."""
+        judged = read_judgements(self.qrels_files)
         self._check_unchanged("qrels", self.qrels_files)
+        return judged
+
+    def _relevant_of(self, judged: pa.Table) -> Judgements:
+        relevant = Judgements.of(judged.filter(pc.field("score") >= 1))
         if not relevant:
             raise DatasetError(
                 f"{self.path}/qrels: no page is judged relevant to any query; "
@@ -189,31 +210,49 @@ class CanonicalDataset:
             DatasetError: a judgement names a query or page that is not there, one query id has two
                 texts, or nothing is judged relevant; the message names file and column.
         """
-        texts: dict[str, str] = {}
-        for query in self._all_queries():
-            if texts.setdefault(query.query_id, query.text) != query.text:
-                raise DatasetError(
-                    f"{self.path}/queries: 'query-id' {query.query_id} stands twice, with two texts"
-                )
-        pages = self.documents().keys()
-        for file in self.qrels_files:
-            for row in stream_rows([file], ["query-id", "corpus-id"]):
-                for column, known, part in (
-                    ("query-id", texts, "queries"),
-                    ("corpus-id", pages, "corpus"),
-                ):
-                    if str(row[column]) not in known:
-                        raise DatasetError(
-                            f"{file}: '{column}' {row[column]} is not in {self.path}/{part}"
-                        )
-        self.judgements()
+        judged, _ = self._judged(), self.asked  # their columns are as they must be
+        query_ids = self._column(self.query_files, "query-id")
+        known_queries = query_ids.unique()
+        if len(known_queries) < len(query_ids):
+            self._check_texts()
+        known_pages = self._column(self.corpus_files, "corpus-id", ["doc-id"]).unique()
+        for column, known, part in (
+            ("query-id", known_queries, "queries"),
+            ("corpus-id", known_pages, "corpus"),
+        ):
+            if not pc.all(pc.is_in(judged[column], value_set=known)).as_py():
+                self._tell_unknown(column, known, part)
+        self._relevant_of(judged)
 
-    def _all_queries(self) -> Iterator[Query]:
-        for row in stream_rows(self.query_files, ["query-id", "query"], ["language", "source"]):
-            yield Query(
-                str(row["query-id"]), row["query"] or "", row.get("language"), row.get("source")
-            )
-        self._check_unchanged("queries", self.query_files)
+    def _check_texts(self) -> None:
+        """Make sure that rows with the same id have the same text.
+
+        Raises:
+            DatasetError: two do not.
+        """
+        texts: dict[str, str] = {}
+        for row in stream_rows(self.query_files, ["query-id", "query"]):
+            query_id, text = str(row["query-id"]), row["query"] or ""
+            if texts.setdefault(query_id, text) != text:
+                raise DatasetError(
+                    f"{self.path}/queries: 'query-id' {query_id} stands twice, with two texts"
+                )
+
+    def _tell_unknown(self, column: str, known: pa.Array, part: str) -> None:
+        for file in self.qrels_files:
+            for batch in stream_columns([file], ["query-id", "corpus-id"]):
+                is_known = pc.is_in(batch.column(column), value_set=known)
+                if (first := pc.index(is_known, False).as_py()) >= 0:
+                    raise DatasetError(
+                        f"{file}: '{column}' {batch.column(column)[first]} is not in "
+                        f"{self.path}/{part}"
+                    )
+
+    def _column(
+        self, files: Sequence[str], column: str, checked_too: Sequence[str] = ()
+    ) -> pa.ChunkedArray:
+        parts = [batch.column(0) for batch in stream_columns(files, [column], checked_too)]
+        return pa.chunked_array(parts, pa.string())
 
 
 def _is_hidden(file: str) -> bool:

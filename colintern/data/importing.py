@@ -117,7 +117,8 @@ def _from_beir(
 ) -> Questions:
     """Ids are kept; if a page id comes twice, both rows must show the same page."""
     # Before the corpus is copied, so that a bad score is found early.
-    found = Questions(judgements=read_judgements(layout.parts["qrels"], relevant_from))
+    judged = read_judgements(layout.parts["qrels"], relevant_from)
+    found = Questions(judgements=list(map(Judgement, *judged.to_pydict().values())))
     hashes: dict[str, str] = {}
     resaved: dict[str, dict[str, str]] = {}  # page id to its other pictures, and their files
     progress = PageCounter("data", "pages read")

@@ -1,35 +1,96 @@
-"""What stands in a corpus: id, hash, size and place of every page, without decoding any."""
+"""What stands in a corpus: id, hash, size and location of every page, without decoding any.
 
-from collections.abc import Sequence
+It is read one row group at a time, by many processes, as Arrow tables; together they are an
+`Inventory`, in columns. Shapes: N pages.
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from colintern import storage
+from colintern.data import digests
 from colintern.data.canonical import PageLocation, iterate_pages
 from colintern.data.parquet import open_parquet
 from colintern.images.decode import BadImageError, ImageSize, read_size
 
+_SCHEMA = pa.schema(
+    {
+        "id": pa.string(),
+        "sha256": pa.binary(digests.NUM_BYTES),
+        "pixels_sha256": pa.binary(digests.NUM_BYTES),
+        "doc_id": pa.string(),
+        "width": pa.int32(),
+        "height": pa.int32(),
+        "reason": pa.string(),
+    }
+)
+
 
 @dataclass(frozen=True)
-class PageEntry:
-    """One row of a corpus.
+class Inventory:
+    """Pages of a corpus, sorted by id by code point, in columns of N rows.
+
+    Rows with the same id stand in the order of the corpus.
 
     Attributes:
-        page_id: unique in the corpus.
-        sha256: of its image bytes.
-        doc_id: its document, if known.
-        size: of its image.
-        location: where its row stands.
-        bad: the reason why the page cannot be used, if it cannot.
-        pixels_sha256: the hash of what it shows, where the corpus tells it.
+        ids: of the pages, as Arrow text.
+        hashes: of their image bytes, uint8 [N, 32].
+        pixels: the hashes of what they show, uint8 [N, 32]; zeros where the corpus tells none.
+        doc_ids: their documents, as Arrow text; null where unknown.
+        widths: of their images, in pixels, int32 [N]; 0 of a bad page.
+        heights: the same.
+        reasons: why a page cannot be used, as Arrow text; null for all others.
+        origins: which row of the corpus each page is, int64 [N].
+        groups: file and number of every row group of the corpus.
+        starts: the row of the corpus with which each row group begins, int64.
     """
 
-    page_id: str
-    sha256: str
-    doc_id: str | None
-    size: ImageSize
-    location: PageLocation
-    bad: str | None = None
-    pixels_sha256: str | None = None
+    ids: pa.Array
+    hashes: np.ndarray
+    pixels: np.ndarray
+    doc_ids: pa.Array
+    widths: np.ndarray
+    heights: np.ndarray
+    reasons: pa.Array
+    origins: np.ndarray
+    groups: Sequence[tuple[str, int]]
+    starts: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: np.ndarray) -> "Inventory":
+        """Only these pages, in this order."""
+        index = pa.array(rows)
+        return Inventory(
+            self.ids.take(index),
+            self.hashes[rows],
+            self.pixels[rows],
+            self.doc_ids.take(index),
+            self.widths[rows],
+            self.heights[rows],
+            self.reasons.take(index),
+            self.origins[rows],
+            self.groups,
+            self.starts,
+        )
+
+    def location(self, row: int) -> PageLocation:
+        """Where in the corpus a page stands."""
+        origin = self.origins[row]
+        group = int(np.searchsorted(self.starts, origin, side="right")) - 1
+        return PageLocation(*self.groups[group], int(origin - self.starts[group]))
+
+    def bad(self) -> dict[str, str]:
+        """Page id to the reason, of the pages that cannot be used, in the order of the corpus."""
+        rows = np.flatnonzero(pc.is_valid(self.reasons).to_numpy(zero_copy_only=False))
+        rows = pa.array(rows[np.argsort(self.origins[rows])])
+        ids, reasons = self.ids.take(rows), self.reasons.take(rows)
+        return dict(zip(ids.to_pylist(), reasons.to_pylist(), strict=True))
 
 
 def row_groups(files: Sequence[str]) -> list[tuple[str, int]]:
@@ -41,17 +102,67 @@ def row_groups(files: Sequence[str]) -> list[tuple[str, int]]:
     return groups
 
 
-def read_entries(file: str, row_group: int) -> list[PageEntry]:
-    """The inventory of one row group."""
-    entries = []
-    for location, page in iterate_pages(file, [row_group]):
-        size, bad = ImageSize(0, 0), None
+def read_entries(file: str, row_group: int) -> pa.Table:
+    """The rows of one row group, each with what `Inventory` says of it."""
+    rows = []
+    for _, page in iterate_pages(file, [row_group]):
+        size, reason = ImageSize(0, 0), None
         try:
             size = read_size(page.image)
         except BadImageError as error:
-            bad = str(error)
-        digest = storage.sha256_of_bytes(page.image)
-        entries.append(
-            PageEntry(page.page_id, digest, page.doc_id, size, location, bad, page.pixels_sha256)
-        )
-    return entries
+            reason = str(error)
+        digest, shown = storage.sha256_of_bytes(page.image), page.pixels_sha256
+        rows.append((page.page_id, digest, shown, page.doc_id, size.width, size.height, reason))
+    columns = zip(*rows, strict=True) if rows else [()] * len(_SCHEMA)
+    return table_of(dict(zip(_SCHEMA.names, columns, strict=True)))
+
+
+def table_of(columns: dict[str, Sequence[object]]) -> pa.Table:
+    """A table as of `read_entries`, of columns in which hashes are text.
+
+    What a corpus gives for the hash of what a page shows and is no hash, counts as none.
+    """
+    hashes, _ = digests.parse(pa.array(columns["sha256"], pa.string()))
+    pixels, known = digests.parse(pa.array(columns["pixels_sha256"], pa.string()))
+    pixels[~known] = 0
+    raw = {"sha256": digests.column_of(hashes), "pixels_sha256": digests.column_of(pixels)}
+    return pa.table({**columns, **raw}, schema=_SCHEMA)
+
+
+def read_inventory(files: Sequence[str]) -> Inventory:
+    """The inventory of a corpus, read in this process."""
+    groups = row_groups(files)
+    return inventory_of(groups, [read_entries(*group) for group in groups])
+
+
+def inventory_of(groups: Sequence[tuple[str, int]], tables: Iterable[pa.Table]) -> Inventory:
+    """The inventory of a corpus.
+
+    Args:
+        groups: its row groups.
+        tables: what `read_entries` found in each; let go as their columns are put together.
+    """
+    found = list(tables)
+    del tables
+    starts = np.cumsum([0, *map(len, found)])[:-1]
+    whole = pa.concat_tables([_SCHEMA.empty_table(), *found])
+    columns = dict(zip(whole.column_names, whole.columns, strict=True))
+    del found, whole
+    order = pc.sort_indices(columns["id"]).to_numpy().astype(np.int64)  # it is stable
+    rows = pa.array(order)
+
+    def text(name: str) -> pa.Array:
+        return columns.pop(name).take(rows).combine_chunks()
+
+    return Inventory(
+        ids=text("id"),
+        hashes=digests.bytes_of(columns.pop("sha256"))[order],
+        pixels=digests.bytes_of(columns.pop("pixels_sha256"))[order],
+        doc_ids=text("doc_id"),
+        widths=columns.pop("width").to_numpy()[order],
+        heights=columns.pop("height").to_numpy()[order],
+        reasons=text("reason"),
+        origins=order,
+        groups=groups,
+        starts=starts,
+    )

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from colintern import storage
@@ -35,6 +36,7 @@ _KINDS = {
     "image": "a struct with bytes",
 }
 _IDS = ("corpus-id", "query-id", "doc-id")
+_NO_PART_OF_AN_ID = r"[\x00-\x1f\x7f-\x{9f}]"  # as in `data.text`; Arrow has no surrogates
 _NEVER_EMPTY = ("corpus-id", "query-id", "score")
 
 
@@ -89,6 +91,35 @@ def stream_rows(
     for file in files:
         with open_parquet(file, required, optional) as parquet:
             yield from rows_of(parquet, file, (*required, *optional))
+
+
+def stream_columns(
+    files: Sequence[str], required: Sequence[str], optional: Sequence[str] = ()
+) -> Iterator[pa.RecordBatch]:
+    """The rows that `stream_rows` gives, in batches of columns: no Python object is made of them.
+
+    Yields:
+        The columns asked for, by their names with hyphens: ids and texts as strings, what the file
+        lacks as nulls.
+
+    Raises:
+        DatasetError: as `stream_rows`, with the same message.
+    """
+    names = (*required, *optional)
+    for file in files:
+        with open_parquet(file, required, optional) as parquet:
+            spelled = spellings(parquet.schema_arrow)
+            there = {name: spelled[name] for name in names if name in spelled}
+            num_before = 0
+            for batch in _batches(parquet, file, _ROWS_PER_BATCH, None, list(there.values())):
+                columns = {
+                    name: _checked_column(batch, file, name, of, num_before)
+                    for name, of in there.items()
+                }
+                num_before += batch.num_rows
+                nothing = pa.nulls(batch.num_rows, pa.string())
+                arrays = [columns.get(name, nothing) for name in names]
+                yield pa.RecordBatch.from_arrays(arrays, list(names))
 
 
 def rows_of(
@@ -175,6 +206,29 @@ def _values(
     if column in _IDS:
         _check_ids(values, file, spelled)
     return values
+
+
+def _checked_column(
+    batch: pa.RecordBatch, file: str, column: str, spelled: str, num_before: int
+) -> pa.Array:
+    """One column, checked as `_values` checks it, which tells what is wrong; texts as strings."""
+    array = batch.column(spelled)
+    is_bad = column in _NEVER_EMPTY and array.null_count > 0
+    if _KINDS[column] != "numbers" and not is_bad:
+        try:
+            array.validate(full=True)
+            array = array.cast(pa.string())
+        except pa.ArrowException:  # text that is not UTF-8
+            is_bad = True
+        else:
+            is_bad = column in _IDS and _has_control_characters(array)
+    if is_bad:
+        _values(batch, file, column, spelled, num_before)
+    return array
+
+
+def _has_control_characters(ids: pa.Array) -> bool:
+    return bool(pc.any(pc.match_substring_regex(ids, _NO_PART_OF_AN_ID)).as_py())
 
 
 def _check_ids(values: Sequence[Any], file: str, spelled: str) -> None:

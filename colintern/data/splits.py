@@ -6,28 +6,64 @@ decides, until it has its share of the questions.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from colintern.data.canonical import CanonicalDataset
-from colintern.data.text import normalised
-from colintern.data.views import Judgements, View, make_view
+from colintern.data.columns import slices, strings
+from colintern.data.views import (
+    Known,
+    KnownIds,
+    Positions,
+    View,
+    make_view,
+    text_numbers,
+    texts_of,
+)
 from colintern.errors import DatasetError
 
 _MOST = 1.5  # times its share may dev become by its last group
 
 
-@dataclass(frozen=True)
-class PageKey:
-    """What ties a page to others: its document, if known, and what it shows (`PageRow.picture`)."""
+class TiedPages(Known, Protocol):
+    """Pages, and what ties them to others."""
 
-    page_id: str
-    picture: str
-    doc_id: str | None
+    @property
+    def pictures(self) -> NDArray[np.int32]:
+        """A number for what each page shows; equal for the same picture."""
+        ...
+
+    @property
+    def documents(self) -> NDArray[np.int32]:
+        """A number for the document of each page; -1 where it is not known."""
+        ...
+
+
+class UnseenPages(KnownIds):
+    """Pages of which only the documents are known, as before encoding.
+
+    Args:
+        documents: page id, sorted, to document.
+    """
+
+    def __init__(self, documents: Mapping[str, str | None]) -> None:
+        super().__init__(strings(list(documents)))
+        self.pictures = np.arange(len(documents), dtype=np.int32)
+        names = strings(list(documents.values())).dictionary_encode().indices
+        self.documents = names.fill_null(-1).to_numpy(zero_copy_only=False)
 
 
 def split_views(
-    name: str, dataset: CanonicalDataset, pages: Sequence[PageKey], dev_fraction: float, seed: int
+    name: str,
+    dataset: CanonicalDataset,
+    pages: TiedPages,
+    dev_fraction: float,
+    seed: int,
+    encoded: Known | None = None,
 ) -> tuple[View, View]:
     """A training view and a dev view of one dataset.
 
@@ -36,91 +72,113 @@ def split_views(
     Args:
         name: of the training view.
         dataset: where queries and judgements are read.
-        pages: those that have features, sorted by id.
+        pages: those that have features.
         dev_fraction: about this share of the query texts becomes dev.
         seed: another one deals other groups.
+        encoded: the queries that have features, as in `make_view`.
 
     Raises:
         DatasetError: one of the two would be empty.
     """
-    queries, judgements = dataset.queries(), dataset.judgements()
-    texts = {query.query_id: normalised(query.text) for query in queries}
-    group_of = _groups(pages, judgements, texts)
-    asked: dict[str, set[str]] = {}
-    for query_id, text in texts.items():
-        for page_id in judgements.get(query_id, {}):
-            if page_id in group_of:
-                asked.setdefault(group_of[page_id], set()).add(text)
-    dev_groups = _dealt(asked, dev_fraction, seed)
+    queries, judgements = dataset.asked, dataset.judgements()
+    texts = texts_of(judgements, queries, text_numbers(queries.texts))
+    judged_pages = pages.find(judgements.page_ids)[judgements.pages]
+    is_there = judged_pages >= 0
+    is_tie = is_there & (texts >= 0)
+    group_of = _groups(pages, judged_pages[is_tie], texts[is_tie])
+    # All pages of a text are tied by it, so that each text is of one group.
+    asked, first = np.unique(texts[is_tie], return_index=True)
+    groups, num_texts = np.unique(group_of[judged_pages[is_tie][first]], return_counts=True)
+    is_dev = np.zeros(len(group_of), dtype=bool)
+    is_dev[_dealt(groups, num_texts, pages.ids, len(asked), dev_fraction, seed)] = True
+    is_dev = np.append(is_dev[group_of], False)  # the last is that of -1: no features
 
-    def side(in_dev: bool) -> Judgements:
+    def rows(is_in_dev: bool) -> Positions:
         """Whole queries: the pages that answer one are of one group, or have no features.
 
         A query that cannot be asked ties no pages together, and may be on both sides.
         """
-        return {
-            query: found
-            for query, found in judgements.items()
-            if any((group_of[page] in dev_groups) == in_dev for page in found if page in group_of)
-        }
+        is_side = is_there & (is_dev[judged_pages] == is_in_dev)
+        return np.unique(judgements.queries[is_side])
 
-    kept = [page.page_id for page in pages if group_of[page.page_id] not in dev_groups]
-    train = make_view(name, kept, queries, side(False))
-    dev = make_view("dev", [page.page_id for page in pages], queries, side(True))
-    if not train.queries or not dev.queries:
-        empty = "training" if not train.queries else "dev"
+    everything = np.arange(len(group_of))
+    train, dev = (
+        make_view(side, pages, searched, queries, judgements.of_queries(rows(is_in_dev)), encoded)
+        for side, searched, is_in_dev in (
+            (name, np.flatnonzero(~is_dev[:-1]), False),
+            ("dev", everything, True),
+        )
+    )
+    if not len(train.judged) or not len(dev.judged):
+        empty = "training" if not len(train.judged) else "dev"
         raise DatasetError(
             f"{dataset.path}: data.dev_fraction={dev_fraction} leaves no {empty} queries "
-            f"(documents, equal pages and equal questions are kept together: {len(asked)} groups); "
-            "change it or name a data.dev of its own"
+            "(documents, equal pages and equal questions are kept together: "
+            f"{len(groups)} groups); change it or name a data.dev of its own"
         )
     return train, dev
 
 
-def _groups(
-    pages: Iterable[PageKey], judgements: Judgements, texts: Mapping[str, str]
-) -> dict[str, str]:
-    """Page id to the first page id of its group."""
-    parent: dict[str, str] = {}
+def _groups(pages: TiedPages, judged_pages: Positions, texts: Positions) -> Positions:
+    """Of each page, the first page of its group.
 
-    def root(page_id: str) -> str:
-        while parent[page_id] != page_id:
-            parent[page_id] = parent[parent[page_id]]
-            page_id = parent[page_id]
-        return page_id
+    Args:
+        pages: which pictures and documents tie.
+        judged_pages: of each judgement, its page.
+        texts: of each judgement, the number of the text that ties its page to others.
+    """
+    has_document = np.flatnonzero(pages.documents >= 0)
+    ties = [
+        (np.arange(len(pages.ids)), pages.pictures),
+        (has_document, pages.documents[has_document]),
+        (judged_pages, texts),
+    ]
+    first = np.arange(len(pages.ids))
+    while True:
+        before = first
+        for tied, by in ties:
+            lowest = np.full(int(by.max(initial=-1)) + 1, len(first))
+            np.minimum.at(lowest, by, first[tied])
+            lower = first.copy()
+            np.minimum.at(lower, tied, lowest[by])
+            first = lower[lower]  # also as low as the page that it has been told of
+        if (first == before).all():
+            return first
 
-    ties: dict[tuple[str, str], list[str]] = {}
-    for page in pages:
-        parent[page.page_id] = page.page_id
-        ties.setdefault(("picture", page.picture), []).append(page.page_id)
-        if page.doc_id is not None:
-            ties.setdefault(("document", page.doc_id), []).append(page.page_id)
-    for query_id, text in texts.items():
-        answers = [page_id for page_id in judgements.get(query_id, {}) if page_id in parent]
-        ties.setdefault(("question", text), []).extend(answers)
-    for tied in ties.values():
-        for page_id in tied[1:]:
-            first, second = sorted((root(tied[0]), root(page_id)))
-            parent[second] = first
-    return {page_id: root(page_id) for page_id in parent}
 
-
-def _dealt(asked: Mapping[str, set[str]], fraction: float, seed: int) -> set[str]:
+def _dealt(
+    groups: Positions,
+    num_texts: Positions,
+    page_ids: pa.Array,
+    num_asked: int,
+    fraction: float,
+    seed: int,
+) -> Sequence[int]:
     """The groups that become dev; a group that would make it much too large is passed over.
 
     When all are too large, as those of a few long documents are, dev is the smallest.
+
+    Args:
+        groups: those with a question, as the positions of their first pages.
+        num_texts: how many questions each has.
+        page_ids: of all pages.
+        num_asked: all questions together.
+        fraction: the share of them that becomes dev.
+        seed: decides on the order.
     """
-
-    def order(group: str) -> bytes:
-        return hashlib.sha256(f"{seed} {group}".encode()).digest()
-
-    share = fraction * len(set().union(*asked.values()))
-    dealt: set[str] = set()
+    ids = (part.to_pylist() for part in slices(page_ids.take(pa.array(groups))))
+    digests = [
+        hashlib.sha256(f"{seed} {page_id}".encode()).digest() for part in ids for page_id in part
+    ]
+    order = sorted(range(len(groups)), key=digests.__getitem__)
+    share = fraction * num_asked
+    dealt: list[int] = []
     count = 0
-    for group in sorted(asked, key=order):
-        if count < share and count + len(asked[group]) <= max(1.0, _MOST * share):
-            dealt.add(group)
-            count += len(asked[group])
-    if not dealt and len(asked) > 1:
-        dealt.add(min(asked, key=lambda group: (len(asked[group]), order(group))))
+    for index in order:
+        if count < share and count + num_texts[index] <= max(1.0, _MOST * share):
+            dealt.append(int(groups[index]))
+            count += int(num_texts[index])
+    if not dealt and len(groups) > 1:
+        smallest = min(order, key=num_texts.__getitem__)  # the first of them in order
+        dealt.append(int(groups[smallest]))
     return dealt

@@ -1,8 +1,10 @@
 """Triples: a query with its positive pages and the hard negatives that mining found for it."""
 
+import io
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from colintern import storage
 
@@ -26,13 +28,27 @@ class Triple:
 
 def write_triples(path: str, triples: Iterable[Triple]) -> None:
     """Write one JSON object a line, in the order given; atomic."""
-    lines = (json.dumps(asdict(triple), ensure_ascii=False) + "\n" for triple in triples)
-    storage.write_bytes(path, "".join(lines).encode())
+    with writing_triples(path) as write:
+        for triple in triples:
+            write(triple)
+
+
+@contextmanager
+def writing_triples(path: str) -> Iterator[Callable[[Triple], None]]:
+    """A function that writes one triple; the file stands at `path` when the block ends well."""
+
+    def write(triple: Triple) -> None:
+        line = json.dumps(vars(triple), ensure_ascii=False) + "\n"
+        with storage.named_errors(path):
+            file.write(line.encode())
+
+    with storage.writing(path) as file:
+        yield write
 
 
 def read_triples(path: str) -> Iterator[Triple]:
-    """The triples of a file, in order."""
-    # Only \n ends a line: `splitlines` would also cut at U+2028 inside a query.
-    for line in storage.read_bytes(path).decode().split("\n"):
-        if line:
+    """The triples of a file, in order, one in memory at a time beside the file itself."""
+    # Only \n ends a line: a text's `splitlines` would also cut at U+2028 inside a query.
+    for line in io.BytesIO(storage.read_bytes(path)):
+        if line != b"\n":
             yield Triple(**json.loads(line))

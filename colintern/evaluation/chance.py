@@ -4,6 +4,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from colintern.data.columns import find
 from colintern.data.views import View
 from colintern.evaluation.decision import CUTOFF, METRIC
 
@@ -17,17 +20,18 @@ def chance_level(view: View) -> float:
     pages, and the expected DCG that times the sum of the discounts. Gains are linear, as in
     `metrics`. A query that is not asked finds nothing in any order.
     """
-    pages, asked = set(view.page_ids), {query.query_id for query in view.queries}
-    judged = [list(found.items()) for found in view.judgements.values()]
-    expected = [
-        sum(score for page_id, score in found if page_id in pages)
-        / max(1, len(pages))
-        * _dcg([1] * min(CUTOFF, len(pages)))
-        / _dcg(sorted((score for _, score in found), reverse=True))
-        for query_id, found in zip(view.judgements, judged, strict=True)
-        if query_id in asked
-    ]
-    return math.fsum(expected) / max(1, len(judged))
+    judgements, num_pages = view.judgements, max(1, len(view.pages))
+    is_found = view.is_searched[view.judged_pages[judgements.pages]]
+    scores, offsets = judgements.scores, judgements.offsets
+    of_any_order = _dcg([1] * min(CUTOFF, len(view.pages)))
+
+    def expected(row: int) -> float:
+        own = slice(offsets[row], offsets[row + 1])
+        gain = int(scores[own][is_found[own]].sum())
+        return gain / num_pages * of_any_order / _dcg(np.sort(scores[own])[::-1].tolist())
+
+    asked = find(view.query_ids, judgements.query_ids).tolist()
+    return math.fsum(map(expected, asked)) / max(1, len(judgements))
 
 
 def is_at_chance(document: Mapping[str, Any]) -> bool:

@@ -1,37 +1,25 @@
 """Measuring one round on one dataset: search all its pages, judge the order."""
 
-import io
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from torch import Tensor
 
-from colintern import storage
 from colintern.config.schema import EvaluationConfig
-from colintern.data.views import Judgements, View
+from colintern.data.judgements import Judgements
+from colintern.data.views import View
 from colintern.evaluation.chance import chance_level
 from colintern.evaluation.decision import METRIC
-from colintern.evaluation.metrics import PerQuery, per_query_metrics, ranking_of
+from colintern.evaluation.metrics import PerQuery, depth_of, judged
+from colintern.evaluation.results import DEPTH, SCHEMA, ranked_queries
 from colintern.evaluation.significance import bootstrap_interval
 from colintern.scoring.queries import EmbeddedQueries
 from colintern.search import order, searcher
 from colintern.search.shards import Shards
 
-DEPTH = 100  # pages of every query that are kept
 RERANKED = 500  # candidates by pooled vectors, when `evaluation.search` is pooled_rerank
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What is written: the results of every query, and the metrics."""
-
-    results: pa.Table
-    document: dict[str, Any]
 
 
 def evaluate(
@@ -42,8 +30,9 @@ def evaluate(
     *,
     round_number: int,
     seed: int,
+    write: Callable[[pa.Table], None],
     on_progress: Callable[[int], None],
-) -> Evaluation:
+) -> dict[str, Any]:
     """Search the whole corpus of `view` for every judged query, and judge.
 
     Args:
@@ -53,49 +42,62 @@ def evaluate(
         settings: how to search, further cutoffs.
         round_number: for the document.
         seed: of the bootstrap.
+        write: given the results of some queries at a time, in order (`results.SCHEMA`); ranks
+            beyond `DEPTH` come only where the cutoffs ask for them. None is kept.
         on_progress: told the number of queries done.
+
+    Returns:
+        The metrics, as they are written.
     """
-    depth = min(max((DEPTH, *settings.cutoffs)), len(view.page_ids))
-    columns: dict[str, list[Any]] = {"query_id": [], "page_id": [], "score": [], "rank": []}
-    done = 0
-    for key_BK in _searched(shards, queries, settings, depth):
-        for query, key_K in zip(view.queries[done : done + len(key_BK)], key_BK, strict=True):
-            keys = key_K[key_K != order.NO_PAGE]
-            columns["query_id"] += [query.query_id] * len(keys)
-            columns["page_id"] += [view.page_ids[place] for place in order.to_ordinals(keys)]
-            columns["score"] += order.to_scores(keys).tolist()
-            columns["rank"] += range(1, len(keys) + 1)
-        done += len(key_BK)
-        on_progress(done)
-    found = pa.table(
-        {
-            "query_id": pa.array(columns["query_id"], pa.string()),
-            "page_id": pa.array(columns["page_id"], pa.string()),
-            "score": pa.array(columns["score"], pa.float32()),
-            "rank": pa.array(columns["rank"], pa.int32()),
-        }
-    )
-    values = per_query_metrics(ranking_of(found), view.judgements, settings.cutoffs)
-    kept = found.filter(pc.field("rank") <= DEPTH)
-    return Evaluation(kept, _document(view, values, settings, round_number, seed))
-
-
-def write_evaluation(evaluation: Evaluation, json_path: str, parquet_path: str) -> None:
-    """Write the results, then the metrics."""
-    buffer = io.BytesIO()
-    pq.write_table(evaluation.results, buffer, compression="zstd")
-    storage.write_bytes(parquet_path, buffer.getvalue())
-    storage.write_json(json_path, evaluation.document)
-
-
-def read_results(parquet_path: str) -> pa.Table:
-    """The results of an evaluation: query_id, page_id, score, rank."""
-    return pq.read_table(io.BytesIO(storage.read_bytes(parquet_path)))
+    depth = min(max((DEPTH, *settings.cutoffs)), len(view.pages))
+    blocks = _searched(shards, queries, settings, depth)
+    ranked = _ranked(view, blocks, depth_of(settings.cutoffs), write, on_progress)
+    values = judged(view.judgements, ranked, settings.cutoffs)
+    return _document(view, values, settings, round_number, seed)
 
 
 def judged_again(parquet_path: str, judgements: Judgements) -> PerQuery:
     """The metrics of every query, from the results on storage."""
-    return per_query_metrics(ranking_of(read_results(parquet_path)), judgements)
+    return judged(judgements, ranked_queries(parquet_path, depth_of(())))
+
+
+def _ranked(
+    view: View,
+    blocks: Iterator[Tensor],
+    depth: int,
+    write: Callable[[pa.Table], None],
+    on_progress: Callable[[int], None],
+) -> Iterator[tuple[str, list[str]]]:
+    """Every query with the ids of its best `depth` pages, as the blocks of its results are written.
+
+    Args:
+        view: the searched pages and the queries.
+        blocks: key_BK of some queries after the others.
+        depth: how many pages of a query are given.
+        write: given all results of a block.
+        on_progress: told the number of queries done.
+    """
+    done = 0
+    for key_BK in blocks:
+        is_page_BK = key_BK != order.NO_PAGE
+        key_N, query_N = key_BK[is_page_BK], is_page_BK.nonzero()[:, 0].numpy()
+        query_ids = view.query_ids[done : done + len(key_BK)]
+        rank_N = is_page_BK.cumsum(dim=1)[is_page_BK].numpy()
+        page_ids = view.page_ids(order.to_ordinals(key_N).numpy())
+        columns = [
+            query_ids.take(pa.array(query_N)),
+            page_ids,
+            pa.array(order.to_scores(key_N).numpy()),
+            pa.array(rank_N.astype(np.int32)),
+        ]
+        write(pa.table(columns, SCHEMA.names).cast(SCHEMA))
+        is_judged = rank_N <= depth
+        best = page_ids.filter(pa.array(is_judged)).to_pylist()
+        ends = np.cumsum(np.bincount(query_N[is_judged], minlength=len(key_BK))).tolist()
+        for query_id, start, end in zip(query_ids.to_pylist(), [0, *ends], ends, strict=False):
+            yield query_id, best[start:end]
+        done += len(key_BK)
+        on_progress(done)
 
 
 def _searched(
@@ -117,7 +119,7 @@ def _document(
         "dataset": view.name,
         "round": round_number,
         "num_queries": len(values.query_ids),
-        "num_pages": len(view.page_ids),
+        "num_pages": len(view.pages),
         "search": settings.search,
         "metrics": {name: interval.mean for name, interval in intervals.items()},
         "ci": {name: [interval.low, interval.high] for name, interval in intervals.items()},

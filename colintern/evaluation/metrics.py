@@ -4,17 +4,24 @@ trec_eval sorts results itself, by a score kept in float32, ties by descending i
 our order, it is given minus the rank as the score. Gains are linear, as trec_eval's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import pyarrow as pa
 import pytrec_eval
 from numpy.typing import NDArray
 
+from colintern.data.columns import strings
+from colintern.data.judgements import Judgements
+
 Values = NDArray[np.float64]
 
 MRR_CUTOFF = 10
+_JUDGED_AT_A_TIME = 1_024  # queries
+_NO_QUERY: tuple[None, Sequence[str]] = (None, ())
 _ALWAYS = {"ndcg": (5, 10), "recall": (1, 5, 10)}
 
 
@@ -23,11 +30,11 @@ class PerQuery:
     """Metric values of every judged query.
 
     Attributes:
-        query_ids: sorted by code point.
+        query_ids: a column of their ids, sorted by code point.
         values: metric name, such as `ndcg_at_5`, to one value in [0, 1] a query.
     """
 
-    query_ids: tuple[str, ...]
+    query_ids: pa.Array
     values: Mapping[str, Values]
 
 
@@ -47,28 +54,87 @@ def per_query_metrics(
         `ndcg_at_5`, `ndcg_at_10`, `recall_at_1`, `recall_at_5`, `recall_at_10`, `mrr_at_10` (the
         reciprocal rank in the results cut at 10), and those of `cutoffs`.
     """
-    judged = {
-        query_id: dict(pages)
-        for query_id, pages in sorted(judgements.items())
-        if any(score >= 1 for score in pages.values())
-    }
-    ndcg, recall = (_measured(name, cutoffs) for name in _ALWAYS)
-    measures = {f"ndcg_cut.{_listed(ndcg)}", f"recall.{_listed(recall)}"}
-    found = pytrec_eval.RelevanceEvaluator(judged, measures).evaluate(_as_scores(ranking))
-    cut = {query_id: pages[:MRR_CUTOFF] for query_id, pages in ranking.items()}
-    first = pytrec_eval.RelevanceEvaluator(judged, {"recip_rank"}).evaluate(_as_scores(cut))
+    columns = Judgements.from_mapping(judgements)
+    return judged(columns, ((query, ranking.get(query, ())) for query in columns), cutoffs)
 
-    def values(results: Mapping[str, Mapping[str, float]], measure: str) -> Values:
-        return np.array([results.get(query_id, {}).get(measure, 0.0) for query_id in judged])
 
-    return PerQuery(
-        tuple(judged),
-        {
-            **{f"ndcg_at_{k}": values(found, f"ndcg_cut_{k}") for k in ndcg},
-            **{f"recall_at_{k}": values(found, f"recall_{k}") for k in recall},
-            f"mrr_at_{MRR_CUTOFF}": values(first, "recip_rank"),
-        },
-    )
+def judged(
+    judgements: Judgements,
+    ranked: Iterable[tuple[str, Sequence[str]]],
+    cutoffs: Sequence[int] = (),
+) -> PerQuery:
+    """The same where results come query by query; of each only its values are kept.
+
+    Args:
+        judgements: what is judged.
+        ranked: query ids, sorted, each with its page ids, best first; a query that is missing
+            found nothing, one that is not judged is passed over.
+        cutoffs: further K for `recall_at_K` and `ndcg_at_K`.
+    """
+    judge = _Judge(cutoffs)
+    results = iter(ranked)
+    query_id, found = next(results, _NO_QUERY)
+    for row, judged_id in enumerate(judgements):
+        while query_id is not None and query_id < judged_id:
+            query_id, found = next(results, _NO_QUERY)
+        judge.add(judged_id, judgements.row(row), found if query_id == judged_id else ())
+    deque(results, maxlen=0)  # to its end, whatever is done there
+    return judge.values()
+
+
+class _Judge:
+    """Has trec_eval judge some queries at a time."""
+
+    def __init__(self, cutoffs: Sequence[int] = ()) -> None:
+        self._ndcg, self._recall = (_measured(name, cutoffs) for name in _ALWAYS)
+        self._measures = {f"ndcg_cut.{_listed(self._ndcg)}", f"recall.{_listed(self._recall)}"}
+        self._depth = depth_of(cutoffs)
+        self._names = metric_names(cutoffs)
+        self._judged: dict[str, dict[str, int]] = {}
+        self._run: dict[str, dict[str, float]] = {}
+        self._query_ids: list[pa.Array] = []
+        self._values: list[Values] = []
+
+    def add(self, query_id: str, pages: Mapping[str, int], found: Sequence[str]) -> None:
+        """Take in a query and what it found; one without a relevant page is not judged."""
+        if not any(score >= 1 for score in pages.values()):
+            return
+        self._judged[query_id] = dict(pages)
+        if found:
+            ranked = enumerate(found[: self._depth], start=1)
+            self._run[query_id] = {page_id: -float(rank) for rank, page_id in ranked}
+        if len(self._judged) == _JUDGED_AT_A_TIME:
+            self._judge()
+
+    def values(self) -> PerQuery:
+        """The values of all queries, in the order in which they were added."""
+        self._judge()
+        query_ids = pa.chunked_array(self._query_ids, pa.string()).combine_chunks()
+        values = np.concatenate([*self._values, np.empty((0, len(self._names)))])
+        return PerQuery(query_ids, dict(zip(self._names, values.T.copy(), strict=True)))
+
+    def _judge(self) -> None:
+        judged, run = self._judged, self._run
+        found = pytrec_eval.RelevanceEvaluator(judged, self._measures).evaluate(run)
+        cut = {query: dict(islice(pages.items(), MRR_CUTOFF)) for query, pages in run.items()}
+        first = pytrec_eval.RelevanceEvaluator(judged, {"recip_rank"}).evaluate(cut)
+        measures = [f"ndcg_cut_{k}" for k in self._ndcg] + [f"recall_{k}" for k in self._recall]
+        rows = [
+            [
+                *(found.get(query_id, {}).get(measure, 0.0) for measure in measures),
+                first.get(query_id, {}).get("recip_rank", 0.0),
+            ]
+            for query_id in judged
+        ]
+        if rows:
+            self._query_ids.append(strings(list(judged)))
+            self._values.append(np.array(rows))
+        self._judged, self._run = {}, {}
+
+
+def depth_of(cutoffs: Sequence[int]) -> int:
+    """How many pages of a query decide on its values, at most."""
+    return max(*_measured("ndcg", cutoffs), *_measured("recall", cutoffs), MRR_CUTOFF)
 
 
 def metric_names(cutoffs: Sequence[int] = ()) -> list[str]:
@@ -92,15 +158,6 @@ def ranking_of(results: pa.Table) -> dict[str, list[str]]:
 def _measured(name: str, cutoffs: Sequence[int]) -> list[int]:
     """The cutoffs of a metric, those that it always has and those that are asked for."""
     return sorted({*_ALWAYS[name], *cutoffs})
-
-
-def _as_scores(ranking: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
-    """Minus the rank as the score of every page; queries without results are left out."""
-    return {
-        query_id: {page_id: -float(rank) for rank, page_id in enumerate(pages, start=1)}
-        for query_id, pages in ranking.items()
-        if pages
-    }
 
 
 def _listed(cutoffs: Sequence[int]) -> str:

@@ -1,14 +1,21 @@
 """The datasets of a run: each role's view of its dataset, and the store with its features."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from colintern.config.schema import DEV, DataConfig, DatasetConfig, datasets
 from colintern.data.canonical import CanonicalDataset
-from colintern.data.splits import PageKey, split_views
-from colintern.data.views import View, view_asking, view_without, whole_view
+from colintern.data.columns import find
+from colintern.data.splits import split_views
+from colintern.data.views import Positions, View, view_without, whole_view
 from colintern.errors import DatasetError
-from colintern.features.store import FeatureStore
+from colintern.features.store import PAGES, QUERIES, FeatureStore
 
 
 @dataclass(frozen=True)
@@ -40,68 +47,49 @@ class Catalog:
     stores: Mapping[str, str]
     snapshots: Mapping[str, Snapshot] = field(default_factory=dict)
 
+    def __getstate__(self) -> dict[str, Any]:
+        own = (item.name for item in fields(self))  # not what has been read
+        return {name: getattr(self, name) for name in own}
+
+    def opened(self) -> "OpenedCatalog":
+        """The datasets, read; once, when all that is read of them is known by its hash.
+
+        Who works on longer than one call keeps either what this returns or the catalog itself.
+        """
+        return self._kept if all(map(self._is_pinned, self.stores)) else OpenedCatalog(self)
+
+    @cached_property
+    def _kept(self) -> "OpenedCatalog":
+        return OpenedCatalog(self)
+
     def train(self) -> tuple[View, FeatureStore]:
         """The training pages and queries with features: all that training and mining ever see.
 
         Raises:
             DatasetError: nothing is left when the pages that answer dev are taken out.
         """
-        entry = self.data.train
-        store = self._store(entry.name)
-        if self.data.dev is None:
-            return view_asking(self._split(store)[0], store.queries), store
-        dataset, held_out = self._dataset(entry), set(self.pages_held_out())
-        view = view_without(entry.name, dataset, store.pages.ids, held_out)
-        return view_asking(view, store.queries), store
+        return self.opened().train()
 
     def evaluated(self, name: str) -> tuple[View, FeatureStore]:
         """The dev set or a test set: its pages and queries with features, all judgements."""
-        if name == DEV and self.data.dev is None:
-            store = self._store(self.data.train.name)
-            return view_asking(self._split(store)[1], store.queries), store
-        store = self._store(name)
-        view = whole_view(name, self._dataset(self._entry(name)), store.pages.ids)
-        return view_asking(view, store.queries), store
+        return self.opened().evaluated(name)
 
     def not_asked(self, name: str) -> dict[str, str]:
         """The judged queries of an evaluated set that find nothing, each with the reason."""
-        view, _ = self.evaluated(name)
-        reasons = self._dataset(self._entry(name)).refused_queries()
-        asked = {query.query_id for query in view.queries}
-        return {
-            query_id: reasons.get(query_id, "no features")
-            for query_id in view.judgements
-            if query_id not in asked
-        }
-
-    def _split(self, store: FeatureStore) -> tuple[View, View]:
-        dataset = self._dataset(self.data.train)
-        rows = [store.pages.row(page_id) for page_id in store.pages.ids]
-        pages = [PageKey(row.id, row.picture, row.doc_id) for row in rows]
-        return split_views(self.data.train.name, dataset, pages, self.data.dev_fraction, self.seed)
-
-    def _entry(self, name: str) -> DatasetConfig:
-        """The dataset that an evaluated set is read from; dev may be a part of train."""
-        named = {dataset.name: dataset for dataset in datasets(self.data)}
-        return named.get(name, self.data.train)
+        return self.opened().not_asked(name)
 
     def pages_held_out(self) -> list[str]:
         """The training pages that also answer a question of a dev set of its own, sorted.
 
         Pages that dev only searches through may be trained on, as a corpus may be shared.
         """
-        if self.data.dev is None:
-            return []
-        train = self._store(self.data.train.name)
-        view, dev = self.evaluated(DEV)
-        answers = {page_id for found in view.positives.values() for page_id in found}
-        return _shown_in(train, train.pages.ids, dev, answers)
+        opened = self.opened()
+        ids = opened.store(self.data.train.name).pages.ids
+        return ids.take(opened.held_out).to_pylist()
 
     def pages_seen_in_training(self, name: str) -> list[str]:
         """The pages of a dataset of its own that are training pages too, sorted."""
-        train, store = self.train()
-        view, other = self.evaluated(name)
-        return _shown_in(other, view.page_ids, store, train.page_ids)
+        return self.opened().seen_in_training(name)
 
     def check_pages_differ(self) -> None:
         """Make sure that training has pages to tell apart.
@@ -109,17 +97,7 @@ class Catalog:
         Raises:
             DatasetError: there is one image only, however many pages show it.
         """
-        store = self._store(self.data.train.name)
-        # Before a dev set is taken out of one image, which fails and is told less plainly.
-        self._check_differ(store, store.pages.ids)
-        self._check_differ(store, self.train()[0].page_ids)
-
-    def _check_differ(self, store: FeatureStore, page_ids: Sequence[str]) -> None:
-        if len({store.pages.row(page_id).picture for page_id in page_ids}) == 1:
-            raise DatasetError(
-                f"{self.data.train.path}: all pages to train on ({len(page_ids):,}) are one image, "
-                "so that there is no wrong page to tell the right one from; give data.train others"
-            )
+        self.opened().check_pages_differ()
 
     def check_questions(self) -> None:
         """Make sure that no dataset's queries and judgements have changed since the run began.
@@ -128,21 +106,117 @@ class Catalog:
             DatasetError: some have.
         """
         for entry in datasets(self.data):
-            self._dataset(entry).check_questions()
+            self.dataset(entry).check_questions()
 
-    def _dataset(self, entry: DatasetConfig) -> CanonicalDataset:
+    def dataset(self, entry: DatasetConfig) -> CanonicalDataset:
+        """A dataset folder, of which nothing is read yet."""
         snapshot = self.snapshots.get(entry.name)
         return CanonicalDataset(entry.path, snapshot and snapshot.questions)
 
-    def _store(self, name: str) -> FeatureStore:
+    def store(self, name: str) -> FeatureStore:
+        """The store of a dataset, as its manifests are now or as the run has recorded them."""
         snapshot = self.snapshots.get(name)
         return FeatureStore(self.stores[name], snapshot and snapshot.manifests)
 
+    def _is_pinned(self, name: str) -> bool:
+        """Whether all that is read of a dataset is known by its hash."""
+        snapshot = self.snapshots.get(name)
+        return snapshot is not None and {PAGES, QUERIES} <= snapshot.manifests.keys()
 
-def _shown_in(
-    store: FeatureStore, page_ids: Iterable[str], other: FeatureStore, other_ids: Iterable[str]
-) -> list[str]:
-    """Those of `page_ids` that are the same page as one of `other_ids`, if these have features."""
-    rows = (other.pages.row(page_id) for page_id in other_ids if page_id in other.pages)
-    shown = frozenset(picture for row in rows for picture in row.pictures)
-    return [page_id for page_id in page_ids if shown & store.pages.row(page_id).pictures]
+
+class OpenedCatalog:
+    """The datasets of a run, each read when it is first asked for, and kept in memory."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._data = catalog.data
+        self._stores: dict[str, FeatureStore] = {}
+        self._datasets: dict[str, CanonicalDataset] = {}
+        self._views: dict[str, View] = {}
+
+    def store(self, name: str) -> FeatureStore:
+        """The store of a dataset."""
+        if name not in self._stores:
+            self._stores[name] = self._catalog.store(name)
+        return self._stores[name]
+
+    def train(self) -> tuple[View, FeatureStore]:
+        """The training pages and queries with features; see `Catalog.train`."""
+        return self._train, self.store(self._data.train.name)
+
+    def evaluated(self, name: str) -> tuple[View, FeatureStore]:
+        """The dev set or a test set; see `Catalog.evaluated`."""
+        if name == DEV and self._data.dev is None:
+            return self._split[1], self.store(self._data.train.name)
+        store = self.store(name)
+        if name not in self._views:
+            dataset = self._dataset(self._entry(name))
+            self._views[name] = whole_view(name, dataset, store.pages, store.queries)
+        return self._views[name], store
+
+    @cached_property
+    def held_out(self) -> Positions:
+        """The training pages that also answer dev; see `Catalog.pages_held_out`."""
+        if self._data.dev is None:
+            return np.empty(0, np.int64)
+        view, dev = self.evaluated(DEV)
+        answers = np.unique(view.positives.pages)
+        pages = self.store(self._data.train.name).pages
+        return np.flatnonzero(pages.shown_in(dev.pages, answers))
+
+    def seen_in_training(self, name: str) -> list[str]:
+        """The pages of a dataset that are training pages too; see `Catalog`."""
+        train, store = self.train()
+        view, other = self.evaluated(name)
+        is_seen = other.pages.shown_in(store.pages, train.pages)
+        return view.page_ids(np.flatnonzero(is_seen[view.pages])).to_pylist()
+
+    def not_asked(self, name: str) -> dict[str, str]:
+        """The judged queries that find nothing, each with the reason; see `Catalog.not_asked`."""
+        view, _ = self.evaluated(name)
+        judged = view.judgements.query_ids
+        ids = judged.filter(pa.array(find(judged, view.query_ids) < 0)).to_pylist()
+        bad = self._dataset(self._entry(name)).asked.bad
+        return {query_id: bad.get(query_id, "no features") for query_id in ids}
+
+    def check_pages_differ(self) -> None:
+        """Make sure that training has pages to tell apart; see `Catalog.check_pages_differ`."""
+        pictures = self.store(self._data.train.name).pages.pictures
+        # Before a dev set is taken out of one image, which fails and is told less plainly.
+        self._check_differ(pictures)
+        self._check_differ(pictures[self._train.pages])
+
+    def _check_differ(self, pictures: NDArray[np.int32]) -> None:
+        if len(pictures) and (pictures == pictures[0]).all():
+            raise DatasetError(
+                f"{self._data.train.path}: all pages to train on ({len(pictures):,}) are one "
+                "image, so that there is no wrong page to tell the right one from; give data.train "
+                "others"
+            )
+
+    @cached_property
+    def _train(self) -> View:
+        if self._data.dev is None:
+            return self._split[0]
+        entry = self._data.train
+        store = self.store(entry.name)
+        dataset = self._dataset(entry)
+        return view_without(entry.name, dataset, store.pages, self.held_out, store.queries)
+
+    @cached_property
+    def _split(self) -> tuple[View, View]:
+        """The training view and the dev view of one dataset."""
+        entry = self._data.train
+        store, dataset = self.store(entry.name), self._dataset(entry)
+        fraction, seed = self._data.dev_fraction, self._catalog.seed
+        return split_views(entry.name, dataset, store.pages, fraction, seed, store.queries)
+
+    def _entry(self, name: str) -> DatasetConfig:
+        """The dataset that an evaluated set is read from; dev may be a part of train."""
+        named = {dataset.name: dataset for dataset in datasets(self._data)}
+        return named.get(name, self._data.train)
+
+    def _dataset(self, entry: DatasetConfig) -> CanonicalDataset:
+        if entry.name not in self._datasets:
+            self._datasets[entry.name] = self._catalog.dataset(entry)
+        return self._datasets[entry.name]

@@ -1,6 +1,7 @@
 """What a worker does: the pages or the queries of one planned shard become its file."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -9,8 +10,8 @@ from colintern import storage
 from colintern.data.canonical import read_images
 from colintern.errors import DatasetError
 from colintern.features.damage import mended
-from colintern.features.plan import ShardWork
-from colintern.features.shard_file import write_shard
+from colintern.features.shard_file import ShardItems, items_of, write_shard
+from colintern.features.work import ShardWork
 from colintern.images.decode import BadImageError, decode
 from colintern.images.pixels import pixels_sha256
 from colintern.model.backbone import FrozenBackbone
@@ -19,13 +20,23 @@ STORED_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 _NOT_FINITE = "the backbone's features of it are not finite"
 
 
+@dataclass(frozen=True)
+class WrittenShard:
+    """What stands in a shard that was just written.
+
+    Attributes:
+        num_bytes: the size of its file.
+        items: what it holds.
+    """
+
+    num_bytes: int
+    items: ShardItems
+
+
 def encode_shard(
     work: ShardWork, backbone: FrozenBackbone, dtype: str, batch_tokens: int
-) -> tuple[int, int]:
+) -> WrittenShard:
     """Encode one planned shard and write it; what cannot be used is noted in it with its reason.
-
-    Returns:
-        How many items and how many tokens were written.
 
     Raises:
         DatasetError: a page is not the one that was listed; nothing is written.
@@ -52,9 +63,10 @@ def encode_shard(
     for name in overflown:
         del features[name]
         bad[name] = _NOT_FINITE
-    write_shard(work.path, features, bad, backbone.compute_dtype, pixels)
+    num_bytes = write_shard(work.path, features, bad, backbone.compute_dtype, pixels)
     mended(work.path)
-    return len(features), sum(tensor.shape[0] for tensor in features.values())
+    num_tokens = {name: tensor.shape[0] for name, tensor in features.items()}
+    return WrittenShard(num_bytes, items_of(num_tokens, bad, pixels))
 
 
 def _looked_at(image: bytes, backbone: FrozenBackbone) -> tuple[str, Tensor]:

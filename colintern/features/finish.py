@@ -1,19 +1,30 @@
-"""What is written when all shards of a store are there: manifests, what is left out, the record."""
+"""What is written when all shards of a store are there: manifests, what is bad, the record."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
 
 from colintern import records, storage
+from colintern.data import digests
 from colintern.data.canonical import CanonicalDataset
-from colintern.data.inventory import PageEntry
 from colintern.errors import TooManyBadPagesError
-from colintern.features.damage import check_whole
-from colintern.features.manifest import PageRow, QueryRow, add_manifest, num_rows
-from colintern.features.plan import StorePlan, StoreTarget, text_sha256
+from colintern.features.contents import Contents, read_contents
+from colintern.features.damage import check_whole, whole_shards
+from colintern.features.encoding import WrittenShard
+from colintern.features.manifest import (
+    EARLIER_PAGE_SCHEMA,
+    PAGE_SCHEMA,
+    QUERY_SCHEMA,
+    add_manifest,
+    num_rows,
+)
+from colintern.features.plan import StorePlan, StoreTarget, of_sizes
 from colintern.features.planned import write_plan
-from colintern.features.shard_file import ShardFile
 from colintern.features.store import (
     BAD_PAGES,
     BAD_QUERIES,
@@ -26,7 +37,7 @@ from colintern.model.backbone import BackboneIdentity
 
 _NOT_IN_A_SHARD = "no features"
 _NAMED_BAD = 3
-# What is listed as left out: of which part of the store, in which file, by which key, called what.
+# What is listed as bad: of which part of the store, in which file, by which key, called what.
 _LISTS = (
     (PAGES, BAD_PAGES, "page_id", "pages"),
     (QUERIES, BAD_QUERIES, "query_id", "queries"),
@@ -34,28 +45,12 @@ _LISTS = (
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """What a finished store has no features of: page id, and query id, to the reason."""
+class FinishedStore:
+    """A store's record, and what the store has no features of: id to the reason."""
 
-    pages: Mapping[str, str]
-    queries: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class _Contents:
-    """What the shards hold, by the hash of the image or of the query's text.
-
-    Attributes:
-        places: shard file and number of tokens of everything that has features.
-        reasons: why the rest has none.
-        sizes: of the shards, by their paths.
-        pixels: the hashes of what pages show; shards of an earlier version have none.
-    """
-
-    places: Mapping[str, tuple[str, int]]
-    reasons: Mapping[str, str]
-    sizes: Mapping[str, int]
-    pixels: Mapping[str, str]
+    record: records.Record
+    bad_pages: Mapping[str, str]
+    bad_queries: Mapping[str, str]
 
 
 def check_bad_fraction(
@@ -83,33 +78,69 @@ def check_bad_fraction(
 
 
 def finish_store(
-    plan: StorePlan, backbone: BackboneIdentity, max_bad_fraction: float, started_at: str
-) -> LeftOut:
-    """Write manifests, the lists of what is left out, and last the record.
+    plan: StorePlan,
+    backbone: BackboneIdentity,
+    max_bad_fraction: float,
+    started_at: str,
+    written: Mapping[str, WrittenShard] | None = None,
+) -> FinishedStore:
+    """Write manifests, the lists of what is bad, and last the record.
+
+    Args:
+        plan: all of its shards are there.
+        backbone: how pages are tiled.
+        max_bad_fraction: `data.max_bad_fraction`.
+        started_at: when the work on the store began (`records.now()`).
+        written: what is known of shards because they were just written, by path; the others are
+            opened.
 
     Raises:
         DatasetError: the dataset has changed since it was planned.
         TooManyBadPagesError: more than `max_bad_fraction` of the pages, or of the queries that can
             be asked, have no features.
+        DamagedShardError: a shard is gone, or not whole.
     """
     plan.target.content.check_unchanged()
-    contents = _read_contents(plan)
-    page_reasons, query_reasons = _page_reasons(plan, contents), _query_reasons(plan, contents)
-    name, num_queries = plan.target.dataset.name, len(plan.queries)
-    check_bad_fraction(name, page_reasons, len(plan.entries), max_bad_fraction)
-    check_bad_fraction(name, query_reasons, num_queries, max_bad_fraction, kind="queries")
-    left_out = LeftOut(page_reasons, {**plan.refused_queries, **query_reasons})
-    manifests = _write_manifests(plan, contents, backbone)
-    _write_left_out(plan.target.path, left_out)
-    store = plan.target.path
-    written = [records.describe(store, file) for file in (*manifests, BAD_PAGES, BAD_QUERIES)]
+    store, written = plan.target.path, written or {}
+    sizes = {
+        state.path: state.size
+        for part in plan.parts
+        for state in whole_shards(store, part, plan.sizes).values()
+    }
+    check_whole(plan.shard_paths(), sizes)
+    pages, questions = plan.pages, plan.questions
+    found = {
+        part: read_contents(
+            storage.join(store, part), sorted(plan.parts[part].files), sizes, written, hashes, known
+        )
+        for part, hashes, known in (
+            (PAGES, pages.hashes, pages.pixels),
+            (QUERIES, questions.hashes, np.zeros_like(questions.hashes)),
+        )
+    }
+    listed = pages.bad()
+    bad_pages = _bad(pages.ids, pages.hashes, found[PAGES], listed)
+    bad_queries = _bad(questions.ids, questions.hashes, found[QUERIES], {})
+    name = plan.target.dataset.name
+    check_bad_fraction(name, bad_pages, len(pages), max_bad_fraction)
+    check_bad_fraction(name, bad_queries, len(questions.ids), max_bad_fraction, kind="queries")
+    bad_queries = {**plan.bad_queries, **bad_queries}
+    for part, part_plan in plan.parts.items():
+        write_plan(storage.join(store, part), part_plan)
+    manifests = [
+        storage.join(PAGES, _add_pages(plan, found[PAGES], backbone)),
+        storage.join(QUERIES, _add_queries(plan, found[QUERIES])),
+    ]
+    _write_bad(store, bad_pages, bad_queries)
+    files = [records.describe(store, file) for file in (*manifests, BAD_PAGES, BAD_QUERIES)]
     shards = [
-        records.Output(path.removeprefix(store).lstrip("/"), contents.sizes[path], None)
+        records.Output(path.removeprefix(store).lstrip("/"), sizes[path], None)
         for path in plan.shard_paths()
     ]
-    path = storage.join(store, RECORD)
-    records.record_outputs(path, plan.target.inputs, [*written, *shards], started_at)
-    return left_out
+    record = records.record_outputs(
+        storage.join(store, RECORD), plan.target.inputs, [*files, *shards], started_at
+    )
+    return FinishedStore(record, bad_pages, bad_queries)
 
 
 def finished_record(target: StoreTarget, max_bad_fraction: float) -> records.Record | None:
@@ -122,87 +153,78 @@ def finished_record(target: StoreTarget, max_bad_fraction: float) -> records.Rec
     if record is None:
         return None
     dataset = CanonicalDataset(target.dataset.path, target.content.questions)
-    refused = dataset.refused_queries()  # listed too, and not counted: see `finish_store`
+    bad_queries = dataset.refused_queries()  # listed too, and not counted: see `finish_store`
     for part, file, key, kind in _LISTS:
         lines = storage.read_bytes(storage.join(target.path, file)).splitlines()
         reasons = {line[key]: line["reason"] for line in map(json.loads, lines)}
-        reasons = {name: why for name, why in reasons.items() if name not in refused}
+        reasons = {name: why for name, why in reasons.items() if name not in bad_queries}
         manifest = storage.join(target.path, manifests_of(record)[part].path)
         num_items = num_rows(manifest) + len(reasons)
         check_bad_fraction(target.dataset.name, reasons, num_items, max_bad_fraction, kind=kind)
     return record
 
 
-def _read_contents(plan: StorePlan) -> _Contents:
-    places: dict[str, tuple[str, int]] = {}
-    reasons: dict[str, str] = {}
-    pixels: dict[str, str] = {}
-    sizes = plan.whole_shards()
-    check_whole(plan.shard_paths(), sizes)
-    for path in plan.shard_paths():
-        shard, file = ShardFile(path, sizes[path]), path.rpartition("/")[2]
-        places.update({sha256: (file, tokens) for sha256, tokens in shard.num_tokens().items()})
-        reasons.update(shard.bad)
-        pixels.update(shard.pixels)
-    return _Contents(places, reasons, sizes, pixels)
-
-
-def _page_reasons(plan: StorePlan, contents: _Contents) -> dict[str, str]:
-    """Page id to the reason, for the pages without features."""
+def _bad(
+    ids: pa.Array, hashes: np.ndarray, contents: Contents, listed: Mapping[str, str]
+) -> dict[str, str]:
+    """Id to the reason, for what has no features; `listed` has the reasons that came first."""
+    rows = np.flatnonzero(~contents.has_features)
+    names = ids.take(pa.array(rows)).to_pylist()
     return {
-        entry.page_id: entry.bad or contents.reasons.get(entry.sha256, _NOT_IN_A_SHARD)
-        for entry in plan.entries
-        if entry.sha256 not in contents.places
+        name: listed.get(name) or contents.reasons.get(hashes[row].tobytes(), _NOT_IN_A_SHARD)
+        for name, row in zip(names, rows, strict=True)
     }
 
 
-def _query_reasons(plan: StorePlan, contents: _Contents) -> dict[str, str]:
-    """Query id to the reason, for the queries that can be asked and have no features."""
+def _add_pages(plan: StorePlan, contents: Contents, backbone: BackboneIdentity) -> str:
+    """Write the manifest of the pages; returns its file."""
+    pages, rows_kept = plan.pages, np.flatnonzero(contents.has_features)
+    shown = digests.is_known(contents.pixels)
+    schema = PAGE_SCHEMA if shown[rows_kept].any() else EARLIER_PAGE_SCHEMA
+
+    def rows(start: int, end: int) -> pa.Table:
+        chosen = rows_kept[start:end]
+        index = pa.array(chosen)
+        widths, heights = pages.widths[chosen], pages.heights[chosen]
+        columns = {
+            **_columns(pages.ids, pages.hashes, contents, chosen),
+            "doc_id": pages.doc_ids.take(index),
+            "width": widths,
+            "height": heights,
+            "tile_rows": of_sizes(lambda *size: backbone.tile_grid(*size)[0], widths, heights),
+            "tile_columns": of_sizes(lambda *size: backbone.tile_grid(*size)[1], widths, heights),
+            "pixels_sha256": digests.texts_of(contents.pixels[chosen], shown[chosen]),
+        }
+        return pa.table({name: columns[name] for name in schema.names}, schema)
+
+    return add_manifest(storage.join(plan.target.path, PAGES), schema, len(rows_kept), rows)
+
+
+def _add_queries(plan: StorePlan, contents: Contents) -> str:
+    """Write the manifest of the queries; returns its file."""
+    kept, asked = np.flatnonzero(contents.has_features), plan.questions
+
+    def rows(start: int, end: int) -> pa.Table:
+        return pa.table(_columns(asked.ids, asked.hashes, contents, kept[start:end]), QUERY_SCHEMA)
+
+    return add_manifest(storage.join(plan.target.path, QUERIES), QUERY_SCHEMA, len(kept), rows)
+
+
+def _columns(
+    ids: pa.Array, hashes: np.ndarray, contents: Contents, rows: np.ndarray
+) -> dict[str, Any]:
+    """The columns that manifests of pages and of queries share."""
+    files = pa.array(contents.files, pa.string())
     return {
-        query.query_id: contents.reasons.get(sha256, _NOT_IN_A_SHARD)
-        for query in plan.queries
-        if (sha256 := text_sha256(query)) not in contents.places
+        "id": ids.take(pa.array(rows)),
+        "sha256": digests.texts_of(hashes[rows]),
+        "shard": files.take(pa.array(contents.shard[rows])),
+        "num_tokens": contents.num_tokens[rows],
     }
 
 
-def _write_manifests(plan: StorePlan, contents: _Contents, backbone: BackboneIdentity) -> list[str]:
-    """Returns where they stand in the store."""
-    for part, shards in plan.parts.items():
-        write_plan(storage.join(plan.target.path, part), shards.shards)
-    places = contents.places
-    page_rows = (
-        _page_row(entry, contents, backbone) for entry in plan.entries if entry.sha256 in places
-    )
-    query_rows = (
-        QueryRow(query.query_id, sha256, *places[sha256])
-        for query in plan.queries
-        if (sha256 := text_sha256(query)) in places
-    )
-    pages, queries = (storage.join(plan.target.path, part) for part in (PAGES, QUERIES))
-    return [
-        storage.join(PAGES, add_manifest(pages, page_rows, PageRow)),
-        storage.join(QUERIES, add_manifest(queries, query_rows, QueryRow)),
-    ]
-
-
-def _page_row(entry: PageEntry, contents: _Contents, backbone: BackboneIdentity) -> PageRow:
-    rows, columns = backbone.tile_grid(entry.size.width, entry.size.height)
-    return PageRow(
-        entry.page_id,
-        entry.sha256,
-        *contents.places[entry.sha256],
-        doc_id=entry.doc_id,
-        width=entry.size.width,
-        height=entry.size.height,
-        tile_rows=rows,
-        tile_columns=columns,
-        # What was encoded was decoded here; what the corpus says is taken on trust.
-        pixels_sha256=contents.pixels.get(entry.sha256, entry.pixels_sha256),
-    )
-
-
-def _write_left_out(path: str, left_out: LeftOut) -> None:
+def _write_bad(path: str, bad_pages: Mapping[str, str], bad_queries: Mapping[str, str]) -> None:
     """Write the two lists into the store at `path`, one JSON object a line."""
-    for (_, file, key, _), reasons in zip(_LISTS, (left_out.pages, left_out.queries), strict=True):
+    for (_, file, key, _), reasons in zip(_LISTS, (bad_pages, bad_queries), strict=True):
         lines = (json.dumps({key: name, "reason": why}) + "\n" for name, why in reasons.items())
         storage.write_bytes(storage.join(path, file), "".join(lines).encode())

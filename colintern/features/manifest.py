@@ -1,70 +1,147 @@
 """The table of a store's pages or queries: which item stands in which shard.
 
 A manifest never changes: its name holds its hash. `manifest.parquet` is a copy of the newest one,
-for people and for what begins anew; stores of an earlier version had only that.
+for people and for what begins anew; stores of an earlier version had only that. In memory it is
+columns, never an object for each item.
 """
 
-import io
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
-from typing import TypeVar
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import BinaryIO
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
 from colintern import storage
+from colintern.data import digests
 from colintern.errors import MissingStageError
-from colintern.images.pixels import picture_of
+from colintern.features import tables
 
 MANIFEST = "manifest.parquet"
+# `sha256` is the hash of the page's image bytes or of the query's text, `shard` a file name.
+QUERY_SCHEMA = pa.schema(
+    {"id": pa.string(), "sha256": pa.string(), "shard": pa.string(), "num_tokens": pa.int32()}
+)
+# `pixels_sha256` is the hash of what the page shows (`images.pixels`); null where the page stands
+# in a shard of an earlier version, which did not note it.
+PAGE_SCHEMA = pa.schema(
+    [
+        *QUERY_SCHEMA,
+        ("doc_id", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("tile_rows", pa.int32()),
+        ("tile_columns", pa.int32()),
+        ("pixels_sha256", pa.string()),
+    ]
+)
+EARLIER_PAGE_SCHEMA = pa.schema(list(PAGE_SCHEMA)[:-1])  # of shards of an earlier version only
+_CHUNK_BYTES = 2**22
+_MOST_STRING_BYTES = 2**31 - 1  # of one Arrow `string` column, whose offsets have 32 bits
 
 
 @dataclass(frozen=True)
-class QueryRow:
-    """One query: its id, the SHA-256 of its text, its shard's file name, its number of tokens."""
+class Manifest:
+    """One manifest, or some of its rows, sorted by id by code point; N rows.
 
-    id: str
-    sha256: str
-    shard: str
-    num_tokens: int
-
-
-@dataclass(frozen=True)
-class PageRow(QueryRow):
-    """One page: as a query's row, by the hash of its image bytes, and how it was tiled.
-
-    `pixels_sha256` is the hash of what it shows (`images.pixels`); None when it stands in a shard
-    of an earlier version, which did not note it.
+    Attributes:
+        sha256: the hash of the file.
+        ids: of the items, each once.
+        hashes: `sha256` of each row as raw bytes, uint8 [N, 32].
+        num_tokens: int32 [N].
+        shard: int32 [N], the index of each row's file in `shards`.
+        shards: file names.
+        folder: the store's `pages` or `queries`.
+        rows: which rows of the file these are, int64 [N], increasing; None for all.
     """
 
-    doc_id: str | None
-    width: int
-    height: int
-    tile_rows: int
-    tile_columns: int
-    pixels_sha256: str | None = None
+    sha256: str
+    ids: pa.Array
+    hashes: np.ndarray
+    num_tokens: np.ndarray
+    shard: np.ndarray
+    shards: tuple[str, ...]
+    folder: str
+    rows: np.ndarray | None
 
-    @property
-    def picture(self) -> str:
-        """What tells the page from all others of its store (`images.pixels.picture_of`).
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def pictures(self) -> np.ndarray:
+        """What each page shows: int32 [N], equal for the same page. Read when first asked for.
 
         Copies in other bytes are missed in a store whose first pages an earlier version encoded.
         """
-        return picture_of(self.sha256, self.pixels_sha256)
+        return digests.numbered(self.read_picture_hashes())
+
+    def read_picture_hashes(self) -> np.ndarray:
+        """What each page shows, as a hash: uint8 [N, 32] (`images.pixels.picture_of`)."""
+        found, start = self.hashes.copy(), 0
+        for batch in self._read(["pixels_sha256"]):
+            pixels, valid = digests.parse(batch.column(0))
+            found[start : start + len(batch)][valid] = pixels[valid]
+            start += len(batch)
+        return found
 
     @property
-    def pictures(self) -> frozenset[str]:
-        """The same where pages of two stores are compared, of which an earlier version made one.
+    def documents(self) -> np.ndarray:
+        """The index of each page's document in `document_ids`: int32 [N], -1 without one."""
+        return self._documents[0]
 
-        Two are the same page when they have one of these in common.
-        """
-        return frozenset({self.picture, self.sha256})
+    @property
+    def document_ids(self) -> pa.StringArray:
+        """The documents of these pages, each once, in the order of first appearance."""
+        return self._documents[1]
+
+    @cached_property
+    def _documents(self) -> tuple[np.ndarray, pa.StringArray]:
+        chunks = [batch.column(0).dictionary_encode() for batch in self._read(["doc_id"])]
+        if not chunks:
+            return np.full(len(self), -1, np.int32), pa.array([], pa.string())
+        found = pa.chunked_array(chunks).combine_chunks()
+        codes = pc.fill_null(found.indices, -1).to_numpy(zero_copy_only=False)
+        return codes, found.dictionary
+
+    def _read(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """Further columns of these rows, a batch in memory at a time; nothing if it has none."""
+        with _opened(self.folder, self.sha256) as (file, _), tables.parquet(file) as parquet:
+            if set(columns) <= set(parquet.schema_arrow.names):
+                yield from tables.batches(parquet, columns, self.rows)
 
 
-Row = TypeVar("Row", bound=QueryRow)
+def open_manifest(folder: str, sha256: str | None, rows: np.ndarray | None = None) -> Manifest:
+    """A manifest in columns; memory is bounded by what is kept.
 
-_STRINGS = ("id", "sha256", "shard", "doc_id", "pixels_sha256")
-_LATER = ("pixels_sha256",)
+    Args:
+        folder: a store's `pages` or `queries`.
+        sha256: of the manifest; None takes the newest.
+        rows: which rows of it to keep, increasing; None keeps all.
+
+    Raises:
+        MissingStageError: there is no manifest with this hash.
+    """
+    with _opened(folder, sha256) as (file, found), tables.parquet(file) as parquet:
+        num_rows = parquet.metadata.num_rows if rows is None else len(rows)
+        hashes = np.empty((num_rows, digests.NUM_BYTES), np.uint8)
+        num_tokens, shard = np.empty(num_rows, np.int32), np.empty(num_rows, np.int32)
+        shards: dict[str, int] = {}
+        ids, start = [], 0
+        for batch in tables.batches(parquet, QUERY_SCHEMA.names, rows):
+            end = start + len(batch)
+            ids.append(batch["id"])
+            hashes[start:end], valid = digests.parse(batch["sha256"])
+            assert valid.all(), folder
+            num_tokens[start:end] = batch["num_tokens"].to_numpy()
+            shard[start:end] = tables.numbered(shards, batch["shard"])
+            start = end
+    return Manifest(found, _joined(ids), hashes, num_tokens, shard, tuple(shards), folder, rows)
 
 
 def manifest_file(sha256: str) -> str:
@@ -77,88 +154,106 @@ def is_manifest(file: str) -> bool:
     return file.startswith("manifest") and file.endswith(".parquet")
 
 
-def add_manifest(folder: str, rows: Iterable[QueryRow], row_type: type[QueryRow]) -> str:
-    """Make `rows` the newest manifest of a folder of shards; all earlier ones stay readable.
+def add_manifest(
+    folder: str, schema: pa.Schema, num_rows: int, rows: Callable[[int, int], pa.Table]
+) -> str:
+    """Write the newest manifest of a folder of shards; all earlier ones stay readable.
+
+    Args:
+        folder: a store's `pages` or `queries`.
+        schema: `PAGE_SCHEMA`, or `EARLIER_PAGE_SCHEMA` where no page has `pixels_sha256`: so what
+            an earlier version wrote is written again alike; or `QUERY_SCHEMA`.
+        num_rows: how many rows it has.
+        rows: makes its rows from a first one up to a last one; they are sorted by id.
 
     Returns:
         The name of its own.
     """
-    newest, data = storage.join(folder, MANIFEST), manifest_bytes(rows, row_type)
-    if storage.exists(newest):
-        _keep(folder, storage.read_bytes(newest))
-    file = _keep(folder, data)
-    storage.write_bytes(newest, data)
-    return file
+    newest = storage.join(folder, MANIFEST)
+    with ExitStack() as stack:
+        if storage.exists(newest):
+            _keep(folder, *_hashed(newest, stack))
+        file = stack.enter_context(tempfile.TemporaryFile())
+        tables.write_table(file, schema, num_rows, rows)
+        own = _keep(folder, file, _sha256_of(file))
+        _copy(file, newest)
+    return own
 
 
 def has_manifest(folder: str, sha256: str) -> bool:
     """Whether the manifest with this hash is there, undamaged."""
-    return _find(folder, sha256) is not None
-
-
-def open_manifest(folder: str, row_type: type[Row], sha256: str | None) -> tuple[list[Row], str]:
-    """The rows of a manifest, sorted by id, and its hash.
-
-    Args:
-        folder: a store's `pages` or `queries`.
-        row_type: what its rows are.
-        sha256: of the manifest; None takes the newest.
-
-    Raises:
-        MissingStageError: there is no manifest with this hash.
-    """
-    if sha256 is None:
-        data = storage.read_bytes(storage.join(folder, MANIFEST))
-        return _rows(data, row_type), storage.sha256_of_bytes(data)
-    data = _find(folder, sha256)
-    if data is None:
-        raise MissingStageError(
-            f"{storage.join(folder, manifest_file(sha256))}: this run works from it; it is gone "
-            "or damaged; run the same command again, which makes it anew"
-        )
-    return _rows(data, row_type), sha256
+    with ExitStack() as stack:
+        return _find(folder, sha256, stack) is not None
 
 
 def num_rows(path: str) -> int:
     """How many rows a manifest has."""
-    return pq.read_metadata(io.BytesIO(storage.read_bytes(path))).num_rows
+    with storage.open_file(path) as file, tables.parquet(file) as parquet:
+        return parquet.metadata.num_rows
 
 
-def manifest_bytes(rows: Iterable[QueryRow], row_type: type[QueryRow]) -> bytes:
-    """`rows`, sorted by id, as parquet; the same rows give the same bytes.
-
-    A column that came later is left out where no row has it: so what an earlier version wrote is
-    written again alike.
-    """
-    ordered = [asdict(row) for row in sorted(rows, key=lambda row: row.id)]
-    columns = [field.name for field in fields(row_type)]
-    columns = [name for name in columns if name not in _LATER or any(row[name] for row in ordered)]
-    schema = pa.schema(
-        [(name, pa.string() if name in _STRINGS else pa.int32()) for name in columns]
-    )
-    buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(ordered, schema), buffer, compression="zstd")
-    return buffer.getvalue()
-
-
-def _keep(folder: str, data: bytes) -> str:
+def _keep(folder: str, file: BinaryIO, sha256: str) -> str:
     """Store a manifest under its own name, which is returned."""
-    file = manifest_file(storage.sha256_of_bytes(data))
-    storage.write_bytes(storage.join(folder, file), data)
-    return file
+    name = manifest_file(sha256)
+    _copy(file, storage.join(folder, name))
+    return name
 
 
-def _find(folder: str, sha256: str) -> bytes | None:
-    """The manifest with this hash; None where there is none."""
-    for file in (manifest_file(sha256), MANIFEST):  # an earlier version wrote only the second
-        path = storage.join(folder, file)
+def _copy(file: BinaryIO, path: str) -> None:
+    file.seek(0)
+    with storage.writing(path) as copy:
+        shutil.copyfileobj(file, copy, _CHUNK_BYTES)
+
+
+@contextmanager
+def _opened(folder: str, sha256: str | None) -> Iterator[tuple[BinaryIO, str]]:
+    """The file of a manifest, and its hash; None opens the newest.
+
+    Raises:
+        MissingStageError: there is no manifest with this hash.
+    """
+    with ExitStack() as stack:
+        if sha256 is None:
+            yield _hashed(storage.join(folder, MANIFEST), stack)
+            return
+        file = _find(folder, sha256, stack)
+        if file is None:
+            raise MissingStageError(
+                f"{storage.join(folder, manifest_file(sha256))}: this run works from it; it is "
+                "gone or damaged; run the same command again, which makes it anew"
+            )
+        yield file, sha256
+
+
+def _find(folder: str, sha256: str, stack: ExitStack) -> BinaryIO | None:
+    """The manifest with this hash, opened until `stack` ends; None where there is none."""
+    for name in (manifest_file(sha256), MANIFEST):  # an earlier version wrote only the second
+        path = storage.join(folder, name)
         if storage.exists(path):
-            data = storage.read_bytes(path)
-            if storage.sha256_of_bytes(data) == sha256:
-                return data
+            file, found = _hashed(path, stack)
+            if found == sha256:
+                return file
     return None
 
 
-def _rows(data: bytes, row_type: type[Row]) -> list[Row]:
-    table = pq.read_table(io.BytesIO(data))
-    return [row_type(**row) for row in table.to_pylist()]
+def _hashed(path: str, stack: ExitStack) -> tuple[BinaryIO, str]:
+    """A file, opened until `stack` ends, and the hash of the very bytes that it gives."""
+    file = stack.enter_context(tables.opened(path))
+    with storage.named_errors(path):
+        return file, _sha256_of(file)
+
+
+def _sha256_of(file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    file.seek(0)
+    while chunk := file.read(_CHUNK_BYTES):
+        digest.update(chunk)
+    file.seek(0)
+    return digest.hexdigest()
+
+
+def _joined(chunks: list[pa.StringArray]) -> pa.Array:
+    """One column of text; `large_string` where `string` cannot hold it."""
+    if sum(chunk.nbytes for chunk in chunks) > _MOST_STRING_BYTES:
+        chunks = [chunk.cast(pa.large_string()) for chunk in chunks]
+    return pa.concat_arrays(chunks) if chunks else pa.array([], pa.string())

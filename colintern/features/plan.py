@@ -4,26 +4,34 @@
 middle; nothing here knows of it.
 """
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from colintern import records, storage
 from colintern.config.schema import DatasetConfig, FeaturesConfig
-from colintern.data.canonical import CanonicalDataset, PageLocation, read_images
+from colintern.data import digests
+from colintern.data.canonical import CanonicalDataset, read_images
 from colintern.data.content import DatasetContent
 from colintern.data.entities import Query
-from colintern.data.inventory import PageEntry
+from colintern.data.inventory import Inventory
 from colintern.errors import ConfigError, DatasetError
-from colintern.features.cutting import Item, PlannedShard
+from colintern.features.cutting import PlannedShard, PlannedShards
 from colintern.features.damage import recorded_sizes, whole_shards
-from colintern.features.planned import PartPlan, plan_part
+from colintern.features.planned import Items, PartPlan, plan_part
 from colintern.features.shard_file import ShardFile
 from colintern.features.store import PAGES, QUERIES, RECORD
 from colintern.features.whole import is_whole
+from colintern.features.work import Job, PlannedWork, ShardWork
 from colintern.images.pixels import picture_of, pixels_of
 from colintern.model.backbone import BackboneIdentity
+from colintern.storage import FileState
 
 _CORPUS_KEY = "dataset_sha256.corpus"
 _EARLIER_KEY = "dataset_content"  # of records that hold `DatasetContent.footers`
@@ -73,46 +81,21 @@ class StoreTarget:
 
 
 @dataclass(frozen=True)
-class ShardWork:
-    """One planned shard: a row of work.
+class Questions:
+    """The queries that can be asked, sorted by id, in columns of N rows.
 
     Attributes:
-        folder: the store's `pages` or `queries`.
-        shard: file name and item hashes, in the order of the plan.
-        locations: where each page stands in the corpus; empty for queries.
-        page_ids: what each page is called, for messages; empty for queries.
-        batch_keys: pages with equal keys have equally many tokens and may share a model batch.
-        texts: the text of each query; empty for pages.
+        ids: as Arrow text.
+        texts: as Arrow text.
+        hashes: of the texts, uint8 [N, 32].
     """
 
-    folder: str
-    shard: PlannedShard
-    locations: tuple[PageLocation, ...] = ()
-    page_ids: tuple[str, ...] = ()
-    batch_keys: tuple[int, ...] = ()
-    texts: tuple[str, ...] = ()
+    ids: pa.Array
+    texts: pa.Array
+    hashes: np.ndarray
 
-    @property
-    def path(self) -> str:
-        """The file that this work writes."""
-        return storage.join(self.folder, self.shard.file)
-
-    def to_json(self) -> str:
-        """The work as text, for a row of a Ray Data block."""
-        return json.dumps(asdict(self))
-
-    @staticmethod
-    def from_json(text: str) -> "ShardWork":
-        """The inverse of `to_json`."""
-        row = json.loads(text)
-        return ShardWork(
-            folder=row["folder"],
-            shard=PlannedShard(row["shard"]["file"], tuple(row["shard"]["items"])),
-            locations=tuple(PageLocation(**location) for location in row["locations"]),
-            page_ids=tuple(row["page_ids"]),
-            batch_keys=tuple(row["batch_keys"]),
-            texts=tuple(row["texts"]),
-        )
+    def __len__(self) -> int:
+        return len(self.ids)
 
 
 @dataclass(frozen=True)
@@ -120,43 +103,41 @@ class StorePlan:
     """All shards of a store, and the work for those that are new or lost.
 
     Attributes:
+        target: the store.
+        pages: of the corpus, sorted by id, each once.
+        questions: the queries that can be asked.
+        bad_queries: query id to the reason, of those that cannot.
         parts: the shards of `pages` and of `queries`.
+        work: for the shards that no earlier corpus had, and for the lost ones.
         sizes: what the store's record says of the shards that it names.
+        whole: the shards that were there and whole when it was planned, by path.
     """
 
     target: StoreTarget
-    entries: Sequence[PageEntry]
-    queries: Sequence[Query]
-    refused_queries: Mapping[str, str]
+    pages: Inventory
+    questions: Questions
+    bad_queries: Mapping[str, str]
     parts: Mapping[str, PartPlan]
-    work: Sequence[ShardWork]
+    work: PlannedWork
     sizes: Mapping[str, int]
+    whole: Mapping[str, FileState]
 
-    def missing(self) -> list[ShardWork]:
+    def missing(self) -> PlannedWork:
         """The work that no earlier start has finished."""
-        done = self.whole_shards()
-        return [work for work in self.work if work.path not in done]
-
-    def whole_shards(self) -> dict[str, int]:
-        """The shards that are there and whole, by their paths, with their sizes."""
-        return {
-            state.path: state.size
-            for part in self.parts
-            for state in whole_shards(self.target.path, part, self.sizes).values()
-        }
+        return self.work.without(self.whole)
 
     def shard_paths(self) -> list[str]:
         """The files of the finished store, sorted."""
         return sorted(
-            storage.join(self.target.path, part, shard.file)
+            storage.join(self.target.path, part, file)
             for part, plan in self.parts.items()
-            for shard in plan.shards
+            for file in plan.files
         )
 
     def lost(self) -> list[str]:
         """The files of earlier corpora that are gone or damaged and are made again, sorted."""
         return sorted(
-            storage.join(self.target.path, part, shard.file)
+            storage.join(self.target.path, part, plan.kept.files[shard])
             for part, plan in self.parts.items()
             for shard in plan.lost
         )
@@ -164,7 +145,7 @@ class StorePlan:
 
 def plan_store(
     target: StoreTarget,
-    entries: Sequence[PageEntry],
+    corpus: Inventory,
     backbone: BackboneIdentity,
     features: FeaturesConfig,
 ) -> StorePlan:
@@ -172,7 +153,7 @@ def plan_store(
 
     Args:
         target: the store.
-        entries: the inventory of the corpus.
+        corpus: its pages.
         backbone: how many tokens a page of some size has.
         features: `shard_bytes`.
 
@@ -180,21 +161,30 @@ def plan_store(
         DatasetError: a page id stands for two images, or queries or judgements are no longer those
             that the run began with.
     """
-    entries = _one_an_id(entries, target.dataset.name)
+    pages = _one_an_id(corpus, target.dataset.name)
     dataset = CanonicalDataset(target.dataset.path, target.content.questions)
     dataset.check_questions()
-    queries = dataset.queries()
-    pages, texts = _page_items(entries, backbone), _query_items(queries, backbone)
+    questions = _questions(dataset.queries())
     sizes = recorded_sizes(records.read_record(storage.join(target.path, RECORD)))
-    parts = {
-        part: plan_part(target.path, part, items, features.shard_bytes, sizes)
-        for part, items in ((PAGES, pages), (QUERIES, texts))
-    }
-    work = [
-        *_page_work(target, parts[PAGES], entries, backbone),
-        *_query_work(target, parts[QUERIES], queries),
-    ]
-    return StorePlan(target, entries, queries, dataset.refused_queries(), parts, work, sizes)
+    parts, whole = {}, {}
+    for part, items in (
+        (PAGES, _page_items(pages, backbone)),
+        (QUERIES, _query_items(questions, backbone)),
+    ):
+        there = whole_shards(target.path, part, sizes)
+        folder = storage.join(target.path, part)
+        parts[part] = plan_part(folder, items, features.shard_bytes, there)
+        whole |= {state.path: state for state in there.values()}
+    work = PlannedWork(
+        [
+            *_jobs(target, PAGES, parts[PAGES], pages.hashes, partial(_page_work, pages, backbone)),
+            *_jobs(
+                target, QUERIES, parts[QUERIES], questions.hashes, partial(_query_work, questions)
+            ),
+        ]
+    )
+    bad_queries = dataset.refused_queries()
+    return StorePlan(target, pages, questions, bad_queries, parts, work, sizes, whole)
 
 
 def check_compute_dtype(plan: StorePlan, dtype: str) -> None:
@@ -209,10 +199,11 @@ def check_compute_dtype(plan: StorePlan, dtype: str) -> None:
     Raises:
         ConfigError: the shards that are there were computed otherwise.
     """
-    missing = {work.path for work in plan.missing()}
-    kept = next((path for path in plan.shard_paths() if path not in missing), None)
-    if not missing or kept is None:
+    missing = plan.missing()
+    there = plan.whole.keys() & set(plan.shard_paths())
+    if not missing or not there:
         return
+    kept = min(there)
     found = ShardFile(kept).compute_dtype
     if found not in (None, dtype):
         raise ConfigError(
@@ -222,84 +213,120 @@ def check_compute_dtype(plan: StorePlan, dtype: str) -> None:
         )
 
 
-def text_sha256(query: Query) -> str:
-    """What the features of a query are filed under."""
-    return storage.sha256_of_bytes(query.text.encode())
-
-
-def _one_an_id(entries: Sequence[PageEntry], name: str) -> list[PageEntry]:
-    """The entries sorted by page id, each id once: the first of those that show the same.
+def _one_an_id(corpus: Inventory, name: str) -> Inventory:
+    """Each page id once: the first in the corpus of those that show the same.
 
     Raises:
         DatasetError: an id stands for two images.
     """
-    found: dict[str, PageEntry] = {}
-    for entry in entries:
-        other = found.setdefault(entry.page_id, entry)
-        if other.sha256 != entry.sha256 and _picture(other) != _picture(entry):
+    again = np.zeros(len(corpus), bool)
+    again[1:] = pc.equal(corpus.ids[1:], corpus.ids[:-1]).to_numpy(zero_copy_only=False)
+    if not again.any():
+        return corpus
+    other = np.flatnonzero(again)
+    first = np.maximum.accumulate(np.where(again, 0, np.arange(len(corpus))))[other]
+    for at in np.argsort(corpus.origins[other]):
+        pair = int(first[at]), int(other[at])
+        same_bytes = (corpus.hashes[pair[0]] == corpus.hashes[pair[1]]).all()
+        if not same_bytes and len({_picture(corpus, row) for row in pair}) > 1:
+            files = " and ".join(corpus.location(row).file for row in pair)
             raise DatasetError(
-                f"dataset {name}: 'corpus-id' {entry.page_id} stands for two images, in "
-                f"{other.location.file} and {entry.location.file}"
+                f"dataset {name}: 'corpus-id' {corpus.ids[pair[0]]} stands for two images, in "
+                f"{files}"
             )
-    return [found[page_id] for page_id in sorted(found)]
+    return corpus.take(np.flatnonzero(~again))
 
 
-def _picture(entry: PageEntry) -> str:
+def _picture(corpus: Inventory, row: int) -> str:
     """What a page shows, which is read and decoded for that."""
-    (image,) = read_images([entry.location])
-    return picture_of(entry.sha256, pixels_of(image))
+    (image,) = read_images([corpus.location(row)])
+    return picture_of(corpus.hashes[row].tobytes().hex(), pixels_of(image))
 
 
-def _page_items(entries: Sequence[PageEntry], backbone: BackboneIdentity) -> list[Item]:
+def _questions(queries: Sequence[Query]) -> Questions:
+    hashes = b"".join(hashlib.sha256(query.text.encode()).digest() for query in queries)
+    return Questions(
+        pa.array([query.query_id for query in queries], pa.string()),
+        pa.array([query.text for query in queries], pa.string()),
+        np.frombuffer(hashes, np.uint8).reshape(-1, digests.NUM_BYTES),
+    )
+
+
+def _page_items(pages: Inventory, backbone: BackboneIdentity) -> Items:
     """The distinct images that can be encoded, in the order of their page ids."""
-    sizes = {entry.sha256: entry.size for entry in entries if entry.bad is None}
-    return [
-        Item(sha256, backbone.num_page_tokens(size.width, size.height) * _token_bytes(backbone))
-        for sha256, size in sizes.items()
-    ]
+    rows = digests.first_rows(pages.hashes)
+    rows = rows[pc.is_null(pages.reasons).to_numpy(zero_copy_only=False)[rows]]
+    tokens = of_sizes(backbone.num_page_tokens, pages.widths[rows], pages.heights[rows])
+    return Items(pages.hashes, rows, tokens.astype(np.int64) * _token_bytes(backbone))
 
 
-def _query_items(queries: Sequence[Query], backbone: BackboneIdentity) -> list[Item]:
+def _query_items(questions: Questions, backbone: BackboneIdentity) -> Items:
     """The distinct texts, in the order of their query ids."""
-    item_bytes = _QUERY_TOKENS * _token_bytes(backbone)
-    return [Item(sha256, item_bytes) for sha256 in dict.fromkeys(map(text_sha256, queries))]
+    rows = digests.first_rows(questions.hashes)
+    return Items(questions.hashes, rows, np.full(len(rows), _QUERY_TOKENS * _token_bytes(backbone)))
+
+
+def of_sizes(
+    function: Callable[[int, int], Any], widths: np.ndarray, heights: np.ndarray
+) -> np.ndarray:
+    """What `function` gives for each width and height; it is called once for each size."""
+    keys = widths.astype(np.int64) << 32 | heights
+    distinct, index = np.unique(keys, return_inverse=True)
+    values = [function(int(key >> 32), int(key & 0xFFFFFFFF)) for key in distinct]
+    return np.array(values, np.int32)[index] if values else np.empty(0, np.int32)
+
+
+def _jobs(
+    target: StoreTarget,
+    part: str,
+    plan: PartPlan,
+    hashes: np.ndarray,
+    make: Callable[[str, PlannedShard, np.ndarray], ShardWork],
+) -> Iterator[Job]:
+    """The work for the shards that are lost or new: `make` is told folder, shard and its rows."""
+    folder = storage.join(target.path, part)
+    lost = plan.kept.select(plan.lost)
+    column = digests.column_of(hashes) if plan.lost else None
+    for shard, file in enumerate(lost.files):
+        items = digests.column_of(lost.hashes[lost.rows_of(shard)])
+        rows = pc.index_in(items, column).to_numpy()
+        yield Job(storage.join(folder, file), partial(_made, make, folder, lost, shard, rows))
+    for shard, file in enumerate(plan.new.files):
+        yield Job(storage.join(folder, file), partial(_made, make, folder, plan.new, shard, None))
+
+
+def _made(
+    make: Callable[[str, PlannedShard, np.ndarray], ShardWork],
+    folder: str,
+    shards: PlannedShards,
+    shard: int,
+    rows: np.ndarray | None,
+) -> ShardWork:
+    return make(folder, shards.shard(shard), shards.rows_of(shard) if rows is None else rows)
 
 
 def _page_work(
-    target: StoreTarget, plan: PartPlan, entries: Sequence[PageEntry], backbone: BackboneIdentity
-) -> list[ShardWork]:
-    """The work for the shards that are lost or new."""
-    shards = (*plan.lost, *plan.new)
-    wanted = {sha256 for shard in shards for sha256 in shard.items}
-    found = {
-        entry.sha256: entry for entry in entries if entry.sha256 in wanted and entry.bad is None
-    }
-    return [
-        ShardWork(
-            folder=storage.join(target.path, PAGES),
-            shard=shard,
-            locations=tuple(found[sha256].location for sha256 in shard.items),
-            page_ids=tuple(found[sha256].page_id for sha256 in shard.items),
-            batch_keys=tuple(
-                backbone.num_page_tokens(found[sha256].size.width, found[sha256].size.height)
-                for sha256 in shard.items
-            ),
-        )
-        for shard in shards
-    ]
+    pages: Inventory,
+    backbone: BackboneIdentity,
+    folder: str,
+    shard: PlannedShard,
+    rows: np.ndarray,
+) -> ShardWork:
+    sizes = pages.widths[rows], pages.heights[rows]
+    return ShardWork(
+        folder=folder,
+        shard=shard,
+        locations=tuple(pages.location(row) for row in rows),
+        page_ids=tuple(pages.ids.take(pa.array(rows)).to_pylist()),
+        batch_keys=tuple(of_sizes(backbone.num_page_tokens, *sizes).tolist()),
+    )
 
 
-def _query_work(target: StoreTarget, plan: PartPlan, queries: Sequence[Query]) -> list[ShardWork]:
-    """The work for the shards that are lost or new."""
-    texts = {text_sha256(query): query.text for query in queries}
-    return [
-        ShardWork(
-            folder=storage.join(target.path, QUERIES),
-            shard=shard,
-            texts=tuple(texts[sha256] for sha256 in shard.items),
-        )
-        for shard in (*plan.lost, *plan.new)
-    ]
+def _query_work(
+    questions: Questions, folder: str, shard: PlannedShard, rows: np.ndarray
+) -> ShardWork:
+    texts = questions.texts.take(pa.array(rows)).to_pylist()
+    return ShardWork(folder=folder, shard=shard, texts=tuple(texts))
 
 
 def _token_bytes(backbone: BackboneIdentity) -> int:

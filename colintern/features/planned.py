@@ -5,19 +5,36 @@ that is lost is made again under its name with its bytes, however the corpus has
 of earlier versions have none: their shards are known by their manifest and their whole corpus.
 """
 
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Container
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
 from colintern import storage
-from colintern.features.cutting import Item, PlannedShard, plan_shards
-from colintern.features.damage import whole_shards
+from colintern.data import digests
+from colintern.features import tables
+from colintern.features.cutting import PlannedShards, plan_shards
 from colintern.features.manifest import MANIFEST
 
 PLAN = "plan.parquet"
+_SCHEMA = pa.schema({"shard": pa.string(), "sha256": pa.string()})
+
+
+@dataclass(frozen=True)
+class Items:
+    """The distinct items of a corpus that can be encoded, in the order of their ids.
+
+    Attributes:
+        hashes: of all rows of the corpus, uint8 [N, 32].
+        rows: the row of each item in `hashes`, int64.
+        sizes: bytes that each item is expected to take, int64.
+    """
+
+    hashes: np.ndarray
+    rows: np.ndarray
+    sizes: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -25,75 +42,134 @@ class PartPlan:
     """The shards of a store's `pages` or `queries`.
 
     Attributes:
-        shards: all of them, when the store is finished.
-        lost: those of earlier corpora that are gone or damaged, to be made again.
-        new: those of the items that no earlier corpus had.
+        kept: those of earlier corpora.
+        lost: the indexes in `kept` of those that are gone or damaged, to be made again.
+        new: those of the items that no earlier corpus had; their rows are the corpus's.
     """
 
-    shards: tuple[PlannedShard, ...]
-    lost: tuple[PlannedShard, ...]
-    new: tuple[PlannedShard, ...]
+    kept: PlannedShards
+    lost: tuple[int, ...]
+    new: PlannedShards
+
+    @property
+    def files(self) -> list[str]:
+        """The files of all shards, when the store is finished."""
+        return [*self.kept.files, *self.new.files]
 
 
-def plan_part(
-    store: str, part: str, items: Sequence[Item], shard_bytes: int, sizes: Mapping[str, int]
-) -> PartPlan:
-    """Plan the shards of `items`, in their order, beside those that the store has already.
+def plan_part(folder: str, items: Items, shard_bytes: int, whole: Container[str]) -> PartPlan:
+    """Plan the shards of `items` beside those that the store has already.
 
     A lost shard of which the corpus has not all items any more cannot be made again; what is left
     of them is planned anew.
 
     Args:
-        store: its path.
-        part: `pages` or `queries`.
+        folder: the store's `pages` or `queries`.
         items: all of the corpus that can be encoded.
         shard_bytes: about the size of a shard.
-        sizes: what the store's record says of its shards (`damage.recorded_sizes`).
+        whole: the files of the shards that are there and whole (`damage.whole_shards`).
     """
-    earlier = _earlier_shards(storage.join(store, part), items, shard_bytes)
-    whole = whole_shards(store, part, sizes) if earlier else {}
-    there = {item.sha256 for item in items}
-    lost = [shard for shard in earlier if shard.file not in whole]
-    again = [shard for shard in lost if shard.is_exact and there.issuperset(shard.items)]
-    given_up = {shard.file for shard in lost} - {shard.file for shard in again}
-    kept = [shard for shard in earlier if shard.file not in given_up]
-    held = {sha256 for shard in kept for sha256 in shard.items}
+    earlier = _earlier_shards(folder, items, shard_bytes)
+    lost = {shard for shard, file in enumerate(earlier.files) if file not in whole}
+    column = digests.column_of(items.hashes[items.rows])
+    exact = [shard for shard in sorted(lost) if earlier.is_exact(shard)]
+    again = {shard for shard in exact if _are_there(earlier, shard, column)}
+    numbers = [shard for shard in range(len(earlier)) if shard not in lost or shard in again]
+    kept = earlier.select(numbers)
+    is_new = np.ones(len(items.rows), bool)
+    if len(kept.rows):
+        held = digests.column_of(kept.hashes[kept.rows])
+        is_new = ~pc.is_in(column, held).to_numpy(zero_copy_only=False)
     new = plan_shards(
-        (item for item in items if item.sha256 not in held), shard_bytes, first_number=len(earlier)
+        items.hashes, items.rows[is_new], items.sizes[is_new], shard_bytes, len(earlier)
     )
-    return PartPlan((*kept, *new), tuple(again), tuple(new))
+    return PartPlan(kept, tuple(n for n, shard in enumerate(numbers) if shard in again), new)
 
 
-def write_plan(folder: str, shards: Sequence[PlannedShard]) -> None:
+def write_plan(folder: str, plan: PartPlan) -> None:
     """Keep the plan of a store's `pages` or `queries` in their folder."""
-    files = [shard.file for shard in shards for _ in shard.items]
-    items = [item for shard in shards for item in shard.items]
-    columns = {"shard": pa.array(files, pa.string()), "sha256": pa.array(items, pa.string())}
-    buffer = io.BytesIO()
-    pq.write_table(pa.table(columns), buffer, compression="zstd")
-    storage.write_bytes(storage.join(folder, PLAN), buffer.getvalue())
+    parts = (plan.kept, plan.new)
+    counts = np.concatenate([np.diff(part.starts) for part in parts])
+    codes = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    files, first_new = pa.array(plan.files, pa.string()), len(plan.kept.rows)
+
+    def rows(start: int, end: int) -> pa.Table:
+        cut = [(start, min(end, first_new)), (max(start, first_new) - first_new, end - first_new)]
+        hashes = [
+            part.hashes[part.rows[a : max(a, b)]] for part, (a, b) in zip(parts, cut, strict=True)
+        ]
+        columns = {
+            "shard": files.take(pa.array(codes[start:end])),
+            "sha256": digests.texts_of(np.concatenate(hashes)),
+        }
+        return pa.table(columns, _SCHEMA)
+
+    with storage.writing(storage.join(folder, PLAN)) as file:
+        tables.write_table(file, _SCHEMA, len(codes), rows)
 
 
-def _earlier_shards(folder: str, items: Sequence[Item], shard_bytes: int) -> Sequence[PlannedShard]:
+def _are_there(shards: PlannedShards, shard: int, items: pa.Array) -> bool:
+    """Whether the corpus has all items of a shard."""
+    hashes = shards.hashes[shards.rows_of(shard)]
+    return pc.all(pc.is_in(digests.column_of(hashes), items)).as_py() is not False
+
+
+def _earlier_shards(folder: str, items: Items, shard_bytes: int) -> PlannedShards:
     """The shards that were planned for earlier corpora, sorted by file."""
-    if planned := _read(storage.join(folder, PLAN)):
+    if len(planned := _read(storage.join(folder, PLAN))):
         return planned
     known = _read(storage.join(folder, MANIFEST))
-    at_once = {shard.file: shard for shard in plan_shards(items, shard_bytes)}
-    if {shard.file for shard in known} <= at_once.keys():
-        return list(at_once.values()) if known else []
-    return [at_once.get(shard.file, shard) for shard in known]
+    if not len(known):
+        return known
+    at_once = plan_shards(items.hashes, items.rows, items.sizes, shard_bytes)
+    if set(known.files) <= set(at_once.files):
+        return at_once
+    numbers = {file: number for number, file in enumerate(at_once.files)}
+    hashes = [
+        at_once.hashes[at_once.rows_of(numbers[file])]
+        if file in numbers
+        else known.hashes[known.rows_of(shard)]
+        for shard, file in enumerate(known.files)
+    ]
+    return _of(known.files, hashes)
 
 
-def _read(path: str) -> list[PlannedShard]:
-    """The shards of a plan or a manifest; none when it is gone or damaged."""
-    if not storage.exists(path):
-        return []
-    try:
-        table = pq.read_table(io.BytesIO(storage.read_bytes(path)), columns=["shard", "sha256"])
-    except pa.ArrowException:
-        return []
-    found: dict[str, dict[str, None]] = {}
-    for file, sha256 in zip(*(table[name].to_pylist() for name in table.column_names), strict=True):
-        found.setdefault(file, {})[sha256] = None
-    return [PlannedShard(file, tuple(found[file])) for file in sorted(found)]
+def _of(files: list[str], hashes: list[np.ndarray]) -> PlannedShards:
+    starts = np.cumsum([0, *map(len, hashes)])
+    none = np.empty((0, digests.NUM_BYTES), np.uint8)
+    return PlannedShards(files, starts, np.arange(starts[-1]), np.concatenate([none, *hashes]))
+
+
+def _read(path: str) -> PlannedShards:
+    """The shards of a plan or a manifest, sorted; none when it is gone or damaged."""
+    files: dict[str, int] = {}
+    shards, hashes = [np.empty(0, np.int32)], [np.empty((0, digests.NUM_BYTES), np.uint8)]
+    if storage.exists(path):
+        try:
+            with tables.opened(path) as file, tables.parquet(file) as parquet:
+                for batch in tables.batches(parquet, _SCHEMA.names):
+                    shards.append(tables.numbered(files, batch["shard"]))
+                    hashes.append(digests.parse(batch["sha256"])[0])
+        except pa.ArrowException:
+            return _of([], [])
+    return _sorted(files, np.concatenate(shards), np.concatenate(hashes))
+
+
+def _sorted(files: dict[str, int], shard: np.ndarray, hashes: np.ndarray) -> PlannedShards:
+    """Shards sorted by file, the items of each in order and once.
+
+    Args:
+        files: file name to number.
+        shard: the number of each item's file.
+        hashes: of the items.
+    """
+    names = sorted(files)
+    rank = np.empty(len(files), np.int64)
+    rank[[files[name] for name in names]] = np.arange(len(names))
+    shard = rank[shard]
+    # The first of equal items: pages of one image stand in a manifest once each.
+    key = shard * max(len(hashes), 1) + digests.numbered(hashes)
+    first = np.sort(np.unique(key, return_index=True)[1])
+    rows = first[np.argsort(shard[first], kind="stable")]
+    starts = np.searchsorted(shard[rows], np.arange(len(names) + 1))
+    return PlannedShards(names, starts, rows, hashes)

@@ -15,11 +15,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 from safetensors.torch import save
 from torch import Tensor
 
 from colintern import storage
+from colintern.data import digests
 from colintern.errors import DamagedShardError, PathError
 from colintern.features.damage import damaged
 
@@ -29,13 +31,30 @@ _NOTES_KEY = "colintern"
 _MAX_HEADER_BYTES = 100_000_000  # the format's own limit
 
 
+@dataclass(frozen=True)
+class ShardItems:
+    """What a shard holds, in columns of N items with features.
+
+    Attributes:
+        hashes: of the items' bytes, uint8 [N, 32].
+        num_tokens: int32 [N].
+        pixels: the hashes of what pages show, uint8 [N, 32], zeros where it is not known.
+        bad: why the other items have no features, by the hash of their bytes.
+    """
+
+    hashes: np.ndarray
+    num_tokens: np.ndarray
+    pixels: np.ndarray
+    bad: Mapping[bytes, str]
+
+
 def write_shard(
     path: str,
     features: Mapping[str, Tensor],
     bad: Mapping[str, str],
     compute_dtype: str,
     pixels: Mapping[str, str] | None = None,
-) -> None:
+) -> int:
     """Write one shard, atomically and with the same bytes for the same content.
 
     Args:
@@ -44,6 +63,9 @@ def write_shard(
         bad: item hash to the reason why it has no features.
         compute_dtype: what the backbone computed in, which says more than what is stored.
         pixels: of pages, item hash to the hash of what the page shows (`images.pixels`).
+
+    Returns:
+        The size of the file.
     """
     contiguous = {name: tensor.contiguous() for name, tensor in features.items()}
     checksums = {
@@ -57,7 +79,27 @@ def write_shard(
     }
     if pixels:
         notes["pixels_sha256"] = dict(sorted(pixels.items()))
-    storage.write_bytes(path, save(contiguous, {_NOTES_KEY: json.dumps(notes)}))
+    data = save(contiguous, {_NOTES_KEY: json.dumps(notes)})
+    storage.write_bytes(path, data)
+    return len(data)
+
+
+def items_of(
+    num_tokens: Mapping[str, int], bad: Mapping[str, str], pixels: Mapping[str, str]
+) -> ShardItems:
+    """What a shard holds, in columns: as `write_shard` is told it."""
+    hashes, valid = digests.parse(pa.array([*num_tokens, *bad], pa.string()))
+    assert valid.all()
+    shown, known = digests.parse(pa.array([pixels.get(name) for name in num_tokens], pa.string()))
+    shown[~known] = 0
+    good = len(num_tokens)
+    reasons = zip(hashes[good:], bad.values(), strict=True)
+    return ShardItems(
+        hashes[:good],
+        np.fromiter(num_tokens.values(), np.int32, good),
+        shown,
+        {sha256.tobytes(): reason for sha256, reason in reasons},
+    )
 
 
 @dataclass(frozen=True)
@@ -102,6 +144,10 @@ class ShardFile:
     def num_tokens(self) -> dict[str, int]:
         """Item hash to number of tokens, for every item with features."""
         return {name: place.shape[0] for name, place in self._places.items()}
+
+    def items(self) -> ShardItems:
+        """What the shard holds, in columns."""
+        return items_of(self.num_tokens(), self.bad, self.pixels)
 
     def nothing(self) -> Tensor:
         """Features of no tokens, [0, H] in the stored dtype: what no items have."""

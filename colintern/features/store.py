@@ -1,19 +1,24 @@
-"""A feature store, opened for reading: pages and queries by id.
+"""A feature store, opened for reading: pages and queries by their position in a manifest.
 
 Layout: `{root}/{dataset}-{8 hex}/record.json`, `pages/` and `queries/`, each with immutable
 `shard-*.safetensors`, immutable manifests and a copy of the newest one, `manifest.parquet`.
 """
 
+import resource
 from collections.abc import Mapping, Sequence
-from typing import Any, Generic
+from dataclasses import dataclass
+from typing import Any
 
-import torch
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from torch import Tensor
 
 from colintern import storage
+from colintern.data import digests
 from colintern.errors import MissingStageError
-from colintern.features.damage import check_whole, recorded_sizes, whole_shards
-from colintern.features.manifest import PageRow, QueryRow, Row, is_manifest, open_manifest
+from colintern.features.damage import check_whole, damaged, recorded_sizes, whole_shards
+from colintern.features.manifest import Manifest, is_manifest, open_manifest
 from colintern.features.shard_file import ShardFile
 from colintern.records import Output, Record, fingerprint, read_record
 from colintern.storage import FileState
@@ -24,6 +29,10 @@ QUERIES = "queries"
 BAD_PAGES = "bad_pages.jsonl"
 BAD_QUERIES = "bad_queries.jsonl"
 CORPUS_HASHES = "corpus_hashes.json"  # remembered; nothing but time depends on it
+_MOST_OPEN_SHARDS = 512  # headers take memory, about 100 kB each
+# An open shard of a local store takes a file descriptor. A process has a few stores open, each with
+# pages and queries, and needs descriptors for other things too, so that one may take this share.
+_SHARE_OF_DESCRIPTORS = 1 / 8
 
 
 def store_path(root: str, dataset_name: str, identity: Mapping[str, Any]) -> str:
@@ -37,53 +46,145 @@ def manifests_of(record: Record) -> dict[str, Output]:
     return {part: output for (part, _, file), output in parts if is_manifest(file)}
 
 
-class Items(Generic[Row]):
-    """The pages or the queries of a store.
+class Items:
+    """The pages or the queries of a store, in the order of their manifest: sorted by id.
+
+    A position is the index of an item in that order. Few shards are open at a time: the one that
+    was not read for longest is closed first.
 
     Args:
-        rows: of their manifest.
+        manifest: what the items are, and where.
         shards: file name to how it looks, of the shards that are whole.
+        most_open: how many shards may be open; None goes by what the process may open.
     """
 
-    def __init__(self, rows: Sequence[Row], shards: Mapping[str, FileState]) -> None:
+    def __init__(
+        self, manifest: Manifest, shards: Mapping[str, FileState], most_open: int | None = None
+    ) -> None:
+        self._manifest = manifest
         self._files = shards
-        self._rows = {row.id: row for row in rows}
-        self._shards: dict[str, ShardFile] = {}
+        self._most_open = most_open or _most_open_shards()
+        self._open: dict[int, ShardFile] = {}
+
+    def __len__(self) -> int:
+        return len(self._manifest)
 
     @property
-    def ids(self) -> list[str]:
-        """All ids, sorted by code point."""
-        return list(self._rows)
+    def ids(self) -> pa.Array:
+        """All ids, sorted by code point, as Arrow text."""
+        return self._manifest.ids
 
-    def __contains__(self, item_id: str) -> bool:
-        return item_id in self._rows
+    @property
+    def num_tokens(self) -> np.ndarray:
+        """Tokens of each item: int32 [N]."""
+        return self._manifest.num_tokens
 
-    def row(self, item_id: str) -> Row:
-        """The manifest row of one item."""
-        return self._rows[item_id]
+    @property
+    def pictures(self) -> np.ndarray:
+        """What each page shows: int32 [N], equal for the same page."""
+        return self._manifest.pictures
 
-    def read(self, item_ids: Sequence[str]) -> tuple[Tensor, list[int]]:
+    @property
+    def documents(self) -> np.ndarray:
+        """The index of each page's document in `document_ids`: int32 [N], -1 without one."""
+        return self._manifest.documents
+
+    @property
+    def document_ids(self) -> pa.StringArray:
+        """The documents of the pages, each once."""
+        return self._manifest.document_ids
+
+    def find(self, ids: Sequence[str] | pa.Array | pa.ChunkedArray) -> np.ndarray:
+        """The positions of items by their ids: int64, -1 for an id that is unknown."""
+        known = self.ids
+        wanted = pa.array(ids) if isinstance(ids, list | tuple) else ids
+        wanted = wanted.cast(known.type)
+        if not len(known):
+            return np.full(len(wanted), -1)
+        found = pc.search_sorted(known, wanted).to_numpy().astype(np.int64)
+        there = pc.equal(known.take(pa.array(np.minimum(found, len(known) - 1))), wanted)
+        return np.where(there.to_numpy(zero_copy_only=False), found, -1)
+
+    def row(self, position: int) -> "ItemRow":
+        """All that is known of one item."""
+        manifest = self._manifest
+        document = manifest.documents[position]
+        return ItemRow(
+            id=manifest.ids[position].as_py(),
+            sha256=manifest.hashes[position].tobytes().hex(),
+            shard=manifest.shards[manifest.shard[position]],
+            num_tokens=int(manifest.num_tokens[position]),
+            doc_id=None if document < 0 else manifest.document_ids[document].as_py(),
+        )
+
+    def shown_in(self, other: "Items", positions: np.ndarray) -> np.ndarray:
+        """Which pages are the same page as one of another store's pages at `positions`.
+
+        Of two stores an earlier version may have made one: pages are the same page when what they
+        show or their bytes are equal, or the one's bytes are what the other shows.
+
+        Returns:
+            A boolean [N].
+        """
+        theirs, own = other._manifest, self._manifest
+        hashes = theirs.read_picture_hashes()[positions], theirs.hashes[positions]
+        wanted = digests.column_of(np.concatenate(hashes))
+        own_hashes = own.read_picture_hashes(), own.hashes
+        shown, equal = (pc.is_in(digests.column_of(column), wanted) for column in own_hashes)
+        return pc.or_(shown, equal).to_numpy(zero_copy_only=False)
+
+    def read(self, positions: Sequence[int] | np.ndarray) -> tuple[Tensor, list[int]]:
         """Features of several items, or of none, one after the other.
 
         Returns:
             token_TH in the stored dtype on the CPU, and the number of tokens of each item.
-        """
-        rows = [self._rows[item_id] for item_id in item_ids]
-        if not rows:
-            return self._shard(next(iter(self._rows.values())).shard).nothing(), []
-        wanted: dict[str, list[str]] = {}
-        for row in rows:
-            wanted.setdefault(row.shard, []).append(row.sha256)
-        found: dict[str, Tensor] = {}
-        for file, hashes in wanted.items():  # what one shard holds is read together
-            found.update(zip(hashes, self._shard(file).read(hashes), strict=True))
-        parts = [found[row.sha256] for row in rows]
-        return torch.cat(parts), [part.shape[0] for part in parts]
 
-    def _shard(self, file: str) -> ShardFile:
-        if file not in self._shards:
-            self._shards[file] = ShardFile(self._files[file].path, self._files[file].size)
-        return self._shards[file]
+        Raises:
+            DamagedShardError: they are not those that were written.
+        """
+        manifest, index = self._manifest, np.asarray(positions, np.int64)
+        if not len(index):
+            return self._shard(0).nothing(), []
+        assert index.min() >= 0, "an unknown item"
+        lengths = manifest.num_tokens[index]
+        ends = np.cumsum(lengths, dtype=np.int64)
+        token_TH: Tensor | None = None
+        shards = manifest.shard[index]
+        for shard in np.unique(shards):  # what one shard holds is read together
+            mine = np.flatnonzero(shards == shard)
+            file = self._shard(int(shard))
+            hashes = [manifest.hashes[position].tobytes().hex() for position in index[mine]]
+            if token_TH is None:
+                nothing = file.nothing()
+                token_TH = nothing.new_empty(int(ends[-1]), nothing.shape[1])
+            for at, part in zip(mine, file.read(hashes), strict=True):
+                if len(part) != lengths[at]:
+                    damaged(file.path, "has another number of tokens than its manifest says")
+                token_TH[ends[at] - lengths[at] : ends[at]] = part  # which may be closed now
+        assert token_TH is not None
+        return token_TH, lengths.tolist()
+
+    def _shard(self, shard: int) -> ShardFile:
+        """A shard by its index in the manifest; of those that are open it becomes the last."""
+        file = self._open.pop(shard, None)
+        if file is None:
+            state = self._files[self._manifest.shards[shard]]
+            file = ShardFile(state.path, state.size)
+        self._open[shard] = file
+        if len(self._open) > self._most_open:
+            del self._open[next(iter(self._open))]
+        return file
+
+
+@dataclass(frozen=True)
+class ItemRow:
+    """One page or query: its id, the hash of its bytes, its shard's file name, its tokens."""
+
+    id: str
+    sha256: str
+    shard: str
+    num_tokens: int
+    doc_id: str | None = None
 
 
 class FeatureStore:
@@ -93,6 +194,8 @@ class FeatureStore:
         path: its folder.
         manifests: `pages` and `queries` to the hash of the manifest to read, as a run has recorded
             them; whatever is left out is read as it is now.
+        page_rows: the positions of the pages that are asked for, increasing; None for all. The
+            others are not kept in memory, nor are the queries, and positions count only these.
 
     Attributes:
         manifests: the hashes of those that were read.
@@ -103,7 +206,12 @@ class FeatureStore:
         DamagedShardError: a shard that the manifest names is gone, or not whole.
     """
 
-    def __init__(self, path: str, manifests: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        manifests: Mapping[str, str] | None = None,
+        page_rows: np.ndarray | None = None,
+    ) -> None:
         record = read_record(storage.join(path, RECORD))
         if record is None:
             raise MissingStageError(
@@ -112,14 +220,22 @@ class FeatureStore:
         self.path = path
         self.manifests = dict(manifests or {})
         sizes = recorded_sizes(record)
-        self.pages = self._opened(PAGES, PageRow, sizes)
-        self.queries = self._opened(QUERIES, QueryRow, sizes)
+        self.pages = self._opened(PAGES, sizes, page_rows)
+        no_rows = None if page_rows is None else np.empty(0, np.int64)
+        self.queries = self._opened(QUERIES, sizes, no_rows)
 
-    def _opened(self, part: str, row_type: type[Row], sizes: Mapping[str, int]) -> Items[Row]:
+    def _opened(self, part: str, sizes: Mapping[str, int], rows: np.ndarray | None) -> Items:
         folder = storage.join(self.path, part)
-        rows, self.manifests[part] = open_manifest(folder, row_type, self.manifests.get(part))
+        manifest = open_manifest(folder, self.manifests.get(part), rows)
+        self.manifests[part] = manifest.sha256
         whole = whole_shards(self.path, part, sizes, marked_too=True)
-        needed = {row.shard for row in rows}
-        paths = [storage.join(folder, file) for file in needed]
+        paths = [storage.join(folder, file) for file in manifest.shards]
         check_whole(paths, {state.path for state in whole.values()})
-        return Items(rows, whole)
+        return Items(manifest, whole)
+
+
+def _most_open_shards() -> int:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return _MOST_OPEN_SHARDS
+    return min(_MOST_OPEN_SHARDS, max(1, int(soft * _SHARE_OF_DESCRIPTORS)))

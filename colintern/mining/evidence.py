@@ -1,8 +1,10 @@
 """What mining did, counted while it happens: the content of `mining.json`."""
 
+from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,9 +27,10 @@ class Evidence:
     underfilled: int = 0
     without_negatives: int = 0
     num_triples: int = 0
-    _positive_scores: list[float] = field(default_factory=list)
-    _negative_scores: list[float] = field(default_factory=list)
-    _negative_ranks: list[int] = field(default_factory=list)
+    # Scores are float32 numbers; 4 bytes each, as there may be many millions.
+    _positive_scores: "array[float]" = field(default_factory=partial(array, "f"))
+    _negative_scores: "array[float]" = field(default_factory=partial(array, "f"))
+    _negative_ranks: "array[int]" = field(default_factory=partial(array, "I"))
 
     def add(self, triple: Triple, selection: Selection) -> None:
         """Count one query."""
@@ -35,9 +38,9 @@ class Evidence:
         self.dropped += selection.dropped
         self.underfilled += 0 < len(triple.negs) < self.settings.num_negatives
         self.without_negatives += not triple.negs
-        self._positive_scores += triple.pos_scores
-        self._negative_scores += triple.neg_scores
-        self._negative_ranks += triple.neg_ranks
+        self._positive_scores.extend(triple.pos_scores)
+        self._negative_scores.extend(triple.neg_scores)
+        self._negative_ranks.extend(triple.neg_ranks)
 
     def summary(self) -> dict[str, Any]:
         """The part of `mining.json` that is about the negatives."""
@@ -92,8 +95,16 @@ def _cause(document: Mapping[str, Any]) -> str:
     return f"mining.{rule}={settings[rule]} refused {pages}; {change} it"
 
 
-def _quantiles(values: Sequence[float]) -> dict[str, float]:
+def _quantiles(values: "array[float] | array[int]") -> dict[str, float]:
+    """Those of numpy's `quantile` over float64, of which no second copy is made."""
     if not values:
         return {}
-    found = np.quantile(np.asarray(values, dtype=np.float64), _QUANTILES)
-    return {str(share): float(value) for share, value in zip(_QUANTILES, found, strict=True)}
+    ordered = np.sort(np.frombuffer(values, dtype=values.typecode))
+    found = {}
+    for share in _QUANTILES:
+        exact = (len(ordered) - 1) * share
+        below = int(exact)
+        low, high = (float(ordered[min(row, len(ordered) - 1)]) for row in (below, below + 1))
+        part, step = exact - below, high - low
+        found[str(share)] = low + step * part if part < 0.5 else high - step * (1 - part)
+    return found

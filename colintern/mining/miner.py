@@ -4,19 +4,21 @@ This is the algorithm, over shards wherever they live; `runtime` gives it Ray ac
 """
 
 import random
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from colintern.config.schema import MiningConfig
-from colintern.data.entities import Query
 from colintern.data.triples import Triple
 from colintern.data.views import View
+from colintern.features.store import Items
 from colintern.mining.evidence import Evidence
 from colintern.mining.near_duplicates import Choice, selections
 from colintern.mining.rules import Ranked, Selection, select_negatives
@@ -35,13 +37,19 @@ class Corpus:
 
     Attributes:
         view: its pages and queries.
-        pictures: of every page, what it shows (`PageRow.picture`): equal for the same page.
+        pictures: of every page of the corpus, what it shows: equal for the same page.
         num_tokens: of all pages.
     """
 
     view: View
-    pictures: Sequence[str]
+    pictures: NDArray[np.int32]
     num_tokens: int
+
+    @classmethod
+    def of(cls, view: View, pages: Items) -> "Corpus":
+        """The corpus of a view over the pages of its store."""
+        num_tokens = int(pages.num_tokens[view.pages].sum(dtype=np.int64))
+        return cls(view, pages.pictures[view.pages], num_tokens)
 
 
 @dataclass(frozen=True)
@@ -60,8 +68,9 @@ def mine(
     queries: EmbeddedQueries,
     settings: MiningConfig,
     seed: int,
+    write: Callable[[Triple], None],
     on_progress: Callable[[int], None],
-) -> tuple[list[Triple], dict[str, Any]]:
+) -> dict[str, Any]:
     """Find the hard negatives of every query of the view.
 
     Args:
@@ -70,31 +79,34 @@ def mine(
         queries: the embedded queries, in the order of `corpus.view.queries`.
         settings: the rules.
         seed: for the certificate's sample and `sampling: random`.
+        write: given each triple, in query order; none is kept.
         on_progress: told the number of queries done.
 
     Returns:
-        The triples in query order, and `mining.json` without its settings and hashes.
+        `mining.json` without its settings and hashes.
     """
     certificate = certify(corpus, shards, queries, settings, seed)
     excluded = _Excluded(corpus)
-    triples, evidence = [], Evidence(settings)
+    evidence = Evidence(settings)
     blocks = _searched(shards, queries, _depths(corpus, excluded, settings), certificate)
     for (start, block), key_BK in zip(queries.blocks(searcher.QUERY_BLOCK), blocks, strict=True):
-        asked = corpus.view.queries[start : start + len(block)]
-        positive_BC = excluded.positive_ordinals(asked)
-        positive_keys = searcher.rescored(shards, block, positive_BC)
+        asked = range(start, start + len(block))
+        query_ids = corpus.view.query_ids[start : asked.stop].to_pylist()
+        positive_keys = searcher.rescored(shards, block, excluded.positive_ordinals(asked))
         choices = []
-        for query, ranked_keys, own_keys in zip(asked, key_BK, positive_keys, strict=True):
-            positives = _ranked(own_keys, corpus.view)
-            if positives:  # else its pages were refused by encoding: nothing to train on
-                ranked = _ranked(ranked_keys, corpus.view)
-                choices.append(_choice(query, positives, ranked, excluded, settings, seed))
-        made = selections(choices, partial(likeness, shards), excluded.ordinal_of, settings)
-        for choice, selection in zip(choices, made, strict=True):
-            triples.append(_triple(choice.query, choice.positives, selection))
-            evidence.add(triples[-1], selection)
-        on_progress(start + len(block))
-    return triples, {
+        for query, query_id, ranked_keys, own_keys in zip(
+            asked, query_ids, key_BK, positive_keys, strict=True
+        ):
+            positives = _ranked(own_keys)
+            if positives:  # else its pages are bad ones: nothing to train on
+                ranked, draw = _ranked(ranked_keys), f"{seed} {query_id}"
+                choices.append(_choice(query, positives, ranked, excluded, settings, draw))
+        made = selections(choices, partial(likeness, shards), settings)
+        for triple, selection in zip(_triples(choices, made, corpus.view), made, strict=True):
+            write(triple)
+            evidence.add(triple, selection)
+        on_progress(asked.stop)
+    return {
         "search_used": certificate.search,
         "recall": certificate.recall,
         "recall_queries": certificate.num_queries,
@@ -104,23 +116,23 @@ def mine(
 
 
 def _choice(
-    query: Query,
+    query: int,
     positives: list[Ranked],
     ranked: list[Ranked],
     excluded: "_Excluded",
     settings: MiningConfig,
-    seed: int,
+    draw: str,
 ) -> Choice:
     """The choice of a query's negatives among the pages that were found for it."""
     select = partial(
         select_negatives,
         ranked,
-        positives=excluded.positives_of(query),
-        positive_pictures=excluded.pictures_of(query),
-        pictures=[excluded.picture_of(page.page_id) for page in ranked],
+        positives=set(excluded.positives_of(query).tolist()),
+        positive_pictures=set(excluded.pictures_of(query).tolist()),
+        pictures=excluded.pictures[[page.page for page in ranked]].tolist(),
         lowest_positive=min(page.score for page in positives),
         settings=settings,
-        seed=f"{seed} {query.query_id}",
+        seed=draw,
     )
     return Choice(query, positives, lambda alike: select(near_duplicates=alike))
 
@@ -132,7 +144,7 @@ def certify(
 
     Below `min_recall` the candidates are doubled; when they reach the corpus, search is exact.
     """
-    num_pages = len(corpus.view.page_ids)
+    num_pages = len(corpus.view.pages)
     if settings.search == "exact" or (
         settings.search == "auto" and _exact_is_best(corpus, queries, settings)
     ):
@@ -154,7 +166,7 @@ def _exact_is_best(corpus: Corpus, queries: EmbeddedQueries, settings: MiningCon
     return is_exact_best(
         num_queries=len(queries),
         query_tokens=sum(queries.lengths),
-        num_pages=len(corpus.view.page_ids),
+        num_pages=len(corpus.view.pages),
         page_tokens=corpus.num_tokens,
         dim=queries.token_TE.shape[1],
         candidates=max(settings.candidates, settings.range_max),
@@ -166,7 +178,7 @@ def _sample(queries: EmbeddedQueries, seed: int) -> EmbeddedQueries:
     """A seeded sample of the queries, in their order."""
     size = min(CERTIFIED_QUERIES, len(queries))
     chosen = sorted(random.Random(seed).sample(range(len(queries)), size))
-    parts = [queries.between(place, place + 1) for place in chosen]
+    parts = [queries.between(row, row + 1) for row in chosen]
     return EmbeddedQueries(
         torch.cat([part.token_TE for part in parts]), tuple(part.lengths[0] for part in parts)
     )
@@ -182,76 +194,73 @@ def _searched(
 
 def _depths(corpus: Corpus, excluded: "_Excluded", settings: MiningConfig) -> list[int]:
     """How deep each block is searched, so that `range_max` pages are left of every query."""
-    queries = corpus.view.queries
-    blocks = range(0, len(queries), searcher.QUERY_BLOCK)
-    most = [excluded.most(queries[start : start + searcher.QUERY_BLOCK]) for start in blocks]
-    return [min(len(corpus.view.page_ids), settings.range_max + number) for number in most]
+    num_queries = len(corpus.view.queries)
+    blocks = range(0, num_queries, searcher.QUERY_BLOCK)
+    most = [
+        max(map(excluded.num_excluded, range(start, min(num_queries, start + blocks.step))))
+        for start in blocks
+    ]
+    return [min(len(corpus.view.pages), settings.range_max + number) for number in most]
 
 
 class _Excluded:
-    """The pages that may never be negatives of a query: its positives, and their copies."""
+    """The pages that may never be negatives of a query: its positives, and their copies.
+
+    Queries are indices, pages are ordinals of the corpus.
+    """
 
     def __init__(self, corpus: Corpus) -> None:
-        self._view = corpus.view
-        self._ordinals = {page: place for place, page in enumerate(corpus.view.page_ids)}
-        self._pictures = corpus.pictures
-        self._copies = Counter(corpus.pictures)
+        self._pages, self._positives = corpus.view.pages, corpus.view.positives
+        self.pictures = corpus.pictures
+        self._copies = np.bincount(corpus.pictures)
 
-    def most(self, queries: Sequence[Query]) -> int:
-        """Pages excluded for the query that has the most of them."""
-        return max(
-            sum(self._copies[picture] for picture in self.pictures_of(query)) for query in queries
-        )
+    def num_excluded(self, query: int) -> int:
+        """How many pages are excluded for a query."""
+        return int(self._copies[self.pictures_of(query)].sum())
 
-    def ordinal_of(self, page_id: str) -> int:
-        return self._ordinals[page_id]
+    def positives_of(self, query: int) -> NDArray[np.int64]:
+        """The positives of a query that are in the corpus, ascending."""
+        stored = self._positives[query]
+        ordinals = np.searchsorted(self._pages, stored)
+        is_searched = ordinals < len(self._pages)
+        is_searched[is_searched] = self._pages[ordinals[is_searched]] == stored[is_searched]
+        return ordinals[is_searched]
 
-    def picture_of(self, page_id: str) -> str:
-        return self._pictures[self._ordinals[page_id]]
+    def pictures_of(self, query: int) -> NDArray[np.int32]:
+        """What the positives of a query show, each picture once."""
+        return np.unique(self.pictures[self.positives_of(query)])
 
-    def positives_of(self, query: Query) -> frozenset[str]:
-        return self._view.positives[query.query_id]
-
-    def pictures_of(self, query: Query) -> frozenset[str]:
-        return frozenset(
-            self.picture_of(page_id)
-            for page_id in self.positives_of(query)
-            if page_id in self._ordinals
-        )
-
-    def positive_ordinals(self, queries: Sequence[Query]) -> Tensor:
+    def positive_ordinals(self, queries: Sequence[int]) -> Tensor:
         """The positives of each query that are in the corpus: ordinal_BC, filled up with -1."""
-        rows = [
-            torch.tensor(
-                sorted(
-                    self._ordinals[page_id]
-                    for page_id in self.positives_of(query)
-                    if page_id in self._ordinals
-                ),
-                dtype=torch.int64,
-            )
-            for query in queries
-        ]
+        rows = [torch.from_numpy(self.positives_of(query)) for query in queries]
         return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
 
 
-def _ranked(key_K: Tensor, view: View) -> list[Ranked]:
+def _ranked(key_K: Tensor) -> list[Ranked]:
     """The pages in `key_K`, in its order."""
     keys = key_K[key_K != order.NO_PAGE]
-    scores, ordinals = order.to_scores(keys).tolist(), order.to_ordinals(keys).tolist()
-    return [
-        Ranked(view.page_ids[ordinal], score, rank)
-        for rank, (ordinal, score) in enumerate(zip(ordinals, scores, strict=True), start=1)
-    ]
+    pages, scores = order.to_ordinals(keys).tolist(), order.to_scores(keys).tolist()
+    return list(map(Ranked, pages, scores, range(1, len(pages) + 1)))
 
 
-def _triple(query: Query, positives: list[Ranked], selection: Selection) -> Triple:
-    return Triple(
-        query_id=query.query_id,
-        query=query.text,
-        pos=[page.page_id for page in positives],
-        negs=[page.page_id for page in selection.negatives],
-        pos_scores=[page.score for page in positives],
-        neg_scores=[page.score for page in selection.negatives],
-        neg_ranks=[page.rank for page in selection.negatives],
-    )
+def _triples(
+    choices: Sequence[Choice], selections: Sequence[Selection], view: View
+) -> Iterator[Triple]:
+    """What is written of some queries and their negatives: ids in place of numbers."""
+    queries = pa.array([choice.query for choice in choices], pa.int64())
+    ids, texts = (column.take(queries) for column in (view.query_ids, view.texts))
+    for query_id, text, choice, selection in zip(
+        ids.to_pylist(), texts.to_pylist(), choices, selections, strict=True
+    ):
+        positives, negatives = choice.positives, selection.negatives
+        pages = np.array([page.page for page in (*positives, *negatives)])
+        page_ids = view.page_ids(pages).to_pylist()
+        yield Triple(
+            query_id=query_id,
+            query=text,
+            pos=page_ids[: len(positives)],
+            negs=page_ids[len(positives) :],
+            pos_scores=[page.score for page in positives],
+            neg_scores=[page.score for page in negatives],
+            neg_ranks=[page.rank for page in negatives],
+        )

@@ -9,7 +9,6 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 
 from colintern.config.schema import MiningConfig
-from colintern.data.entities import Query
 from colintern.mining.rules import Ranked, Selection
 
 # Of pairs of ordinals: the likeness of every first page to its second (`search.likeness`).
@@ -21,16 +20,16 @@ class Choice:
     """The choice of one query's negatives, made again for each near duplicate that is found.
 
     Attributes:
-        query: the query.
+        query: its index among the view's queries.
         positives: its positives in the corpus.
-        select: its negatives without some pages, by id.
+        select: its negatives without some pages, by their ordinals.
         near_duplicates: the pages that were found to be some.
     """
 
-    query: Query
+    query: int
     positives: list[Ranked]
-    select: Callable[[Container[str]], Selection]
-    near_duplicates: set[str] = field(default_factory=set)
+    select: Callable[[Container[int]], Selection]
+    near_duplicates: set[int] = field(default_factory=set)
 
     def selection(self) -> Selection:
         """The negatives, by what is known."""
@@ -38,10 +37,7 @@ class Choice:
 
 
 def selections(
-    choices: Sequence[Choice],
-    likeness: Likeness,
-    ordinal_of: Callable[[str], int],
-    settings: MiningConfig,
+    choices: Sequence[Choice], likeness: Likeness, settings: MiningConfig
 ) -> list[Selection]:
     """The negatives of several queries, without near duplicates of a positive.
 
@@ -50,7 +46,6 @@ def selections(
     Args:
         choices: one a query.
         likeness: of pages; no pair is asked for twice.
-        ordinal_of: page id to ordinal.
         settings: `near_duplicate`; None compares nothing.
     """
     made = [choice.selection() for choice in choices]
@@ -59,12 +54,12 @@ def selections(
         return made
     known: dict[tuple[int, int], float] = {}
 
-    def pairs(number: int) -> dict[str, list[tuple[int, int]]]:
-        """Page id of a chosen negative to its pairs with the positives."""
-        positives = [ordinal_of(page.page_id) for page in choices[number].positives]
+    def pairs(number: int) -> dict[int, list[tuple[int, int]]]:
+        """Each chosen negative to its pairs with the positives."""
+        positives = [positive.page for positive in choices[number].positives]
         return {
-            page.page_id: [(ordinal_of(page.page_id), positive) for positive in positives]
-            for page in made[number].negatives
+            negative.page: [(negative.page, positive) for positive in positives]
+            for negative in made[number].negatives
         }
 
     changed = list(range(len(choices)))
@@ -75,11 +70,7 @@ def selections(
         known.update(zip(new, likeness(new), strict=True))
         changed = []
         for number, found in compared.items():
-            alike = {
-                page_id
-                for page_id, own in found.items()
-                if any(known[pair] > limit for pair in own)
-            }
+            alike = {page for page, own in found.items() if max(map(known.get, own)) > limit}
             if alike:
                 choices[number].near_duplicates |= alike
                 made[number] = choices[number].selection()

@@ -17,16 +17,22 @@ NEAR_DUPLICATE = "near_duplicate"
 
 @dataclass(frozen=True)
 class Ranked:
-    """A page in a query's results; `rank` starts at 1 and counts the whole searched corpus."""
+    """A page in a query's results.
 
-    page_id: str
+    Attributes:
+        page: its ordinal.
+        score: its exact score.
+        rank: from 1; counts the whole searched corpus.
+    """
+
+    page: int
     score: float
     rank: int
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The hard negatives of one query, hardest first, and how many pages each rule refused."""
+    """The hard negatives of one query, hardest first, and how many pages each rule took out."""
 
     negatives: list[Ranked]
     dropped: Counter[str]
@@ -35,13 +41,13 @@ class Selection:
 def select_negatives(
     ranked: Sequence[Ranked],
     *,
-    positives: frozenset[str],
-    positive_pictures: frozenset[str],
-    pictures: Sequence[str],
+    positives: Container[int],
+    positive_pictures: Container[int],
+    pictures: Sequence[int],
     lowest_positive: float,
     settings: MiningConfig,
     seed: str,
-    near_duplicates: Container[str] = frozenset(),
+    near_duplicates: Container[int] = frozenset(),
 ) -> Selection:
     """Apply the rules to one query.
 
@@ -49,13 +55,13 @@ def select_negatives(
         ranked: the best pages of the searched corpus, best first; those behind the range are
             neither taken nor counted.
         positives: all pages judged for this query or an equal query text.
-        positive_pictures: what `positives` show (`PageRow.picture`).
+        positive_pictures: what `positives` show; equal numbers are the same picture.
         pictures: what each page of `ranked` shows.
         lowest_positive: the lowest exact score of the query's positives.
         settings: range, margins, limits, sampling, number.
         seed: what `sampling: random` draws from.
         near_duplicates: pages that were found to show what a positive shows; they keep their
-            positions in the range, as those do that a margin refuses.
+            positions in the range, as those do that a margin takes out.
 
     Returns:
         At most `num_negatives` pages; a short list is never filled up.
@@ -65,7 +71,7 @@ def select_negatives(
     for page, picture in zip(ranked, pictures, strict=True):
         if len(others) == settings.range_max:  # what follows may be there for another query
             break
-        if page.page_id in positives:
+        if page.page in positives:
             dropped["positive"] += 1
         elif picture in positive_pictures:
             dropped["same_page"] += 1
@@ -74,7 +80,7 @@ def select_negatives(
     kept = []
     for page in others[settings.range_min :]:
         rule = _refused_by(page.score, lowest_positive, settings)
-        if rule is None and page.page_id in near_duplicates:
+        if rule is None and page.page in near_duplicates:
             rule = NEAR_DUPLICATE
         if rule is None:
             kept.append(page)

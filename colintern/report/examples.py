@@ -11,8 +11,8 @@ from colintern.config.schema import DataConfig, dataset_of, evaluated_names
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.triples import Triple, read_triples
 from colintern.errors import ColInternError
-from colintern.evaluation.evaluate import DEPTH, read_results
 from colintern.evaluation.metrics import ranking_of
+from colintern.evaluation.results import DEPTH, read_results
 from colintern.images.decode import BadImageError, decode
 from colintern.records.run_folder import RunFolder
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from colintern import storage
 from colintern.config.schema import Config, DatasetConfig, datasets
 from colintern.data.canonical import CanonicalDataset
@@ -57,13 +59,13 @@ def search_run(run_path: str, query: str, depth: int, dataset: str | None) -> li
     heads, _ = load_heads(RunFolder(run_path).heads(best_round(run_path)))
     store = _store(config, _dataset(config, dataset))
     queries = _embedded(heads, query, config)
-    page_ids = store.pages.ids
-    shard = CorpusShard(store.pages, heads, page_ids, 0, len(page_ids))
-    keys = next(searcher.exact(LocalShards([shard]), queries, min(depth, len(page_ids))))[0]
-    found = zip(order.to_scores(keys).tolist(), order.to_ordinals(keys).tolist(), strict=True)
+    pages = store.pages
+    shard = CorpusShard(pages, heads, np.arange(len(pages)))
+    keys = next(searcher.exact(LocalShards([shard]), queries, min(depth, len(pages))))[0]
+    rows = map(pages.row, order.to_ordinals(keys).tolist())
+    found = zip(order.to_scores(keys).tolist(), rows, strict=True)
     return [
-        Hit(rank, score, page_ids[ordinal], store.pages.row(page_ids[ordinal]).doc_id)
-        for rank, (score, ordinal) in enumerate(found, start=1)
+        Hit(rank, score, page.id, page.doc_id) for rank, (score, page) in enumerate(found, start=1)
     ]
 
 

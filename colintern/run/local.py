@@ -6,10 +6,10 @@ from typing import Any
 from colintern import records
 from colintern.config.schema import Config
 from colintern.data.canonical import CanonicalDataset
-from colintern.data.inventory import read_entries, row_groups
+from colintern.data.inventory import read_inventory
 from colintern.data.views import View
 from colintern.features.catalog import Catalog
-from colintern.features.encoding import encode_shard
+from colintern.features.encoding import WrittenShard, encode_shard
 from colintern.features.finish import finish_store, finished_record
 from colintern.features.plan import StoreTarget, check_compute_dtype, plan_store
 from colintern.features.store import FeatureStore
@@ -54,19 +54,19 @@ def _encoded(target: StoreTarget, backbone: BackboneIdentity, config: Config) ->
             return record
         started_at = records.now()
         target.content.begin()
-        groups = row_groups(CanonicalDataset(target.dataset.path).corpus_files)
-        entries = [entry for file, group in groups for entry in read_entries(file, group)]
-        plan = plan_store(target, entries, backbone, config.features)
+        corpus = read_inventory(CanonicalDataset(target.dataset.path).corpus_files)
+        plan = plan_store(target, corpus, backbone, config.features)
         check_compute_dtype(plan, compute_dtype(config.backbone, "cpu"))
+        written: dict[str, WrittenShard] = {}
         if missing := plan.missing():
-            frozen = FrozenBackbone(config.backbone)
+            frozen, features = FrozenBackbone(config.backbone), config.features
             for work in missing:
-                encode_shard(work, frozen, config.features.dtype, config.features.batch_tokens)
+                written[work.path] = encode_shard(
+                    work, frozen, features.dtype, features.batch_tokens
+                )
         held.check()
-        finish_store(plan, backbone, config.data.max_bad_fraction, started_at)
-        made = target.record()
-        assert made is not None, target.path
-        return made
+        limit = config.data.max_bad_fraction
+        return finish_store(plan, backbone, limit, started_at, written).record
 
 
 def open_corpus(
@@ -74,6 +74,5 @@ def open_corpus(
 ) -> tuple[LocalShards, EmbeddedQueries]:
     """All pages of `view` as one shard, and its queries, embedded by the heads in a folder."""
     heads, _ = load_heads(heads_folder)
-    shard = CorpusShard(store.pages, heads, view.page_ids, 0, len(view.page_ids))
-    query_ids = [query.query_id for query in view.queries]
-    return LocalShards([shard]), embed_queries(heads, store.queries, query_ids)
+    shards = LocalShards([CorpusShard(store.pages, heads, view.pages)])
+    return shards, embed_queries(heads, store.queries, view.queries)

@@ -14,7 +14,7 @@ from colintern import log, storage
 from colintern.config.schema import Config, DatasetConfig, datasets
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.resolve import datasets_root, find_source, with_datasets
-from colintern.data.splits import PageKey, split_views
+from colintern.data.splits import UnseenPages, split_views
 from colintern.data.text import normalised
 from colintern.errors import CheckpointError, ConfigError, DatasetError
 
@@ -105,8 +105,7 @@ def check_datasets(config: Config) -> None:
         _check_can_be_asked(dataset)
     if config.data.dev is None:
         # Equal images are not known yet; they can only tie more pages together.
-        documents = train.folder.documents().items()
-        pages = [PageKey(page, page, document) for page, document in documents]
+        pages = UnseenPages(train.folder.documents())
         fraction, seed = config.data.dev_fraction, config.run.seed
         split_views(train.config.name, train.folder, pages, fraction, seed)
     for sentence in _shared_questions(config, opened):

@@ -1,30 +1,30 @@
 """Encoding on Ray Data: one planned shard is one row of work; the actor writes the shard."""
 
 import contextlib
-import pickle
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import ray
 from ray.data import ActorPoolStrategy, DataContext
 
 from colintern import log, records
 from colintern.config.schema import Config
 from colintern.data.canonical import CanonicalDataset
-from colintern.data.inventory import PageEntry, read_entries, row_groups
+from colintern.data.inventory import Inventory, inventory_of, read_entries, row_groups
 from colintern.errors import ColInternError
-from colintern.features.encoding import encode_shard
-from colintern.features.finish import LeftOut, check_bad_fraction, finish_store, finished_record
-from colintern.features.plan import (
-    ShardWork,
-    StorePlan,
-    StoreTarget,
-    check_compute_dtype,
-    plan_store,
+from colintern.features.encoding import WrittenShard, encode_shard
+from colintern.features.finish import (
+    FinishedStore,
+    check_bad_fraction,
+    finish_store,
+    finished_record,
 )
+from colintern.features.plan import StorePlan, StoreTarget, check_compute_dtype, plan_store
 from colintern.features.store import BAD_PAGES, BAD_QUERIES
+from colintern.features.work import PlannedWork, ShardWork
 from colintern.model.backbone import BackboneIdentity, FrozenBackbone, compute_dtype
 from colintern.records import Record, lease
 from colintern.runtime.cluster import device_of
@@ -53,16 +53,18 @@ def encode_stores(
         }
         started_at = records.now()
         limit = config.data.max_bad_fraction
-        wanted = [target for target in targets if finished_record(target, limit) is None]
-        plans = [_plan(target, backbone, config) for target in wanted]
-        missing = [work for plan in plans for work in plan.missing()]
-        if missing:
-            _encode(missing, config, held)
+        found = {target.path: finished_record(target, limit) for target in targets}
+        plans = [
+            _plan(target, backbone, config) for target in targets if found[target.path] is None
+        ]
+        missing = PlannedWork(job for plan in plans for job in plan.missing().jobs)
+        written = _encode(missing, config, held) if missing else {}
         for plan in plans:
             held[plan.target.path].check()
-            left_out = finish_store(plan, backbone, limit, started_at)
-            _say_finished(plan, left_out)
-        return {target.path: _record(target) for target in targets}
+            finished = finish_store(plan, backbone, limit, started_at, written)
+            _say_finished(plan, finished)
+            found[plan.target.path] = finished.record
+        return {path: record for path, record in found.items() if record is not None}
 
 
 class _ShardEncoder:
@@ -77,24 +79,25 @@ class _ShardEncoder:
         self._held = held
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        rows: dict[str, list[Any]] = {"items": [], "tokens": [], "error": []}
+        rows: dict[str, list[Any]] = {"path": [], "written": [], "error": []}
         for text in batch["work"]:
-            items, tokens, error = self._encoded(ShardWork.from_json(str(text)))
-            rows["items"].append(items)
-            rows["tokens"].append(tokens)
-            rows["error"].append(pickle.dumps(error))
-        return rows
+            work = ShardWork.from_json(str(text))
+            written, error = self._encoded(work)
+            rows["path"].append(work.path)
+            rows["written"].append(written)
+            rows["error"].append(error)
+        # Ray Data keeps objects as they are only in arrays of objects.
+        return {name: np.array(values, object) for name, values in rows.items()}
 
-    def _encoded(self, work: ShardWork) -> tuple[int, int, ColInternError | None]:
-        """The numbers of items and tokens written, or what went wrong."""
+    def _encoded(self, work: ShardWork) -> tuple[WrittenShard | None, ColInternError | None]:
+        """What was written, or what went wrong."""
         if error := why_not_to_work(self._held[work.folder.rpartition("/")[0]]):
-            return 0, 0, error
+            return None, error
         features = self._config.features
         try:
-            written = encode_shard(work, self._backbone, features.dtype, features.batch_tokens)
+            return encode_shard(work, self._backbone, features.dtype, features.batch_tokens), None
         except ColInternError as error:
-            return 0, 0, error
-        return *written, None
+            return None, error
 
     @cached_property
     def _backbone(self) -> FrozenBackbone:
@@ -106,50 +109,46 @@ def _plan(target: StoreTarget, backbone: BackboneIdentity, config: Config) -> St
     name = target.dataset.name
     began = time.monotonic()
     target.content.begin()
-    entries = _inventory(CanonicalDataset(target.dataset.path).corpus_files)
-    plan = plan_store(target, entries, backbone, config.features)
+    corpus = _inventory(CanonicalDataset(target.dataset.path).corpus_files)
+    plan = plan_store(target, corpus, backbone, config.features)
     check_compute_dtype(plan, compute_dtype(config.backbone, device_of(config.cluster.use_gpu)))
     for path in plan.lost():
         log.say("encode", "%s: %s is gone or damaged and is made again", name, path)
-    missing = len(plan.missing())
     log.say(
         "encode",
         "%s: %s pages, %s queries, %d of %d shards to do (listed in %.0f s)",
         name,
-        f"{len(entries):,}",
-        f"{len(plan.queries):,}",
-        missing,
+        f"{len(corpus):,}",
+        f"{len(plan.questions):,}",
+        len(plan.missing()),
         len(plan.work),
         time.monotonic() - began,
     )
-    bad = {entry.page_id: entry.bad for entry in entries if entry.bad is not None}
-    check_bad_fraction(name, bad, len(entries), config.data.max_bad_fraction)
+    check_bad_fraction(name, corpus.bad(), len(corpus), config.data.max_bad_fraction)
     return plan
 
 
-def _record(target: StoreTarget) -> Record:
-    record = target.record()
-    assert record is not None, target.path
-    return record
+def _inventory(files: Sequence[str]) -> Inventory:
+    task, groups = ray.remote(num_cpus=1)(read_entries), row_groups(files)
+    return inventory_of(groups, ray.get([task.remote(*group) for group in groups]))
 
 
-def _inventory(files: Sequence[str]) -> list[PageEntry]:
-    task = ray.remote(num_cpus=1)(read_entries)
-    found = ray.get([task.remote(file, group) for file, group in row_groups(files)])
-    return [entry for entries in found for entry in entries]
+def _encode(
+    missing: PlannedWork, config: Config, held: Mapping[str, lease.Held]
+) -> dict[str, WrittenShard]:
+    """Run the work through a pool of actors, and say how far it is.
 
-
-def _encode(missing: Sequence[ShardWork], config: Config, held: Mapping[str, lease.Held]) -> None:
-    """Run the work through a pool of actors, and say how far it is."""
+    Returns:
+        The path of every shard to what was written to it.
+    """
     cluster = config.cluster
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.execution_options.verbose_progress = False
     context.execution_no_progress_timeout_s = _SCALE_UP_SECONDS
     workers = min(cluster.encode_workers, len(missing))
-    rows = ray.data.from_items(
-        [{"work": work.to_json()} for work in missing], override_num_blocks=len(missing)
-    ).map_batches(
+    work: Any = _Rows(missing)
+    rows = ray.data.from_items(work, override_num_blocks=len(missing)).map_batches(
         _ShardEncoder,
         fn_constructor_args=(config, held),
         batch_size=1,
@@ -157,37 +156,59 @@ def _encode(missing: Sequence[ShardWork], config: Config, held: Mapping[str, lea
         num_cpus=cluster.cpus_per_worker,
         num_gpus=1 if cluster.use_gpu else 0,
     )
-    _say_progress(rows.iter_rows(), len(missing))
+    return _collect(rows.iter_rows(), len(missing))
 
 
-def _say_progress(rows: Iterable[dict[str, Any]], num_shards: int) -> None:
+class _Rows:
+    """Work as rows of Ray Data, each made as its block is put into the object store."""
+
+    def __init__(self, work: PlannedWork) -> None:
+        self._work = work
+
+    def __len__(self) -> int:
+        return len(self._work)
+
+    def __getitem__(self, index: int) -> dict[str, str]:
+        return {"work": self._work[index].to_json()}
+
+
+def _collect(rows: Iterable[dict[str, Any]], num_shards: int) -> dict[str, WrittenShard]:
+    """What the actors have written, by path; says how far they are.
+
+    Raises:
+        ColInternError: what went wrong in one of them.
+    """
     began = last = time.monotonic()
-    items = tokens = done = 0
+    found: dict[str, WrittenShard] = {}
+    items = tokens = 0
     for row in rows:
-        if error := pickle.loads(row["error"]):
-            raise error
-        done, items, tokens = done + 1, items + row["items"], tokens + row["tokens"]
-        if time.monotonic() - last > _LOG_SECONDS or done == num_shards:
+        if row["error"] is not None:
+            raise row["error"]
+        written = found[row["path"]] = row["written"]
+        items += len(written.items.hashes)
+        tokens += int(written.items.num_tokens.sum())
+        if time.monotonic() - last > _LOG_SECONDS or len(found) == num_shards:
             last = time.monotonic()
             log.say(
                 "encode",
                 "%4d / %d shards   %s items   %s tokens   %.0f items/s",
-                done,
+                len(found),
                 num_shards,
                 f"{items:,}",
                 f"{tokens:,}",
                 items / max(last - began, 1e-9),
             )
+    return found
 
 
-def _say_finished(plan: StorePlan, left_out: LeftOut) -> None:
+def _say_finished(plan: StorePlan, finished: FinishedStore) -> None:
     name = plan.target.dataset.name
     log.say("encode", "%s: features in %s", name, plan.target.path)
-    _say_left_out(f"{name}: page", left_out.pages, BAD_PAGES)
-    _say_left_out(f"{name}: query", left_out.queries, BAD_QUERIES)
+    _say_bad(f"{name}: page", finished.bad_pages, BAD_PAGES)
+    _say_bad(f"{name}: query", finished.bad_queries, BAD_QUERIES)
 
 
-def _say_left_out(what: str, reasons: Mapping[str, str], file: str) -> None:
+def _say_bad(what: str, reasons: Mapping[str, str], file: str) -> None:
     for item, reason in list(reasons.items())[:_SHOWN_BAD]:
         log.say("encode", "%s %s left out: %s", what, item, reason)
     if len(reasons) > _SHOWN_BAD:

@@ -3,9 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import ray
 import torch
+from numpy.typing import NDArray
 from ray.exceptions import ObjectLostError, RayActorError
+from torch import Tensor
 
 from colintern import log
 from colintern.data.views import View
@@ -19,6 +22,7 @@ from colintern.runtime.shared import why_not_to_work
 from colintern.scoring.queries import EmbeddedQueries
 from colintern.search.embedding import embed_queries
 from colintern.search.shard import CorpusShard, shard_bounds
+from colintern.search.shards import Answers
 
 _MAX_REPEATS = 3  # lost machines; a stage starts again from its first query
 Tell = Callable[[Progress], None]
@@ -94,7 +98,29 @@ class RayShards:
     def __init__(self, actors: Sequence[Any]) -> None:
         self._actors = actors
 
-    def start(self, method: str, *arguments: Any) -> Callable[[], list[Any]]:
+    def exact_best(self, queries: EmbeddedQueries, depth: int) -> Answers[Tensor]:
+        """The best pages of every shard by exact MaxSim."""
+        return self._start("exact_best", queries, depth)
+
+    def pooled_best(self, queries: EmbeddedQueries, depth: int) -> Answers[Tensor]:
+        """The best pages of every shard by pooled vectors."""
+        return self._start("pooled_best", queries, depth)
+
+    def rescore(self, queries: EmbeddedQueries, ordinal_BC: Tensor) -> Answers[Tensor]:
+        """Exact scores of chosen pages."""
+        return self._start("rescore", queries, ordinal_BC)
+
+    def embeddings(self, ordinals: Sequence[int]) -> Answers[dict[int, Tensor]]:
+        """The embeddings of chosen pages."""
+        return self._start("embeddings", ordinals)
+
+    def likeness(
+        self, others: Sequence[Tensor], ordinal_N: Tensor, other_N: Tensor
+    ) -> Answers[Tensor]:
+        """How alike pairs of pages are."""
+        return self._start("likeness", others, ordinal_N, other_N)
+
+    def _start(self, method: str, *arguments: Any) -> Answers[Any]:
         """Call `method` of every shard at once; arguments travel once to each node."""
         shared = [ray.put(argument) for argument in arguments]
         answers = [actor.call.remote(method, *shared) for actor in self._actors]
@@ -115,17 +141,16 @@ class _ShardActor:
         self,
         store_path: str,
         manifests: Mapping[str, str],
-        page_ids: Sequence[str],
+        pages: NDArray[np.int64],
         heads_folder: str,
         start: int,
-        end: int,
     ) -> None:
         if error := why_not_to_work(self._held):
             raise error
         self._shard = None  # the old one's memory first
         heads, _ = load_heads(heads_folder)
-        store = FeatureStore(store_path, manifests)
-        self._shard = CorpusShard(store.pages, heads, page_ids, start, end, self._device)
+        own = FeatureStore(store_path, manifests, pages).pages
+        self._shard = CorpusShard(own, heads, np.arange(len(own)), start, self._device)
 
     def call(self, method: str, *arguments: Any) -> Any:
         return getattr(self._shard, method)(*arguments)
@@ -138,24 +163,28 @@ class _SearchActor:
     def __init__(self, shards: Sequence[Any]) -> None:
         torch.set_num_threads(1)
         self._shards = shards
+        self._catalog: Catalog | None = None
 
     def do(self, work: SearchWork, catalog: Catalog, tell: Tell) -> dict[str, Any]:
-        return work(catalog, self._open, tell)
+        return work(self._kept(catalog), self._open, tell)
+
+    def _kept(self, catalog: Catalog) -> Catalog:
+        """The catalog of the task before, if it is the same: it has its datasets open."""
+        if catalog != self._catalog:
+            self._catalog = catalog
+        return self._catalog
 
     def _open(
         self, view: View, store: FeatureStore, heads_folder: str
     ) -> tuple[RayShards, EmbeddedQueries]:
         """Load the corpus into the shard actors and embed the queries meanwhile."""
-        lengths = [store.pages.row(page_id).num_tokens for page_id in view.page_ids]
-        bounds = shard_bounds(lengths, len(self._shards))
-        used = self._shards[: len(bounds)]
-        page_ids = ray.put(view.page_ids)
+        bounds = shard_bounds(store.pages.num_tokens[view.pages], len(self._shards))
+        used, parts = self._shards[: len(bounds)], [view.pages[slice(*own)] for own in bounds]
         loading = [
-            actor.load.remote(store.path, store.manifests, page_ids, heads_folder, start, end)
-            for actor, (start, end) in zip(used, bounds, strict=True)
+            actor.load.remote(store.path, store.manifests, own, heads_folder, start)
+            for actor, own, (start, _) in zip(used, parts, bounds, strict=True)
         ]
         heads, _ = load_heads(heads_folder)
-        query_ids = [query.query_id for query in view.queries]
-        queries = embed_queries(heads, store.queries, query_ids)
+        queries = embed_queries(heads, store.queries, view.queries)
         ray.get(loading)
         return RayShards(used), queries

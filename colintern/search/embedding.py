@@ -1,55 +1,46 @@
 """Stored features on their way to embeddings, so many at a time that memory does not grow."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from colintern.features.store import Items
 from colintern.model.heads import Heads
 from colintern.scoring.queries import EmbeddedQueries
+from colintern.streams import packed
 
 _TOKENS = 65_536  # features that are projected at one time: 1 GiB of float32 at a width of 4,096
 
 
 def embedded(
-    items: Items, item_ids: Sequence[str], project: Callable[[Tensor], Tensor], device: str
+    items: Items, positions: NDArray[np.int64], project: Callable[[Tensor], Tensor], device: str
 ) -> Iterator[tuple[int, Tensor, list[int]]]:
     """Read and project the features of pages or queries in batches, one item at least.
 
     Args:
         items: the pages or the queries of a feature store.
-        item_ids: which of them.
+        positions: which of them.
         project: `exact_pages` or `exact_queries` of heads that are on `device`.
         device: where features are projected.
 
     Yields:
-        The place of a batch's first item, token_TE of its items, one after the other, on `device`,
-        and the number of tokens of each.
+        The index in `positions` of a batch's first item, token_TE of its items, one after the
+        other, on `device`, and the number of tokens of each.
     """
-    lengths = [items.row(item_id).num_tokens for item_id in item_ids]
-    first = 0
-    while first < len(item_ids):
-        last = _end_of_batch(lengths, first)
-        token_TH, own_lengths = items.read(item_ids[first:last])
-        yield first, project(token_TH.to(device).float()), own_lengths
-        first = last
+    sizes = items.num_tokens[positions]
+    for batch in packed(range(len(sizes)), lambda row: int(sizes[row]), _TOKENS):
+        token_TH, lengths = items.read(positions[batch[0] : batch[-1] + 1])
+        yield batch[0], project(token_TH.to(device).float()), lengths
 
 
-def embed_queries(heads: Heads, items: Items, query_ids: Sequence[str]) -> EmbeddedQueries:
-    """Project the stored features of queries."""
-    lengths = tuple(items.row(query_id).num_tokens for query_id in query_ids)
+def embed_queries(heads: Heads, items: Items, positions: NDArray[np.int64]) -> EmbeddedQueries:
+    """Project the stored features of the queries at some positions of a store."""
+    lengths = tuple(items.num_tokens[positions].tolist())
     token_TE, filled = torch.empty(sum(lengths), heads.dim), 0
-    for _, part_TE, _ in embedded(items, query_ids, heads.exact_queries, "cpu"):
+    for _, part_TE, _ in embedded(items, positions, heads.exact_queries, "cpu"):
         token_TE[filled : filled + len(part_TE)] = part_TE
         filled += len(part_TE)
     return EmbeddedQueries(token_TE, lengths)
-
-
-def _end_of_batch(lengths: Sequence[int], first: int) -> int:
-    """The end of the run from `first` that holds about `_TOKENS`, at least one item."""
-    last, tokens = first + 1, lengths[first]
-    while last < len(lengths) and tokens + lengths[last] <= _TOKENS:
-        tokens += lengths[last]
-        last += 1
-    return last

@@ -29,13 +29,13 @@ def likeness(shards: Shards, pairs: Sequence[tuple[int, int]]) -> list[float]:
         sent = others[start : start + _TRAVELLING]
         index_of = {other: index for index, other in enumerate(sent)}
         found = {}
-        for part in shards.start("embeddings", sent)():
+        for part in shards.embeddings(sent)():
             found.update(part)
         own = [pair for pair in scores if pair[1] in index_of]
         ordinal_N = torch.tensor([page for page, _ in own])
         other_N = torch.tensor([index_of[other] for _, other in own])
         tokens = [found[other] for other in sent]
-        parts = shards.start("likeness", tokens, ordinal_N, other_N)()
+        parts = shards.likeness(tokens, ordinal_N, other_N)()
         score_N = torch.stack(parts).amax(dim=0)
         scores.update(zip(own, score_N.tolist(), strict=True))
     return [scores[pair] for pair in pairs]

@@ -1,6 +1,6 @@
 """The order of results, as one 64-bit integer for a score and a page.
 
-Results are ordered by score descending, then page id ascending. A page's ordinal is its place in
+Results are ordered by score descending, then page id ascending. A page's ordinal is its index in
 the sorted ids of the whole corpus, so the order of the pair (score, ordinal) is the order of
 results. Packed into one integer, no two pages are ever equal: any top-k selects the same pages in
 the same order, and lists from shards merge by the same selection, whatever the number of shards.

@@ -28,7 +28,7 @@ def exact(shards: Shards, queries: EmbeddedQueries, depth: int | Sequence[int]) 
         key_BK for one block of queries after the other.
     """
     blocks = _blocks(queries, depth)
-    started = (shards.start("exact_best", block, deep) for block, deep in blocks)
+    started = (shards.exact_best(block, deep) for block, deep in blocks)
     for (_, deep), parts in zip(blocks, pipelined(started), strict=True):
         yield order.merge(parts, deep)
 
@@ -48,7 +48,7 @@ def pooled(
         key_BK for one block of queries after the other.
     """
     blocks = [(block, deep, max(candidates, deep)) for block, deep in _blocks(queries, depth)]
-    started = (shards.start("pooled_best", block, wide) for block, _, wide in blocks)
+    started = (shards.pooled_best(block, wide) for block, _, wide in blocks)
     for (block, deep, wide), parts in zip(blocks, pipelined(started), strict=True):
         chosen = order.to_ordinals(order.merge(parts, wide))
         yield order.best(rescored(shards, block, chosen), deep)
@@ -56,7 +56,7 @@ def pooled(
 
 def rescored(shards: Shards, queries: EmbeddedQueries, ordinal_BC: Tensor) -> Tensor:
     """Exact keys key_BC of chosen pages; `NO_PAGE` where the ordinal is -1."""
-    return torch.stack(shards.start("rescore", queries, ordinal_BC)()).amax(dim=0)
+    return torch.stack(shards.rescore(queries, ordinal_BC)()).amax(dim=0)
 
 
 def recall(found_BK: Tensor, truth_BK: Tensor) -> float:

@@ -3,7 +3,9 @@
 import copy
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from colintern.features.store import Items
@@ -22,11 +24,10 @@ class CorpusShard:
     """Pages of a corpus, ready to be searched.
 
     Args:
-        items: the pages of a feature store.
+        items: the pages of a feature store, or some of them.
         heads: the heads that embed them.
-        page_ids: the whole corpus, sorted.
-        start: the first ordinal of this shard.
-        end: the ordinal after its last.
+        positions: where in `items` the pages of the shard are.
+        start: the ordinal of the first one; the others follow it.
         device: where products are computed and ordered; results come back to the CPU.
     """
 
@@ -34,26 +35,19 @@ class CorpusShard:
         self,
         items: Items,
         heads: Heads,
-        page_ids: Sequence[str],
-        start: int,
-        end: int,
+        positions: NDArray[np.int64],
+        start: int = 0,
         device: str = "cpu",
     ) -> None:
-        self._start, self._end, self._device = start, end, device
-        own_ids = page_ids[start:end]
-        self._lengths = [items.row(page_id).num_tokens for page_id in own_ids]
-        self._packed = PackedPages.empty(self._lengths, heads.dim, torch.device(device))
-        self._pooled_DE = torch.empty(len(own_ids), heads.dim)
+        self._start, self._end, self._device = start, start + len(positions), device
+        self._lengths = items.num_tokens[positions]
+        self._packed = PackedPages.empty(self._lengths.tolist(), heads.dim, torch.device(device))
+        self._pooled_DE = torch.empty(len(positions), heads.dim)
         project = copy.deepcopy(heads).to(device).exact_pages
-        for first, token_TE, lengths in embedded(items, own_ids, project, device):
+        for first, token_TE, lengths in embedded(items, positions, project, device):
             self._packed.put(first, token_TE, lengths)
             self._pooled_DE[first : first + len(lengths)] = pool(token_TE.cpu(), lengths)
         self._index: PooledIndex | None = None
-
-    @property
-    def num_tokens(self) -> int:
-        """Page tokens in this shard."""
-        return sum(self._lengths)
 
     def exact_best(self, queries: EmbeddedQueries, depth: int) -> Tensor:
         """The best pages of the shard by exact MaxSim: key_BK of `order`."""
@@ -67,7 +61,7 @@ class CorpusShard:
 
     def pooled_best(self, queries: EmbeddedQueries, depth: int) -> Tensor:
         """The best pages of the shard by pooled vectors: key_BK of `order`."""
-        if not self._lengths:  # no page of the corpus has features
+        if not len(self._lengths):  # no page of the corpus has features
             return torch.empty(len(queries), 0, dtype=torch.int64)
         if self._index is None:
             self._index = PooledIndex(self._pooled_DE, self._start)
@@ -124,16 +118,16 @@ class CorpusShard:
 
     def _tokens(self, page: int) -> Tensor:
         """The embeddings token_TE of the page with this index in the shard."""
-        return self._packed.tokens(page, self._lengths[page])
+        return self._packed.tokens(page, int(self._lengths[page]))
 
 
-def shard_bounds(lengths: Sequence[int], num_shards: int) -> list[tuple[int, int]]:
+def shard_bounds(lengths: NDArray[np.int32], num_shards: int) -> list[tuple[int, int]]:
     """Cut a corpus of pages with `lengths` tokens into runs of about equal tokens, none empty."""
     num_shards = max(1, min(num_shards, len(lengths)))
-    ends = torch.tensor(lengths, dtype=torch.int64).cumsum(0)
+    ends = np.cumsum(lengths, dtype=np.int64)
     cuts = [0]
     for number in range(1, num_shards):
         share = int(ends[-1]) * number // num_shards
-        cut = int(torch.searchsorted(ends, share, right=True))
+        cut = int(np.searchsorted(ends, share, side="right"))
         cuts.append(min(max(cut, cuts[-1] + 1), len(lengths) - num_shards + number))
     return list(zip(cuts, [*cuts[1:], len(lengths)], strict=True))

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from colintern.data.views import Positives
 from colintern.training.examples import Example, GlobalBatch, TrainingSet
 from colintern.training.place import Place
 
@@ -50,11 +53,11 @@ def build_batch(training_set: TrainingSet, batch: GlobalBatch, place: Place) -> 
     """Read the features of this worker's share."""
     rows = share_of(len(batch.examples), place)
     mine = batch.examples[rows.start : rows.stop]
-    store = training_set.store
-    query_TH, query_lengths = store.queries.read([example.query_id for example in mine])
-    negatives = [page_id for example in mine for page_id in example.negatives]
-    page_TH, lengths = store.pages.read([*(example.page_id for example in mine), *negatives])
-    pages = store.pages
+    view, pages = training_set.view, training_set.store.pages
+    queries = view.queries[[example.query for example in mine]]
+    query_TH, query_lengths = training_set.store.queries.read(queries)
+    negatives = [page for example in mine for page in example.negatives]
+    page_TH, lengths = pages.read([*(example.page for example in mine), *negatives])
     return Batch(
         step=batch.step,
         epoch=batch.epoch,
@@ -62,25 +65,27 @@ def build_batch(training_set: TrainingSet, batch: GlobalBatch, place: Place) -> 
         query_lengths=query_lengths,
         page_TH=page_TH.to(place.device, torch.float32),
         page_lengths=lengths[: len(mine)],
-        negative_lengths=[[pages.row(i).num_tokens for i in row.negatives] for row in mine],
-        global_page_lengths=[pages.row(row.page_id).num_tokens for row in batch.examples],
+        negative_lengths=[pages.num_tokens[list(row.negatives)].tolist() for row in mine],
+        global_page_lengths=pages.num_tokens[[row.page for row in batch.examples]].tolist(),
         positive_B=torch.arange(rows.start, rows.stop, device=place.device),
-        mask_BD=_allowed(training_set, mine, batch.examples).to(place.device),
+        mask_BD=_allowed(view.positives, pages.pictures, mine, batch.examples).to(place.device),
     )
 
 
 def _allowed(
-    training_set: TrainingSet, rows: Sequence[Example], columns: Sequence[Example]
+    positives: Positives,
+    pictures: NDArray[np.int32],
+    rows: Sequence[Example],
+    columns: Sequence[Example],
 ) -> Tensor:
-    """mask_BD: false where the page answers the query, or is the same page as one that does."""
-    pages = training_set.store.pages
-    columns_of: dict[str, list[int]] = {}
-    for column, example in enumerate(columns):
-        columns_of.setdefault(pages.row(example.page_id).picture, []).append(column)
-    allowed = torch.ones(len(rows), len(columns), dtype=torch.bool)
-    for place, example in enumerate(rows):
-        positives = training_set.view.positives[example.query_id]
-        answers = {pages.row(page_id).picture for page_id in positives if page_id in pages}
-        same = [column for picture in answers for column in columns_of.get(picture, ())]
-        allowed[place, same] = False
-    return allowed
+    """mask_BD: false where the page answers the query, or is the same page as one that does.
+
+    Args:
+        positives: the pages that answer each query.
+        pictures: what each page of the store shows.
+        rows: the worker's examples.
+        columns: those of the global batch.
+    """
+    picture_D = pictures[[column.page for column in columns]]
+    mask = [~np.isin(picture_D, pictures[positives[row.query]]) for row in rows]
+    return torch.from_numpy(np.array(mask, dtype=bool).reshape(len(rows), len(columns)))

@@ -122,9 +122,9 @@ def train_round(
 def open_training_set(task: RoundTask) -> TrainingSet:
     """The training pairs, with the mined negatives of the round."""
     view, store = task.catalog.train()
-    mined = {}
-    if task.triples and task.training.negatives_per_query:
-        mined = {triple.query_id: triple.negs for triple in read_triples(task.triples)}
+    if not task.triples or not task.training.negatives_per_query:
+        return TrainingSet(view, store)
+    mined = ((triple.query_id, triple.negs) for triple in read_triples(task.triples))
     return TrainingSet(view, store, mined)
 
 

@@ -9,17 +9,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from colintern.config.schema import DatasetConfig
-from colintern.data import canonical
+from colintern.data import canonical, digests
 from colintern.data.canonical import CanonicalDataset, PageLocation, iterate_pages, read_images
+from colintern.data.columns import strings
 from colintern.data.entities import Page
-from colintern.data.inventory import read_entries, row_groups
+from colintern.data.inventory import read_inventory
 from colintern.data.parquet import rows_of
 from colintern.data.resolve import find_source, made
 from colintern.data.text import normalised
-from colintern.data.views import whole_view
+from colintern.data.views import KnownIds, whole_view
 from colintern.data.writing import IMAGE_TYPE
 from colintern.errors import DatasetError
-from tests.helpers import make_corpus, png
+from tests.helpers import make_corpus, pairs_of, png
 
 
 @pytest.fixture
@@ -40,12 +41,11 @@ def test_pages_are_read_back_wherever_they_stand(folder):
     chosen = [found[place] for place in (140, 3, 70, 4)]
     assert len({location.row_group for location, _ in chosen}) > 1
     assert read_images([location for location, _ in chosen]) == [page.image for _, page in chosen]
-    entries = [
-        e for file, group in row_groups(dataset.corpus_files) for e in read_entries(file, group)
-    ]
-    assert [entry.page_id for entry in entries] == [page.page_id for _, page in found]
-    assert entries[0].sha256 == entries[1].sha256 != entries[2].sha256
-    assert (entries[0].size.width, entries[0].size.height) == (32, 32)
+    corpus = read_inventory(dataset.corpus_files)
+    assert corpus.ids.to_pylist() == [page.page_id for _, page in found]
+    assert [corpus.location(row) for row in range(150)] == [location for location, _ in found]
+    assert digests.numbered(corpus.hashes[:3]).tolist() == [0, 0, 1]
+    assert (corpus.widths[0], corpus.heights[0]) == (32, 32)
 
 
 def test_images_of_a_few_pages_are_found_by_their_ids(folder, monkeypatch):
@@ -235,8 +235,9 @@ def test_the_content_hash_sees_a_changed_page(folder, tmp_path):
 def test_pairs_leave_out_pages_without_features(folder):
     """A training pair whose page was refused by encoding."""
     dataset = CanonicalDataset(str(folder))
-    view = whole_view("train", dataset, [page for page in dataset.documents() if page != "p005"])
-    pairs = view.pairs()
+    pages = KnownIds(strings([page for page in dataset.documents() if page != "p005"]))
+    view = whole_view("train", dataset, pages)
+    pairs = pairs_of(view)
     assert len(pairs) == 198
     assert all(page != "p005" for _, page in pairs)
 
@@ -250,6 +251,7 @@ def test_equal_texts_are_equal():
 _GROWTH = """
 import sys
 from pathlib import Path
+from colintern.data import digests
 from colintern.data.canonical import PageLocation, iterate_pages, read_images
 
 def peak():  # not ru_maxrss: it begins at what the parent had when it started this process

@@ -103,8 +103,8 @@ def test_a_pair_that_is_judged_twice_alike_is_one(tmp_path):
     """A published set bad because a row stands there twice."""
     ids = {"query_id": ["a", "a", "a"], "corpus_id": [1, 1, 2]}
     path = _qrels(tmp_path, **ids, score=[2, 2, 0])
-    found = [(judged.page_id, judged.score) for judged in read_judgements([path])]
-    assert found == [("1", 2), ("2", 0)]
+    found = read_judgements([path]).to_pydict()
+    assert found == {"query-id": ["a", "a"], "corpus-id": ["1", "2"], "score": [2, 0]}
 
 
 @pytest.mark.parametrize("form", ["qrels/part-00000", "data/qrels-0"])

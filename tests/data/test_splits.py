@@ -1,5 +1,6 @@
 """A dev set shares nothing with training: no page, no document, no image, no question."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -7,11 +8,36 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from colintern.data.canonical import CanonicalDataset
+from colintern.data.columns import strings
 from colintern.data.entities import Judgement, Query
-from colintern.data.splits import PageKey, split_views
+from colintern.data.splits import UnseenPages, split_views
 from colintern.data.text import normalised
+from colintern.data.views import View
 from colintern.data.writing import write_dataset
 from colintern.errors import DatasetError
+from tests.helpers import pairs_of
+
+
+@dataclass(frozen=True)
+class PageKey:
+    """What ties a page to others."""
+
+    page_id: str
+    picture: str
+    doc_id: str | None
+
+
+class _Tied(UnseenPages):
+    """Pages with their pictures and documents."""
+
+    def __init__(self, pages: list[PageKey]) -> None:
+        super().__init__({page.page_id: page.doc_id for page in pages})
+        pictures = strings([page.picture for page in pages]).dictionary_encode()
+        self.pictures = pictures.indices.to_numpy()
+
+
+def _told(views: tuple[View, View]) -> list:
+    return [(v.page_ids().to_pylist(), v.query_ids.to_pylist(), dict(v.judgements)) for v in views]
 
 
 def _dataset(folder: Path, judged: list[tuple[str, str]]) -> CanonicalDataset:
@@ -39,19 +65,19 @@ def test_nothing_straddles(tmp_path_factory, data):
     ]
     dataset = _dataset(tmp_path_factory.mktemp("set"), judged)
     try:
-        train, dev = split_views("train", dataset, pages, 0.3, seed=0)
+        train, dev = split_views("train", dataset, _Tied(pages), 0.3, seed=0)
     except DatasetError:
         return  # everything hangs together: nothing can be dealt
     keys = {page.page_id: page for page in pages}
-    dev_pages = {page for _, page in dev.pairs()}  # some of the judged pages have no features
+    dev_pages = {page for _, page in pairs_of(dev)}  # some of the judged pages have no features
     assert dev_pages
-    assert dev.page_ids == tuple(sorted(keys))
+    assert dev.page_ids().to_pylist() == sorted(keys)
     for tie in ("page_id", "picture", "doc_id"):
-        in_training = {getattr(keys[page], tie) for page in train.page_ids}
+        in_training = {getattr(keys[page], tie) for page in train.page_ids().to_pylist()}
         assert not in_training & {getattr(keys[page], tie) for page in dev_pages}
-    trained, asked = ({normalised(q.text) for q in view.queries} for view in (train, dev))
+    trained, asked = (set(map(normalised, view.texts.to_pylist())) for view in (train, dev))
     assert not trained & asked
-    assert {page for _, page in train.pairs()} <= set(train.page_ids)
+    assert {page for _, page in pairs_of(train)} <= set(train.page_ids().to_pylist())
     judged = {**train.judgements, **dev.judgements}
     assert judged.items() <= dataset.judgements().items()  # a page without features stays relevant
 
@@ -60,11 +86,12 @@ def test_dev_gets_its_share_whole_documents_at_a_time(tmp_path):
     """A dev set of one query, of half the queries, or another one at every start."""
     pages = [PageKey(f"p{n:03d}", f"image {n}", f"d{n // 4}") for n in range(200)]
     dataset = _dataset(tmp_path, [(f"text {n}", f"p{n % 200:03d}") for n in range(600)])
-    train, dev = split_views("train", dataset, pages, 0.1, seed=0)
+    train, dev = split_views("train", dataset, _Tied(pages), 0.1, seed=0)
     assert 60 <= len(dev.queries) <= 90
     assert len(train.queries) == 600 - len(dev.queries)
-    assert split_views("train", dataset, pages, 0.1, seed=0) == (train, dev)
-    assert split_views("train", dataset, pages, 0.1, seed=1)[1] != dev
+    again, other = (split_views("train", dataset, _Tied(pages), 0.1, seed) for seed in (0, 1))
+    assert _told(again) == _told((train, dev))
+    assert _told(other)[1] != _told(again)[1]
 
 
 def test_one_great_group_stays_in_training(tmp_path):
@@ -72,8 +99,8 @@ def test_one_great_group_stays_in_training(tmp_path):
     pages = [PageKey(f"p{n:03d}", f"image {n}", None) for n in range(100)]
     judged = [("what is the title", f"p{n:03d}") for n in range(50)]
     judged += [(f"text {n}", f"p{n:03d}") for n in range(100)]
-    train, dev = split_views("train", _dataset(tmp_path, judged), pages, 0.1, seed=0)
-    assert "what is the title" in {query.text for query in train.queries}
+    train, dev = split_views("train", _dataset(tmp_path, judged), _Tied(pages), 0.1, seed=0)
+    assert "what is the title" in train.texts.to_pylist()
     assert 10 <= len(dev.queries) <= 16
 
 
@@ -82,7 +109,7 @@ def test_a_split_that_leaves_nothing_is_a_mistake(tmp_path):
     pages = [PageKey(f"p{n}", f"image {n}", "one document") for n in range(9)]
     dataset = _dataset(tmp_path, [(f"text {n}", f"p{n}") for n in range(9)])
     with pytest.raises(DatasetError, match=r"data\.dev_fraction=0.1 leaves no dev.*1 groups"):
-        split_views("train", dataset, pages, 0.1, seed=0)
+        split_views("train", dataset, _Tied(pages), 0.1, seed=0)
 
 
 def test_of_a_few_long_documents_the_shortest_becomes_dev(tmp_path):
@@ -94,7 +121,8 @@ def test_of_a_few_long_documents_the_shortest_becomes_dev(tmp_path):
         for n in range(count)
     ]
     dataset = _dataset(tmp_path, [(f"text {page.page_id}", page.page_id) for page in pages])
-    train, dev = split_views("train", dataset, sorted(pages, key=lambda page: page.page_id), 0.1, 0)
-    assert {page.split("-")[0] for _, page in dev.pairs()} == {"short"}
+    in_order = sorted(pages, key=lambda page: page.page_id)
+    train, dev = split_views("train", dataset, _Tied(in_order), 0.1, 0)
+    assert {page.split("-")[0] for _, page in pairs_of(dev)} == {"short"}
     assert len(dev.queries) == 20
     assert len(train.queries) == 140

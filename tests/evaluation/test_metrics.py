@@ -16,7 +16,7 @@ JUDGED = {"q1": {"a": 1, "b": 2}, "q2": {"c": 1}, "q3": {"d": 0}, "q4": {"e": 1}
 def test_hand_computed_values():
     """Exponential gain, a cutoff off by one, or a missing query left out of the mean."""
     found = per_query_metrics({"q1": ["x", "b", "a"], "q2": ["c"], "q4": []}, JUDGED)
-    assert found.query_ids == ("q1", "q2", "q4")  # q3 has no relevant page
+    assert found.query_ids.to_pylist() == ["q1", "q2", "q4"]  # q3 has no relevant page
     ideal = 2 + 1 / math.log2(3)
     expected = (2 / math.log2(3) + 1 / math.log2(4)) / ideal
     assert found.values["ndcg_at_5"].tolist() == pytest.approx([expected, 1.0, 0.0])
@@ -64,8 +64,8 @@ def test_equal_to_trec_eval_given_minus_the_rank(ranking, judgements):
     }
     measures = {"ndcg_cut.5", "recall.10"}
     expected = pytrec_eval.RelevanceEvaluator(judgements, measures).evaluate(run)
-    for place, query in enumerate(found.query_ids):
+    for row, query in enumerate(found.query_ids.to_pylist()):
         theirs = expected.get(query, {"ndcg_cut_5": 0.0, "recall_10": 0.0})
-        assert found.values["ndcg_at_5"][place] == pytest.approx(theirs["ndcg_cut_5"])
-        assert found.values["recall_at_10"][place] == pytest.approx(theirs["recall_10"])
+        assert found.values["ndcg_at_5"][row] == pytest.approx(theirs["ndcg_cut_5"])
+        assert found.values["recall_at_10"][row] == pytest.approx(theirs["recall_10"])
     assert all(np.isfinite(values).all() for values in found.values.values())

@@ -6,10 +6,11 @@ from colintern import records
 from colintern.config.files import parse_config
 from colintern.config.schema import Config, FeaturesConfig
 from colintern.data.canonical import CanonicalDataset
-from colintern.data.inventory import read_entries, row_groups
+from colintern.data.inventory import read_inventory
 from colintern.features.encoding import encode_shard
 from colintern.features.finish import finish_store
-from colintern.features.plan import ShardWork, StorePlan, StoreTarget, plan_store
+from colintern.features.plan import StorePlan, StoreTarget, plan_store
+from colintern.features.work import ShardWork
 from colintern.model.backbone import BackboneIdentity, FrozenBackbone, read_identity
 from colintern.run.stores import store_target
 
@@ -33,9 +34,8 @@ def planned(
     config = config_of(root, backbone)
     identity = read_identity(config.backbone)
     target = target or store_target(config, config.data.train, identity)
-    files = CanonicalDataset(target.dataset.path).corpus_files
-    entries = [entry for file, group in row_groups(files) for entry in read_entries(file, group)]
-    return plan_store(target, entries, identity, FEATURES), identity
+    corpus = read_inventory(CanonicalDataset(target.dataset.path).corpus_files)
+    return plan_store(target, corpus, identity, FEATURES), identity
 
 
 def encoded(

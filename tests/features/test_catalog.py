@@ -1,5 +1,6 @@
 """What training may see: never a page that answers dev, whatever folder it stands in."""
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,11 +8,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from colintern.config.schema import datasets
+from colintern.data.canonical import CanonicalDataset
 from colintern.data.entities import Judgement, Page, Query
 from colintern.data.writing import write_dataset
 from colintern.errors import DatasetError
 from colintern.evaluation.metrics import per_query_metrics
-from tests.helpers import CorpusFolder, add_queries, make_corpus, make_store, png
+from colintern.features.catalog import Snapshot
+from colintern.features.store import FeatureStore
+from tests.helpers import CorpusFolder, add_queries, make_corpus, make_store, pairs_of, png
 
 
 @pytest.fixture
@@ -28,12 +33,13 @@ def test_pages_of_dev_are_neither_trained_on_nor_mined(shared, corpus):
     assert held_out == ["p036", "p037", "p038", "p039"]
     before, _ = corpus.catalog.train()
     view, _ = shared.catalog.train()
-    assert view.page_ids == tuple(page for page in before.page_ids if page not in held_out)
-    assert view.pairs() == [pair for pair in before.pairs() if pair[1] not in held_out]
-    assert len(before.pairs()) - len(view.pairs()) == 4
-    assert all(view.judgements[query.query_id] for query in view.queries)
+    kept = [page for page in before.page_ids().to_pylist() if page not in held_out]
+    assert view.page_ids().to_pylist() == kept
+    assert pairs_of(view) == [pair for pair in pairs_of(before) if pair[1] not in held_out]
+    assert len(pairs_of(before)) - len(pairs_of(view)) == 4
+    assert all(view.judgements[query_id] for query_id in view.query_ids.to_pylist())
     dev, store = shared.catalog.evaluated("dev")
-    assert dev.page_ids == tuple(store.pages.ids)  # dev is searched whole
+    assert dev.page_ids() == store.pages.ids  # dev is searched whole
 
 
 def test_a_page_that_dev_only_searches_through_may_be_trained_on(tmp_path, corpus):
@@ -62,7 +68,7 @@ def test_judged_queries_that_cannot_be_asked_count_and_are_named(corpus, tmp_pat
     catalog = corpus.catalog
     view, _ = catalog.evaluated("dev")
     assert view.judgements.keys() == judged == {"q000", "q001", "q002", "q003", "blank", "long"}
-    assert [query.query_id for query in view.queries] == ["q001", "q002", "q003"]
+    assert view.query_ids.to_pylist() == ["q001", "q002", "q003"]
     reasons = catalog.not_asked("dev")
     assert {query: why.split()[0] for query, why in reasons.items()} == {
         "blank": "empty",
@@ -81,11 +87,11 @@ def test_a_blank_query_of_train_counts_in_the_dev_set_taken_from_it(corpus):
     alone = replace(corpus, dev=None).catalog
     (train, _), (dev, _) = alone.train(), alone.evaluated("dev")
     blank = [query_id for query_id in dev.judgements if query_id.startswith("blank")]
-    answers = {page for query in dev.queries for page in dev.judgements[query.query_id]}
+    answers = {page for query_id in dev.query_ids.to_pylist() for page in dev.judgements[query_id]}
     assert len(blank) == len(answers) > 2
     assert {page for query_id in blank for page in dev.judgements[query_id]} == answers
     assert alone.not_asked("dev") == {query_id: "empty query" for query_id in blank}
-    assert not [pair for pair in train.pairs() if pair[0].startswith("blank")]
+    assert not [pair for pair in pairs_of(train) if pair[0].startswith("blank")]
 
 
 def test_pages_of_a_test_set_that_are_trained_on_are_named(shared):
@@ -124,6 +130,36 @@ def test_one_image_that_dev_leaves_to_train_on_is_refused(tmp_path):
     assert train.catalog.check_pages_differ() is None
     dev = make_corpus(tmp_path / "dev", num_pages=4, num_queries=4, first_picture=1)
     shared = replace(train, dev=make_store(dev, tmp_path / "dev-store"))
-    assert shared.catalog.train()[0].page_ids == ("p000", "p001")  # one picture under two ids
+    assert shared.catalog.train()[0].page_ids().to_pylist() == [
+        "p000",
+        "p001",
+    ]  # one picture under two ids
     with pytest.raises(DatasetError, match=r"\(2\) are one image"):
         shared.catalog.check_pages_differ()
+
+
+def test_a_catalog_reads_once_what_is_known_by_its_hash(corpus):
+    """Manifests read again for every input of every round; a worker sent all of them."""
+    plain = corpus.catalog
+    assert plain.train()[1] is not plain.train()[1]  # what others may change is read as it is now
+    snapshots = {
+        name: Snapshot(FeatureStore(path).manifests, {}) for name, path in plain.stores.items()
+    }
+    pinned = replace(plain, snapshots={name: replace(s) for name, s in snapshots.items()})
+    with pytest.raises(DatasetError, match="has changed since this run began"):
+        pinned.train()  # no file of queries is known by its hash yet
+    questions = {
+        dataset.name: CanonicalDataset(dataset.path).questions() for dataset in datasets(plain.data)
+    }
+    pinned = replace(
+        plain, snapshots={n: replace(s, questions=questions[n]) for n, s in snapshots.items()}
+    )
+    size = len(pickle.dumps(pinned))
+    (view, store), again = pinned.train(), pinned.train()
+    assert view is again[0]
+    assert store is again[1]
+    assert pinned.evaluated("test")[0] is pinned.evaluated("test")[0]
+    assert len(pickle.dumps(pinned)) == size
+    sent = pickle.loads(pickle.dumps(pinned))
+    assert sent == pinned
+    assert sent.train()[0].page_ids() == view.page_ids()

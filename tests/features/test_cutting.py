@@ -1,18 +1,43 @@
 """Every item stands in one shard."""
 
-from colintern.features.cutting import Item, plan_shards
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from colintern.data import digests
+from colintern.features.cutting import plan_shards
+from colintern.storage import sha256_of_bytes
+from colintern.streams import packed
+
+
+def _hashes(number: int) -> np.ndarray:
+    draw = np.random.default_rng(0)
+    return draw.integers(0, 256, (number, digests.NUM_BYTES), dtype=np.uint8)
 
 
 def test_shards_hold_every_item_once():
     """An item in two shards or in none; a shard that is far too large; a plan out of order."""
-    items = [Item(f"{number:02d}", size) for number, size in enumerate([5, 5, 5, 30, 5, 2, 2, 9])]
-    shards = plan_shards([*items, items[0]], 10)
-    assert [shard.items for shard in shards] == [
-        ("00", "01"),
-        ("02",),
-        ("03",),
-        ("04", "05", "06"),
-        ("07",),
+    sizes = np.array([5, 5, 5, 30, 5, 2, 2, 9])
+    shards = plan_shards(_hashes(9), np.array([0, 2, 3, 4, 5, 6, 7, 8]), sizes, 10)
+    rows = [shards.rows_of(shard).tolist() for shard in range(len(shards))]
+    assert rows == [[0, 2], [3], [4], [5, 6, 7], [8]]
+    assert len(set(shards.files)) == len(shards)
+    assert all(shards.is_exact(shard) for shard in range(len(shards)))
+    nothing = np.empty(0, np.int64)
+    assert len(plan_shards(_hashes(0), nothing, nothing, 10)) == 0
+
+
+@given(st.lists(st.integers(1, 30), max_size=40), st.integers(1, 60), st.integers(0, 7))
+def test_shards_are_those_of_a_plain_loop(sizes, limit, first_number):
+    """Shards of other items or names than earlier versions gave, so that a store is made twice."""
+    hashes = _hashes(len(sizes))
+    rows = np.arange(len(sizes))
+    found = plan_shards(hashes, rows, np.array(sizes, np.int64), limit, first_number)
+    expected = list(packed(range(len(sizes)), sizes.__getitem__, limit))
+    items = [[hashes[row].tobytes().hex() for row in shard] for shard in expected]
+    assert [list(found.shard(shard).items) for shard in range(len(found))] == items
+    assert list(found.files) == [
+        f"shard-{first_number + number:05d}-"
+        f"{sha256_of_bytes(''.join(names).encode())[:8]}.safetensors"
+        for number, names in enumerate(items)
     ]
-    assert len({shard.file for shard in shards}) == len(shards)
-    assert plan_shards([], 10) == []

@@ -49,9 +49,14 @@ def _with_a_huge_header(path: Path) -> None:
 DAMAGES = [Path.unlink, _cut, _zeroed, _flipped, _without_header, _with_a_huge_header]
 
 
+def _pages(path: str, page_ids: list[str]) -> tuple[torch.Tensor, list[int]]:
+    pages = FeatureStore(path).pages
+    return pages.read(pages.find(page_ids))
+
+
 def _read_all(store: Path, part: str) -> torch.Tensor:
     items = getattr(FeatureStore(str(store)), part)
-    return items.read(items.ids)[0]
+    return items.read(range(len(items)))[0]
 
 
 @pytest.mark.parametrize("part", ["pages", "queries"])
@@ -64,7 +69,7 @@ def test_a_lost_or_damaged_shard_is_named_and_made_again(tmp_path, backbone, dam
     encoded(tmp_path, backbone)
     plan, _ = planned(tmp_path)
     store = Path(plan.target.path)
-    assert plan.missing() == []
+    assert not plan.missing()
     before = {path: path.read_bytes() for path in (store / part).iterdir()}
     shard = next(path for path in sorted(store.glob(f"{part}/*.s*")) if path.name in first)
     damage(shard)
@@ -139,10 +144,10 @@ def test_a_store_of_an_earlier_version_is_read_and_mended(tmp_path, backbone):
     encoded(tmp_path, backbone)
     target = planned(tmp_path)[0].target
     store = Path(target.path)
-    features = FeatureStore(target.path).pages.read(["p003", "p011"])[0]
+    features = _pages(target.path, ["p003", "p011"])[0]
     _as_written_by_an_earlier_version(store)
     assert target.is_finished()
-    assert torch.equal(FeatureStore(target.path).pages.read(["p003", "p011"])[0], features)
+    assert torch.equal(_pages(target.path, ["p003", "p011"])[0], features)
     gone, cut, *_ = sorted(store.glob("pages/*.s*"))
     gone.unlink()
     with pytest.raises(DamagedShardError, match=gone.name):
@@ -155,7 +160,7 @@ def test_a_store_of_an_earlier_version_is_read_and_mended(tmp_path, backbone):
     with pytest.raises(DamagedShardError, match=rf"{cut.name}: has .* bytes instead of"):
         _read_all(store, "pages")
     assert encoded(tmp_path, backbone) == [cut.name]
-    assert torch.equal(FeatureStore(target.path).pages.read(["p003", "p011"])[0], features)
+    assert torch.equal(_pages(target.path, ["p003", "p011"])[0], features)
 
 
 def test_what_a_lost_shard_had_of_pages_that_are_gone_is_given_up(tmp_path, backbone):
@@ -168,7 +173,7 @@ def test_what_a_lost_shard_had_of_pages_that_are_gone_is_given_up(tmp_path, back
     last.unlink()
     encoded(tmp_path, backbone)
     assert not last.exists()
-    assert len(FeatureStore(str(store)).pages.ids) == 17
+    assert len(FeatureStore(str(store)).pages.ids.to_pylist()) == 17
     assert _read_all(store, "pages").isfinite().all()
 
 
@@ -178,12 +183,12 @@ def test_others_read_on_while_a_shard_is_marked_and_made_again(tmp_path, backbon
     encoded(tmp_path, backbone)
     store = Path(planned(tmp_path)[0].target.path)
     items = FeatureStore(str(store)).pages
-    features = items.read(items.ids)[0]
+    features = items.read(range(len(items)))[0]
     shard = min(store.glob("pages/*.s*"))
     Path(f"{shard}.damaged").touch()  # by a worker whose memory had failed
     assert torch.equal(_read_all(store, "pages"), features)
     assert encoded(tmp_path, backbone) == [shard.name]
-    assert torch.equal(items.read(items.ids)[0], features)
+    assert torch.equal(items.read(range(len(items)))[0], features)
     assert not Path(f"{shard}.damaged").exists()
 
 

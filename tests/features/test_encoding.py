@@ -14,8 +14,8 @@ from colintern.features import encoding
 from colintern.features.catalog import Catalog
 from colintern.features.encoding import encode_shard
 from colintern.features.finish import finish_store
-from colintern.features.plan import ShardWork
 from colintern.features.store import FeatureStore
+from colintern.features.work import ShardWork
 from colintern.images.decode import decode
 from tests.features.helpers import config_of, planned
 from tests.helpers import make_corpus
@@ -53,25 +53,27 @@ def test_features_that_are_not_finite_cost_their_page_or_query_only(tmp_path, ba
         encode_shard(work, overflowing, "float16", 2_000)
     with pytest.raises(TooManyBadPagesError, match="2 of 12 pages"):
         finish_store(plan, identity, 0.1, records.now())
-    left_out = finish_store(plan, identity, 0.2, records.now())
+    finished = finish_store(plan, identity, 0.2, records.now())
     why = "the backbone's features of it are not finite"
-    assert left_out.pages == {"p000": why, "p001": why}  # one image
-    assert left_out.queries == {"q000": why}
+    assert finished.bad_pages == {"p000": why, "p001": why}  # one image
+    assert finished.bad_queries == {"q000": why}
     store = FeatureStore(plan.target.path)
-    for part, kept in (("pages", left_out.pages), ("queries", left_out.queries)):
+    for part, kept in (("pages", finished.bad_pages), ("queries", finished.bad_queries)):
         items, lines = getattr(store, part), Path(store.path, f"bad_{part}.jsonl")
         assert len(lines.read_text().splitlines()) == len(kept)
-        assert not set(kept) & set(items.ids)
-        assert items.read(items.ids)[0].isfinite().all()
+        assert not set(kept) & set(items.ids.to_pylist())
+        assert items.read(range(len(items)))[0].isfinite().all()
     data = config_of(tmp_path).data
     test = data.train.model_copy(update={"name": "test"})
     data = data.model_copy(update={"eval": (test,)})
     catalog = Catalog(data, 0, {data.train.name: store.path, "test": store.path})
     for view, _ in (catalog.train(), catalog.evaluated("test")):
-        assert view.queries
-        assert "q000" not in {query.query_id for query in view.queries}
+        assert len(view.queries)
+        assert "q000" not in view.query_ids.to_pylist()
     found_nothing = per_query_metrics({}, catalog.evaluated("test")[0].judgements)
-    assert "q000" in found_nothing.query_ids  # it counts, as a query that has found nothing
+    assert (
+        "q000" in found_nothing.query_ids.to_pylist()
+    )  # it counts, as a query that has found nothing
 
 
 def _turned_round(file: Path) -> None:

@@ -9,11 +9,10 @@ import pytest
 import torch
 
 from colintern import records
-from colintern.config.schema import EvaluationConfig, HeadsConfig
+from colintern.config.schema import HeadsConfig
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.views import whole_view
 from colintern.errors import TooManyBadPagesError
-from colintern.evaluation.evaluate import evaluate
 from colintern.features.catalog import Catalog
 from colintern.features.encoding import encode_shard
 from colintern.features.finish import check_bad_fraction, finish_store, finished_record
@@ -24,7 +23,7 @@ from colintern.search.embedding import embed_queries
 from colintern.search.shard import CorpusShard
 from colintern.search.shards import LocalShards
 from tests.features.helpers import config_of, encoded, planned
-from tests.helpers import make_corpus
+from tests.helpers import make_corpus, measured, pairs_of
 
 
 def test_queries_that_cannot_be_asked_are_listed_and_left_out(tmp_path, backbone):
@@ -43,27 +42,20 @@ def test_queries_that_cannot_be_asked_are_listed_and_left_out(tmp_path, backbone
         "q002": "query of 100,000 characters; the limit is 8,192",
     }
     kept = [f"q{number:03d}" for number in range(3, 8)]
-    assert store.queries.ids == kept
+    assert store.queries.ids.to_pylist() == kept
     data = config_of(tmp_path).data.model_copy(update={"dev_fraction": 0.4})
     catalog = Catalog(data, 0, {data.train.name: store.path})
     (train, _), (dev, _) = catalog.train(), catalog.evaluated("dev")
-    asked = [query.query_id for view in (train, dev) for query in view.queries]
+    asked = [*train.query_ids.to_pylist(), *dev.query_ids.to_pylist()]
     assert sorted(asked) == kept
-    assert train.pairs()
-    assert {query_id for query_id, _ in [*train.pairs(), *dev.pairs()]} == set(kept)
-    heads = init_heads(HeadsConfig(), store.queries.read(kept)[0].shape[1], seed=0)
-    view = whole_view("test", CanonicalDataset(data.train.path), store.pages.ids)
-    found = evaluate(
-        view,
-        LocalShards([CorpusShard(store.pages, heads, view.page_ids, 0, len(view.page_ids))]),
-        embed_queries(heads, store.queries, [query.query_id for query in view.queries]),
-        EvaluationConfig(),
-        round_number=0,
-        seed=0,
-        on_progress=lambda _: None,
-    )
-    assert found.document["num_queries"] == 8
-    assert set(found.results["query_id"].to_pylist()) == set(kept)
+    assert {query_id for query_id, _ in [*pairs_of(train), *pairs_of(dev)]} == set(kept)
+    assert pairs_of(train)
+    heads = init_heads(HeadsConfig(), store.queries.read([0])[0].shape[1], seed=0)
+    view = whole_view("test", CanonicalDataset(data.train.path), store.pages, store.queries)
+    shards = LocalShards([CorpusShard(store.pages, heads, view.pages)])
+    results, document = measured(view, shards, embed_queries(heads, store.queries, view.queries))
+    assert document["num_queries"] == 8
+    assert set(results["query_id"].to_pylist()) == set(kept)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from colintern.features import encoding
-from colintern.features.manifest import PageRow, manifest_bytes, open_manifest
+from colintern.features.manifest import (
+    EARLIER_PAGE_SCHEMA,
+    MANIFEST,
+    add_manifest,
+    open_manifest,
+)
 from colintern.features.shard_file import ShardFile, write_shard
 from colintern.features.store import FeatureStore
 from colintern.images.decode import decode
@@ -27,11 +32,11 @@ def test_copies_in_other_bytes_are_encoded_apart_and_known_as_one_page(tmp_path,
     corpus_of(tmp_path / "set", _images((6, 1)), 4)
     encoded(tmp_path, backbone)
     pages = FeatureStore(planned(tmp_path)[0].target.path).pages
-    for number, image in enumerate(_images((6,))):
-        one, other = pages.row(f"p{number:03d}"), pages.row(f"p{number + 4:03d}")
-        assert one.picture == other.picture == pixels_sha256(decode(image))
-        assert one.sha256 != other.sha256
-    assert len({pages.row(page_id).picture for page_id in pages.ids}) == 4
+    assert pages.pictures.tolist() == [0, 1, 2, 3] * 2
+    assert len({pages.row(position).sha256 for position in range(8)}) == 8
+    manifest = open_manifest(str(Path(planned(tmp_path)[0].target.path, "pages")), None)
+    shown = [pixels_sha256(decode(image)) for image in _images((6,))] * 2
+    assert [row.tobytes().hex() for row in manifest.read_picture_hashes()] == shown
 
 
 def test_a_page_is_decoded_once(tmp_path, backbone, monkeypatch):
@@ -61,21 +66,27 @@ def test_shards_of_an_earlier_version_stay_and_their_pages_are_known_by_their_by
     assert "pixels_sha256" not in pq.read_schema(manifest).names
     corpus_of(tmp_path / "set", _images((6, 1)), 4)
     assert encoded(tmp_path, backbone)
-    rows, _ = open_manifest(str(manifest.parent), PageRow, None)
-    assert [row.pixels_sha256 for row in rows[:4]] == [None] * 4
-    assert [row.picture for row in rows[:4]] == [row.sha256 for row in rows[:4]]
-    assert [row.pixels_sha256 for row in rows[4:]] == [
-        pixels_sha256(decode(image)) for image in _images((1,))
+    assert pq.read_table(manifest)["pixels_sha256"].to_pylist() == [
+        *([None] * 4),
+        *(pixels_sha256(decode(image)) for image in _images((1,))),
     ]
+    found = open_manifest(str(manifest.parent), None)
+    shown = found.read_picture_hashes()
+    assert (shown == found.hashes).all(1).tolist() == [True] * 4 + [False] * 4
 
 
-def test_a_manifest_of_an_earlier_version_is_written_again_alike():
+def test_a_manifest_of_an_earlier_version_is_written_again_alike(tmp_path):
     """A run whose manifest is gone, made anew with another hash than the run has recorded."""
     manifests = sorted(RECORDED.glob("*/pages/manifest.parquet"))
     assert manifests
     for path in manifests:
-        rows, _ = open_manifest(str(path.parent), PageRow, None)
-        assert manifest_bytes(rows, PageRow) == path.read_bytes()
-        assert all(row.picture == row.sha256 for row in rows)
+        rows = pq.read_table(path)
+        assert rows.schema == EARLIER_PAGE_SCHEMA
+        add_manifest(
+            str(tmp_path), EARLIER_PAGE_SCHEMA, len(rows), lambda a, b, rows=rows: rows[a:b]
+        )
+        assert (tmp_path / MANIFEST).read_bytes() == path.read_bytes()
+        found = open_manifest(str(path.parent), None)
+        assert (found.read_picture_hashes() == found.hashes).all()
     for path in RECORDED.glob("*/pages/shard-*.safetensors"):
         assert ShardFile(str(path)).pixels == {}

@@ -42,10 +42,10 @@ def test_added_pages_get_new_shards(tmp_path, backbone):
     assert second
     assert not set(first) & set(second)
     store = FeatureStore(str(next((tmp_path / "runs" / "features").iterdir())))
-    assert len(store.pages.ids) == 26
-    assert store.pages.row("p010").shard in first
-    assert store.pages.row("p025").shard in second
-    assert store.pages.read(["p025", "p003"])[1] == [64, 64]
+    assert len(store.pages.ids.to_pylist()) == 26
+    assert store.pages.row(10).shard in first
+    assert store.pages.row(25).shard in second
+    assert store.pages.read(store.pages.find(["p025", "p003"]))[1] == [64, 64]
 
 
 def test_a_store_is_not_finished_in_another_precision(tmp_path, backbone):

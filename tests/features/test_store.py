@@ -20,20 +20,19 @@ def test_features_are_those_of_the_page(tmp_path, backbone):
     encoded(tmp_path, backbone)
     store = FeatureStore(str(next((tmp_path / "runs" / "features").iterdir())))
     plan, _ = planned(tmp_path)
-    entry = plan.entries[7]
-    picture = decode(read_images([entry.location])[0])
+    picture = decode(read_images([plan.pages.location(7)])[0])
     expected = backbone.encode_pages([picture])[0].bfloat16()
-    found, lengths = store.pages.read([entry.page_id])
-    assert lengths == [store.pages.row(entry.page_id).num_tokens] == [64]
+    found, lengths = store.pages.read([7])
+    assert lengths == [store.pages.num_tokens[7]] == [64]
     torch.testing.assert_close(found.float(), expected.float(), atol=0.02, rtol=0.02)
-    assert store.pages.row("p000").sha256 == store.pages.row("p001").sha256
-    assert torch.equal(store.pages.read(["p000"])[0], store.pages.read(["p001"])[0])
+    assert store.pages.row(0).sha256 == store.pages.row(1).sha256
+    assert torch.equal(store.pages.read([0])[0], store.pages.read([1])[0])
     num_stored = sum(
         len(ShardFile(str(p)).num_tokens()) for p in Path(store.path).glob("pages/*.s*")
     )
     assert num_stored == 11
     expected = backbone.encode_queries(["question 3 of many"])[0]
-    found, _ = store.queries.read(["q003"])
+    found, _ = store.queries.read([3])
     torch.testing.assert_close(found.float(), expected, atol=0.02, rtol=0.02)
 
 

@@ -1,9 +1,16 @@
 """What is said of a mining that found too little."""
 
+from collections import Counter
+
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from colintern.config.schema import MiningConfig
-from colintern.mining.evidence import RULES, shortage
+from colintern.data.triples import Triple
+from colintern.mining.evidence import RULES, Evidence, shortage
+from colintern.mining.rules import Selection
 
 
 def _document(negatives: int, dropped: dict[str, int], **settings) -> dict:
@@ -47,3 +54,16 @@ def test_half_of_the_negatives_is_enough():
     """A warning at every corpus that is smaller than its range."""
     assert shortage(_document(1_296, {"relative_margin": 12_345})) is None
     assert shortage(_document(1_295, {"relative_margin": 12_345})) is not None
+
+
+@given(st.lists(st.floats(-1, 1, width=32), max_size=40), st.lists(st.integers(1, 10**6)))
+def test_quantiles_are_those_of_numpy(scores, ranks):
+    """A mining.json that differs in its last digits from the one of an earlier version."""
+    evidence = Evidence(MiningConfig())
+    triple = Triple("q", "text", [], [], scores, scores[::-1], ranks)
+    evidence.add(triple, Selection([], Counter()))
+    found = evidence.summary()["quantiles"]
+    shares = [0.05, 0.25, 0.5, 0.75, 0.95]
+    for name, values in (("pos_scores", scores), ("neg_scores", scores), ("neg_ranks", ranks)):
+        expected = np.quantile(np.array(values, np.float64), shares).tolist() if values else []
+        assert list(found[name].values()) == expected

@@ -7,32 +7,32 @@ import pytest
 
 from colintern.config.schema import MiningConfig
 from colintern.data.canonical import CanonicalDataset, iterate_pages
+from colintern.data.columns import strings
 from colintern.data.entities import Judgement, Query
-from colintern.data.views import whole_view
+from colintern.data.views import KnownIds, whole_view
 from colintern.data.writing import write_dataset
 from colintern.features.store import FeatureStore
-from colintern.mining.miner import Corpus, certify, mine
+from colintern.mining.miner import Corpus, certify
+from colintern.scoring.queries import EmbeddedQueries
 from colintern.search import searcher
 from colintern.search.embedding import embed_queries
 from colintern.search.shard import CorpusShard, shard_bounds
 from colintern.search.shards import LocalShards
-from tests.helpers import knowing_heads
+from tests.helpers import knowing_heads, mined
 
 
 @pytest.fixture
 def world(corpus):
     store = FeatureStore(corpus.store)
     heads = knowing_heads(dim=16)
-    view = whole_view("train", CanonicalDataset(corpus.path), store.pages.ids)
-    rows = [store.pages.row(page_id) for page_id in view.page_ids]
-    whole = Corpus(view, [row.picture for row in rows], sum(row.num_tokens for row in rows))
-    queries = embed_queries(heads, store.queries, [query.query_id for query in view.queries])
+    view = whole_view("train", CanonicalDataset(corpus.path), store.pages, store.queries)
+    whole = Corpus.of(view, store.pages)
+    queries = embed_queries(heads, store.queries, view.queries)
 
     def shards(number: int) -> LocalShards:
-        bounds = shard_bounds([row.num_tokens for row in rows], number)
-        return LocalShards(
-            [CorpusShard(store.pages, heads, view.page_ids, start, end) for start, end in bounds]
-        )
+        bounds = shard_bounds(store.pages.num_tokens, number)
+        parts = [(view.pages[start:end], start) for start, end in bounds]
+        return LocalShards([CorpusShard(store.pages, heads, *part) for part in parts])
 
     return whole, shards, queries
 
@@ -40,7 +40,7 @@ def world(corpus):
 def _mine(world, number: int, **settings):
     corpus, shards, queries = world
     rules = MiningConfig(**{"range_max": 6, "num_negatives": 4, **settings})
-    return mine(corpus, shards(number), queries, rules, 0, lambda _: None)
+    return mined(corpus, shards(number), queries, rules)
 
 
 @pytest.mark.parametrize("search", ["exact", "faiss"])
@@ -60,15 +60,14 @@ def test_triples_do_not_depend_on_the_number_of_workers(world, search):
 def test_only_the_block_of_a_query_with_many_copies_is_searched_deeper(world, monkeypatch):
     """One query whose page has thousands of copies, for which every query is searched that deep."""
     found = _mine(world, 2, search="exact")
-    depths, start = [], LocalShards.start
+    depths, exact_best = [], LocalShards.exact_best
 
-    def recorded(shards: LocalShards, method: str, *arguments: Any) -> Any:
-        if method == "exact_best":
-            depths.append(arguments[1])
-        return start(shards, method, *arguments)
+    def recorded(shards: LocalShards, queries: EmbeddedQueries, depth: int) -> Any:
+        depths.append(depth)
+        return exact_best(shards, queries, depth)
 
     monkeypatch.setattr(searcher, "QUERY_BLOCK", 10)
-    monkeypatch.setattr(LocalShards, "start", recorded)
+    monkeypatch.setattr(LocalShards, "exact_best", recorded)
     assert _mine(world, 2, search="exact") == found
     # p000 and p001, which are one image, answer q000, q001, q040 and q041.
     assert depths == [8, 7, 7, 7, 8, 7]
@@ -104,21 +103,19 @@ def test_the_page_of_an_equal_question_is_no_negative(world, tmp_path, corpus):
     # Two questions of the corpus under other texts: each finds what answers the other.
     asked = [Query("q002", "Same Question "), Query("q003", "same question")]
     judged = [Judgement("q002", "p002", 1), Judgement("q003", "p003", 1)]
-    mined = {}
+    negatives = {}
     for name, texts in (("equal", asked), ("different", [asked[0], Query("q003", "another")])):
         folder = str(tmp_path / name)
         write_dataset(folder, pages, texts, judged)
-        view = whole_view("train", CanonicalDataset(folder), [page.page_id for page in pages])
-        triples, _ = mine(
-            replace(whole, view=view),
+        pages_of = KnownIds(strings([page.page_id for page in pages]))
+        triples, _ = mined(
+            replace(whole, view=whole_view("train", CanonicalDataset(folder), pages_of)),
             shards(2),
             queries.between(2, 4),
             MiningConfig(search="exact", range_max=40, num_negatives=40, relative_margin=0.0),
-            0,
-            lambda _: None,
         )
-        mined[name] = {triple.query_id: set(triple.negs) for triple in triples}
-    assert "p003" in mined["different"]["q002"]
-    assert "p002" in mined["different"]["q003"]
-    assert all(mined["equal"].values())
-    assert not {"p002", "p003"} & set.union(*mined["equal"].values())
+        negatives[name] = {triple.query_id: set(triple.negs) for triple in triples}
+    assert "p003" in negatives["different"]["q002"]
+    assert "p002" in negatives["different"]["q003"]
+    assert all(negatives["equal"].values())
+    assert not {"p002", "p003"} & set.union(*negatives["equal"].values())

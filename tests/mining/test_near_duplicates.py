@@ -1,9 +1,11 @@
 """A copy that has other pixels, as a JPEG has, is told by its embedding when that is asked for."""
 
 import pickle
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -12,12 +14,12 @@ from torch import Tensor
 
 from colintern.config.schema import MiningConfig
 from colintern.data.entities import Query
-from colintern.data.views import make_view
-from colintern.mining.miner import Corpus, mine
+from colintern.mining.miner import Corpus
 from colintern.scoring.queries import EmbeddedQueries
 from colintern.search.likeness import likeness
 from colintern.search.shard import CorpusShard
 from colintern.search.shards import LocalShards
+from tests.helpers import mined, view_of
 
 DIM = 16
 
@@ -28,11 +30,13 @@ class _Pages:
 
     tokens: dict[str, Tensor]
 
-    def row(self, page_id: str) -> Any:
-        return type("Row", (), {"num_tokens": len(self.tokens[page_id])})
+    @property
+    def num_tokens(self) -> np.ndarray:
+        return np.array([len(self.tokens[page_id]) for page_id in sorted(self.tokens)])
 
-    def read(self, page_ids: list[str]) -> tuple[Tensor, list[int]]:
-        found = [self.tokens[page_id] for page_id in page_ids]
+    def read(self, positions: np.ndarray) -> tuple[Tensor, list[int]]:
+        ids = sorted(self.tokens)
+        found = [self.tokens[ids[position]] for position in positions]
         return torch.cat(found), [len(tokens) for tokens in found]
 
 
@@ -51,12 +55,12 @@ def _tokens(seed: int, number: int) -> Tensor:
 
 
 def _shards(tokens: dict[str, Tensor], number: int = 1) -> LocalShards:
-    ids, size = sorted(tokens), -(-len(tokens) // number)
+    everything, size = np.arange(len(tokens)), -(-len(tokens) // number)
     pages: Any = _Pages(tokens)
     heads: Any = _AsTheyAre()
-    starts = range(0, len(ids), size)
+    starts = range(0, len(tokens), size)
     return LocalShards(
-        [CorpusShard(pages, heads, ids, start, min(len(ids), start + size)) for start in starts]
+        [CorpusShard(pages, heads, everything[start : start + size], start) for start in starts]
     )
 
 
@@ -81,8 +85,8 @@ def world():
         for n, query in enumerate(queries)
     }
     everything = {**tokens, **copies, **again}
-    view = make_view("train", everything.keys(), queries, judgements)
-    corpus = Corpus(view, list(view.page_ids), sum(map(len, everything.values())))
+    view = view_of(list(everything), queries, judgements)
+    corpus = Corpus(view, np.arange(len(everything)), sum(map(len, everything.values())))
     asked = [_nearly(tokens[f"p{number:02d}"][:5], 200 + number) for number in range(20)]
     embedded = EmbeddedQueries(torch.cat(asked), (5,) * 20)
     return corpus, everything, embedded
@@ -92,7 +96,7 @@ def _mine(world, number: int = 1, **settings):
     corpus, tokens, queries = world
     rules = {"search": "exact", "range_max": 12, "num_negatives": 4, "relative_margin": 0.0}
     config = MiningConfig(**{**rules, **settings})
-    return mine(corpus, _shards(tokens, number), queries, config, 0, lambda _: None)
+    return mined(corpus, _shards(tokens, number), queries, config)
 
 
 def _copies_in(triples) -> list[str]:
@@ -149,7 +153,7 @@ def test_sharded_equals_flat(world, monkeypatch, number):
     monkeypatch.setattr("colintern.search.likeness._TRAVELLING", 3)
     monkeypatch.setattr("colintern.search.shard._LIKENESS_BYTES", 5_000)
     assert _mine(world, number, near_duplicate=0.98) == flat
-    ordinals = range(len(world[0].view.page_ids))
+    ordinals = range(len(world[0].view.pages))
     pairs = [(page, other) for page in ordinals for other in (3, 17, 40, 5)] * 2
     one, many = (likeness(_shards(world[1], n), pairs) for n in (1, number))
     assert one == many
@@ -161,9 +165,15 @@ class _Elsewhere(LocalShards):
     def __init__(self, shards: LocalShards) -> None:
         self._local, self.num_bytes = shards, 0
 
-    def start(self, method: str, *arguments: Any) -> Any:
+    def embeddings(self, *arguments: Any) -> Any:
+        return self._sent(self._local.embeddings, arguments)
+
+    def likeness(self, *arguments: Any) -> Any:
+        return self._sent(self._local.likeness, arguments)
+
+    def _sent(self, method: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         sent = pickle.dumps(arguments)
-        answer = pickle.dumps(self._local.start(method, *pickle.loads(sent))())
+        answer = pickle.dumps(method(*pickle.loads(sent))())
         self.num_bytes += len(sent) + len(answer)
         return lambda: pickle.loads(answer)
 

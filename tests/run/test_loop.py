@@ -20,7 +20,7 @@ from colintern.errors import (
     StorageError,
     TooManyBadPagesError,
 )
-from colintern.evaluation.evaluate import read_results
+from colintern.evaluation.results import read_results
 from colintern.model.random_checkpoint import write_random_checkpoint
 from colintern.records.run_folder import RunFolder
 from colintern.retrieval.retriever import best_round, save_images, search_run

@@ -13,16 +13,14 @@ from torch import Tensor
 
 from colintern.config.schema import HeadsConfig, MiningConfig
 from colintern.data.entities import Query
-from colintern.data.views import make_view
-from colintern.features.manifest import QueryRow
-from colintern.mining.miner import Corpus, mine
+from colintern.mining.miner import Corpus
 from colintern.model.heads import init_heads
 from colintern.search import order, pooled_index, searcher
 from colintern.search.embedding import embed_queries
 from colintern.search.pooled_index import PooledIndex
 from colintern.search.shard import CorpusShard, shard_bounds
 from colintern.search.shards import LocalShards
-from tests.helpers import WIDTH
+from tests.helpers import WIDTH, mined, view_of
 
 
 def _normalised(vector_DE: Tensor) -> Tensor:
@@ -141,13 +139,11 @@ class _Memory:
     """Features of pages or queries, as of a store."""
 
     def __init__(self, features: dict[str, Tensor]) -> None:
-        self._features = features
+        self._ids, self._features = sorted(features), features
+        self.num_tokens = np.array([len(features[item_id]) for item_id in self._ids])
 
-    def row(self, item_id: str) -> QueryRow:
-        return QueryRow(item_id, "", "", len(self._features[item_id]))
-
-    def read(self, item_ids: list[str]) -> tuple[Tensor, list[int]]:
-        parts = [self._features[item_id] for item_id in item_ids]
+    def read(self, positions: np.ndarray) -> tuple[Tensor, list[int]]:
+        parts = [self._features[self._ids[position]] for position in positions]
         return torch.cat(parts), [len(part) for part in parts]
 
 
@@ -163,18 +159,19 @@ def blank_pages():
         f"q{n:02d}": blank[:4] + 0.5 * torch.randn(4, WIDTH, generator=draw) for n in range(32)
     }
     heads = init_heads(HeadsConfig(dim=16, shared=True), WIDTH, seed=3)
-    embedded = embed_queries(heads, _Memory(queries), list(queries))  # pyright: ignore
-    page_ids = sorted(pages)
+    embedded = embed_queries(heads, _Memory(queries), np.arange(len(queries)))  # pyright: ignore
 
     def shards(number: int) -> LocalShards:
         items = _Memory(pages)
-        bounds = shard_bounds([6] * 400, number)
-        return LocalShards([CorpusShard(items, heads, page_ids, a, b) for a, b in bounds])  # pyright: ignore
+        bounds = shard_bounds(items.num_tokens, number)
+        parts = [(np.arange(start, end), start) for start, end in bounds]
+        return LocalShards([CorpusShard(items, heads, *part) for part in parts])  # pyright: ignore
 
     asked = [Query(query_id, query_id) for query_id in queries]
-    view = make_view("train", page_ids, asked, {q.query_id: {"p000": 1} for q in asked})
-    hashes = [str(pages[page_id].sum().item()) for page_id in page_ids]
-    return Corpus(view, hashes, 2_400), shards, embedded
+    view = view_of(list(pages), asked, {q.query_id: {"p000": 1} for q in asked})
+    sums = [pages[page_id].sum().item() for page_id in sorted(pages)]
+    pictures = np.unique(sums, return_inverse=True)[1].astype(np.int32)
+    return Corpus(view, pictures, 2_400), shards, embedded
 
 
 def test_more_equal_pages_than_candidates(blank_pages):
@@ -184,13 +181,13 @@ def test_more_equal_pages_than_candidates(blank_pages):
         search="faiss", min_recall=0.0, candidates=40, range_max=30, relative_margin=0.0
     )
     flat = torch.cat(list(searcher.pooled(shards(1), queries, 30, 40)))
-    mined = mine(corpus, shards(1), queries, settings, 0, lambda _: None)
+    triples = mined(corpus, shards(1), queries, settings)
     scores = order.to_scores(flat)
     assert ((scores[:, 0] == scores[:, 29]) & (scores[:, 0] > 0)).sum() > 16  # all are blank pages
-    assert mined[1]["search_used"] == "faiss"
+    assert triples[1]["search_used"] == "faiss"
     for number in (2, 3, 7):
         found = torch.cat(list(searcher.pooled(shards(number), queries, 30, 40)))
         assert torch.equal(found, flat)
-        assert mine(corpus, shards(number), queries, settings, 0, lambda _: None) == mined
+        assert mined(corpus, shards(number), queries, settings) == triples
     everything = torch.cat(list(searcher.pooled(shards(3), queries, 400, 1_000)))
     assert torch.equal(everything, torch.cat(list(searcher.exact(shards(1), queries, 400))))

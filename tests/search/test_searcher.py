@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import faiss
+import numpy as np
 import pytest
 import torch
 
@@ -20,14 +21,14 @@ from tests.helpers import WIDTH
 def world(corpus):
     store = FeatureStore(corpus.store)
     heads = init_heads(HeadsConfig(dim=16), WIDTH, seed=3)
-    queries = embed_queries(heads, store.queries, store.queries.ids)
-    page_ids = store.pages.ids
+    queries = embed_queries(heads, store.queries, np.arange(len(store.queries)))
+    page_ids = store.pages.ids.to_pylist()
 
     def shards(number: int, device: str = "cpu") -> LocalShards:
-        lengths = [store.pages.row(page_id).num_tokens for page_id in page_ids]
+        lengths = store.pages.num_tokens.tolist()
         return LocalShards(
             [
-                CorpusShard(store.pages, heads, page_ids, start, end, device)
+                CorpusShard(store.pages, heads, np.arange(start, end), start, device)
                 for start, end in shard_bounds(lengths, number)
             ]
         )
@@ -98,6 +99,19 @@ def test_more_candidates_than_a_gpu_returns(world, monkeypatch, candidates, on_g
     assert _GpuIndex.used == on_gpu
 
 
+def test_a_shard_needs_no_page_but_its_own(corpus, world):
+    """Each search worker with the ids and hashes of the whole corpus."""
+    shards, queries, _ = world
+    heads = init_heads(HeadsConfig(dim=16), WIDTH, seed=3)
+    parts = []
+    for start in range(0, 40, 10):
+        own = FeatureStore(corpus.store, None, np.arange(start, start + 10)).pages
+        assert len(own) == 10
+        parts.append(CorpusShard(own, heads, np.arange(10), start))
+    found = torch.cat(list(searcher.exact(LocalShards(parts), queries, 40)))
+    assert torch.equal(found, torch.cat(list(searcher.exact(shards(1), queries, 40))))
+
+
 @pytest.mark.parametrize("max_tokens", [1, 17])
 def test_embeddings_do_not_depend_on_their_batches(world, monkeypatch, max_tokens):
     """All features projected at one time, or a page put in the place of another."""
@@ -113,12 +127,12 @@ def test_embeddings_do_not_depend_on_their_batches(world, monkeypatch, max_token
 def test_queries_are_projected_in_batches(corpus, monkeypatch):
     """The features of all queries in memory at one time."""
     store, heads = FeatureStore(corpus.store), init_heads(HeadsConfig(dim=16), WIDTH, seed=3)
-    query_ids = store.queries.ids
-    whole = embed_queries(heads, store.queries, query_ids)
+    queries = np.arange(len(store.queries))
+    whole = embed_queries(heads, store.queries, queries)
     read, sizes = store.queries.read, []
     monkeypatch.setattr(embedding, "_TOKENS", 17)
     monkeypatch.setattr(store.queries, "read", lambda ids: sizes.append(len(ids)) or read(ids))
-    found = embed_queries(heads, store.queries, query_ids)
+    found = embed_queries(heads, store.queries, queries)
     assert torch.equal(found.token_TE, whole.token_TE)
     assert found.lengths == whole.lengths
     assert sizes == [4] * 15  # 60 queries of 4 tokens
@@ -127,12 +141,12 @@ def test_queries_are_projected_in_batches(corpus, monkeypatch):
 def test_bounds_cover_the_corpus_evenly():
     """A page lost between shards, an empty shard, or all the work in one of them."""
     for lengths, number in (([5] * 10, 3), ([1, 1, 100, 1], 2), ([7], 4), ([9, 1, 1, 1], 4)):
-        bounds = shard_bounds(lengths, number)
+        bounds = shard_bounds(np.array(lengths), number)
         assert bounds[0][0] == 0
         assert bounds[-1][1] == len(lengths)
         assert all(end == start for (_, end), (start, _) in pairwise(bounds))
         assert all(start < end for start, end in bounds)
-    assert [end - start for start, end in shard_bounds([5] * 12, 3)] == [4, 4, 4]
+    assert [end - start for start, end in shard_bounds(np.full(12, 5), 3)] == [4, 4, 4]
 
 
 @pytest.mark.gpu

@@ -10,10 +10,9 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from colintern.config.schema import EvaluationConfig, HeadsConfig, TrainingConfig
+from colintern.config.schema import HeadsConfig, TrainingConfig
 from colintern.data.triples import Triple, write_triples
 from colintern.errors import ColInternError, LeaseLostError, NonFiniteError, StorageError
-from colintern.evaluation.evaluate import evaluate
 from colintern.model.heads import BackboneInfo, HeadsInfo, init_heads, load_heads, save_heads
 from colintern.search.embedding import embed_queries
 from colintern.search.shard import CorpusShard
@@ -24,7 +23,7 @@ from colintern.training.loop import RoundTask, open_round, train_round
 from colintern.training.place import Place
 from colintern.training.schedule import learning_rate
 from colintern.training.step import StepResult, train_step
-from tests.helpers import WIDTH, free_port
+from tests.helpers import WIDTH, free_port, measured
 
 GOLDEN = Path(__file__).parent / "golden_losses.txt"
 INFO = HeadsInfo(
@@ -211,18 +210,9 @@ def _ndcg(corpus, heads_folder: Path) -> float:
 def _evaluated(corpus, heads_folder: Path) -> dict:
     view, store = corpus.catalog.evaluated("test")
     heads, _ = load_heads(str(heads_folder))
-    queries = embed_queries(heads, store.queries, [query.query_id for query in view.queries])
-    shard = CorpusShard(store.pages, heads, view.page_ids, 0, len(view.page_ids))
-    found = evaluate(
-        view,
-        LocalShards([shard]),
-        queries,
-        EvaluationConfig(),
-        round_number=1,
-        seed=0,
-        on_progress=lambda _: None,
-    )
-    return found.document
+    queries = embed_queries(heads, store.queries, view.queries)
+    shards = LocalShards([CorpusShard(store.pages, heads, view.pages)])
+    return measured(view, shards, queries)[1]
 
 
 def test_mined_negatives_change_what_is_learned(corpus, tmp_path):
@@ -242,11 +232,11 @@ def test_mined_negatives_change_what_is_learned(corpus, tmp_path):
 def test_an_epoch_takes_every_pair_once_in_an_order_of_its_own(corpus):
     """Examples repeated or left out; every epoch alike; negatives that depend on the worker."""
     view, store = corpus.catalog.train()
-    batches = list(TrainingSet(view, store, {}).batches(20, 2, 0, seed="7"))
+    batches = list(TrainingSet(view, store).batches(20, 2, 0, seed="7"))
     assert [batch.step for batch in batches] == [1, 2, 3, 4, 5, 6]
-    first = [example.query_id for batch in batches[:3] for example in batch.examples]
-    second = [example.query_id for batch in batches[3:] for example in batch.examples]
-    assert sorted(first) == sorted(second) == sorted(view.judgements)
+    first = [example.query for batch in batches[:3] for example in batch.examples]
+    second = [example.query for batch in batches[3:] for example in batch.examples]
+    assert sorted(first) == sorted(second) == list(range(len(view.judgements)))
     assert first != second
 
 

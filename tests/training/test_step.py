@@ -2,9 +2,8 @@
 
 from dataclasses import replace
 from functools import partial
-from types import SimpleNamespace
-from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
@@ -13,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from colintern.config.schema import HeadsConfig, TrainingConfig
-from colintern.data.views import make_view
+from colintern.data.columns import offsets_of
+from colintern.data.views import Positives
 from colintern.errors import NonFiniteError
 from colintern.features.catalog import Catalog
 from colintern.model.heads import init_heads
@@ -23,17 +23,17 @@ from colintern.training.finite import FiniteGuard
 from colintern.training.place import Place
 from colintern.training.step import train_step
 from colintern.training.strategy import make_strategy
-from tests.helpers import WIDTH, free_port
+from tests.helpers import WIDTH, free_port, view_of
 
 
 def _training_set(catalog: Catalog) -> TrainingSet:
     """Mined negatives for most queries: 0 to 3 of them, so that rows are ragged."""
     view, store = catalog.train()
     mined = {
-        query.query_id: [f"p{(number * 7 + k) % 38 + 2:03d}" for k in range(number % 4)]
-        for number, query in enumerate(view.queries)
+        query_id: [f"p{(number * 7 + k) % 38 + 2:03d}" for k in range(number % 4)]
+        for number, query_id in enumerate(view.query_ids.to_pylist())
     }
-    return TrainingSet(view, store, mined)
+    return TrainingSet(view, store, mined.items())
 
 
 def _one_step(catalog: Catalog, training: TrainingConfig, place: Place):
@@ -151,10 +151,10 @@ def test_positives_and_copies_are_masked_in_the_batch(corpus):
     pages = training_set.store.pages
     for row, example in enumerate(batch.examples):
         for column, other in enumerate(batch.examples):
-            same = pages.row(example.page_id).sha256 == pages.row(other.page_id).sha256
+            same = pages.row(example.page).sha256 == pages.row(other.page).sha256
             assert built.mask_BD[row, column].item() == (not same)
-    by_page = {example.page_id: row for row, example in enumerate(batch.examples)}
-    assert not built.mask_BD[by_page["p000"], by_page["p001"]]  # one image, two ids
+    by_page = {example.page: row for row, example in enumerate(batch.examples)}
+    assert not built.mask_BD[by_page[0], by_page[1]]  # one image, two ids
 
 
 @settings(max_examples=50, deadline=None)
@@ -166,51 +166,40 @@ def test_positives_and_copies_are_masked_in_the_batch(corpus):
 )
 def test_the_mask_is_that_of_a_plain_loop(images, answers, asked, rows):
     """A column of an equal image missed by the look-up; a page without features looked up."""
-    pages = {f"p{number}": SimpleNamespace(picture=image) for number, image in enumerate(images)}
-    positives = {
-        f"q{n}": frozenset(f"p{page}" for page in found) for n, found in enumerate(answers)
-    }
-    columns = [
-        Example(f"q{query % len(answers)}", f"p{page % len(images)}", ()) for query, page in asked
-    ]
-    training_set: Any = SimpleNamespace(
-        store=SimpleNamespace(pages=_Pages(pages)), view=SimpleNamespace(positives=positives)
+    pictures = np.array(images, dtype=np.int32)
+    there = [sorted(page for page in found if page < len(images)) for found in answers]
+    positives = Positives(
+        np.arange(len(answers)),
+        offsets_of(np.array(list(map(len, there)))),
+        np.array([page for found in there for page in found], dtype=np.int64),
     )
-    mask_BD = _allowed(training_set, columns[rows], columns)
+    columns = [Example(query % len(answers), page % len(images), ()) for query, page in asked]
+    mask_BD = _allowed(positives, pictures, columns[rows], columns)
     assert mask_BD.shape == (len(columns[rows]), len(columns))
     for row, example in enumerate(columns[rows]):
         for column, other in enumerate(columns):
-            answering = {pages[page].picture for page in positives[example.query_id] & pages.keys()}
-            is_answer = pages[other.page_id].picture in answering
-            assert mask_BD[row, column].item() == (not is_answer)
-
-
-class _Pages(dict):
-    """The pages of a store, as far as the mask asks them."""
-
-    row = dict.__getitem__
+            answering = {images[page] for page in there[example.query]}
+            assert mask_BD[row, column].item() == (images[other.page] not in answering)
 
 
 def test_every_positive_of_an_equal_question_is_masked_in_the_batch(corpus):
     """A question's second page, or that of the same question elsewhere, as its negative."""
     view, store = corpus.catalog.train()
     queries = [
-        replace(query, text="same") if n in (4, 5) else query
-        for n, query in enumerate(view.queries)
+        replace(query, text="same") if n in (4, 5) else query for n, query in enumerate(view.judged)
     ]
     judgements = {**view.judgements, "q002": {"p002": 1, "p003": 1}}
-    training_set = TrainingSet(make_view("train", view.page_ids, queries, judgements), store, {})
+    training_set = TrainingSet(view_of(store.pages.ids.to_pylist(), queries, judgements), store)
     batch = next(training_set.batches(61, 1, 0, seed="0"))
     mask_BD = build_batch(training_set, batch, Place()).mask_BD
-    rows = {(example.query_id, example.page_id): row for row, example in enumerate(batch.examples)}
-    two, three = rows["q002", "p002"], rows["q002", "p003"]
-    four, five = rows["q004", "p004"], rows["q005", "p005"]
+    rows = {(example.query, example.page): row for row, example in enumerate(batch.examples)}
+    two, three, four, five = rows[2, 2], rows[2, 3], rows[4, 4], rows[5, 5]
     assert not mask_BD[two, three]
     assert not mask_BD[three, two]
     assert not mask_BD[four, five]
     assert not mask_BD[five, four]
     assert mask_BD[two, four]
-    assert mask_BD[rows["q003", "p003"], two]
+    assert mask_BD[rows[3, 3], two]
 
 
 @pytest.mark.gpu

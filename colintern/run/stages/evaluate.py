@@ -130,19 +130,22 @@ def measure(
     Returns:
         The metrics, as they are written.
     """
-    from colintern.evaluation.evaluate import evaluate, write_evaluation
+    from colintern.evaluation.evaluate import evaluate
+    from colintern.evaluation.results import writing_results
 
     view, store = catalog.evaluated(dataset)
     shards, queries = open_corpus(view, store, heads_folder)
-    evaluation = evaluate(
-        view,
-        shards,
-        queries,
-        settings,
-        round_number=round_number,
-        seed=seed,
-        on_progress=lambda done: tell({"done": done, "queries": len(queries)}),
-    )
-    check()
-    write_evaluation(evaluation, json_path, results_path)
-    return evaluation.document
+    with writing_results(results_path) as write:
+        document = evaluate(
+            view,
+            shards,
+            queries,
+            settings,
+            round_number=round_number,
+            seed=seed,
+            write=write,
+            on_progress=lambda done: tell({"done": done, "queries": len(queries)}),
+        )
+        check()
+    storage.write_json(json_path, document)
+    return document

@@ -108,29 +108,28 @@ def mine_triples(
     Returns:
         The content of `mining.json`.
     """
-    from colintern.data.triples import write_triples
+    from colintern.data.triples import writing_triples
     from colintern.mining.miner import Corpus, mine
     from colintern.model.heads import heads_sha256
 
     view, store = catalog.train()
     shards, queries = open_corpus(view, store, heads_folder)
-    rows = [store.pages.row(page_id) for page_id in view.page_ids]
-    corpus = Corpus(view, [row.picture for row in rows], sum(row.num_tokens for row in rows))
-    triples, found = mine(
-        corpus,
-        shards,
-        queries,
-        settings,
-        seed,
-        on_progress=lambda done: tell({"done": done, "queries": len(queries)}),
-    )
+    with writing_triples(triples_path) as write:
+        found = mine(
+            Corpus.of(view, store.pages),
+            shards,
+            queries,
+            settings,
+            seed,
+            write,
+            on_progress=lambda done: tell({"done": done, "queries": len(queries)}),
+        )
+        check()
     document = {
         "settings": settings.model_dump(),
         "heads_sha256": heads_sha256(heads_folder),
         **found,
     }
-    check()
-    write_triples(triples_path, triples)
     storage.write_json(mining_path, document)
     return document
 

@@ -1,0 +1,70 @@
+"""Peak memory, time, and the longest wait for the interpreter, each measured in a fresh process."""
+
+import gc
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+_TICK_SECONDS = 0.01
+
+
+class Meter:
+    """Measures the process that it is made in, from then on.
+
+    Memory is the resident set: what Python, numpy and Arrow hold, and what their allocators keep.
+    """
+
+    def __init__(self) -> None:
+        gc.collect()
+        Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts anew
+        self._before = _high_water()
+        self.seconds: dict[str, float] = {}
+        self.latest = 0.0
+
+    @property
+    def peak_bytes(self) -> int:
+        """The high-water mark, above what was resident at first."""
+        return _high_water() - self._before
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Time a block; a thread beside it notes how late it was ever woken, in seconds.
+
+        A thread that renews a lease waits as long for the interpreter's lock.
+        """
+        ended = threading.Event()
+        ticking = threading.Thread(target=self._tick, args=(ended,))
+        ticking.start()
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = time.perf_counter() - began
+            ended.set()
+            ticking.join()
+
+    def _tick(self, ended: threading.Event) -> None:
+        while not ended.is_set():
+            began = time.perf_counter()
+            ended.wait(_TICK_SECONDS)
+            self.latest = max(self.latest, time.perf_counter() - began - _TICK_SECONDS)
+
+
+def in_fresh_process(name: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """What `python -m benchmarks.scale --measure NAME ARGUMENTS` prints, as JSON."""
+    command = [sys.executable, "-m", "benchmarks.scale", "--measure", name, *arguments]
+    found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(found.stdout.splitlines()[-1])
+
+
+def _high_water() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise OSError("/proc/self/status: no VmHWM")

@@ -1,0 +1,46 @@
+"""Ids and texts as columns of Arrow strings: sorting them, finding them, going through them.
+
+Ids are sorted by code point everywhere, which is the order of their UTF-8 bytes.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+_SLICE = 65_536  # strings that are made into Python objects at one time
+
+
+def strings(values: Iterable[str | None]) -> pa.Array:
+    """A column of strings."""
+    return pa.array(values, pa.string())
+
+
+def in_order(ids: pa.Array) -> tuple[NDArray[np.int64], pa.Array]:
+    """The rows of `ids` sorted by code point, equal ones in their order; and the sorted ids."""
+    order = pc.sort_indices(ids)
+    return order.to_numpy().astype(np.int64), ids.take(order)
+
+
+def find(wanted: pa.Array, ids: pa.Array) -> NDArray[np.int64]:
+    """The position of each of `wanted` in `ids`, which are distinct and sorted; -1 for no id."""
+    if not len(ids):
+        return np.full(len(wanted), -1, dtype=np.int64)
+    wanted = wanted.cast(ids.type)
+    position = pc.search_sorted(ids, wanted).to_numpy().astype(np.int64)
+    nearest = ids.take(pa.array(np.minimum(position, len(ids) - 1)))
+    is_there = pc.equal(nearest, wanted).to_numpy(zero_copy_only=False)
+    return np.where(is_there, position, -1)
+
+
+def offsets_of(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where groups of so many rows begin, one behind the other, and at last where they all end."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)])
+
+
+def slices(values: pa.Array) -> Iterator[pa.Array]:
+    """Parts of a column that are small enough to be made into Python objects."""
+    for start in range(0, len(values), _SLICE):
+        yield values.slice(start, _SLICE)

@@ -1,0 +1,109 @@
+"""What the shards of a store hold, for each page or query of its corpus. Shapes: N of these."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow.compute as pc
+
+from colintern import storage
+from colintern.data import digests
+from colintern.features.damage import damaged
+from colintern.features.encoding import WrittenShard
+from colintern.features.shard_file import ShardFile, ShardItems
+from colintern.streams import packed
+
+_NONE = -1
+_LEAST_ROWS = 65_536  # items of shards that are looked up at one time, and
+_MOST_PASSES = 16  # so often at most: every pass goes over the whole corpus
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What has features, in columns of N rows.
+
+    Attributes:
+        num_tokens: int32 [N], -1 without features.
+        shard: int32 [N], the index of each item's file in `files`, -1 without features.
+        files: file names, sorted.
+        pixels: the hash of what each page shows, uint8 [N, 32], zeros where no shard tells it.
+        reasons: why items have no features, by the hash of their bytes.
+    """
+
+    num_tokens: np.ndarray
+    shard: np.ndarray
+    files: list[str]
+    pixels: np.ndarray
+    reasons: Mapping[bytes, str]
+
+    @property
+    def has_features(self) -> np.ndarray:
+        """Boolean [N]."""
+        return self.num_tokens != _NONE
+
+
+def read_contents(
+    folder: str,
+    files: list[str],
+    sizes: Mapping[str, int],
+    written: Mapping[str, WrittenShard],
+    hashes: np.ndarray,
+    pixels: np.ndarray,
+) -> Contents:
+    """Put together what shards hold, those that came later last.
+
+    Args:
+        folder: a store's `pages` or `queries`.
+        files: the names of its shards, sorted.
+        sizes: of the shards as they are now, by path.
+        written: what is known of shards because they were just written, by path; the others are
+            opened.
+        hashes: of the corpus's pages or queries, uint8 [N, 32].
+        pixels: what is known already of what pages show, uint8 [N, 32], zeros where nothing is.
+
+    Raises:
+        DamagedShardError: a shard is gone, or not whole.
+    """
+    num_tokens, shard = np.full(len(hashes), _NONE, np.int32), np.full(len(hashes), _NONE, np.int32)
+    pixels, reasons = pixels.copy(), {}
+    wanted = digests.column_of(hashes)
+    for first, items in _in_chunks(_items_of_shards(folder, files, sizes, written), len(hashes)):
+        for found in items:
+            reasons |= found.bad
+        own = np.repeat(
+            np.arange(first, first + len(items), dtype=np.int32), [len(i.hashes) for i in items]
+        )
+        held = np.concatenate([found.hashes for found in items])
+        # Of an item that stands in several shards the last one counts: it is found first.
+        index = pc.index_in(wanted, digests.column_of(held[::-1]))
+        mine = np.flatnonzero(pc.is_valid(index).to_numpy(zero_copy_only=False))
+        at = len(held) - 1 - index.drop_null().to_numpy()
+        num_tokens[mine] = np.concatenate([found.num_tokens for found in items])[at]
+        shard[mine] = own[at]
+        shown = np.concatenate([found.pixels for found in items])[at]
+        known = digests.is_known(shown)
+        pixels[mine[known]] = shown[known]
+    return Contents(num_tokens, shard, files, pixels, reasons)
+
+
+def _items_of_shards(
+    folder: str, files: list[str], sizes: Mapping[str, int], written: Mapping[str, WrittenShard]
+) -> Iterator[ShardItems]:
+    for file in files:
+        path = storage.join(folder, file)
+        if path not in written:
+            yield ShardFile(path, sizes[path]).items()
+            continue
+        if written[path].num_bytes != sizes[path]:
+            damaged(path, f"has {sizes[path]:,} bytes instead of {written[path].num_bytes:,}")
+        yield written[path].items
+
+
+def _in_chunks(
+    shards: Iterable[ShardItems], num_items: int
+) -> Iterator[tuple[int, list[ShardItems]]]:
+    """The shards, several together, and the number of the first of them."""
+    limit, number = max(_LEAST_ROWS, num_items // _MOST_PASSES), 0
+    for chunk in packed(shards, lambda items: len(items.hashes), limit):
+        yield number, chunk
+        number += len(chunk)

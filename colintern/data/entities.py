@@ -12,7 +12,7 @@ class Page:
         image: the bytes as they were found; never empty for a page that can be used.
         doc_id: the document that it is a page of.
         text: what can be read on it, where that is known; nothing is trained on it.
-        number: its place in the document, from 1.
+        number: its index in the document, from 1.
         pixels_sha256: the hash of what it shows (`images.pixels`), once it has been decoded.
     """
 

@@ -153,7 +153,7 @@ def finished_record(target: StoreTarget, max_bad_fraction: float) -> records.Rec
     if record is None:
         return None
     dataset = CanonicalDataset(target.dataset.path, target.content.questions)
-    bad_queries = dataset.refused_queries()  # listed too, and not counted: see `finish_store`
+    bad_queries = dataset.bad_queries()  # listed too, and not counted: see `finish_store`
     for part, file, key, kind in _LISTS:
         lines = storage.read_bytes(storage.join(target.path, file)).splitlines()
         reasons = {line[key]: line["reason"] for line in map(json.loads, lines)}

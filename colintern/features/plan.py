@@ -183,7 +183,7 @@ def plan_store(
             ),
         ]
     )
-    bad_queries = dataset.refused_queries()
+    bad_queries = dataset.bad_queries()
     return StorePlan(target, pages, questions, bad_queries, parts, work, sizes, whole)
 
 

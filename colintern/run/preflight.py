@@ -85,7 +85,7 @@ def _check_can_be_asked(dataset: DatasetConfig) -> None:
         DatasetError: none has.
     """
     corpus = CanonicalDataset(dataset.path)
-    judged, refused = corpus.judgements(), corpus.refused_queries()
+    judged, refused = corpus.judgements(), corpus.bad_queries()
     if all(query_id in refused for query_id in judged):
         first = min(judged)
         raise DatasetError(

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -209,7 +209,7 @@ def _first_of_each_pair(table: pa.Table) -> NDArray[np.int64] | None:
     return np.sort(rows[~is_again])
 
 
-def _tell_first_problem(files: Sequence[str], relevant_from: float | None) -> None:
+def _tell_first_problem(files: Sequence[str], relevant_from: float | None) -> NoReturn:
     """Read row by row what is known to be wrong somewhere.
 
     Raises:
@@ -231,6 +231,7 @@ def _tell_first_problem(files: Sequence[str], relevant_from: float | None) -> No
                     f"{file}: row {number:,} judges 'corpus-id' {pair[1]} for 'query-id' {pair[0]} "
                     f"with score {score}, and a row before it with {before}; keep one of them"
                 )
+    raise AssertionError("the rows are as they must be")
 
 
 def _remedy(relevant_from: float | None) -> str:

@@ -86,8 +86,11 @@ def read_queries(files: Sequence[str]) -> Queries:
     order, ordered = in_order(ids)
     is_last = np.ones(len(order), dtype=bool)
     is_last[:-1] = pc.not_equal(ordered[1:], ordered[:-1]).to_numpy(zero_copy_only=False)
-    queries = Queries(ids, texts, languages, sources, bad)
-    return replace(queries.take(order[is_last]), bad=bad)
+    rows = pa.array(order[is_last])
+    ids, texts, languages, sources = (
+        column.take(rows) for column in (ids, texts, languages, sources)
+    )
+    return Queries(ids, texts, languages, sources, bad)
 
 
 def _reasons(texts: pa.Array) -> dict[int, str]:

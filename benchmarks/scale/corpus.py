@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +23,12 @@ _PAGES_PER_DOCUMENT = 20
 _COPY_EVERY = 100  # the bytes of every hundredth page are those of the page before
 _SIZES = ((1240, 1754), (1275, 1650), (1754, 1240), (2480, 3508))
 _WIDTH = 896
+_GROUPS_PER_FILE = 50
+
+
+def shown_by(sha256: str) -> str:
+    """The hash of what an image shows, by the hash of its bytes."""
+    return hashlib.sha256(sha256.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -40,14 +47,29 @@ def page(number: int) -> SyntheticPage:
     """The page with this number; ids sort as numbers do."""
     document, index = divmod(number, _PAGES_PER_DOCUMENT)
     original = number - 1 if number % _COPY_EVERY == _COPY_EVERY - 1 else number
+    sha256 = hashlib.sha256(b"bytes %d" % original).hexdigest()
     return SyntheticPage(
         page_id=f"document-{document:07d}-{index:03d}",
         doc_id=f"document-{document:07d}",
-        sha256=hashlib.sha256(b"bytes %d" % original).hexdigest(),
-        pixels_sha256=hashlib.sha256(b"pixels %d" % original).hexdigest(),
+        sha256=sha256,
+        pixels_sha256=shown_by(sha256),
         width=_SIZES[original % len(_SIZES)][0],
         height=_SIZES[original % len(_SIZES)][1],
     )
+
+
+def row_groups(target: StoreTarget, num_pages: int) -> list[tuple[tuple[str, int], range]]:
+    """Every row group of the corpus, and the numbers of its pages; ids come in no order."""
+    starts = list(range(0, num_pages, PAGES_PER_ROW_GROUP))
+    random.Random(0).shuffle(starts)
+    folder = f"{target.dataset.path}/corpus"
+    return [
+        (
+            (f"{folder}/part-{number // _GROUPS_PER_FILE:05d}.parquet", number % _GROUPS_PER_FILE),
+            range(start, min(num_pages, start + PAGES_PER_ROW_GROUP)),
+        )
+        for number, start in enumerate(starts)
+    ]
 
 
 def backbone() -> BackboneIdentity:
@@ -56,8 +78,11 @@ def backbone() -> BackboneIdentity:
     return BackboneIdentity("0" * 64, width=_WIDTH, tiles=tiles, joins_prefix=False)
 
 
-def make_dataset(folder: Path) -> StoreTarget:
-    """A dataset folder with queries, judgements, and a corpus file that stands for all of them."""
+def dataset_in(folder: Path) -> StoreTarget:
+    """A dataset with queries, judgements, and a corpus file that stands for all of them.
+
+    It is made in `folder` when it is not there; its store stands beside it.
+    """
     numbers = range(NUM_QUERIES)
     ids, pages = [f"q{n:05d}" for n in numbers], [page(n).page_id for n in numbers]
     tables = {
@@ -66,8 +91,10 @@ def make_dataset(folder: Path) -> StoreTarget:
         "qrels": {"query-id": ids, "corpus-id": pages, "score": [1] * NUM_QUERIES},
     }
     for part, columns in tables.items():
-        (folder / "set" / part).mkdir(parents=True)
-        pq.write_table(pa.table(columns), folder / "set" / part / "part-00000.parquet")
+        file = folder / "set" / part / "part-00000.parquet"
+        if not file.exists():
+            file.parent.mkdir(parents=True)
+            pq.write_table(pa.table(columns), file)
     path = str(folder / "set")
     identity = {"dataset_path": path}
     dataset = DatasetConfig(name="set", path=path)
@@ -76,7 +103,7 @@ def make_dataset(folder: Path) -> StoreTarget:
 
 def write_hollow_shard(
     path: str, lengths: Mapping[str, int], pixels: Mapping[str, str], width: int = _WIDTH
-) -> None:
+) -> int:
     """A shard with its true header and size; its features are a hole that takes no disk.
 
     Args:
@@ -84,6 +111,9 @@ def write_hollow_shard(
         lengths: item hash to tokens.
         pixels: item hash to the hash of what the page shows.
         width: H of the features.
+
+    Returns:
+        The size of the file.
     """
     entries, end = {}, 0
     for sha256, num_tokens in lengths.items():
@@ -104,3 +134,4 @@ def write_hollow_shard(
     with open(path, "wb") as file:
         file.write(struct.pack("<Q", len(header)) + header)
         file.truncate(8 + len(header) + end)
+    return 8 + len(header) + end

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,10 @@ class Meter:
         self._before = _high_water()
         self.seconds: dict[str, float] = {}
         self.latest = 0.0
+
+    def measured(self) -> dict[str, Any]:
+        """All that was measured, for JSON."""
+        return {"peak": self.peak_bytes, "seconds": self.seconds, "latest": self.latest}
 
     @property
     def peak_bytes(self) -> int:
@@ -56,9 +60,10 @@ class Meter:
             self.latest = max(self.latest, time.perf_counter() - began - _TICK_SECONDS)
 
 
-def in_fresh_process(name: str, arguments: Sequence[str]) -> dict[str, Any]:
-    """What `python -m benchmarks.scale --measure NAME ARGUMENTS` prints, as JSON."""
-    command = [sys.executable, "-m", "benchmarks.scale", "--measure", name, *arguments]
+def in_fresh_process(name: str, folder: Path, num_pages: int) -> dict[str, Any]:
+    """Take one measurement: what `python -m benchmarks.scale --measure NAME` prints, as JSON."""
+    arguments = ["--measure", name, "--folder", str(folder), "--pages", str(num_pages)]
+    command = [sys.executable, "-m", "benchmarks.scale", *arguments]
     found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(found.stdout.splitlines()[-1])
 

@@ -5,7 +5,6 @@ taken of a corpus of a hundred pages, so that what a process needs for any corpu
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -118,8 +117,7 @@ def _train_mined(catalog: Catalog, folder: Path) -> None:
 
 
 def _first_batch(training_set: TrainingSet) -> None:
-    with closing(training_set.batches(32, 1, 4, "0")) as batches:
-        next(batches)
+    next(training_set.batches(32, 1, 4, "0"))
     _ = training_set.view.positives, training_set.store.pages.pictures  # for the masks
 
 
@@ -191,8 +189,8 @@ def _catalog(folder: Path, num_pages: int, num_queries: int) -> Catalog:
         _write(folder, num_pages, num_queries)
     path = str(folder / "set")
     train, test = (DatasetConfig(name=name, path=path) for name in ("train", "test"))
-    stores = dict.fromkeys(("train", "test"), str(folder / "store"))
-    return Catalog(DataConfig(train=train, eval=(test,)), 0, stores)
+    store = str(folder / "store")
+    return Catalog(DataConfig(train=train, eval=(test,)), 0, {"train": store, "test": store})
 
 
 def _write(folder: Path, num_pages: int, num_queries: int) -> None:

@@ -156,7 +156,7 @@ class CanonicalDataset:
         """All queries that can be asked, sorted by id."""
         return list(self.asked)
 
-    def refused_queries(self) -> dict[str, str]:
+    def bad_queries(self) -> dict[str, str]:
         """Query id to the reason why it cannot be asked; a query without a text is one."""
         return dict(self.asked.bad)
 

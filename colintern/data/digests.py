@@ -9,11 +9,7 @@ import pyarrow.compute as pc
 
 NUM_BYTES = 32
 _NUM_DIGITS = 2 * NUM_BYTES
-_DIGITS = np.frombuffer(b"0123456789abcdef", np.uint8)
-_NOT_A_DIGIT = 255
-_VALUES = np.full(256, _NOT_A_DIGIT, np.uint8)  # the value of a digit, by its character
-_VALUES[_DIGITS] = np.arange(16)
-_PAIRS = np.stack([_DIGITS.repeat(16), np.tile(_DIGITS, 16)], axis=1)  # a byte's two digits
+_ROWS_AT_ONCE = 16_384  # bounds what is in memory beside argument and result
 
 
 def parse(texts: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
@@ -22,23 +18,35 @@ def parse(texts: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         The hashes, and a boolean [N] that is false where the text is null or no such hash.
     """
+    hashes, valid = np.empty((len(texts), NUM_BYTES), np.uint8), np.empty(len(texts), bool)
+    for start in range(0, len(texts), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        hashes[rows], valid[rows] = _parsed(texts[rows])
+    return hashes, valid
+
+
+def _parsed(texts: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
     fits = pc.fill_null(pc.equal(pc.binary_length(texts), _NUM_DIGITS), False)
     filled = pc.if_else(fits, texts, "0" * _NUM_DIGITS).cast(pa.binary(_NUM_DIGITS))
-    start = filled.offset * _NUM_DIGITS
-    characters = np.frombuffer(filled.buffers()[1] or b"", np.uint8)
-    values = _VALUES[characters[start : start + len(filled) * _NUM_DIGITS]]
-    values = values.reshape(len(filled), NUM_BYTES, 2)
-    valid = fits.to_numpy(zero_copy_only=False) & (values != _NOT_A_DIGIT).all((1, 2))
-    return values[..., 0] << 4 | values[..., 1] & 15, valid
+    characters = _raw(filled, _NUM_DIGITS)
+    is_letter = characters >= ord("a")
+    values = characters - np.where(is_letter, ord("a") - 10, ord("0")).astype(np.uint8)
+    is_digit = np.where(is_letter, characters <= ord("f"), values <= 9)
+    valid = fits.to_numpy(zero_copy_only=False) & is_digit.all(1)
+    return values[:, ::2] << 4 | values[:, 1::2] & 15, valid
 
 
 def texts_of(hashes: np.ndarray, valid: np.ndarray | None = None) -> pa.StringArray:
     """The column of text that holds `hashes`; null where `valid` is false."""
-    digits = np.ascontiguousarray(_PAIRS[hashes])
+    digits = np.empty((len(hashes), _NUM_DIGITS), np.uint8)
+    for start in range(0, len(hashes), _ROWS_AT_ONCE):
+        text = hashes[start : start + _ROWS_AT_ONCE].tobytes().hex().encode()
+        digits[start : start + _ROWS_AT_ONCE] = np.frombuffer(text, np.uint8).reshape(
+            -1, _NUM_DIGITS
+        )
     offsets = np.arange(0, digits.size + 1, _NUM_DIGITS, dtype=np.int32)
-    texts = pa.StringArray.from_buffers(
-        len(hashes), pa.py_buffer(offsets), pa.py_buffer(digits.reshape(-1))
-    )
+    buffers = pa.py_buffer(offsets), pa.py_buffer(digits.reshape(-1))
+    texts = pa.StringArray.from_buffers(len(hashes), *buffers)
     return texts if valid is None or valid.all() else pc.if_else(pa.array(valid), texts, None)
 
 
@@ -54,20 +62,23 @@ def numbered(hashes: np.ndarray) -> np.ndarray:
 
 
 def first_rows(hashes: np.ndarray) -> np.ndarray:
-    """The row in which each hash stands first, in order: int64."""
+    """The row in which each hash stands first, in order: int32."""
     numbers = numbered(hashes)
     before = (
         np.maximum.accumulate(np.concatenate([[-1], numbers[:-1]])) if len(numbers) else numbers
     )
-    return np.flatnonzero(numbers > before)
+    return np.flatnonzero(numbers > before).astype(np.int32)
 
 
 def bytes_of(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """The bytes of a column as of `column_of`, without nulls: uint8 [N, 32]."""
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    start = array.offset * NUM_BYTES
+    return _raw(array, NUM_BYTES)
+
+
+def _raw(array: pa.FixedSizeBinaryArray, width: int) -> np.ndarray:
     raw = np.frombuffer(array.buffers()[1] or b"", np.uint8)
-    return raw[start : start + len(array) * NUM_BYTES].reshape(-1, NUM_BYTES)
+    return raw[array.offset * width : (array.offset + len(array)) * width].reshape(-1, width)
 
 
 def is_known(hashes: np.ndarray) -> np.ndarray:

@@ -44,7 +44,7 @@ class Inventory:
         widths: of their images, in pixels, int32 [N]; 0 of a bad page.
         heights: the same.
         reasons: why a page cannot be used, as Arrow text; null for all others.
-        origins: which row of the corpus each page is, int64 [N].
+        origins: which row of the corpus each page is, int32 [N].
         groups: file and number of every row group of the corpus.
         starts: the row of the corpus with which each row group begins, int64.
     """
@@ -148,16 +148,20 @@ def inventory_of(groups: Sequence[tuple[str, int]], tables: Iterable[pa.Table]) 
     whole = pa.concat_tables([_SCHEMA.empty_table(), *found])
     columns = dict(zip(whole.column_names, whole.columns, strict=True))
     del found, whole
-    order = pc.sort_indices(columns["id"]).to_numpy().astype(np.int64)  # it is stable
+    order = pc.sort_indices(columns["id"]).to_numpy().astype(np.int32)  # it is stable
     rows = pa.array(order)
 
     def text(name: str) -> pa.Array:
         return columns.pop(name).take(rows).combine_chunks()
 
-    return Inventory(
+    def hashes(name: str) -> np.ndarray:
+        found = digests.bytes_of(columns.pop(name))
+        return found[order] if found.any() else np.zeros_like(found)  # which take no memory
+
+    inventory = Inventory(
         ids=text("id"),
-        hashes=digests.bytes_of(columns.pop("sha256"))[order],
-        pixels=digests.bytes_of(columns.pop("pixels_sha256"))[order],
+        hashes=hashes("sha256"),
+        pixels=hashes("pixels_sha256"),
         doc_ids=text("doc_id"),
         widths=columns.pop("width").to_numpy()[order],
         heights=columns.pop("height").to_numpy()[order],
@@ -166,3 +170,5 @@ def inventory_of(groups: Sequence[tuple[str, int]], tables: Iterable[pa.Table]) 
         groups=groups,
         starts=starts,
     )
+    pa.default_memory_pool().release_unused()  # it keeps what the tables took
+    return inventory

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -72,11 +72,19 @@ class Judgements(Mapping[str, Mapping[str, int]]):
         for part in slices(self.query_ids):
             yield from part.to_pylist()
 
+    def __contains__(self, query_id: object) -> bool:
+        return self._row_of(query_id) >= 0
+
     def __getitem__(self, query_id: str) -> dict[str, int]:
-        row = bisect_left(self.query_ids, query_id, key=lambda found: found.as_py())
-        if row == len(self) or self.query_ids[row].as_py() != query_id:
+        row = self._row_of(query_id)
+        if row < 0:
             raise KeyError(query_id)
         return self.row(row)
+
+    def _row_of(self, query_id: Any) -> int:
+        """The index of a query in `query_ids`; -1 when it is not judged."""
+        row = bisect_left(self.query_ids, query_id, key=lambda found: found.as_py())
+        return row if row < len(self) and self.query_ids[row].as_py() == query_id else -1
 
     def row(self, row: int) -> dict[str, int]:
         """Page id to score of one query, by its index in `query_ids`."""
@@ -201,7 +209,7 @@ def _first_of_each_pair(table: pa.Table) -> NDArray[np.int64] | None:
     return np.sort(rows[~is_again])
 
 
-def _tell_first_problem(files: Sequence[str], relevant_from: float | None) -> None:
+def _tell_first_problem(files: Sequence[str], relevant_from: float | None) -> NoReturn:
     """Read row by row what is known to be wrong somewhere.
 
     Raises:
@@ -223,6 +231,7 @@ def _tell_first_problem(files: Sequence[str], relevant_from: float | None) -> No
                     f"{file}: row {number:,} judges 'corpus-id' {pair[1]} for 'query-id' {pair[0]} "
                     f"with score {score}, and a row before it with {before}; keep one of them"
                 )
+    raise AssertionError("the rows are as they must be")
 
 
 def _remedy(relevant_from: float | None) -> str:

@@ -60,7 +60,8 @@ class Queries:
         if len(rows) == len(self):
             return self
         columns = (self.ids, self.texts, self.languages, self.sources)
-        return Queries(*(column.take(pa.array(rows)) for column in columns), self.bad)
+        ids, texts, languages, sources = (column.take(pa.array(rows)) for column in columns)
+        return Queries(ids, texts, languages, sources, self.bad)
 
 
 def read_queries(files: Sequence[str]) -> Queries:
@@ -86,7 +87,10 @@ def read_queries(files: Sequence[str]) -> Queries:
     is_last = np.ones(len(order), dtype=bool)
     is_last[:-1] = pc.not_equal(ordered[1:], ordered[:-1]).to_numpy(zero_copy_only=False)
     rows = pa.array(order[is_last])
-    return Queries(*(column.take(rows) for column in (ids, texts, languages, sources)), bad)
+    ids, texts, languages, sources = (
+        column.take(rows) for column in (ids, texts, languages, sources)
+    )
+    return Queries(ids, texts, languages, sources, bad)
 
 
 def _reasons(texts: pa.Array) -> dict[int, str]:

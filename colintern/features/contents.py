@@ -1,6 +1,6 @@
 """What the shards of a store hold, for each page or query of its corpus. Shapes: N of these."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +13,10 @@ from colintern.features.encoding import WrittenShard
 from colintern.features.shard_file import ShardFile, ShardItems
 from colintern.streams import packed
 
+Rows = slice | np.ndarray  # a choice of rows
 _NONE = -1
-_LEAST_ROWS = 65_536  # items of shards that are looked up at one time, and
-_MOST_PASSES = 16  # so often at most: every pass goes over the whole corpus
+_LEAST_ROWS = 16_384  # items of shards that are looked up at one time, and
+_MOST_PASSES = 32  # so often at most: every pass goes over the whole corpus
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,21 @@ class Contents:
     reasons: Mapping[bytes, str]
 
     @property
+    def num_with_features(self) -> int:
+        """How many have features."""
+        return int(np.count_nonzero(self.has_features))
+
+    def with_features(self) -> Callable[[int, int], Rows]:
+        """Of those that have features, the rows from a first one up to a last one.
+
+        Where all have, that is a slice, by which nothing is copied.
+        """
+        if self.has_features.all():
+            return slice
+        rows = np.flatnonzero(self.has_features).astype(np.int32)
+        return lambda start, end: rows[start:end]
+
+    @property
     def has_features(self) -> np.ndarray:
         """Boolean [N]."""
         return self.num_tokens != _NONE
@@ -46,7 +62,7 @@ def read_contents(
     folder: str,
     files: list[str],
     sizes: Mapping[str, int],
-    written: Mapping[str, WrittenShard],
+    written: MutableMapping[str, WrittenShard],
     hashes: np.ndarray,
     pixels: np.ndarray,
 ) -> Contents:
@@ -56,8 +72,8 @@ def read_contents(
         folder: a store's `pages` or `queries`.
         files: the names of its shards, sorted.
         sizes: of the shards as they are now, by path.
-        written: what is known of shards because they were just written, by path; the others are
-            opened.
+        written: what is known of shards because they were just written, by path; it is taken out
+            as it is read. The other shards are opened.
         hashes: of the corpus's pages or queries, uint8 [N, 32].
         pixels: what is known already of what pages show, uint8 [N, 32], zeros where nothing is.
 
@@ -65,7 +81,8 @@ def read_contents(
         DamagedShardError: a shard is gone, or not whole.
     """
     num_tokens, shard = np.full(len(hashes), _NONE, np.int32), np.full(len(hashes), _NONE, np.int32)
-    pixels, reasons = pixels.copy(), {}
+    reasons: dict[bytes, str] = {}
+    is_own = False  # whether `pixels` is a copy
     wanted = digests.column_of(hashes)
     for first, items in _in_chunks(_items_of_shards(folder, files, sizes, written), len(hashes)):
         for found in items:
@@ -81,22 +98,29 @@ def read_contents(
         num_tokens[mine] = np.concatenate([found.num_tokens for found in items])[at]
         shard[mine] = own[at]
         shown = np.concatenate([found.pixels for found in items])[at]
-        known = digests.is_known(shown)
-        pixels[mine[known]] = shown[known]
+        told = mine[digests.is_known(shown)]
+        shown = shown[digests.is_known(shown)]
+        if not np.array_equal(pixels[told], shown):
+            pixels, is_own = pixels if is_own else pixels.copy(), True
+            pixels[told] = shown
     return Contents(num_tokens, shard, files, pixels, reasons)
 
 
 def _items_of_shards(
-    folder: str, files: list[str], sizes: Mapping[str, int], written: Mapping[str, WrittenShard]
+    folder: str,
+    files: list[str],
+    sizes: Mapping[str, int],
+    written: MutableMapping[str, WrittenShard],
 ) -> Iterator[ShardItems]:
     for file in files:
         path = storage.join(folder, file)
-        if path not in written:
+        shard = written.pop(path, None)
+        if shard is None:
             yield ShardFile(path, sizes[path]).items()
             continue
-        if written[path].num_bytes != sizes[path]:
-            damaged(path, f"has {sizes[path]:,} bytes instead of {written[path].num_bytes:,}")
-        yield written[path].items
+        if shard.num_bytes != sizes[path]:
+            damaged(path, f"has {sizes[path]:,} bytes instead of {shard.num_bytes:,}")
+        yield shard.items
 
 
 def _in_chunks(

@@ -29,7 +29,7 @@ class PlannedShards:
     Attributes:
         files: the name of each shard.
         starts: where the items of each shard begin, and at last where they end, int64 [shards + 1].
-        rows: the row of each item in `hashes`, one shard after the other.
+        rows: the row of each item in `hashes`, one shard after the other, int32.
         hashes: uint8 [N, 32]; rows that stand for no item of these shards are not looked at.
     """
 

@@ -1,7 +1,7 @@
 """What is written when all shards of a store are there: manifests, what is bad, the record."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -13,7 +13,7 @@ from colintern import records, storage
 from colintern.data import digests
 from colintern.data.canonical import CanonicalDataset
 from colintern.errors import TooManyBadPagesError
-from colintern.features.contents import Contents, read_contents
+from colintern.features.contents import Contents, Rows, read_contents
 from colintern.features.damage import check_whole, whole_shards
 from colintern.features.encoding import WrittenShard
 from colintern.features.manifest import (
@@ -82,7 +82,7 @@ def finish_store(
     backbone: BackboneIdentity,
     max_bad_fraction: float,
     started_at: str,
-    written: Mapping[str, WrittenShard] | None = None,
+    written: MutableMapping[str, WrittenShard] | None = None,
 ) -> FinishedStore:
     """Write manifests, the lists of what is bad, and last the record.
 
@@ -91,8 +91,8 @@ def finish_store(
         backbone: how pages are tiled.
         max_bad_fraction: `data.max_bad_fraction`.
         started_at: when the work on the store began (`records.now()`).
-        written: what is known of shards because they were just written, by path; the others are
-            opened.
+        written: what is known of shards because they were just written, by path; what is used is
+            taken out. The other shards are opened.
 
     Raises:
         DatasetError: the dataset has changed since it was planned.
@@ -101,7 +101,7 @@ def finish_store(
         DamagedShardError: a shard is gone, or not whole.
     """
     plan.target.content.check_unchanged()
-    store, written = plan.target.path, written or {}
+    store, written = plan.target.path, {} if written is None else written
     sizes = {
         state.path: state.size
         for part in plan.parts
@@ -126,7 +126,9 @@ def finish_store(
     check_bad_fraction(name, bad_queries, len(questions.ids), max_bad_fraction, kind="queries")
     bad_queries = {**plan.bad_queries, **bad_queries}
     for part, part_plan in plan.parts.items():
+        pa.default_memory_pool().release_unused()  # now is the most in memory
         write_plan(storage.join(store, part), part_plan)
+    pa.default_memory_pool().release_unused()
     manifests = [
         storage.join(PAGES, _add_pages(plan, found[PAGES], backbone)),
         storage.join(QUERIES, _add_queries(plan, found[QUERIES])),
@@ -153,7 +155,7 @@ def finished_record(target: StoreTarget, max_bad_fraction: float) -> records.Rec
     if record is None:
         return None
     dataset = CanonicalDataset(target.dataset.path, target.content.questions)
-    bad_queries = dataset.refused_queries()  # listed too, and not counted: see `finish_store`
+    bad_queries = dataset.bad_queries()  # listed too, and not counted: see `finish_store`
     for part, file, key, kind in _LISTS:
         lines = storage.read_bytes(storage.join(target.path, file)).splitlines()
         reasons = {line[key]: line["reason"] for line in map(json.loads, lines)}
@@ -178,17 +180,16 @@ def _bad(
 
 def _add_pages(plan: StorePlan, contents: Contents, backbone: BackboneIdentity) -> str:
     """Write the manifest of the pages; returns its file."""
-    pages, rows_kept = plan.pages, np.flatnonzero(contents.has_features)
+    pages, kept = plan.pages, contents.with_features()
     shown = digests.is_known(contents.pixels)
-    schema = PAGE_SCHEMA if shown[rows_kept].any() else EARLIER_PAGE_SCHEMA
+    schema = PAGE_SCHEMA if (shown & contents.has_features).any() else EARLIER_PAGE_SCHEMA
 
     def rows(start: int, end: int) -> pa.Table:
-        chosen = rows_kept[start:end]
-        index = pa.array(chosen)
+        chosen = kept(start, end)
         widths, heights = pages.widths[chosen], pages.heights[chosen]
         columns = {
             **_columns(pages.ids, pages.hashes, contents, chosen),
-            "doc_id": pages.doc_ids.take(index),
+            "doc_id": _chosen(pages.doc_ids, chosen),
             "width": widths,
             "height": heights,
             "tile_rows": of_sizes(lambda *size: backbone.tile_grid(*size)[0], widths, heights),
@@ -197,7 +198,9 @@ def _add_pages(plan: StorePlan, contents: Contents, backbone: BackboneIdentity) 
         }
         return pa.table({name: columns[name] for name in schema.names}, schema)
 
-    return add_manifest(storage.join(plan.target.path, PAGES), schema, len(rows_kept), rows)
+    return add_manifest(
+        storage.join(plan.target.path, PAGES), schema, contents.num_with_features, rows
+    )
 
 
 def _add_queries(plan: StorePlan, contents: Contents) -> str:
@@ -207,20 +210,24 @@ def _add_queries(plan: StorePlan, contents: Contents) -> str:
     def rows(start: int, end: int) -> pa.Table:
         return pa.table(_columns(asked.ids, asked.hashes, contents, kept[start:end]), QUERY_SCHEMA)
 
-    return add_manifest(storage.join(plan.target.path, QUERIES), QUERY_SCHEMA, len(kept), rows)
+    return add_manifest(
+        storage.join(plan.target.path, QUERIES), QUERY_SCHEMA, contents.num_with_features, rows
+    )
 
 
-def _columns(
-    ids: pa.Array, hashes: np.ndarray, contents: Contents, rows: np.ndarray
-) -> dict[str, Any]:
+def _columns(ids: pa.Array, hashes: np.ndarray, contents: Contents, rows: Rows) -> dict[str, Any]:
     """The columns that manifests of pages and of queries share."""
     files = pa.array(contents.files, pa.string())
     return {
-        "id": ids.take(pa.array(rows)),
+        "id": _chosen(ids, rows),
         "sha256": digests.texts_of(hashes[rows]),
         "shard": files.take(pa.array(contents.shard[rows])),
         "num_tokens": contents.num_tokens[rows],
     }
+
+
+def _chosen(column: pa.Array, rows: Rows) -> pa.Array:
+    return column[rows] if isinstance(rows, slice) else column.take(pa.array(rows))
 
 
 def _write_bad(path: str, bad_pages: Mapping[str, str], bad_queries: Mapping[str, str]) -> None:

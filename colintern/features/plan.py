@@ -183,7 +183,8 @@ def plan_store(
             ),
         ]
     )
-    bad_queries = dataset.refused_queries()
+    bad_queries = dataset.bad_queries()
+    pa.default_memory_pool().release_unused()
     return StorePlan(target, pages, questions, bad_queries, parts, work, sizes, whole)
 
 

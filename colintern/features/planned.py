@@ -28,7 +28,7 @@ class Items:
 
     Attributes:
         hashes: of all rows of the corpus, uint8 [N, 32].
-        rows: the row of each item in `hashes`, int64.
+        rows: the row of each item in `hashes`, int32.
         sizes: bytes that each item is expected to take, int64.
     """
 
@@ -100,7 +100,9 @@ def write_plan(folder: str, plan: PartPlan) -> None:
         ]
         columns = {
             "shard": files.take(pa.array(codes[start:end])),
-            "sha256": digests.texts_of(np.concatenate(hashes)),
+            "sha256": digests.texts_of(
+                np.concatenate(hashes) if all(map(len, hashes)) else max(hashes, key=len)
+            ),
         }
         return pa.table(columns, _SCHEMA)
 
@@ -137,7 +139,9 @@ def _earlier_shards(folder: str, items: Items, shard_bytes: int) -> PlannedShard
 def _of(files: list[str], hashes: list[np.ndarray]) -> PlannedShards:
     starts = np.cumsum([0, *map(len, hashes)])
     none = np.empty((0, digests.NUM_BYTES), np.uint8)
-    return PlannedShards(files, starts, np.arange(starts[-1]), np.concatenate([none, *hashes]))
+    return PlannedShards(
+        files, starts, np.arange(starts[-1], dtype=np.int32), np.concatenate([none, *hashes])
+    )
 
 
 def _read(path: str) -> PlannedShards:
@@ -170,6 +174,6 @@ def _sorted(files: dict[str, int], shard: np.ndarray, hashes: np.ndarray) -> Pla
     # The first of equal items: pages of one image stand in a manifest once each.
     key = shard * max(len(hashes), 1) + digests.numbered(hashes)
     first = np.sort(np.unique(key, return_index=True)[1])
-    rows = first[np.argsort(shard[first], kind="stable")]
+    rows = first[np.argsort(shard[first], kind="stable")].astype(np.int32)
     starts = np.searchsorted(shard[rows], np.arange(len(names) + 1))
     return PlannedShards(names, starts, rows, hashes)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from colintern import storage
 
 ROWS_PER_GROUP = 2**20  # pyarrow's own, so that a table is written alike in one piece and in parts
-ROWS_PER_BATCH = 65_536  # read at one time: about 10 MB of text
+ROWS_PER_BATCH = 16_384  # read at one time: a few MB of text
 _BUFFER_BYTES = 2**20  # of each column; without a buffer pyarrow takes the whole column chunk
 
 

@@ -246,7 +246,7 @@ def _ranked(key_K: Tensor) -> list[Ranked]:
 def _triples(
     choices: Sequence[Choice], selections: Sequence[Selection], view: View
 ) -> Iterator[Triple]:
-    """What is written of some queries and their negatives: ids in place of numbers."""
+    """What is written of some queries and their negatives: ids instead of numbers."""
     queries = pa.array([choice.query for choice in choices], pa.int64())
     ids, texts = (column.take(queries) for column in (view.query_ids, view.texts))
     for query_id, text, choice, selection in zip(

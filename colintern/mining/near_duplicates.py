@@ -70,7 +70,9 @@ def selections(
         known.update(zip(new, likeness(new), strict=True))
         changed = []
         for number, found in compared.items():
-            alike = {page for page, own in found.items() if max(map(known.get, own)) > limit}
+            alike = {
+                page for page, own in found.items() if max(known[pair] for pair in own) > limit
+            }
             if alike:
                 choices[number].near_duplicates |= alike
                 made[number] = choices[number].selection()

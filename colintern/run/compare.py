@@ -5,7 +5,7 @@ import numpy as np
 from colintern import storage
 from colintern.config.schema import Config, dataset_of, evaluated_names
 from colintern.data.canonical import CanonicalDataset
-from colintern.data.judgements import Judgements
+from colintern.data.columns import find, strings
 from colintern.errors import MissingStageError, UserError
 from colintern.evaluation.decision import METRIC
 from colintern.evaluation.evaluate import judged_again
@@ -62,9 +62,8 @@ def _gain_line(config: Config, name: str, run_path: str, other_path: str) -> str
     asked = set(read_results(results)["query_id"].to_pylist())
     if asked != set(read_results(other_results)["query_id"].to_pylist()):
         raise NotComparableError(f"{run_path} and {other_path}: other queries in {name}")
-    judged = Judgements.from_mapping(
-        {query: pages for query, pages in judgements.items() if query in asked}
-    )
+    is_asked = find(judgements.query_ids, strings(sorted(asked))) >= 0
+    judged = judgements.of_queries(np.flatnonzero(is_asked))
     num_queries = max(_num_queries(path, name) for path in (run_path, other_path))
     not_asked = np.zeros(num_queries - len(judged))  # they find nothing, and count in every mean
     after = np.append(judged_again(results, judged).values[METRIC], not_asked)

@@ -133,7 +133,7 @@ def _check_can_be_asked(dataset: _Opened) -> None:
         DatasetError: none has.
     """
     if not dataset.questions:
-        judged, reasons = dataset.folder.judgements(), dataset.folder.refused_queries()
+        judged, reasons = dataset.folder.judgements(), dataset.folder.bad_queries()
         first = min(judged)
         raise DatasetError(
             f"dataset {dataset.config.name}: none of its {len(judged)} judged queries can be asked "

@@ -170,7 +170,7 @@ class _SearchActor:
 
     def _kept(self, catalog: Catalog) -> Catalog:
         """The catalog of the task before, if it is the same: it has its datasets open."""
-        if catalog != self._catalog:
+        if self._catalog is None or catalog != self._catalog:
             self._catalog = catalog
         return self._catalog
 

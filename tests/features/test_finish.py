@@ -83,6 +83,26 @@ def test_too_many_are_named_with_their_reasons(tmp_path, kind, named):
     )
 
 
+def test_what_encoders_return_is_what_their_shards_hold(tmp_path, backbone, monkeypatch):
+    """A store that differs by whether its driver was killed; shards opened although known."""
+    path = tmp_path / "set"
+    make_corpus(path, num_pages=20, num_queries=9)
+    plan, identity = planned(tmp_path)
+    missing = plan.missing()
+    written = {work.path: encode_shard(work, backbone, "bfloat16", 2_000) for work in missing}
+    folder = Path(plan.target.path)
+    found = []
+    for known in ({}, written):
+        finish_store(plan, identity, 0.0, "now", known)
+        found.append({file: file.read_bytes() for file in folder.glob("*/*") if file.is_file()})
+        monkeypatch.setattr("colintern.features.contents.ShardFile", None)
+    assert found[0] == found[1]
+    assert not written  # let go as it was taken in
+    pages = FeatureStore(plan.target.path).pages
+    assert len(pages) == 20
+    assert len(set(pages.pictures.tolist())) == 19
+
+
 def test_as_many_as_the_limit_says_may_be_bad():
     """The limit itself refused, or one more allowed."""
     reasons = {f"p{number}": "blurred" for number in range(3)}

@@ -1,14 +1,21 @@
-"""A finished store, read by id."""
+"""A finished store, read by position."""
 
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
+from colintern import records
 from colintern.data.canonical import read_images
 from colintern.errors import MissingStageError
-from colintern.features.shard_file import ShardFile
-from colintern.features.store import FeatureStore
+from colintern.features.manifest import MANIFEST, QUERY_SCHEMA, open_manifest
+from colintern.features.shard_file import ShardFile, write_shard
+from colintern.features.store import FeatureStore, Items
 from colintern.images.decode import decode
 from tests.features.helpers import encoded, planned
 from tests.helpers import make_corpus
@@ -40,3 +47,67 @@ def test_an_unfinished_store_is_not_read(tmp_path):
     """Half a corpus searched as if it were all."""
     with pytest.raises(MissingStageError, match="colintern encode"):
         FeatureStore(str(tmp_path))
+
+
+_READ_ALL = """
+import resource, sys
+import torch
+from colintern.features.store import FeatureStore
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+pages = FeatureStore(sys.argv[1]).pages
+found, lengths = pages.read(range(len(pages)))
+assert sum(lengths) == len(found) and found.isfinite().all()
+print(len(pages))
+"""
+
+
+def test_a_store_of_more_shards_than_files_may_be_open_is_read(tmp_path):
+    """A store of 1,018 shards, whose reading ends in "Too many open files"."""
+    rows, folder = [], tmp_path / "store" / "pages"
+    for number in range(100):
+        sha256, file = f"{number:064x}", f"shard-{number:05d}.safetensors"
+        write_shard(str(folder / file), {sha256: torch.ones(2, 4).bfloat16()}, {}, "float32")
+        rows.append({"id": f"p{number:03d}", "sha256": sha256, "shard": file, "num_tokens": 2})
+    table = pa.Table.from_pylist(rows, QUERY_SCHEMA)
+    (tmp_path / "store" / "queries").mkdir()
+    for part in ("pages", "queries"):
+        pq.write_table(
+            table.slice(0, 100 if part == "pages" else 0), folder.parent / part / MANIFEST
+        )
+    records.write_record(
+        str(tmp_path / "store" / "record.json"), str(tmp_path / "store"), {}, [], records.now()
+    )
+    command = [sys.executable, "-c", _READ_ALL, str(tmp_path / "store")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "100\n", done.stderr
+
+
+def test_what_is_read_does_not_depend_on_how_many_shards_are_open(tmp_path, backbone):
+    """Features of one item given for another; an item of a shard that was closed meanwhile."""
+    make_corpus(tmp_path / "set", num_pages=20, num_queries=5)
+    encoded(tmp_path, backbone)
+    path = planned(tmp_path)[0].target.path
+    whole = FeatureStore(path)
+    files = {Path(file).name: state for file, state in planned(tmp_path)[0].whole.items()}
+    assert len({whole.pages.row(at).shard for at in range(20)}) > 2
+    few = Items(open_manifest(f"{path}/pages", None), files, most_open=1)
+    order = [19, 0, 7, 0, 12, 3, 1]
+    (found, lengths), (expected, same) = few.read(order), whole.pages.read(order)
+    assert lengths == same
+    assert torch.equal(found, expected)
+    assert torch.equal(few.read([7])[0], expected[sum(same[:2]) : sum(same[:3])])
+    rows = np.array([3, 7, 19])
+    part = FeatureStore(path, page_rows=rows)
+    assert part.pages.ids.to_pylist() == ["p003", "p007", "p019"]
+    assert torch.equal(part.pages.read([0, 2])[0], whole.pages.read([3, 19])[0])
+    assert part.pages.pictures.tolist() == [0, 1, 2]
+    assert [part.pages.row(at) for at in range(3)] == [whole.pages.row(at) for at in rows]
+
+
+def test_ids_are_found_by_code_point(corpus):
+    """A page that is there and not found; the position of the next one given for an unknown."""
+    pages = FeatureStore(corpus.store).pages
+    ids = pages.ids.to_pylist()
+    asked = [ids[5], "", ids[0], "p0005", "\U0001f600", ids[-1]]
+    assert pages.find(asked).tolist() == [5, -1, 0, -1, -1, len(ids) - 1]
+    assert pages.find([]).tolist() == []

@@ -5,7 +5,8 @@ Shapes: N hashes, as uint8 [N, 32].
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+
+from colintern.data.compute import pc
 
 NUM_BYTES = 32
 _NUM_DIGITS = 2 * NUM_BYTES
@@ -83,4 +84,4 @@ def _raw(array: pa.FixedSizeBinaryArray, width: int) -> np.ndarray:
 
 def is_known(hashes: np.ndarray) -> np.ndarray:
     """False where a hash is all zeros, which stand for none: boolean [N]."""
-    return hashes.any(1)
+    return np.asarray(hashes.any(1))

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from colintern import storage
 from colintern.data import digests
 from colintern.data.canonical import PageLocation, iterate_pages
+from colintern.data.compute import pc
 from colintern.data.parquet import open_parquet
 from colintern.images.decode import BadImageError, ImageSize, read_size
 

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow.compute as pc
 
 from colintern import storage
 from colintern.data import digests
+from colintern.data.compute import pc
 from colintern.features.damage import damaged
 from colintern.features.encoding import WrittenShard
 from colintern.features.shard_file import ShardFile, ShardItems

@@ -16,10 +16,10 @@ from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from colintern import storage
 from colintern.data import digests
+from colintern.data.compute import pc
 from colintern.errors import MissingStageError
 from colintern.features import tables
 

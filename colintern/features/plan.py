@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from colintern import records, storage
 from colintern.config.schema import DatasetConfig, FeaturesConfig
 from colintern.data import digests
 from colintern.data.canonical import CanonicalDataset, read_images
+from colintern.data.compute import pc
 from colintern.data.content import DatasetContent
 from colintern.data.entities import Query
 from colintern.data.inventory import Inventory

@@ -5,15 +5,15 @@ that is lost is made again under its name with its bytes, however the corpus has
 of earlier versions have none: their shards are known by their manifest and their whole corpus.
 """
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from colintern import storage
 from colintern.data import digests
+from colintern.data.compute import pc
 from colintern.features import tables
 from colintern.features.cutting import PlannedShards, plan_shards
 from colintern.features.manifest import MANIFEST
@@ -136,7 +136,7 @@ def _earlier_shards(folder: str, items: Items, shard_bytes: int) -> PlannedShard
     return _of(known.files, hashes)
 
 
-def _of(files: list[str], hashes: list[np.ndarray]) -> PlannedShards:
+def _of(files: Sequence[str], hashes: list[np.ndarray]) -> PlannedShards:
     starts = np.cumsum([0, *map(len, hashes)])
     none = np.empty((0, digests.NUM_BYTES), np.uint8)
     return PlannedShards(

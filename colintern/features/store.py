@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from torch import Tensor
 
 from colintern import storage
 from colintern.data import digests
+from colintern.data.compute import pc
 from colintern.errors import MissingStageError
 from colintern.features.damage import check_whole, damaged, recorded_sizes, whole_shards
 from colintern.features.manifest import Manifest, is_manifest, open_manifest
@@ -97,8 +97,10 @@ class Items:
     def find(self, ids: Sequence[str] | pa.Array | pa.ChunkedArray) -> np.ndarray:
         """The positions of items by their ids: int64, -1 for an id that is unknown."""
         known = self.ids
-        wanted = pa.array(ids) if isinstance(ids, list | tuple) else ids
-        wanted = wanted.cast(known.type)
+        if isinstance(ids, pa.Array | pa.ChunkedArray):
+            wanted = ids.cast(known.type)
+        else:
+            wanted = pa.array(ids, known.type)
         if not len(known):
             return np.full(len(wanted), -1)
         found = pc.search_sorted(known, wanted).to_numpy().astype(np.int64)

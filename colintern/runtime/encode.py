@@ -1,12 +1,12 @@
 """Encoding on Ray Data: one planned shard is one row of work; the actor writes the shard."""
 
 import contextlib
+import pickle
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import ray
 from ray.data import ActorPoolStrategy, DataContext
 
@@ -71,7 +71,8 @@ class _ShardEncoder:
     """The actor: a backbone, loaded once, that turns rows of work into shards.
 
     What is raised on purpose becomes an entry of the row: Ray Data would start an actor that fails
-    to start again and again, and put its own traceback around what a row raises.
+    to start again and again, and put its own traceback around what a row raises. Entries are
+    pickled here: Ray Data pickles objects too, and warns of it each time.
     """
 
     def __init__(self, config: Config, held: Mapping[str, lease.Held]) -> None:
@@ -79,25 +80,22 @@ class _ShardEncoder:
         self._held = held
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        rows: dict[str, list[Any]] = {"path": [], "written": [], "error": []}
+        rows: dict[str, list[Any]] = {"path": [], "outcome": []}
         for text in batch["work"]:
             work = ShardWork.from_json(str(text))
-            written, error = self._encoded(work)
             rows["path"].append(work.path)
-            rows["written"].append(written)
-            rows["error"].append(error)
-        # Ray Data keeps objects as they are only in arrays of objects.
-        return {name: np.array(values, object) for name, values in rows.items()}
+            rows["outcome"].append(pickle.dumps(self._outcome(work)))
+        return rows
 
-    def _encoded(self, work: ShardWork) -> tuple[WrittenShard | None, ColInternError | None]:
+    def _outcome(self, work: ShardWork) -> WrittenShard | ColInternError:
         """What was written, or what went wrong."""
         if error := why_not_to_work(self._held[work.folder.rpartition("/")[0]]):
-            return None, error
+            return error
         features = self._config.features
         try:
-            return encode_shard(work, self._backbone, features.dtype, features.batch_tokens), None
+            return encode_shard(work, self._backbone, features.dtype, features.batch_tokens)
         except ColInternError as error:
-            return None, error
+            return error
 
     @cached_property
     def _backbone(self) -> FrozenBackbone:
@@ -182,9 +180,10 @@ def _collect(rows: Iterable[dict[str, Any]], num_shards: int) -> dict[str, Writt
     found: dict[str, WrittenShard] = {}
     items = tokens = 0
     for row in rows:
-        if row["error"] is not None:
-            raise row["error"]
-        written = found[row["path"]] = row["written"]
+        written: WrittenShard | ColInternError = pickle.loads(row["outcome"])
+        if isinstance(written, ColInternError):
+            raise written
+        found[row["path"]] = written
         items += len(written.items.hashes)
         tokens += int(written.items.num_tokens.sum())
         if time.monotonic() - last > _LOG_SECONDS or len(found) == num_shards:

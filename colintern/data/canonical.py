@@ -13,9 +13,9 @@ from itertools import islice
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from colintern import storage
+from colintern.data.compute import pc
 from colintern.data.entities import Page, Query
 from colintern.data.hashes import FileHashes, sha256_of_files
 from colintern.data.judgements import Judgements, read_judgements

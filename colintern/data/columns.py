@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
+
+from colintern.data.compute import pc
 
 _SLICE = 65_536  # strings that are made into Python objects at one time
 

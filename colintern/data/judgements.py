@@ -13,10 +13,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from colintern.data.columns import in_order, offsets_of, slices, strings
+from colintern.data.compute import pc
 from colintern.data.parquet import stream_columns, stream_rows
 from colintern.errors import DatasetError
 

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from colintern import storage
+from colintern.data.compute import pc
 from colintern.data.text import bad_id_reason
 from colintern.errors import DatasetError, one_line
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from colintern.data.columns import in_order, slices, strings
+from colintern.data.compute import pc
 from colintern.data.entities import Query
 from colintern.data.parquet import stream_columns
 from colintern.data.text import MAX_QUERY_CHARACTERS, bad_query_reason

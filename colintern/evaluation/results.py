@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from itertools import groupby
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from colintern import storage
+from colintern.data.compute import pc
 
 DEPTH = 100  # pages of every query that are kept
 SCHEMA = pa.schema(

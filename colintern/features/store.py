@@ -97,10 +97,8 @@ class Items:
     def find(self, ids: Sequence[str] | pa.Array | pa.ChunkedArray) -> np.ndarray:
         """The positions of items by their ids: int64, -1 for an id that is unknown."""
         known = self.ids
-        if isinstance(ids, pa.Array | pa.ChunkedArray):
-            wanted = ids.cast(known.type)
-        else:
-            wanted = pa.array(ids, known.type)
+        is_column = isinstance(ids, pa.Array | pa.ChunkedArray)
+        wanted = pc.cast(ids, known.type) if is_column else pa.array(ids, known.type)
         if not len(known):
             return np.full(len(wanted), -1)
         found = pc.search_sorted(known, wanted).to_numpy().astype(np.int64)

@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -72,7 +73,7 @@ def _peak_gigabytes(work: Callable[[], object]) -> float:
 def _write_backbone(folder: Path) -> None:
     """A checkpoint with the sizes of InternVL3-1B: the tiny one's files, other weights."""
     write_random_checkpoint(folder)
-    config = AutoConfig.from_pretrained(folder)
+    config: Any = AutoConfig.from_pretrained(folder)
     vision, text = config.vision_config, config.text_config
     vision.hidden_size, vision.intermediate_size = 1_024, 4_096
     vision.num_hidden_layers, vision.num_attention_heads = 24, 16
@@ -82,8 +83,8 @@ def _write_backbone(folder: Path) -> None:
     text.layer_types = ["full_attention"] * 24
     config.image_seq_length = 256
     with torch.device("cuda"):
-        model = InternVLModel(config).to(torch.bfloat16)
-    model.save_pretrained(folder)
+        model: Any = InternVLModel(config)
+    model.to(torch.bfloat16).save_pretrained(folder)
     images = GotOcr2ImageProcessorPil.from_pretrained(folder)
     images.size = {"height": 448, "width": 448}
     images.save_pretrained(folder)

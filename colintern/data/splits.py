@@ -119,7 +119,7 @@ def split_views(
     return train, dev
 
 
-def _groups(pages: TiedPages, judged_pages: Positions, texts: Positions) -> Positions:
+def _groups(pages: TiedPages, judged_pages: Positions, texts: Positions) -> NDArray[np.int32]:
     """Of each page, the first page of its group.
 
     Args:
@@ -133,11 +133,11 @@ def _groups(pages: TiedPages, judged_pages: Positions, texts: Positions) -> Posi
         (has_document, pages.documents[has_document]),
         (judged_pages, texts),
     ]
-    first = np.arange(len(pages.ids))
+    first = np.arange(len(pages.ids), dtype=np.int32)
     while True:
         before = first
         for tied, by in ties:
-            lowest = np.full(int(by.max(initial=-1)) + 1, len(first))
+            lowest = np.full(int(by.max(initial=-1)) + 1, len(first), dtype=np.int32)
             np.minimum.at(lowest, by, first[tied])
             lower = first.copy()
             np.minimum.at(lower, tied, lowest[by])

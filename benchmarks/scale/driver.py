@@ -1,6 +1,6 @@
 """The driver that plans a store and finishes it, and a process that opens it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ def plan_and_finish(folder: Path, num_pages: int) -> dict[str, Any]:
     groups = corpus.row_groups(target, num_pages)
     tables = [_table(pages) for _, pages in groups]
     with meter.timed("plan"):
-        found = inventory_of([group for group, _ in groups], tables)
+        found = inventory_of([group for group, _ in groups], _given_away(tables))
         plan = plan_store(target, found, backbone, FeaturesConfig())
         del found
         missing = plan.missing()
@@ -58,6 +58,13 @@ def open_store(folder: Path, num_pages: int) -> dict[str, Any]:
     with meter.timed("pictures"):
         assert len(store.pages.pictures) == num_pages
     return meter.measured()
+
+
+def _given_away(tables: list[pa.Table]) -> Iterator[pa.Table]:
+    """Each table once; only who takes them holds them then."""
+    tables.reverse()
+    while tables:
+        yield tables.pop()
 
 
 def _table(numbers: Sequence[int]) -> pa.Table:

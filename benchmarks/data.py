@@ -93,7 +93,7 @@ def _ingest_into_nowhere(source: Path) -> int:
 
 
 def _ingest(source: Path, out: Path) -> int:
-    from colintern.ingest import IngestSettings, ingest
+    from colintern.ingestion import IngestSettings, ingest
 
     return ingest([str(source)], str(out), IngestSettings(num_processes=1)).pages
 

@@ -25,11 +25,11 @@ from colintern.evaluation.metrics import per_query_metrics, ranking_of
 from colintern.evaluation.significance import paired_interval
 from colintern.model.backbone import read_identity
 from colintern.model.heads import init_heads, save_heads
-from colintern.run.local import LocalWorkers, open_corpus
-from colintern.run.opened import OpenedRun
-from colintern.run.stages.mine import mine_triples
+from colintern.runs.local import LocalWorkers, open_corpus
+from colintern.runs.opened import OpenedRun
+from colintern.runs.stages.mine import mine_triples
 from colintern.training.loop import RoundTask, open_round, train_round
-from colintern.training.place import Place
+from colintern.training.worker import Worker
 
 Values = NDArray[np.float64]
 METRIC = "ndcg_at_5"
@@ -76,7 +76,7 @@ class Bench:
             log_path=storage.join(path, "log.jsonl"),
         )
         began = time.monotonic()
-        train_round(task, open_round(task), Place(), lambda _: None)
+        train_round(task, open_round(task), Worker(), lambda _: None)
         return path, time.monotonic() - began
 
     def mined(self, heads_folder: str) -> tuple[str, float]:

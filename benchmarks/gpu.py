@@ -36,9 +36,9 @@ from colintern.scoring.packed import PackedPages, score_pages
 from colintern.scoring.queries import EmbeddedQueries
 from colintern.training.batch import Batch
 from colintern.training.finite import FiniteGuard
-from colintern.training.place import Place
 from colintern.training.step import train_step
 from colintern.training.strategy import make_strategy
+from colintern.training.worker import Worker
 
 PAGE_PIXELS = (1_654, 2_339)  # A4 at 200 dots an inch
 PAGE_TOKENS = 1_792
@@ -164,7 +164,7 @@ def _batch(pairs: int, negatives: int) -> Batch:
 
 def train(repeats: int) -> None:
     """Print pairs per second of a training step, plain and fused."""
-    place, training = Place(device="cuda"), TrainingConfig()
+    worker, training = Worker(device="cuda"), TrainingConfig()
     kernels = ["plain", *({fused.kernel_on("cuda")} - {"plain"})]
     usable = fused.is_usable
     print("pairs  negatives  kernels  ms / step  pairs/s  peak GB")
@@ -173,11 +173,11 @@ def train(repeats: int) -> None:
 
         def step_with(kernel: str) -> Callable[[], object]:
             heads = init_heads(HeadsConfig(dim=WIDTH), BACKBONE_WIDTH, seed=1).to("cuda")
-            strategy, guard = make_strategy(heads, training, place), FiniteGuard(place)
+            strategy, guard = make_strategy(heads, training, worker), FiniteGuard(worker)
 
             def step() -> None:
                 fused.is_usable = usable if kernel == "fused" else lambda _: False
-                train_step(heads, strategy, batch, 1e-4, training, place, guard)  # noqa: B023
+                train_step(heads, strategy, batch, 1e-4, training, worker, guard)  # noqa: B023
 
             return step
 

@@ -16,7 +16,7 @@ from colintern import log
 from colintern.config.files import load_config
 from colintern.errors import ColInternError, UserError, one_line
 from colintern.records.run_folder import RunFolder
-from colintern.run import status
+from colintern.runs import status
 
 INTERRUPTED = 130
 TERMINATED = 128 + signal.SIGTERM
@@ -52,7 +52,7 @@ Run = Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run: a path
 def run(config: ConfigOption, overrides: Overrides = None) -> None:
     """Run the whole loop, from encoding to the report; finished stages are skipped."""
     settings = load_config(config, overrides or [])  # a mistake in them is told without the wait
-    from colintern.run import loop
+    from colintern.runs import loop
 
     folder = loop.run(settings)
     for line in status.table_lines(folder.path):
@@ -63,7 +63,7 @@ def run(config: ConfigOption, overrides: Overrides = None) -> None:
 def encode(config: ConfigOption, overrides: Overrides = None) -> None:
     """Compute the backbone's features of all datasets."""
     settings = load_config(config, overrides or [])
-    from colintern.run import loop
+    from colintern.runs import loop
 
     loop.encode(settings)
 
@@ -76,8 +76,8 @@ def train(
 ) -> None:
     """Train the heads in one round."""
     settings = load_config(config, overrides or [])
-    from colintern.run import loop
-    from colintern.run.stages import Train
+    from colintern.runs import loop
+    from colintern.runs.stages import Train
 
     loop.run_round(settings, Train, round_number)
 
@@ -88,8 +88,8 @@ def mine(
 ) -> None:
     """Find the hard negatives that a round (2 or later) trains on."""
     settings = load_config(config, overrides or [])
-    from colintern.run import loop
-    from colintern.run.stages import Mine
+    from colintern.runs import loop
+    from colintern.runs.stages import Mine
 
     loop.run_round(settings, Mine, round_number)
 
@@ -100,8 +100,8 @@ def evaluate(
 ) -> None:
     """Measure a round on the dev set and on all test sets."""
     settings = load_config(config, overrides or [])
-    from colintern.run import loop
-    from colintern.run.stages import Evaluate
+    from colintern.runs import loop
+    from colintern.runs.stages import Evaluate
 
     loop.run_round(settings, Evaluate, round_number)
 
@@ -165,7 +165,7 @@ def ingest_sources(
     ] = 1.0,
 ) -> None:
     """Make a dataset folder from PDFs and images, or from a dataset in another layout."""
-    from colintern.ingest import IngestSettings, RenderSettings, ingest
+    from colintern.ingestion import IngestSettings, RenderSettings, ingest
 
     settings = IngestSettings(
         RenderSettings(dpi, max_pixels),
@@ -205,7 +205,7 @@ def compare(
     ],
 ) -> None:
     """Compare the last rounds of two runs; each difference comes with its interval."""
-    from colintern.run.compare import compare_lines
+    from colintern.runs.compare import compare_lines
 
     for line in compare_lines(run_path, other_path):
         typer.echo(line)

@@ -10,8 +10,8 @@ from colintern.config.schema import Config, HeadsConfig
 from colintern.features.catalog import Catalog
 from colintern.model.heads import init_heads, save_heads
 from colintern.records.lease import Held
-from colintern.run.local import LocalWorkers
-from colintern.run.workers import SearchWork, Tell
+from colintern.runs.local import LocalWorkers
+from colintern.runs.workers import SearchWork, Tell
 from colintern.runtime.resources import Request
 from colintern.training.loop import RoundTask
 from tests.helpers import make_corpus

@@ -10,8 +10,8 @@ import colintern
 
 SIGNATURES = {
     "load_config": "(path: str, overrides: Sequence[str] = ()) -> Config",
-    "run_loop": "(config: Config, workers: Workers | None = None) -> RunFolder",
-    "ingest_sources": "(sources: Sequence[str], out: str, settings: IngestSettings)",
+    "run": "(config: Config, workers: Workers | None = None) -> RunFolder",
+    "ingest": "(sources: Sequence[str], out: str, settings: IngestSettings)",
 }
 
 
@@ -22,7 +22,7 @@ def test_the_public_names_are_the_documented_ones():
     for name, wanted in SIGNATURES.items():
         assert name in (colintern.__doc__ or "")
         found = str(inspect.signature(getattr(colintern, name)))
-        for module in ("collections.abc.", "colintern.config.schema.", "colintern.ingest.run."):
+        for module in ("collections.abc.", "colintern.config.schema.", "colintern.ingestion.run."):
             found = found.replace(module, "")
         assert found.replace("'", "").startswith(wanted)
     with pytest.raises(AttributeError, match="no attribute 'train_everything'"):

@@ -23,15 +23,15 @@ from colintern.errors import DatasetError
 from colintern.features.catalog import DEV
 from colintern.images.decode import decode
 from colintern.images.pixels import pixels_sha256
-from colintern.ingest import IngestSettings, ingest
-from colintern.ingest.rendering import RenderSettings
+from colintern.ingestion import IngestSettings, ingest
+from colintern.ingestion.rendering import RenderSettings
 from colintern.mining.miner import Corpus
 from colintern.search.embedding import embed_queries
 from colintern.search.shard import CorpusShard
 from colintern.search.shards import LocalShards
 from colintern.training.batch import build_batch
 from colintern.training.examples import TrainingSet
-from colintern.training.place import Place
+from colintern.training.worker import Worker
 from tests.features.helpers import planned
 from tests.helpers import CorpusFolder, corpus_of, knowing_heads, make_store, mined, pairs_of, png
 
@@ -59,7 +59,7 @@ def test_a_copy_is_masked_in_the_batch(tmp_path, level):
     view, store = _twice(tmp_path, level).catalog.evaluated("test")
     training_set = TrainingSet(view, store)
     batch = next(training_set.batches(2 * NUM_IMAGES, 1, 0, seed="0"))
-    mask_BD = build_batch(training_set, batch, Place()).mask_BD
+    mask_BD = build_batch(training_set, batch, Worker()).mask_BD
     columns = store.pages.ids.take(pa.array([example.page for example in batch.examples]))
     columns = columns.to_pylist()
     for row, page_id in enumerate(columns):
@@ -162,7 +162,7 @@ def test_rows_that_save_each_page_anew_become_one_page(tmp_path):
     dataset = DatasetConfig.model_validate({"path": str(source), "name": "set"})
     canonical = CanonicalDataset(made(find_source(dataset, str(tmp_path / "made"))))
     pages = [page for _, page in iterate_pages(canonical.corpus_files[0])]
-    ids = [f"000000{number}-doc_{place}" for number, place in enumerate([0, 1, 2, 3, 12])]
+    ids = [f"000000{number}-doc_{index}" for number, index in enumerate([0, 1, 2, 3, 12])]
     assert [page.page_id for page in pages] == ids
     assert [page.image for page in pages] == [*images[:4], images[12]]
     judged = {query.text: canonical.judgements()[query.query_id] for query in canonical.queries()}

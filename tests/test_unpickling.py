@@ -12,7 +12,7 @@ from colintern.errors import BackboneError
 from colintern.model.backbone import FrozenBackbone, read_identity
 from colintern.model.heads import load_heads
 from colintern.training.loop import open_round, train_round
-from colintern.training.place import Place
+from colintern.training.worker import Worker
 from tests.training.test_loop import _evaluated, _task
 
 
@@ -31,7 +31,7 @@ def test_a_round_and_its_evaluation_unpickle_nothing(corpus, tmp_path, no_unpick
     with pytest.raises(AssertionError):
         pickle.loads(b"")
     task = _task(corpus, tmp_path)
-    train_round(task, open_round(task), Place(), lambda _: None)
+    train_round(task, open_round(task), Worker(), lambda _: None)
     assert _evaluated(corpus, tmp_path / "heads")["num_queries"] > 0
     assert CanonicalDataset(corpus.path).judgements()
     assert FrozenBackbone(BackboneConfig(path="reader")).encode_queries(["a query"])

@@ -103,7 +103,7 @@ def items_of(
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Stored:
     dtype: torch.dtype
     shape: tuple[int, int]
     start: int
@@ -127,7 +127,7 @@ class ShardFile:
         try:
             entries = json.loads(header)
             notes = json.loads(entries.pop("__metadata__", {}).get(_NOTES_KEY, "{}"))
-            self._places = {
+            self._stored = {
                 name: _located(entry, 8 + len(header)) for name, entry in entries.items()
             }
         except (ValueError, KeyError, TypeError, AttributeError):  # whatever it has become
@@ -137,13 +137,13 @@ class ShardFile:
         self.compute_dtype: str | None = notes.get("compute_dtype")
         self.pixels: dict[str, str] = notes.get("pixels_sha256", {})
         self._checksums: dict[str, int] | None = notes.get("crc32")
-        end = max((place.end for place in self._places.values()), default=8 + len(header))
+        end = max((stored.end for stored in self._stored.values()), default=8 + len(header))
         if num_bytes not in (None, end):
             damaged(path, f"has {num_bytes:,} bytes instead of {end:,}")
 
     def num_tokens(self) -> dict[str, int]:
         """Item hash to number of tokens, for every item with features."""
-        return {name: place.shape[0] for name, place in self._places.items()}
+        return {name: stored.shape[0] for name, stored in self._stored.items()}
 
     def items(self) -> ShardItems:
         """What the shard holds, in columns."""
@@ -151,8 +151,8 @@ class ShardFile:
 
     def nothing(self) -> Tensor:
         """Features of no tokens, [0, H] in the stored dtype: what no items have."""
-        place = next(iter(self._places.values()))
-        return torch.empty(0, place.shape[1], dtype=place.dtype)
+        stored = next(iter(self._stored.values()))
+        return torch.empty(0, stored.shape[1], dtype=stored.dtype)
 
     def read(self, hashes: Sequence[str]) -> list[Tensor]:
         """The features [tokens, H] of some items, in the stored dtype, on the CPU; read only.
@@ -160,19 +160,21 @@ class ShardFile:
         Raises:
             DamagedShardError: they are not those that were written.
         """
-        if not self._places.keys() >= set(hashes):
+        if not self._stored.keys() >= set(hashes):
             damaged(self.path, "lacks an item that its manifest names")
-        places = [self._places[sha256] for sha256 in hashes]
+        wanted = [self._stored[sha256] for sha256 in hashes]
         if self._map is None:
-            pieces = storage.read_ranges(self.path, [(place.start, place.end) for place in places])
+            pieces = storage.read_ranges(
+                self.path, [(stored.start, stored.end) for stored in wanted]
+            )
             raw = [np.frombuffer(bytearray(piece), np.uint8) for piece in pieces]
         else:
-            raw = [self._map[place.start : place.end] for place in places]
-        for sha256, place, data in zip(hashes, places, raw, strict=True):
-            self._check(sha256, place, data)
+            raw = [self._map[stored.start : stored.end] for stored in wanted]
+        for sha256, stored, data in zip(hashes, wanted, raw, strict=True):
+            self._check(sha256, stored, data)
         return [
-            torch.from_numpy(data).view(place.dtype).view(place.shape)
-            for data, place in zip(raw, places, strict=True)
+            torch.from_numpy(data).view(stored.dtype).view(stored.shape)
+            for data, stored in zip(raw, wanted, strict=True)
         ]
 
     def check(self) -> None:
@@ -181,11 +183,11 @@ class ShardFile:
         Raises:
             DamagedShardError: one is not.
         """
-        for name in self._places:
+        for name in self._stored:
             self.read([name])
 
-    def _check(self, sha256: str, place: _Place, data: np.ndarray) -> None:
-        if len(data) != place.end - place.start:
+    def _check(self, sha256: str, stored: _Stored, data: np.ndarray) -> None:
+        if len(data) != stored.end - stored.start:
             damaged(self.path, f"item {sha256} is cut off")
         known = self._checksums
         if known is not None and known.get(sha256) != zlib.crc32(data.data):
@@ -222,7 +224,7 @@ def _read_header(path: str) -> bytes:
         ) from error
 
 
-def _located(entry: Mapping[str, Any], data_start: int) -> _Place:
+def _located(entry: Mapping[str, Any], data_start: int) -> _Stored:
     """Where an item stands, by its entry in the header.
 
     Raises:
@@ -232,4 +234,4 @@ def _located(entry: Mapping[str, Any], data_start: int) -> _Place:
     start, end = (data_start + offset for offset in entry["data_offsets"])
     if end - start != dtype.itemsize * math.prod(shape):
         raise ValueError(f"{shape} in {end - start} bytes")
-    return _Place(dtype, shape, start, end)
+    return _Stored(dtype, shape, start, end)

@@ -17,9 +17,9 @@ from colintern.images.decode import suffix_of
 from colintern.model.backbone import FrozenBackbone, read_identity
 from colintern.model.heads import Heads, load_heads
 from colintern.records.run_folder import RunFolder
-from colintern.run.runner import requests
-from colintern.run.stages import Encode, Train
-from colintern.run.stores import store_target
+from colintern.runs.runner import requests
+from colintern.runs.stages import Encode, Train
+from colintern.runs.stores import store_target
 from colintern.runtime.cluster import on_machines_here
 from colintern.runtime.workers import ray_workers
 from colintern.scoring.queries import EmbeddedQueries

@@ -22,7 +22,7 @@ from colintern.runtime.relay import Progress, Relay, Reporter
 from colintern.runtime.resources import Request
 from colintern.runtime.shared import why_not_to_work
 from colintern.training.loop import RoundInputs, RoundTask, open_round, train_round
-from colintern.training.place import Place
+from colintern.training.worker import Worker
 
 _MAX_FAILURES = 3  # lost machines; a round starts again from its first step
 # NonFiniteError: on all workers in the same step. LeaseLostError: only on rank 0, after the last
@@ -145,24 +145,24 @@ def _worker(config: dict[str, Any]) -> ColInternError | None:
     job: _Job = config["job"]
     torch.set_num_threads(job.num_threads)
     context = ray.train.get_context()
-    place = Place(
+    worker = Worker(
         rank=context.get_world_rank(),
         world_size=context.get_world_size() if dist.is_initialized() else 1,
         device=str(ray.train.torch.get_device()),
     )
-    inputs = _opened(job, place)
+    inputs = _opened(job, worker)
     if isinstance(inputs, ColInternError):
         return inputs
     try:
-        train_round(job.task, inputs, place, job.tell, job.held.check)
+        train_round(job.task, inputs, worker, job.tell, job.held.check)
     except ColInternError as error:
-        if place.world_size > 1 and not isinstance(error, _MET_BY_ALL):
+        if worker.world_size > 1 and not isinstance(error, _MET_BY_ALL):
             raise
         return error
     return None
 
 
-def _opened(job: _Job, place: Place) -> RoundInputs | ColInternError:
+def _opened(job: _Job, worker: Worker) -> RoundInputs | ColInternError:
     """The round's inputs; or, the same on every worker, why one of them cannot use them."""
     inputs: RoundInputs | None = None
     error: ColInternError | None = why_not_to_work(job.held)
@@ -172,8 +172,8 @@ def _opened(job: _Job, place: Place) -> RoundInputs | ColInternError:
         except ColInternError as found:
             error = found
     errors = [error]
-    if place.world_size > 1:
-        errors = [None] * place.world_size
+    if worker.world_size > 1:
+        errors = [None] * worker.world_size
         dist.all_gather_object(errors, error)
     told = next((found for found in errors if found), None)
     if told is not None:

@@ -1,4 +1,4 @@
-"""The work of stages on Ray; `run.workers` says what stages may ask for."""
+"""The work of stages on Ray; `runs.workers` says what stages may ask for."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from colintern.data.views import Positives
 from colintern.training.examples import Example, GlobalBatch, TrainingSet
-from colintern.training.place import Place
+from colintern.training.worker import Worker
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,16 @@ class Batch:
     mask_BD: Tensor
 
 
-def share_of(size: int, place: Place) -> range:
+def share_of(size: int, worker: Worker) -> range:
     """The rows of a global batch of `size` that this worker takes; shares differ by one at most."""
-    return range(place.rank * size // place.world_size, (place.rank + 1) * size // place.world_size)
+    return range(
+        worker.rank * size // worker.world_size, (worker.rank + 1) * size // worker.world_size
+    )
 
 
-def build_batch(training_set: TrainingSet, batch: GlobalBatch, place: Place) -> Batch:
+def build_batch(training_set: TrainingSet, batch: GlobalBatch, worker: Worker) -> Batch:
     """Read the features of this worker's share."""
-    rows = share_of(len(batch.examples), place)
+    rows = share_of(len(batch.examples), worker)
     mine = batch.examples[rows.start : rows.stop]
     view, pages = training_set.view, training_set.store.pages
     queries = view.queries[[example.query for example in mine]]
@@ -61,14 +63,14 @@ def build_batch(training_set: TrainingSet, batch: GlobalBatch, place: Place) -> 
     return Batch(
         step=batch.step,
         epoch=batch.epoch,
-        query_TH=query_TH.to(place.device, torch.float32),
+        query_TH=query_TH.to(worker.device, torch.float32),
         query_lengths=query_lengths,
-        page_TH=page_TH.to(place.device, torch.float32),
+        page_TH=page_TH.to(worker.device, torch.float32),
         page_lengths=lengths[: len(mine)],
         negative_lengths=[pages.num_tokens[list(row.negatives)].tolist() for row in mine],
         global_page_lengths=pages.num_tokens[[row.page for row in batch.examples]].tolist(),
-        positive_B=torch.arange(rows.start, rows.stop, device=place.device),
-        mask_BD=_allowed(view.positives, pages.pictures, mine, batch.examples).to(place.device),
+        positive_B=torch.arange(rows.start, rows.stop, device=worker.device),
+        mask_BD=_allowed(view.positives, pages.pictures, mine, batch.examples).to(worker.device),
     )
 
 

@@ -5,7 +5,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from colintern.errors import NonFiniteError
-from colintern.training.place import Place
+from colintern.training.worker import Worker
 
 _LOOK_STEPS_ON_GPU = 16
 
@@ -18,16 +18,16 @@ class FiniteGuard:
     host looks every `look_steps` steps and at the end.
 
     Args:
-        place: this worker; all workers of the group find the same.
+        worker: this worker; all workers of the group find the same.
         look_steps: in place of what fits the device.
     """
 
-    def __init__(self, place: Place, look_steps: int | None = None) -> None:
-        self._place = place
-        on_device = 1 if place.device == "cpu" else _LOOK_STEPS_ON_GPU
+    def __init__(self, worker: Worker, look_steps: int | None = None) -> None:
+        self._worker = worker
+        on_device = 1 if worker.device == "cpu" else _LOOK_STEPS_ON_GPU
         self._look_steps = look_steps or on_device
         # The failed step (0: none), its loss, its gradient norm.
-        self._failed = torch.zeros(3, dtype=torch.float64, device=place.device)
+        self._failed = torch.zeros(3, dtype=torch.float64, device=worker.device)
 
     def admit(self, loss: Tensor, grad_norm: Tensor, step: int) -> Tensor:
         """Judge a step before its update, together with all workers.
@@ -39,7 +39,7 @@ class FiniteGuard:
             NonFiniteError: as `look` does, in a step in which the host looks.
         """
         finite = torch.isfinite(loss) & torch.isfinite(grad_norm)
-        if self._place.world_size > 1:
+        if self._worker.world_size > 1:
             flag = finite.to(torch.int32)
             dist.all_reduce(flag, op=dist.ReduceOp.MIN)  # finite on all workers
             finite = flag.bool()

@@ -17,10 +17,10 @@ from colintern.streams import read_ahead
 from colintern.training.batch import Batch, build_batch
 from colintern.training.examples import GlobalBatch, TrainingSet
 from colintern.training.finite import FiniteGuard
-from colintern.training.place import Place
 from colintern.training.schedule import learning_rate
 from colintern.training.step import StepResult, train_step
 from colintern.training.strategy import make_strategy
+from colintern.training.worker import Worker
 
 _LOG_SECONDS = 5.0  # between lines for people; the JSON log has every step
 _BATCHES_AHEAD = 2
@@ -74,16 +74,16 @@ def open_round(task: RoundTask) -> RoundInputs:
 def train_round(
     task: RoundTask,
     inputs: RoundInputs,
-    place: Place,
+    worker: Worker,
     observe: Observer,
     check: Callable[[], None] = lambda: None,
 ) -> None:
-    """Train one round; every worker of the group calls this with its own `place`.
+    """Train one round; every worker of the group calls this with its own `worker`.
 
     Args:
         task: the round.
         inputs: what `open_round` has read for it; its heads are trained in place.
-        place: this worker.
+        worker: this worker.
         observe: told about a step now and then, on the first worker.
         check: called before anything is written; raises when it must not be.
 
@@ -92,21 +92,21 @@ def train_round(
         StorageError: features cannot be read, perhaps on this worker only.
     """
     # Inputs
-    training_set, heads = inputs.training_set, inputs.heads.to(place.device)
+    training_set, heads = inputs.training_set, inputs.heads.to(worker.device)
     epochs = task.training.epochs_of_round(task.round_number)
     num_steps = training_set.num_steps(task.training.global_batch, epochs)
-    strategy = make_strategy(heads, task.training, place)
-    guard = FiniteGuard(place)
-    log = _StepLog(task.log_path, kernel_on(place.device))
+    strategy = make_strategy(heads, task.training, worker)
+    guard = FiniteGuard(worker)
+    log = _StepLog(task.log_path, kernel_on(worker.device))
 
-    with _saved(log, check) if place.is_first else nullcontext():
-        for batch in read_ahead(_batches(training_set, task, epochs, place), _BATCHES_AHEAD):
+    with _saved(log, check) if worker.is_first else nullcontext():
+        for batch in read_ahead(_batches(training_set, task, epochs, worker), _BATCHES_AHEAD):
             # The step
             rate = learning_rate(batch.step, num_steps, task.training)
-            result = train_step(heads, strategy, batch, rate, task.training, place, guard)
+            result = train_step(heads, strategy, batch, rate, task.training, worker, guard)
 
             # The log, on the first worker
-            if place.is_first:
+            if worker.is_first:
                 log.add(batch, rate, result)
                 is_shown = log.is_due() or batch.step == num_steps
                 if is_shown and (line := log.fetch_last()):
@@ -114,7 +114,7 @@ def train_round(
         guard.look()
 
     # The result
-    if place.is_first:
+    if worker.is_first:
         check()
         save_heads(heads.cpu(), task.heads_folder, task.info)
 
@@ -129,7 +129,7 @@ def open_training_set(task: RoundTask) -> TrainingSet:
 
 
 def _batches(
-    training_set: TrainingSet, task: RoundTask, epochs: int, place: Place
+    training_set: TrainingSet, task: RoundTask, epochs: int, worker: Worker
 ) -> Iterator[Batch]:
     planned: Iterator[GlobalBatch] = training_set.batches(
         task.training.global_batch,
@@ -137,7 +137,7 @@ def _batches(
         task.training.negatives_per_query,
         seed=f"{task.seed} {task.round_number}",
     )
-    return (build_batch(training_set, batch, place) for batch in planned)
+    return (build_batch(training_set, batch, worker) for batch in planned)
 
 
 class _StepLog:

@@ -14,8 +14,8 @@ from colintern.training.batch import Batch
 from colintern.training.finite import FiniteGuard
 from colintern.training.gather import gather_pages
 from colintern.training.padding import pad_items, pad_negatives, token_mask
-from colintern.training.place import Place
 from colintern.training.strategy import Strategy
+from colintern.training.worker import Worker
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def train_step(
     batch: Batch,
     learning_rate: float,
     training: TrainingConfig,
-    place: Place,
+    worker: Worker,
     guard: FiniteGuard,
 ) -> StepResult:
     """Update the heads with one global batch, of which `batch` is this worker's share.
@@ -47,11 +47,11 @@ def train_step(
             in one before it; no worker has updated since.
     """
     query_TE, page_TE = strategy.embed(batch.query_TH, batch.page_TH)
-    loss_B = row_losses(query_TE, page_TE, batch, training, place)
+    loss_B = row_losses(query_TE, page_TE, batch, training, worker)
     loss = loss_B.sum() / len(batch.global_page_lengths)
-    strategy.backward(loss * place.world_size)  # strategies average over workers
+    strategy.backward(loss * worker.world_size)  # strategies average over workers
 
-    loss = _summed(loss.detach(), place)
+    loss = _summed(loss.detach(), worker)
     grad_norm = torch.nn.utils.clip_grad_norm_(heads.parameters(), training.max_grad_norm)
     may_update = guard.admit(loss, grad_norm, batch.step)
     strategy.step(learning_rate, may_update)
@@ -59,14 +59,14 @@ def train_step(
 
 
 def row_losses(
-    query_TE: Tensor, page_TE: Tensor, batch: Batch, training: TrainingConfig, place: Place
+    query_TE: Tensor, page_TE: Tensor, batch: Batch, training: TrainingConfig, worker: Worker
 ) -> Tensor:
     """The losses of this worker's rows, loss_B, against all pages of the global batch."""
     device = page_TE.device
     own, negatives = page_TE.split([sum(batch.page_lengths), _num_negative_tokens(batch)])
     width = max(batch.global_page_lengths)
     page_DPE = gather_pages(
-        pad_items(own, batch.page_lengths, width), len(batch.global_page_lengths), place
+        pad_items(own, batch.page_lengths, width), len(batch.global_page_lengths), worker
     )
     query_BQE = pad_items(query_TE, batch.query_lengths)
     query_mask_BQ = token_mask(batch.query_lengths, query_BQE.shape[1], device)
@@ -95,7 +95,7 @@ def _num_negative_tokens(batch: Batch) -> int:
     return sum(sum(lengths) for lengths in batch.negative_lengths)
 
 
-def _summed(value: Tensor, place: Place) -> Tensor:
-    if place.world_size > 1:
+def _summed(value: Tensor, worker: Worker) -> Tensor:
+    if worker.world_size > 1:
         dist.all_reduce(value)
     return value

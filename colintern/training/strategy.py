@@ -12,7 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from colintern.config.schema import TrainingConfig
 from colintern.model.heads import Heads
-from colintern.training.place import Place
+from colintern.training.worker import Worker
 
 
 class Strategy(Protocol):
@@ -34,8 +34,8 @@ class Strategy(Protocol):
 class DdpStrategy:
     """Torch's DistributedDataParallel; with one worker, the plain heads."""
 
-    def __init__(self, heads: Heads, training: TrainingConfig, place: Place) -> None:
-        self._module = heads if place.world_size == 1 else DistributedDataParallel(heads)
+    def __init__(self, heads: Heads, training: TrainingConfig, worker: Worker) -> None:
+        self._module = heads if worker.world_size == 1 else DistributedDataParallel(heads)
         self._optimizer = _optimizer(heads, training)
 
     def embed(self, query_TH: Tensor, page_TH: Tensor) -> tuple[Tensor, Tensor]:
@@ -56,12 +56,12 @@ class DdpStrategy:
 class DeepSpeedStrategy:
     """DeepSpeed with ZeRO stage 0: every worker holds the heads and the optimiser's state."""
 
-    def __init__(self, heads: Heads, training: TrainingConfig, place: Place) -> None:
+    def __init__(self, heads: Heads, training: TrainingConfig, worker: Worker) -> None:
         import deepspeed  # an extra; imported only where it is asked for
 
         settings = {
             "train_micro_batch_size_per_gpu": 1,
-            "train_batch_size": place.world_size,
+            "train_batch_size": worker.world_size,
             "zero_optimization": {"stage": 0},
             "zero_allow_untested_optimizer": True,
         }
@@ -83,10 +83,10 @@ class DeepSpeedStrategy:
         self._engine.step()
 
 
-def make_strategy(heads: Heads, training: TrainingConfig, place: Place) -> Strategy:
+def make_strategy(heads: Heads, training: TrainingConfig, worker: Worker) -> Strategy:
     """The strategy named in the configuration."""
     kind = DeepSpeedStrategy if training.strategy == "deepspeed" else DdpStrategy
-    return kind(heads, training, place)
+    return kind(heads, training, worker)
 
 
 def _optimizer(heads: Heads, training: TrainingConfig) -> torch.optim.Optimizer:

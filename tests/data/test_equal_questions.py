@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from colintern.data.writing import IMAGE_TYPE
-from colintern.ingest import IngestSettings, ingest
-from colintern.ingest.parts import WrittenPage
-from colintern.ingest.questions import read_questions
+from colintern.ingestion import IngestSettings, ingest
+from colintern.ingestion.parts import WrittenPage
+from colintern.ingestion.questions import read_questions
 from colintern.storage import sha256_of_bytes
 from tests.data.helpers import asked, resolve
 from tests.helpers import png

@@ -11,9 +11,9 @@ from colintern.data.canonical import CanonicalDataset
 from colintern.data.judgements import read_judgements, read_score
 from colintern.data.resolve import find_source, made
 from colintern.errors import DatasetError
-from colintern.ingest import IngestSettings, ingest
-from colintern.ingest.parts import WrittenPage
-from colintern.ingest.questions import read_questions
+from colintern.ingestion import IngestSettings, ingest
+from colintern.ingestion.parts import WrittenPage
+from colintern.ingestion.questions import read_questions
 from tests.helpers import make_corpus
 
 

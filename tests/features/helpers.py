@@ -12,7 +12,7 @@ from colintern.features.finish import finish_store
 from colintern.features.plan import StorePlan, StoreTarget, plan_store
 from colintern.features.work import ShardWork
 from colintern.model.backbone import BackboneIdentity, FrozenBackbone, read_identity
-from colintern.run.stores import store_target
+from colintern.runs.stores import store_target
 
 FEATURES = FeaturesConfig(shard_bytes=200_000)  # a few pages fill several shards
 

@@ -25,7 +25,7 @@ def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
 
 
 def tiff(*frames: tuple[np.ndarray, Mapping[int, Values]], order: Literal["<", ">"] = "<") -> bytes:
-    """A TIFF of one raw strip a frame, with just these tags beside those of size and place."""
+    """A TIFF of one raw strip a frame, with just these tags beside those of size and offset."""
     data = bytearray((b"II*\0" if order == "<" else b"MM\0*") + bytes(4))
     link = 4
     for pixels, tags in frames:
@@ -55,9 +55,9 @@ def tiff(*frames: tuple[np.ndarray, Mapping[int, Values]], order: Literal["<", "
                 kind, code = (4, "L") if tag in LONGS else (3, "H")
                 packed = struct.pack(f"{order}{len(values)}{code}", *values)
             if len(packed) > 4:
-                place = len(data)
+                offset = len(data)
                 data += packed + bytes(len(packed) % 2)
-                packed = struct.pack(order + "L", place)
+                packed = struct.pack(order + "L", offset)
             entries += struct.pack(order + "HHL", tag, kind, len(values)) + packed.ljust(4, b"\0")
         struct.pack_into(order + "L", data, link, len(data))
         data += struct.pack(order + "H", len(given)) + entries

@@ -11,7 +11,7 @@ from colintern.errors import BackboneError
 from colintern.model.backbone import FrozenBackbone, read_identity
 from colintern.model.checkpoint import checkpoint_hash, find_checkpoint
 from colintern.model.processor import Processor
-from colintern.run.stores import store_target
+from colintern.runs.stores import store_target
 from tests.features.helpers import config_of
 from tests.helpers import make_corpus
 from tests.model.folders import backbone_at

@@ -12,7 +12,7 @@ from colintern.config.files import load_config
 from colintern.config.schema import BackboneConfig
 from colintern.model.backbone import FrozenBackbone
 from colintern.model.checkpoint import find_checkpoint
-from colintern.run import loop
+from colintern.runs import loop
 from pretraining.batches import Batches
 from pretraining.model import Readers
 from pretraining.objectives import reading

@@ -15,7 +15,7 @@ from colintern.features.catalog import Catalog
 from colintern.model.backbone import FrozenBackbone, read_identity
 from colintern.model.heads import init_heads, save_heads
 from colintern.training.loop import RoundTask, open_round, train_round
-from colintern.training.place import Place
+from colintern.training.worker import Worker
 from tests.features.helpers import config_of, encoded, planned
 from tests.helpers import make_corpus
 from tests.model.twins import (
@@ -136,7 +136,7 @@ def test_heads_learn_on_a_published_checkpoint(name, twin, tmp_path):
         heads_folder=str(tmp_path / "heads"),
         log_path=str(tmp_path / "train_log.jsonl"),
     )
-    train_round(task, open_round(task), Place(), lambda _: None)
+    train_round(task, open_round(task), Worker(), lambda _: None)
     log = [json.loads(line) for line in (tmp_path / "train_log.jsonl").read_text().splitlines()]
     assert len(log) >= 4
     assert all(np.isfinite(line["loss"]) for line in log)

@@ -3,8 +3,8 @@
 import pytest
 
 from colintern.config.files import parse_config
-from colintern.run.runner import requests
-from colintern.run.stages import Encode, Train
+from colintern.runs.runner import requests
+from colintern.runs.stages import Encode, Train
 from colintern.runtime.resources import cpus_wanted, shortage
 
 

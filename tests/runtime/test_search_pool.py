@@ -11,8 +11,8 @@ from ray.exceptions import RayActorError
 from colintern.config.schema import EvaluationConfig, MiningConfig
 from colintern.model.heads import save_heads
 from colintern.records import lease
-from colintern.run.stages.evaluate import measure
-from colintern.run.stages.mine import mine_triples
+from colintern.runs.stages.evaluate import measure
+from colintern.runs.stages.mine import mine_triples
 from colintern.runtime.relay import Relay
 from colintern.runtime.resources import Request
 from colintern.runtime.search_pool import SearchPool

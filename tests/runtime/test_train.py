@@ -17,7 +17,7 @@ from colintern.records import lease
 from colintern.runtime.resources import Request
 from colintern.runtime.train import _scratch, train
 from colintern.training.loop import open_round, train_round
-from colintern.training.place import Place
+from colintern.training.worker import Worker
 from tests.training.test_loop import _task
 
 pytestmark = pytest.mark.ray
@@ -53,7 +53,7 @@ def _train(task, num_workers, folder, show=lambda _: None):
 def test_two_ray_workers_train_as_one_process(corpus, tmp_path, ray_cluster):
     """Workers that each train their own heads; progress that never reaches the driver."""
     alone = _task(corpus, tmp_path / "alone")
-    train_round(alone, open_round(alone), Place(), lambda _: None)
+    train_round(alone, open_round(alone), Worker(), lambda _: None)
     shared, told = _task(corpus, tmp_path / "shared"), []
     _train(shared, 2, tmp_path, told.append)
     expected, found = (load_heads(task.heads_folder)[0] for task in (alone, shared))
@@ -119,7 +119,7 @@ def test_deepspeed_trains_the_same_heads(corpus, tmp_path, ray_cluster, monkeypa
     pytest.importorskip("deepspeed")
     # A low rate: what is compared is the maths, not how fast rounding grows.
     plain = _task(corpus, tmp_path / "ddp", learning_rate=5e-4)
-    train_round(plain, open_round(plain), Place(), lambda _: None)
+    train_round(plain, open_round(plain), Worker(), lambda _: None)
     zero = _task(corpus, tmp_path / "deepspeed", strategy="deepspeed", learning_rate=5e-4)
     _train(zero, 2, tmp_path)
     logs = [

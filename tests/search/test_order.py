@@ -15,15 +15,15 @@ SCORES = st.lists(
 def test_best_is_the_sorted_order(scores, depth, random):
     """Ties in another order than page id, -0.0 below 0.0, or a score changed by packing."""
     ordinals = list(range(len(scores)))
-    expected = sorted(ordinals, key=lambda place: (-(scores[place] + 0.0), place))[:depth]
+    expected = sorted(ordinals, key=lambda ordinal: (-(scores[ordinal] + 0.0), ordinal))[:depth]
     random.shuffle(ordinals)
     keys = order.to_keys(
-        torch.tensor([[scores[place] for place in ordinals]]), torch.tensor(ordinals)
+        torch.tensor([[scores[ordinal] for ordinal in ordinals]]), torch.tensor(ordinals)
     )
     best = order.best(keys, depth)
     assert order.to_ordinals(best)[0].tolist()[: len(expected)] == expected
     found = order.to_scores(best)[0].tolist()
-    assert found[: len(expected)] == [scores[place] + 0.0 for place in expected]
+    assert found[: len(expected)] == [scores[ordinal] + 0.0 for ordinal in expected]
     assert found[len(expected) :] == [float("-inf")] * (depth - len(expected))
 
 

@@ -17,10 +17,10 @@ from colintern.config.files import parse_config
 from colintern.data.canonical import CanonicalDataset, iterate_pages
 from colintern.errors import LeaseHeldError, PathError, StorageError
 from colintern.features.store import FeatureStore
-from colintern.ingest import IngestSettings, ingest
+from colintern.ingestion import IngestSettings, ingest
 from colintern.records import lease
 from colintern.retrieval.retriever import search_run
-from colintern.run import loop
+from colintern.runs import loop
 from tests.helpers import make_corpus, png
 from tests.s3_server import CONFLICT, DENIED
 

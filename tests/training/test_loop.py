@@ -20,9 +20,9 @@ from colintern.search.shards import LocalShards
 from colintern.training.examples import TrainingSet
 from colintern.training.finite import FiniteGuard
 from colintern.training.loop import RoundTask, open_round, train_round
-from colintern.training.place import Place
 from colintern.training.schedule import learning_rate
 from colintern.training.step import StepResult, train_step
+from colintern.training.worker import Worker
 from tests.helpers import WIDTH, free_port, measured
 
 GOLDEN = Path(__file__).parent / "golden_losses.txt"
@@ -62,7 +62,7 @@ def _task(
 def _train(corpus, folder: Path, round_number: int = 1, triples: str | None = None) -> list[dict]:
     task = _task(corpus, folder, round_number, triples)
     news: list = []
-    train_round(task, open_round(task), Place(), news.append)
+    train_round(task, open_round(task), Worker(), news.append)
     assert news[-1]["step"] == news[-1]["steps"]
     assert news[-1]["maxsim"] == "plain"
     return [json.loads(line) for line in (folder / "train_log.jsonl").read_text().splitlines()]
@@ -96,7 +96,7 @@ def test_a_round_that_fails_leaves_its_log(corpus, tmp_path, monkeypatch):
     monkeypatch.setattr("colintern.training.loop.train_step", fail_in_step_4)
     task = _task(corpus, tmp_path)
     with pytest.raises(NonFiniteError, match="step 4"):
-        train_round(task, open_round(task), Place(), lambda _: None)
+        train_round(task, open_round(task), Worker(), lambda _: None)
     lines = (tmp_path / "train_log.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [1, 2, 3]
     assert not (tmp_path / "heads").exists()
@@ -113,7 +113,7 @@ def test_the_log_ends_before_a_step_that_did_not_update(corpus, tmp_path, monkey
 
     monkeypatch.setattr("colintern.training.loop.train_step", fail_in_step_4)
     task, news = _task(corpus, tmp_path), []
-    train_round(task, open_round(task), Place(), news.append)
+    train_round(task, open_round(task), Worker(), news.append)
     lines = (tmp_path / "train_log.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [1, 2, 3]
     assert all("step" in line for line in news)
@@ -132,7 +132,7 @@ def test_a_round_whose_last_step_fails_writes_no_heads(corpus, tmp_path, monkeyp
     monkeypatch.setattr("colintern.training.loop.train_step", fail_in_step_25)
     task = _task(corpus, tmp_path)
     with pytest.raises(NonFiniteError, match="step 25"):
-        train_round(task, open_round(task), Place(), lambda _: None)
+        train_round(task, open_round(task), Worker(), lambda _: None)
     assert not (tmp_path / "heads").exists()
 
 
@@ -145,7 +145,7 @@ def test_a_driver_that_was_taken_over_writes_nothing(corpus, tmp_path):
     task = _task(corpus, tmp_path)
     (tmp_path / "train_log.jsonl").write_text("of the other driver")
     with pytest.raises(LeaseLostError):
-        train_round(task, open_round(task), Place(), lambda _: None, check)
+        train_round(task, open_round(task), Worker(), lambda _: None, check)
     assert (tmp_path / "train_log.jsonl").read_text() == "of the other driver"
     assert not (tmp_path / "heads").exists()
 
@@ -172,17 +172,17 @@ def test_a_log_that_cannot_be_saved_hides_nothing(corpus, tmp_path, monkeypatch,
     with monkeypatch.context() as patch:
         patch.setattr("colintern.training.loop.train_step", fail_in_step_4)
         with pytest.raises(NonFiniteError, match="step 4"):
-            train_round(task, open_round(task), Place(), lambda _: None)
+            train_round(task, open_round(task), Worker(), lambda _: None)
     assert "the log of this round is not saved: train_log.jsonl" in caplog.text
     with pytest.raises((ColInternError, RuntimeError), match=r"train_log\.jsonl"):
-        train_round(task, open_round(task), Place(), lambda _: None)  # nothing else went wrong
+        train_round(task, open_round(task), Worker(), lambda _: None)  # nothing else went wrong
     assert not (tmp_path / "heads").exists()
 
 
 def _ranked(rank: int, task: RoundTask, port: int) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
-    train_round(task, open_round(task), Place(rank, 2), lambda _: None)
+    train_round(task, open_round(task), Worker(rank, 2), lambda _: None)
     dist.destroy_process_group()
 
 

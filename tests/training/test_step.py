@@ -20,9 +20,9 @@ from colintern.model.heads import init_heads
 from colintern.training.batch import _allowed, build_batch, share_of
 from colintern.training.examples import Example, TrainingSet
 from colintern.training.finite import FiniteGuard
-from colintern.training.place import Place
 from colintern.training.step import train_step
 from colintern.training.strategy import make_strategy
+from colintern.training.worker import Worker
 from tests.helpers import WIDTH, free_port, view_of
 
 
@@ -36,11 +36,11 @@ def _training_set(catalog: Catalog) -> TrainingSet:
     return TrainingSet(view, store, mined.items())
 
 
-def _one_step(catalog: Catalog, training: TrainingConfig, place: Place):
+def _one_step(catalog: Catalog, training: TrainingConfig, worker: Worker):
     training_set = _training_set(catalog)
     batch = next(training_set.batches(training.global_batch, 1, 2, seed="0"))
-    heads = init_heads(HeadsConfig(dim=16), WIDTH, seed=1).to(place.device)
-    strategy = make_strategy(heads, training, place)
+    heads = init_heads(HeadsConfig(dim=16), WIDTH, seed=1).to(worker.device)
+    strategy = make_strategy(heads, training, worker)
     gradients = {}
     for name, parameter in heads.named_parameters():
         parameter.register_post_accumulate_grad_hook(
@@ -49,11 +49,11 @@ def _one_step(catalog: Catalog, training: TrainingConfig, place: Place):
     result = train_step(
         heads,
         _KeepGradients(strategy, heads, gradients),
-        build_batch(training_set, batch, place),
+        build_batch(training_set, batch, worker),
         1e-3,
         training,
-        place,
-        FiniteGuard(place),
+        worker,
+        FiniteGuard(worker),
     )
     return result.loss.item(), gradients
 
@@ -80,7 +80,7 @@ def _worker(rank, world_size, port, catalog, training, folder, backend="gloo"):
     dist.init_process_group(
         backend, init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=world_size
     )
-    loss, gradients = _one_step(catalog, training, Place(rank, world_size, device))
+    loss, gradients = _one_step(catalog, training, Worker(rank, world_size, device))
     found = loss, {name: gradient.cpu() for name, gradient in gradients.items()}
     torch.save(found, f"{folder}/rank-{rank}.pt")
     dist.destroy_process_group()
@@ -101,13 +101,13 @@ def test_workers_share_out_one_step(corpus, tmp_path, world_size, loss):
 def test_workers_without_a_pair_change_nothing(corpus, tmp_path, num_pairs, world_size, loss):
     """A training set smaller than its group: no maximum of nothing, no collective left out."""
     training = TrainingConfig(global_batch=num_pairs, loss=loss, max_grad_norm=1e9)
-    assert not share_of(num_pairs, Place(0, world_size))
+    assert not share_of(num_pairs, Worker(0, world_size))
     _compare_one_step(corpus, tmp_path, training, world_size)
 
 
 def _compare_one_step(corpus, tmp_path, training, world_size):
     """One step of `world_size` workers has the loss and the gradients of one worker's."""
-    expected_loss, expected = _one_step(corpus.catalog, training, Place())
+    expected_loss, expected = _one_step(corpus.catalog, training, Worker())
     arguments = (world_size, free_port(), corpus.catalog, training, str(tmp_path))
     mp.spawn(_worker, arguments, nprocs=world_size)
     assert expected
@@ -126,7 +126,7 @@ def test_workers_on_gpus_share_out_one_step(corpus, tmp_path):
     if torch.cuda.device_count() < 2:
         pytest.skip("needs two CUDA devices")
     training = TrainingConfig(global_batch=13, max_grad_norm=1e9)
-    expected_loss, expected = _one_step(corpus.catalog, training, Place())
+    expected_loss, expected = _one_step(corpus.catalog, training, Worker())
     mp.spawn(_worker, (2, free_port(), corpus.catalog, training, str(tmp_path), "nccl"), nprocs=2)
     for rank in range(2):
         found_loss, found = torch.load(tmp_path / f"rank-{rank}.pt")
@@ -138,7 +138,7 @@ def test_workers_on_gpus_share_out_one_step(corpus, tmp_path):
 def test_shares_are_whole_and_fair():
     """A row that no worker takes, or that two take."""
     for size, workers in ((13, 4), (4, 4), (32, 3)):
-        shares = [share_of(size, Place(rank, workers)) for rank in range(workers)]
+        shares = [share_of(size, Worker(rank, workers)) for rank in range(workers)]
         assert [row for share in shares for row in share] == list(range(size))
         assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
@@ -147,7 +147,7 @@ def test_positives_and_copies_are_masked_in_the_batch(corpus):
     """A page that answers the query pushed away as its in-batch negative (property 3)."""
     training_set = _training_set(corpus.catalog)
     batch = next(training_set.batches(60, 1, 0, seed="0"))
-    built = build_batch(training_set, batch, Place())
+    built = build_batch(training_set, batch, Worker())
     pages = training_set.store.pages
     for row, example in enumerate(batch.examples):
         for column, other in enumerate(batch.examples):
@@ -191,7 +191,7 @@ def test_every_positive_of_an_equal_question_is_masked_in_the_batch(corpus):
     judgements = {**view.judgements, "q002": {"p002": 1, "p003": 1}}
     training_set = TrainingSet(view_of(store.pages.ids.to_pylist(), queries, judgements), store)
     batch = next(training_set.batches(61, 1, 0, seed="0"))
-    mask_BD = build_batch(training_set, batch, Place()).mask_BD
+    mask_BD = build_batch(training_set, batch, Worker()).mask_BD
     rows = {(example.query, example.page): row for row, example in enumerate(batch.examples)}
     two, three, four, five = rows[2, 2], rows[2, 3], rows[4, 4], rows[5, 5]
     assert not mask_BD[two, three]
@@ -209,31 +209,31 @@ def test_a_step_on_a_gpu_is_close_to_one_on_the_cpu(corpus):
         pytest.skip("needs a CUDA device")
     training = TrainingConfig(global_batch=16)
     losses = []
-    for place in (Place(), Place(device="cuda")):
+    for worker in (Worker(), Worker(device="cuda")):
         training_set = _training_set(corpus.catalog)
-        batch = build_batch(training_set, next(training_set.batches(16, 1, 2, seed="0")), place)
-        heads = init_heads(HeadsConfig(dim=16), WIDTH, seed=1).to(place.device)
-        strategy = make_strategy(heads, training, place)
-        result = train_step(heads, strategy, batch, 1e-3, training, place, FiniteGuard(place))
+        batch = build_batch(training_set, next(training_set.batches(16, 1, 2, seed="0")), worker)
+        heads = init_heads(HeadsConfig(dim=16), WIDTH, seed=1).to(worker.device)
+        strategy = make_strategy(heads, training, worker)
+        result = train_step(heads, strategy, batch, 1e-3, training, worker, FiniteGuard(worker))
         losses.append(result.loss.item())
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
 
 
-def _steps(corpus, place: Place, guard: FiniteGuard, optimizer=None):
+def _steps(corpus, worker: Worker, guard: FiniteGuard, optimizer=None):
     """Heads, and a function that trains step n on a batch that is `broken` or not."""
     training = TrainingConfig(global_batch=8)
     training_set = _training_set(corpus.catalog)
     planned = next(training_set.batches(8, 1, 2, seed="0"))
-    heads = init_heads(HeadsConfig(dim=16), WIDTH, seed=1).to(place.device)
-    strategy = make_strategy(heads, training, place)
+    heads = init_heads(HeadsConfig(dim=16), WIDTH, seed=1).to(worker.device)
+    strategy = make_strategy(heads, training, worker)
     if optimizer:
         strategy._optimizer = optimizer(heads.parameters())
 
     def step(number: int, *, broken: bool):
-        batch = build_batch(training_set, replace(planned, step=number), place)
+        batch = build_batch(training_set, replace(planned, step=number), worker)
         if broken:
             batch.page_TH[3, 0] = float("nan")
-        return train_step(heads, strategy, batch, 1e-3, training, place, guard)
+        return train_step(heads, strategy, batch, 1e-3, training, worker, guard)
 
     return heads, step
 
@@ -248,7 +248,7 @@ def _are_equal(weights, others) -> bool:
 
 def test_a_loss_that_is_not_finite_leaves_the_heads_alone(corpus):
     """A NaN that is averaged into the heads before anybody looks."""
-    heads, step = _steps(corpus, Place(), FiniteGuard(Place()))
+    heads, step = _steps(corpus, Worker(), FiniteGuard(Worker()))
     before = _weights(heads)
     with pytest.raises(NonFiniteError, match="step 1: loss nan"):
         step(1, broken=True)
@@ -261,8 +261,8 @@ def test_no_step_updates_between_one_that_is_not_finite_and_the_next_look(corpus
     if device == "cuda" and not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
     fused = partial(torch.optim.AdamW, fused=True)  # on a GPU the strategy's own
-    place = Place(device=device)
-    heads, step = _steps(corpus, place, FiniteGuard(place, look_steps=4), fused)
+    worker = Worker(device=device)
+    heads, step = _steps(corpus, worker, FiniteGuard(worker, look_steps=4), fused)
     untrained = _weights(heads)
     assert step(1, broken=False).updated
     before = _weights(heads)
@@ -277,7 +277,7 @@ def test_no_step_updates_between_one_that_is_not_finite_and_the_next_look(corpus
 
 def test_the_end_of_a_round_looks_once_more():
     """A last step that is not finite and falls between two looks."""
-    guard = FiniteGuard(Place(), look_steps=16)
+    guard = FiniteGuard(Worker(), look_steps=16)
     one, bad = torch.tensor(1.0), torch.tensor(float("inf"))
     assert guard.admit(one, one, 1)
     guard.look()

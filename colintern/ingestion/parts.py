@@ -1,0 +1,216 @@
+"""Corpus files planned from the list of sources: one worker writes a part, whole or not at all.
+
+A part's name holds a hash of everything that its pages depend on. So a killed ingest resumes, and
+after a change in the sources only the parts with changed files are written again.
+
+Parts are cut by the number of pages and the bytes of their sources, which limits what a kill costs.
+This does not limit memory, as a few bytes may become a large picture. So a part is written one row
+group at a time, and its writer holds no more than `_BYTES_PER_ROW_GROUP` and one page.
+"""
+
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from colintern import storage
+from colintern.data.canonical import PIXELS
+from colintern.data.entities import Page
+from colintern.data.writing import corpus_table, unchecked, with_pixels
+from colintern.images.pixels import picture_of
+from colintern.ingestion.drawn import RenderSettings
+from colintern.ingestion.findings import BadItem
+from colintern.ingestion.rendering import render
+from colintern.ingestion.sources import SourceFile
+from colintern.streams import packed
+
+_PAGES_PER_PART = 64  # a row group of them is read at once
+_SOURCE_BYTES_PER_PART = 256 * 2**20
+_BYTES_PER_ROW_GROUP = 32 * 2**20  # writing one takes about three times as much memory
+_BAD_KEY = b"colintern.refused"
+# The version of the rules by which pages are drawn and decoded: raise it when they change, so that
+# an ingest that resumes or is repeated keeps no page of older rules. There was none before 2.
+_DRAWING_RULES = 2
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Pages `first` (from 0) up to `last`, left out, of a file."""
+
+    file: SourceFile
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of the corpus to be."""
+
+    path: str
+    pieces: tuple[Piece, ...]
+    settings: RenderSettings
+
+    @property
+    def num_pages(self) -> int:
+        """Pages that it would hold if none were bad."""
+        return sum(piece.last - piece.first for piece in self.pieces)
+
+
+@dataclass(frozen=True)
+class WrittenPage:
+    """What a written part knows of a page besides its image.
+
+    `picture` identifies what it shows. For pages of PDFs it is the hash of their bytes: equal
+    drawings have equal bytes, and decoding would cost 28 ms a page beside 44 ms for drawing.
+    """
+
+    page_id: str
+    doc_id: str
+    number: int
+    picture: str
+
+
+def plan_parts(
+    counted: Iterable[tuple[SourceFile, int]], corpus: str, settings: RenderSettings
+) -> list[Part]:
+    """Cut files, sorted by name and with their numbers of pages, into parts in `corpus`."""
+    pages = (
+        _SourcePage(file, position, file.num_bytes / num_pages)
+        for file, num_pages in counted
+        for position in range(num_pages)
+    )
+    cut = packed(
+        pages, lambda page: page.num_bytes, _SOURCE_BYTES_PER_PART, max_items=_PAGES_PER_PART
+    )
+    return [_part(number, _pieces(found), corpus, settings) for number, found in enumerate(cut)]
+
+
+class _SourcePage(NamedTuple):
+    """A page of a file to be drawn, and its share of the file's bytes."""
+
+    file: SourceFile
+    position: int
+    num_bytes: float
+
+
+def _pieces(pages: Sequence[_SourcePage]) -> list[Piece]:
+    """The pages of one part, neighbours of one file together."""
+    by_file = (list(found) for _, found in groupby(pages, lambda page: page.file))
+    return [Piece(found[0].file, found[0].position, found[-1].position + 1) for found in by_file]
+
+
+def single_pages(part: Part) -> list[Part]:
+    """A part for each page of `part`, written beside it for a short time."""
+    return [
+        Part(
+            f"{part.path.removesuffix('.parquet')}-{piece_number}-{index}.parquet",
+            (Piece(piece.file, index, index + 1),),
+            part.settings,
+        )
+        for piece_number, piece in enumerate(part.pieces)
+        for index in range(piece.first, piece.last)
+    ]
+
+
+def write_part(part: Part, check: Callable[[], None] = unchecked) -> None:
+    """Render all pages of a part and write it; atomic. `check` as in `save_part`."""
+    pages = (
+        page
+        for piece in part.pieces
+        for page in render(piece.file, piece.first, piece.last, part.settings)
+    )
+    save_part(part, pages, check)
+
+
+def save_part(
+    part: Part, found: Iterable[Page | BadItem], check: Callable[[], None] = unchecked
+) -> None:
+    """Write what was found for a part, as it comes.
+
+    `check` is called before the file gets its name, and raises if it must not be written.
+    """
+    bad: list[BadItem] = []
+    with storage.writing(part.path) as file:
+        # Images are compressed already; a dictionary of them would be one more copy.
+        keys = {"compression": "none", "use_dictionary": False}
+        with pq.ParquetWriter(file, _table([]).schema, **keys) as writer:
+            for pages in _row_groups(found, bad):
+                with storage.named_errors(part.path):
+                    writer.write_table(_table(pages))
+            reasons = json.dumps([asdict(item) for item in bad])
+            writer.add_key_value_metadata({_BAD_KEY: reasons})
+            with storage.named_errors(part.path):
+                writer.close()
+        check()
+
+
+def _row_groups(found: Iterable[Page | BadItem], bad: list[BadItem]) -> Iterator[list[Page]]:
+    """The pages, in groups that end when they are large enough; bad ones are added to `bad`."""
+    waiting: list[Page] = []
+    num_bytes = 0
+    for item in found:
+        if isinstance(item, BadItem):
+            bad.append(item)
+            continue
+        waiting.append(item)
+        num_bytes += len(item.image)
+        if num_bytes >= _BYTES_PER_ROW_GROUP:
+            yield waiting
+            waiting.clear()  # the caller's list too: otherwise two groups would be in memory
+            num_bytes = 0
+    if waiting:
+        yield waiting
+
+
+def _table(pages: Sequence[Page]) -> pa.Table:
+    hashes = [storage.sha256_of_bytes(page.image) for page in pages]
+    table = with_pixels(corpus_table(pages), pages)
+    return table.append_column("sha256", pa.array(hashes, pa.string()))
+
+
+def read_part(path: str) -> tuple[list[WrittenPage], list[BadItem]]:
+    """The pages and bad items of a written part, without images."""
+    with _opened(path) as parquet:
+        table = parquet.read(columns=["corpus-id", "doc-id", "page", "sha256", PIXELS])
+        bad = _bad_items(parquet)
+    entries = [
+        WrittenPage(
+            row["corpus-id"], row["doc-id"], row["page"], picture_of(row["sha256"], row.get(PIXELS))
+        )
+        for row in table.to_pylist()
+    ]
+    return entries, bad
+
+
+def pages_of(path: str) -> Iterator[Page | BadItem]:
+    """What `save_part` has written: the pages, then the bad items."""
+    with _opened(path) as parquet:
+        for batch in parquet.iter_batches(1):
+            for row in batch.to_pylist():
+                image = row["image"]["bytes"]
+                names = row["corpus-id"], image, row["doc-id"], row["text"], row["page"]
+                yield Page(*names, pixels_sha256=row[PIXELS])
+        yield from _bad_items(parquet)
+
+
+def _opened(path: str) -> pq.ParquetFile:
+    if storage.is_local(path):
+        return pq.ParquetFile(storage.local_path(path))
+    return pq.ParquetFile(io.BytesIO(storage.read_bytes(path)))
+
+
+def _bad_items(parquet: pq.ParquetFile) -> list[BadItem]:
+    found = json.loads((parquet.metadata.metadata or {}).get(_BAD_KEY, b"[]"))
+    return [BadItem(**item) for item in found]
+
+
+def _part(number: int, pieces: Sequence[Piece], corpus: str, settings: RenderSettings) -> Part:
+    text = json.dumps([_DRAWING_RULES, [asdict(piece) for piece in pieces], asdict(settings)])
+    digest = storage.sha256_of_bytes(text.encode())[:12]
+    path = storage.join(corpus, f"part-{number:05d}-{digest}.parquet")
+    return Part(path, tuple(pieces), settings)

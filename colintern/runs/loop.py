@@ -1,0 +1,181 @@
+"""The loop: encode once; train, evaluate, mine; again until dev does not gain any more."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING
+
+from colintern import log, storage
+from colintern.config.schema import DEV, Config, evaluated_names
+from colintern.errors import UserError
+from colintern.records.run_folder import RunFolder
+from colintern.runs.runner import Runner, open_run
+from colintern.runs.stages import (
+    LAST_FIRST_ROUND,
+    Encode,
+    Evaluate,
+    Mine,
+    Stage,
+    Train,
+    stages_after_rounds,
+    stages_before_rounds,
+    stages_of_round,
+)
+
+if TYPE_CHECKING:
+    from colintern.evaluation.decision import RoundDecision
+    from colintern.runs.workers import Workers
+
+
+def run(config: Config, workers: Workers | None = None) -> RunFolder:
+    """Run the whole loop, or what is missing of it.
+
+    Args:
+        config: as it was read.
+        workers: who does the work; None takes those of a Ray cluster, see `open_run`.
+
+    Returns:
+        The finished run folder.
+
+    Raises:
+        ColInternError: a mistake of the user's, told before any long work starts where that is
+            possible, or a failure.
+    """
+    if config.loop.max_rounds > 1:
+        _say_unmined(config)
+    with open_run(config, workers=workers) as runner:
+        config = runner.run.config
+        _do_before_rounds(runner)
+        _do_round(runner, 0)
+        for number in range(1, config.loop.max_rounds + 1):
+            _do_round(runner, number)
+            if _decide(runner, number).decision == "stop":
+                _measure_from(runner, number + 1)  # left of a start with more rounds
+                break
+        for stage in stages_after_rounds():
+            runner.do(stage)
+        return runner.run.folder
+
+
+def encode(config: Config, workers: Workers | None = None) -> None:
+    """Encode every dataset; arguments as of `run`."""
+    with open_run(config, [Encode], workers) as runner:
+        _do_before_rounds(runner, Encode)
+
+
+def run_round(
+    config: Config,
+    kind: type[Stage],
+    round_number: int | None = None,
+    workers: Workers | None = None,
+) -> None:
+    """Do the stages of one kind in one round.
+
+    Args:
+        config: as it was read.
+        kind: which stages, such as `Train`.
+        round_number: which round; None takes the first where one of them is not done.
+        workers: as of `run`.
+
+    Raises:
+        UserError: there is no such round.
+        MissingStageError: a stage that has to come first is not recorded.
+    """
+    if kind is Mine and _say_unmined(config):
+        return
+    with open_run(config, [kind], workers) as runner:
+        config, folder = runner.run.config, runner.run.folder
+        first = next(n for n in range(LAST_FIRST_ROUND + 1) if _of_kind(config, n, kind))
+        if round_number is not None and round_number < first:
+            raise UserError(f"--round {round_number}: this stage begins with round {first}")
+        runner.require_encoded()
+        number = first if round_number is None else round_number
+        while round_number is None and all(
+            stage.is_recorded(folder) and stage.is_as_asked(config, folder)
+            for stage in _of_kind(config, number, kind)
+        ):
+            number += 1
+        for stage in _of_kind(config, number, kind):
+            runner.do(stage)
+        if kind is Evaluate:
+            _measure_from(runner, 0)  # with other settings of evaluation than before
+
+
+# The parts of the loop
+
+
+def _do_before_rounds(runner: Runner, kind: type[Stage] = Stage) -> None:
+    is_encoded_now = False
+    for stage in stages_before_rounds(runner.run.config):
+        if isinstance(stage, kind):
+            is_done_now = runner.do(stage)
+            is_encoded_now |= is_done_now and isinstance(stage, Encode)
+    if is_encoded_now:
+        runner.run.catalog.check_pages_differ()
+        _say_what_datasets_lack(runner)
+
+
+def _do_round(runner: Runner, number: int) -> None:
+    for stage in stages_of_round(runner.run.config, number):
+        runner.do(stage)
+
+
+def _of_kind(config: Config, number: int, kind: type[Stage]) -> list[Stage]:
+    return [stage for stage in stages_of_round(config, number) if isinstance(stage, kind)]
+
+
+def _measure_from(runner: Runner, first: int) -> None:
+    """Measure what the rounds from `first` on lack that were measured by an earlier start.
+
+    They stay in every table, so all of them are to be measured alike.
+    """
+    config, folder = runner.run.config, runner.run.folder
+    for number in count(first):
+        was_measured = storage.exists(folder.evaluation(number, DEV))
+        if not (was_measured and (number == 0 or Train(number).is_recorded(folder))):
+            return
+        for stage in _of_kind(config, number, Evaluate):
+            runner.do(stage)
+
+
+def _decide(runner: Runner, round_number: int) -> RoundDecision:
+    """Write `loop.json` from the rounds up to this one, and say what follows.
+
+    Only dev is looked at: test sets never steer training. Rounds left by a previous run are ignored
+    until the loop reaches them.
+    """
+    from colintern.evaluation.decision import METRIC, decide, loop_document
+    from colintern.evaluation.evaluate import judged_again
+
+    config, folder = runner.run.config, runner.run.folder
+    view, _ = runner.run.catalog.evaluated(DEV)
+    values = [
+        judged_again(folder.results(number, DEV), view.judgements).values[METRIC]
+        for number in range(round_number + 1)
+    ]
+    decisions = decide(values, config.loop, config.run.seed)
+    runner.held.check()
+    storage.write_json(folder.loop_json, loop_document(decisions))
+    last = decisions[-1]
+    log.say("loop", "round %d: %s; %s", last.round, last.reason, last.decision)
+    return last
+
+
+def _say_what_datasets_lack(runner: Runner) -> None:
+    """Pages that train and test share make a test too easy, queries without a text too hard."""
+    from colintern.runs.progress import say_held_out, say_not_asked, say_seen_in_training
+
+    config, catalog = runner.run.config, runner.run.catalog
+    say_held_out(config.data.train.name, catalog.pages_held_out())
+    for name in evaluated_names(config.data):
+        say_not_asked(name, catalog.not_asked(name))
+        if name in runner.run.targets:
+            say_seen_in_training(name, catalog.pages_seen_in_training(name))
+
+
+def _say_unmined(config: Config) -> bool:
+    """Say that rounds are without mined negatives, where they are."""
+    if config.training.negatives_per_query:
+        return False
+    log.warn_once("mine", "training.negatives_per_query=0: nothing is mined")
+    return True

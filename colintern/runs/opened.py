@@ -1,0 +1,125 @@
+"""A run, opened: its configuration and folder, its stores, and the hashes that stages record."""
+
+from colintern import records, storage
+from colintern.config.schema import DEV, Config
+from colintern.errors import DamagedShardError, DriftError, MissingStageError
+from colintern.features.catalog import Catalog, Snapshot
+from colintern.features.manifest import MANIFEST, has_manifest
+from colintern.features.store import RECORD, FeatureStore, manifests_of
+from colintern.features.whole import is_whole
+from colintern.model.backbone import BackboneIdentity
+from colintern.model.heads import HeadsInfo, heads_info, heads_sha256
+from colintern.records.run_folder import RunFolder
+from colintern.runs.stages import Encode
+from colintern.runs.stages.inputs import heads_inputs
+from colintern.runs.stores import store_targets
+
+
+class OpenedRun:
+    """What the stages of one run are made from.
+
+    Args:
+        config: with every dataset resolved to a canonical folder.
+        backbone: the identity of the frozen backbone.
+
+    Attributes:
+        folder: the run folder.
+        targets: the feature store of every dataset, by the dataset's name.
+    """
+
+    def __init__(self, config: Config, backbone: BackboneIdentity) -> None:
+        self.config = config
+        self.backbone = backbone
+        self.folder = RunFolder(config.run_path)
+        self.targets = store_targets(config, backbone)
+        self._catalog: Catalog | None = None
+        self._held_out: tuple[Catalog, str | None] | None = None
+
+    @property
+    def catalog(self) -> Catalog:
+        """Where the run reads its datasets and their features.
+
+        The same one until another dataset is encoded.
+        """
+        snapshots = {
+            name: Snapshot(self._manifests(name), target.content.questions)
+            for name, target in self.targets.items()
+        }
+        if self._catalog is None or self._catalog.snapshots != snapshots:
+            stores = {name: target.path for name, target in self.targets.items()}
+            self._catalog = Catalog(self.config.data, self.config.run.seed, stores, snapshots)
+        return self._catalog
+
+    @property
+    def heads_info(self) -> HeadsInfo:
+        """What is written beside the heads of every round."""
+        stores = {name: target.path for name, target in self.targets.items()}
+        return heads_info(self.config, self.backbone.width, stores)
+
+    # Hashes of what stages have made
+
+    def features_hash(self, dataset: str) -> str:
+        """That of the manifests that the run has recorded for a dataset."""
+        manifests = self._manifests(dataset).items()
+        return records.fingerprint({f"{part}/{MANIFEST}": sha256 for part, sha256 in manifests})
+
+    def heads_hash(self, round_number: int) -> str:
+        """That of a round's heads; of the settings for random ones before round 1."""
+        if round_number:
+            return heads_sha256(self.folder.heads(round_number))
+        given = self.config.training.init_heads
+        return heads_sha256(given) if given else records.fingerprint(heads_inputs(self.config))
+
+    def held_out_hash(self) -> str | None:
+        """That of the training pages that answer dev; None where there are none."""
+        if DEV not in self.targets or not Encode(DEV).is_recorded(self.folder):
+            return None
+        catalog = self.catalog
+        if self._held_out is None or self._held_out[0] is not catalog:
+            pages = catalog.pages_held_out()
+            self._held_out = catalog, records.fingerprint({"pages": pages}) if pages else None
+        return self._held_out[1]
+
+    def _manifests(self, dataset: str) -> dict[str, str]:
+        """`pages` and `queries` to the recorded hash of their manifest; empty until then."""
+        record = self.folder.record(Encode(dataset).name)
+        found = manifests_of(record).items() if record else ()
+        return {part: output.sha256 for part, output in found if output.sha256}
+
+    # Stores
+
+    def has_store(self, dataset: str) -> bool:
+        """Whether the store that the run has recorded is there, and whole.
+
+        Raises:
+            DriftError: it is there, but another run has grown it since.
+        """
+        path, recorded = self.targets[dataset].path, self._manifests(dataset)
+        lost = [
+            part
+            for part, sha256 in recorded.items()
+            if not has_manifest(storage.join(path, part), sha256)
+        ]
+        store = records.read_record(storage.join(path, RECORD))
+        for part in lost:
+            if store and manifests_of(store)[part].sha256 != recorded[part]:
+                raise DriftError(
+                    f"{storage.join(path, part)}: is not what this run was made from; the "
+                    "dataset has changed since: take another run.name"
+                )
+        return store is not None and not lost and is_whole(path, store)
+
+    def can_read_store(self, dataset: str) -> bool:
+        """Whether all that the run has recorded of a store can be read.
+
+        The store may have a newer manifest: a shard of an earlier version that is made again says
+        more of its pages. The run stays with the one that its stages are made from.
+        """
+        manifests = self._manifests(dataset)
+        if not manifests:
+            return False
+        try:
+            FeatureStore(self.targets[dataset].path, manifests)
+        except (MissingStageError, DamagedShardError):
+            return False
+        return True

@@ -1,0 +1,147 @@
+"""The lines that tell a person how a run goes on."""
+
+import time
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from colintern import log
+from colintern.config.schema import RANDOM, READER, BackboneConfig
+from colintern.evaluation.chance import is_at_chance
+from colintern.evaluation.decision import METRIC
+from colintern.mining.evidence import shortage
+from colintern.runs.workers import Progress, Tell
+
+_QUIET_SECONDS = 2.0
+
+
+def say_held_out(train: str, pages: Sequence[str]) -> None:
+    """Which training pages are left out because they answer dev."""
+    if pages:
+        log.say(
+            "data",
+            "%s: %d pages answer queries of dev and are neither trained on nor mined: %s",
+            train,
+            len(pages),
+            ", ".join(pages[:3]),
+        )
+
+
+def say_seen_in_training(name: str, pages: Sequence[str]) -> None:
+    """Which pages of a test set make it too easy."""
+    if pages:
+        shown = ", ".join(pages[:3])
+        log.say("data", "%s: %d pages are training pages too: %s", name, len(pages), shown)
+
+
+def say_not_asked(name: str, reasons: Mapping[str, str]) -> None:
+    """Which judged queries cannot be asked, and so count 0 in every metric."""
+    if reasons:
+        shown = ", ".join(f"{query_id} ({why})" for query_id, why in islice(reasons.items(), 3))
+        log.say(
+            "data", "%s: %d judged queries find nothing and count 0: %s", name, len(reasons), shown
+        )
+
+
+def say_step(round_number: int, told: Progress) -> None:
+    """A step of head training; the last one also says when the round took fused kernels."""
+    log.say(
+        "train",
+        "round %d  step %5d / %d   loss %7.4f   grad %7.3f   lr %.1e   %6.0f pairs/s",
+        round_number,
+        told["step"],
+        told["steps"],
+        told["loss"],
+        told["grad_norm"],
+        told["lr"],
+        told["pairs_per_second"],
+    )
+    if told["step"] == told["steps"] and told["maxsim"] == "fused":
+        log.say("train", "round %d  trained with fused MaxSim kernels", round_number)
+
+
+def queries_line(part: str, round_number: int, dataset: str) -> Tell:
+    """A line about how many queries of a pass are searched.
+
+    About four times a pass, but not more often than every few seconds: a short pass has none. The
+    time runs from the first block of queries, as workers may start slowly.
+    """
+    last_said, last_quarter = None, 0
+
+    def say(told: Progress) -> None:
+        nonlocal last_said, last_quarter
+        done, total = told["done"], told["queries"]
+        quarter, now = done * 4 // total, time.monotonic()
+        if last_said is None:
+            last_said = now
+        elif quarter > last_quarter and now - last_said >= _QUIET_SECONDS:
+            last_said, last_quarter = now, quarter
+            counts = f"{done:,} / {total:,}"
+            log.say(part, "round %d  %s: %s queries", round_number, dataset, counts)
+
+    return say
+
+
+def say_metrics(document: dict[str, Any]) -> None:
+    """The metrics of a round on one dataset."""
+    low, high = document["ci"][METRIC]
+    log.say(
+        "evaluate",
+        "round %d  %s: nDCG@5 %.3f [%.3f, %.3f]   MRR@10 %.3f   Recall@1 %.3f   Recall@10 %.3f",
+        document["round"],
+        document["dataset"],
+        document["metrics"][METRIC],
+        low,
+        high,
+        document["metrics"]["mrr_at_10"],
+        document["metrics"]["recall_at_1"],
+        document["metrics"]["recall_at_10"],
+    )
+
+
+def say_at_chance(document: Mapping[str, Any], backbone: BackboneConfig) -> None:
+    """That a result is hardly better than a random order, and why that may be.
+
+    Untrained heads may be that bad; only of the built-in backbones is it said before round 1.
+    """
+    is_built_in = backbone.path in (READER, RANDOM)
+    if not is_at_chance(document) or (document["round"] == 0 and not is_built_in):
+        return
+    reached = document["metrics"][METRIC]
+    found = (
+        f"round {document['round']}  {document['dataset']}: nDCG@5 {reached:.3f} "
+        f"is hardly better than a random order of its {document['num_pages']} pages "
+        f"({document['chance'][METRIC]:.3f})"
+    )
+    other = "take another, such as backbone.path=OpenGVLab/InternVL3-1B-hf"
+    if document["round"] == 0:
+        log.say("evaluate", "%s; if trained heads are no better, %s", found, other)
+        return
+    reasons = {
+        READER: "backbone.path=reader, which reads plain printed English only, does not see what "
+        f"tells these pages apart: {other}",
+        RANDOM: f"backbone.path=random cannot read: {other}",
+    }
+    likely = reasons.get(backbone.path, "this backbone may not read what tells these pages apart")
+    log.warn_once(
+        "evaluate",
+        f"{found}; {likely}; or the print is too small for backbone.max_tiles="
+        f"{backbone.max_tiles}, or the judgements name other pages",
+    )
+
+
+def say_mined(round_number: int, document: dict[str, Any]) -> None:
+    """What a mining pass found and left out."""
+    dropped = ", ".join(f"{rule} {count:,}" for rule, count in document["dropped"].items() if count)
+    log.say(
+        "mine",
+        "round %d  %s search, recall %.3f; dropped: %s; under-filled %d, without negatives %d",
+        round_number,
+        document["search_used"],
+        document["recall"],
+        dropped or "none",
+        document["underfilled"],
+        document["without_negatives"],
+    )
+    if missing := shortage(document):
+        log.warn_once("mine", f"round {round_number}  {missing}")

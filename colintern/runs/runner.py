@@ -1,0 +1,152 @@
+"""One driver at work on one run: a stage that is recorded is not done again.
+
+What a run needs before any work is checked first, and without torch as far as that goes: a mistake
+is told at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from colintern import records, storage
+from colintern.config.schema import Config
+from colintern.data.resolve import with_datasets
+from colintern.errors import MissingStageError
+from colintern.records import lease
+from colintern.records.lease import Held
+from colintern.records.run_folder import RunFolder
+from colintern.runs import preflight
+from colintern.runs.stages import LAST_FIRST_ROUND, Encode, Stage, stages_of
+from colintern.runs.versions import commit, versions
+from colintern.runtime.resources import Request, request_of
+
+if TYPE_CHECKING:
+    from colintern.runs.opened import OpenedRun
+    from colintern.runs.workers import Workers
+
+
+class Runner:
+    """Does stages, checks the lease around them, and records them.
+
+    Args:
+        run: the run.
+        workers: who does what is too heavy for the driver.
+        held: the lease of the run folder.
+    """
+
+    def __init__(self, run: OpenedRun, workers: Workers, held: Held) -> None:
+        self.run = run
+        self.held = held
+        self._workers = workers
+
+    def do(self, stage: Stage) -> bool:
+        """Do a stage, unless it is recorded and would come out the same.
+
+        Returns:
+            Whether there was something to do.
+
+        Raises:
+            DriftError: it is recorded and would come out otherwise.
+            MissingStageError: a stage that it is made from is not recorded.
+        """
+        for needed in stage.needs(self.run.config):
+            self._require(needed)
+        if stage.is_done(self.run):
+            return False
+        self.run.catalog.check_questions()
+        started_at = records.now()
+        made = stage.make(self.run, self._workers, self.held)
+        if made is not None:
+            self.held.check()
+            path = self.run.folder.record_path(stage.name)
+            records.record_outputs(path, made.inputs, made.outputs, started_at)
+        return True
+
+    def require_encoded(self) -> None:
+        """Make sure that every dataset is encoded, as a single stage of a round needs.
+
+        Raises:
+            MissingStageError: one is not.
+        """
+        for name in self.run.targets:
+            self._require(Encode(name))
+
+    def _require(self, stage: Stage) -> None:
+        if stage.is_recorded(self.run.folder):
+            return
+        if stage.command is None:
+            self.do(stage)
+            return
+        raise MissingStageError(
+            f"{self.run.folder.path}: stage {stage.name} is missing; "
+            f"run first: colintern {stage.command}"
+        )
+
+
+@contextlib.contextmanager
+def open_run(
+    config: Config, kinds: Sequence[type[Stage]] | None = None, workers: Workers | None = None
+) -> Iterator[Runner]:
+    """Check everything that a user may have got wrong, then hold the run for this driver.
+
+    Args:
+        config: as it was read.
+        kinds: the stages that may run, for which a cluster has to be large enough; None for all.
+        workers: who does the work; None takes those of a Ray cluster, which is joined or started
+            when the first stage needs it.
+
+    Raises:
+        UserError: a dataset, the backbone, a setting that would change a recorded stage, or
+            another driver on the same run; before any long work starts.
+    """
+    is_checked = preflight.check(config)
+    # Imported now: torch takes seconds, which nobody should wait for who has mistyped a setting.
+    from colintern.model.backbone import read_identity
+    from colintern.runs.drift import check_drift
+    from colintern.runs.opened import OpenedRun
+
+    with lease.held(config.run_path, wait=False) as held:
+        backbone = read_identity(config.backbone)
+        preflight.check_init_heads(config, backbone)
+        config = with_datasets(config)
+        if not is_checked:
+            preflight.check_datasets(config)
+        opened = OpenedRun(config, backbone)
+        with _workers(config, kinds, workers) as chosen:
+            check_drift(opened)
+            _write_run_json(opened.folder, config, held)
+            yield Runner(opened, chosen, held)
+
+
+@contextlib.contextmanager
+def _workers(
+    config: Config, kinds: Sequence[type[Stage]] | None, workers: Workers | None
+) -> Iterator[Workers]:
+    if workers is not None:
+        yield workers
+        return
+    from colintern.runtime.workers import ray_workers
+
+    with ray_workers(config, requests(config, kinds)) as on_ray:
+        yield on_ray
+
+
+def requests(config: Config, kinds: Sequence[type[Stage]] | None = None) -> list[Request]:
+    """What the stages of some kinds, or all, ask of Ray."""
+    stages = stages_of(config, LAST_FIRST_ROUND)
+    asking = (stage for stage in stages if kinds is None or type(stage) in kinds)
+    found = dict.fromkeys(request_of(stage, config) for stage in asking)
+    return [request for request in found if request.num_workers]
+
+
+def _write_run_json(folder: RunFolder, config: Config, held: lease.Held) -> None:
+    """Write down the resolved configuration, the versions and the commit."""
+    document = {
+        "config": config.located().model_dump(mode="json"),
+        "versions": versions(),
+        "commit": commit(),
+    }
+    held.check()
+    storage.write_json(folder.run_json, document)

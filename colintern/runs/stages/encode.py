@@ -1,0 +1,71 @@
+"""The features of one dataset: its pages and queries through the frozen backbone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from colintern.records import Inputs
+from colintern.records.lease import Held
+from colintern.runs.stages.stage import Made, Stage
+
+if TYPE_CHECKING:
+    from colintern.features.plan import StoreTarget
+    from colintern.runs.opened import OpenedRun
+    from colintern.runs.workers import Workers
+
+
+@dataclass(frozen=True)
+class Encode(Stage):
+    """Brings the feature store of a dataset up to date, and notes which manifests the run uses."""
+
+    dataset: str
+    workers_setting: ClassVar[str | None] = "cluster.encode_workers"
+
+    @property
+    def name(self) -> str:
+        """What its record is called."""
+        return f"encode-{self.dataset}"
+
+    @property
+    def command(self) -> str:
+        """The words after `colintern` that make it."""
+        return "encode"
+
+    def inputs(self, run: OpenedRun) -> Inputs:
+        """Those of the store, in the kind of hash that the run has recorded."""
+        target, record = run.targets[self.dataset], run.folder.record(self.name)
+        return target.inputs_like(record) if record else target.inputs
+
+    def is_done(self, run: OpenedRun) -> bool:
+        """Whether the dataset is encoded, and its store is still there.
+
+        Raises:
+            DriftError: it would come out otherwise now, or another run has changed the store.
+        """
+        return super().is_done(run) and run.has_store(self.dataset)
+
+    def make(self, run: OpenedRun, workers: Workers, held: Held) -> Made | None:
+        """Encode what is missing, of the other datasets too: actors take long to start.
+
+        The record is of the manifests, which stand in the store and not in the run. It stays when
+        a store that was lost is made again and has those manifests: all stages are made from them.
+        """
+        from colintern.features.finish import finished_record
+        from colintern.features.store import manifests_of
+
+        target, limit = run.targets[self.dataset], run.config.data.max_bad_fraction
+        store = finished_record(target, limit)
+        if store is None:
+            store = workers.encode(_unfinished(run), run.backbone, run.config)[target.path]
+        if run.can_read_store(self.dataset):
+            return None
+        return Made(target.inputs_like(store), list(manifests_of(store).values()))
+
+
+def _unfinished(run: OpenedRun) -> list[StoreTarget]:
+    from colintern.features.finish import finished_record
+
+    limit = run.config.data.max_bad_fraction
+    missing = [target for name, target in run.targets.items() if not Encode(name).is_done(run)]
+    return [target for target in missing if finished_record(target, limit) is None]

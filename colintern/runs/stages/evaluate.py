@@ -1,0 +1,151 @@
+"""How good the heads of a round are on one dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from colintern import log, storage
+from colintern.config.schema import Config, EvaluationConfig, dataset_of
+from colintern.evaluation.asked import asked_of, is_as_asked
+from colintern.records.lease import Held
+from colintern.records.run_folder import RunFolder
+from colintern.runs.stages.encode import Encode
+from colintern.runs.stages.inputs import heads_inputs, split_inputs
+from colintern.runs.stages.stage import Made, Stage
+from colintern.runs.stages.train import trained_heads
+from colintern.runtime.resources import request_of
+
+if TYPE_CHECKING:
+    from colintern.features.catalog import Catalog
+    from colintern.runs.opened import OpenedRun
+    from colintern.runs.workers import OpenCorpus, Tell, Workers
+
+
+@dataclass(frozen=True)
+class Evaluate(Stage):
+    """Searches all pages of a dataset for its queries, and judges what comes first.
+
+    Other settings of `evaluation` are no drift: the round is measured again.
+    """
+
+    round_number: int
+    dataset: str
+    workers_setting: ClassVar[str | None] = "cluster.mining_workers"
+
+    @property
+    def name(self) -> str:
+        """What its record is called."""
+        return f"round-{self.round_number}-evaluate-{self.dataset}"
+
+    @property
+    def command(self) -> str:
+        """The words after `colintern` that make it."""
+        return f"evaluate --round {self.round_number}"
+
+    def needs(self, config: Config) -> list[Stage]:
+        """The store of the pages, and the heads of the round."""
+        return [
+            Encode(dataset_of(config.data, self.dataset).name),
+            trained_heads(self.round_number),
+        ]
+
+    def is_as_asked(self, config: Config, folder: RunFolder) -> bool:
+        """Whether it is searched as the settings ask, with just the metrics that they ask for."""
+        path = folder.evaluation(self.round_number, self.dataset)
+        return storage.exists(path) and is_as_asked(storage.read_json(path), config.evaluation)
+
+    def inputs(self, run: OpenedRun) -> dict[str, Any]:
+        """All that it would be made from now."""
+        number = self.round_number
+        return {
+            **split_inputs(run.config),
+            "heads_sha256": run.heads_hash(number),
+            "features_sha256": run.features_hash(dataset_of(run.config.data, self.dataset).name),
+            **(heads_inputs(run.config) if number == 0 else {}),
+        }
+
+    def make(self, run: OpenedRun, workers: Workers, held: Held) -> Made:
+        """Measure where the corpus is searched; results and metrics are written there."""
+        from colintern.runs.progress import queries_line, say_at_chance, say_metrics
+
+        inputs, config, number = self.inputs(run), run.config, self.round_number
+        if self.is_recorded(run.folder):
+            log.say("evaluate", "round %d  %s: again, with other settings", number, self.dataset)
+            held.check()
+            storage.delete(run.folder.record_path(self.name))  # its files are written over
+        json_path = run.folder.evaluation(number, self.dataset)
+        results_path = run.folder.results(number, self.dataset)
+        before = storage.read_json(json_path) if storage.exists(json_path) else None
+        work = partial(
+            measure,
+            dataset=self.dataset,
+            heads_folder=run.folder.heads(number),
+            settings=asked_of(self.dataset, config.evaluation, before),
+            round_number=number,
+            seed=config.run.seed,
+            json_path=json_path,
+            results_path=results_path,
+            check=held.check,
+        )
+        request = request_of(self, config)
+        show = queries_line("evaluate", number, self.dataset)
+        document = workers.search(work, run.catalog, request, held, show)
+        say_metrics(document)
+        say_at_chance(document, config.backbone)
+        return Made(inputs, run.folder.described([json_path, results_path]))
+
+
+def measure(
+    catalog: Catalog,
+    open_corpus: OpenCorpus,
+    tell: Tell,
+    *,
+    dataset: str,
+    heads_folder: str,
+    settings: EvaluationConfig,
+    round_number: int,
+    seed: int,
+    json_path: str,
+    results_path: str,
+    check: Callable[[], None],
+) -> dict[str, Any]:
+    """Measure heads on a dataset, and write the results and the metrics.
+
+    Args:
+        catalog: where datasets are read from.
+        open_corpus: gives the shards of a corpus, and its queries, embedded.
+        tell: told how many queries are done.
+        dataset: its name in the run.
+        heads_folder: the heads to measure.
+        settings: how to search, and further cutoffs.
+        round_number: for the document.
+        seed: of the bootstrap.
+        json_path: where the metrics go.
+        results_path: where the best pages of every query go.
+        check: called before anything is written; raises when it must not be.
+
+    Returns:
+        The metrics, as they are written.
+    """
+    from colintern.evaluation.evaluate import evaluate
+    from colintern.evaluation.results import writing_results
+
+    view, store = catalog.evaluated(dataset)
+    shards, queries = open_corpus(view, store, heads_folder)
+    with writing_results(results_path) as write:
+        document = evaluate(
+            view,
+            shards,
+            queries,
+            settings,
+            round_number=round_number,
+            seed=seed,
+            write=write,
+            on_progress=lambda done: tell({"done": done, "queries": len(queries)}),
+        )
+        check()
+    storage.write_json(json_path, document)
+    return document

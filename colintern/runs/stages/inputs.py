@@ -1,0 +1,37 @@
+"""Inputs that several kinds of stages share.
+
+Keys that only say how fast or where (`cluster.*`, worker counts), how long to go on (`loop.*`) or
+how to measure (`evaluation.*`) are no inputs and may change at any time; what was measured
+otherwise is measured again. A key that came after a run was recorded counts as its default there
+(`config.schema.Section.as_inputs`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from colintern.config.schema import Config
+
+if TYPE_CHECKING:
+    from colintern.runs.opened import OpenedRun
+
+
+def split_inputs(config: Config) -> dict[str, Any]:
+    """The seed, and the share of dev queries when they are taken from the training set."""
+    fraction = None if config.data.dev else config.data.dev_fraction
+    return {"run.seed": config.run.seed, "data.dev_fraction": fraction}
+
+
+def heads_inputs(config: Config) -> dict[str, Any]:
+    """The settings that the untrained heads depend on."""
+    return {
+        "run.seed": config.run.seed,
+        "training.init_heads": config.training.init_heads,
+        **{f"heads.{key}": value for key, value in config.heads.as_inputs().items()},
+    }
+
+
+def held_out_inputs(run: OpenedRun) -> dict[str, Any]:
+    """The training pages that answer a dev set of its own; nothing where there are none."""
+    pages = run.held_out_hash()
+    return {} if pages is None else {"held_out_pages_sha256": pages}

@@ -1,0 +1,100 @@
+"""One round of training: the heads of the round before become those of this one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from colintern import storage
+from colintern.config.schema import DEV, Config
+from colintern.records.lease import Held
+from colintern.runs.stages.encode import Encode
+from colintern.runs.stages.inputs import heads_inputs, held_out_inputs, split_inputs
+from colintern.runs.stages.mine import Mine, mines
+from colintern.runs.stages.stage import Made, Stage
+from colintern.runs.stages.untrained import UntrainedHeads
+from colintern.runtime.resources import request_of
+
+if TYPE_CHECKING:
+    from colintern.runs.opened import OpenedRun
+    from colintern.runs.workers import Workers
+
+# They say how fast, how often to save or how long to go on; the heads stay the same. What
+# `init_heads` and `epochs` give is an input under another name.
+_FREE_KEYS = {"num_workers", "checkpoint_every_steps", "init_heads", "epochs"}
+
+
+@dataclass(frozen=True)
+class Train(Stage):
+    """Trains the heads of a round, from 1."""
+
+    round_number: int
+    workers_setting: ClassVar[str | None] = "training.num_workers"
+
+    @property
+    def name(self) -> str:
+        """What its record is called."""
+        return f"round-{self.round_number}-train"
+
+    @property
+    def command(self) -> str:
+        """The words after `colintern` that make it."""
+        return f"train --round {self.round_number}"
+
+    def needs(self, config: Config) -> list[Stage]:
+        """The stores, the mined negatives of a later round, and the heads to start from."""
+        number = self.round_number
+        return [
+            Encode(config.data.train.name),
+            *([Encode(DEV)] if config.data.dev else []),
+            *([Mine(number)] if mines(config, number) else []),
+            trained_heads(number - 1),
+        ]
+
+    def inputs(self, run: OpenedRun) -> dict[str, Any]:
+        """All that it would be made from now."""
+        config, number = run.config, self.round_number
+        training = config.training.as_inputs()
+        keys = {key: value for key, value in training.items() if key not in _FREE_KEYS}
+        triples = None
+        if number == 1:
+            del keys["negatives_per_query"]  # the first round has no mined negatives
+        if mines(config, number):
+            triples = storage.sha256_of_file(run.folder.triples(number))
+        return {
+            **split_inputs(config),
+            **held_out_inputs(run),
+            **{f"training.{key}": value for key, value in keys.items()},
+            "training.epochs": config.training.epochs_of_round(number),
+            "first_heads_sha256": run.heads_hash(number - 1),
+            "train_features_sha256": run.features_hash(config.data.train.name),
+            "triples_sha256": triples,
+            **(heads_inputs(config) if number == 1 else {}),
+        }
+
+    def make(self, run: OpenedRun, workers: Workers, held: Held) -> Made:
+        """Train on the workers, which write heads and log."""
+        from colintern.runs.progress import say_step
+        from colintern.training.loop import RoundTask
+
+        inputs, config, number = self.inputs(run), run.config, self.round_number
+        run.catalog.check_pages_differ()
+        task = RoundTask(
+            round_number=number,
+            seed=config.run.seed,
+            catalog=run.catalog,
+            training=config.training,
+            first_heads=run.folder.heads(number - 1),
+            triples=run.folder.triples(number) if mines(config, number) else None,
+            info=run.heads_info,
+            heads_folder=run.folder.heads(number),
+            log_path=run.folder.train_log(number),
+        )
+        workers.train(task, request_of(self, config), held, lambda told: say_step(number, told))
+        written = [*run.folder.head_files(number), task.log_path]
+        return Made(inputs, run.folder.described(written))
+
+
+def trained_heads(round_number: int) -> Stage:
+    """The stage that makes the heads of a round."""
+    return Train(round_number) if round_number else UntrainedHeads()

@@ -1,0 +1,81 @@
+"""What a run has done so far, as lines for the terminal."""
+
+from itertools import count
+
+from colintern import storage
+from colintern.config.schema import Config, evaluated_names
+from colintern.evaluation.titles import METRIC_TITLES
+from colintern.records import lease
+from colintern.records.run_folder import RunFolder
+
+_NAME = 26  # columns for the name of a row
+HEADER = f"{'dataset':<16}{'round':<{_NAME}}" + "".join(
+    f"{title:>14}" for title in METRIC_TITLES.values()
+)
+
+
+def status_lines(run_path: str) -> list[str]:
+    """Every stage of a run up to the round it stopped at: done and when, running, or missing."""
+    from colintern.runs.stages import stages_of  # half a second that `--help` goes without
+
+    folder = RunFolder(run_path)
+    config = folder.read().config
+    is_held = lease.is_held(run_path)
+    lines, running_shown = [], False
+    for stage in stages_of(config, _last_round(folder, config)):
+        is_recorded = stage.is_recorded(folder)
+        if is_recorded and stage.is_as_asked(config, folder):
+            state = f"done       {_finished_at(folder, stage.name)}"
+        elif is_held and not running_shown:
+            state, running_shown = "running", True
+        else:
+            state = "missing    (measured with other settings)" if is_recorded else "missing"
+        lines.append(f"{stage.name:<40} {state}".rstrip())
+    return lines
+
+
+def _finished_at(folder: RunFolder, stage: str) -> str:
+    """When a stage was finished; empty for one that an earlier version has not recorded."""
+    record = folder.record(stage)
+    return f"{record.finished_at[:19].replace('T', ' ')} UTC" if record else ""
+
+
+def table_lines(run_path: str) -> list[str]:
+    """The metrics of all rounds on all datasets, each with its 95 % interval below it."""
+    lines = [HEADER]
+    for dataset in evaluated_names(RunFolder(run_path).read().config.data):
+        for round_number in evaluated_rounds(run_path, dataset):
+            name = "0 untrained" if round_number == 0 else str(round_number)
+            lines += metric_lines(run_path, dataset, round_number, name)
+    return lines
+
+
+def evaluated_rounds(run_path: str, dataset: str) -> range:
+    """The rounds that are evaluated on a dataset."""
+    from colintern.runs.stages import Evaluate
+
+    folder = RunFolder(run_path)
+    return range(next(n for n in count() if not Evaluate(n, dataset).is_recorded(folder)))
+
+
+def metric_lines(run_path: str, dataset: str, round_number: int, name: str) -> list[str]:
+    """A row of the table of metrics under `name`, and the intervals below it.
+
+    A search that is not exact is named: what it misses lowers every metric.
+    """
+    document = storage.read_json(RunFolder(run_path).evaluation(round_number, dataset))
+    if document["search"] != "exact":
+        name = f"{name} {document['search']}"
+    values = "".join(f"{document['metrics'][key]:>14.3f}" for key in METRIC_TITLES)
+    intervals = (document["ci"][key] for key in METRIC_TITLES)
+    below = "".join(f"{f'{low:.3f}-{high:.3f}':>14}" for low, high in intervals)
+    return [f"{dataset:<16}{name:<{_NAME}}{values}", " " * (16 + _NAME) + below]
+
+
+def _last_round(folder: RunFolder, config: Config) -> int:
+    """The round at which the loop has stopped, or may at the latest."""
+    if storage.exists(folder.loop_json):
+        last = storage.read_json(folder.loop_json)["rounds"][-1]
+        if last["decision"] == "stop":
+            return last["round"]
+    return config.loop.max_rounds

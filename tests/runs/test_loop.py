@@ -1,0 +1,383 @@
+"""The whole loop on a real local Ray: killed anywhere, started again, the same bytes."""
+
+import json
+import logging
+import shutil
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from colintern import records
+from colintern.config.files import parse_config
+from colintern.config.schema import Config
+from colintern.data.canonical import CanonicalDataset, iterate_pages
+from colintern.data.entities import Judgement, Page
+from colintern.data.writing import write_dataset
+from colintern.errors import (
+    BackboneError,
+    DatasetError,
+    StorageError,
+    TooManyBadPagesError,
+)
+from colintern.evaluation.results import read_results
+from colintern.model.random_checkpoint import write_random_checkpoint
+from colintern.records.run_folder import RunFolder
+from colintern.retrieval.retriever import best_round, save_images, search_run
+from colintern.runs import loop
+from colintern.runs.compare import compare_lines
+from colintern.runs.drift import check_drift
+from colintern.runs.local import LocalWorkers
+from colintern.runs.runner import Runner, open_run
+from colintern.runs.stages import Train, stages_before_rounds
+from colintern.runs.status import status_lines, table_lines
+from tests.helpers import make_corpus
+
+pytestmark = pytest.mark.ray
+
+COMPARED = (
+    "round-1/heads/heads.safetensors",
+    "round-2/heads/heads.safetensors",
+    "round-2/triples.jsonl",
+    "round-2/mining.json",
+    "round-2/eval/dev.json",
+    "round-2/eval/test.json",
+    "round-2/eval/test.run.parquet",
+    "loop.json",
+)
+
+
+RUNS = ("killed", "run")
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing in the product catches it."""
+
+
+def _config(root: Path, **sections) -> Config:
+    train, test = str(root / "train"), str(root / "test")
+    document = {
+        "run": {"name": "run", "root": str(root / "runs")},
+        "backbone": {"path": "random"},
+        "data": {"train": train, "eval": [test], "dev_fraction": 0.3},
+        "features": {"shard_bytes": 300_000},
+        "training": {"epochs": 2, "global_batch": 8, "num_workers": 0, "negatives_per_query": 2},
+        "mining": {"relative_margin": 0.0, "num_negatives": 4},
+        "loop": {"max_rounds": 2, "patience": 5},
+        "cluster": {"encode_workers": 1, "mining_workers": 2},
+    }
+    for section, values in sections.items():
+        document[section] = {**document.get(section, {}), **values}
+    return parse_config(document, "test")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, ray_cluster) -> Path:
+    """A root with datasets and one undisturbed run."""
+    root = tmp_path_factory.mktemp("finished")
+    make_corpus(root / "train", num_pages=40, num_queries=60)
+    make_corpus(root / "test", num_pages=12, num_queries=15)
+    loop.run(_config(root))
+    return root
+
+
+def test_the_run_folder_is_complete(finished):
+    """A file that other people's scripts rely on is missing or has other keys."""
+    run = finished / "runs" / "run"
+    for name in ("run.json", "round-0/eval/test.json", "round-1/train_log.jsonl", *COMPARED):
+        assert (run / name).is_file(), name
+    assert (run / "report.html").is_file()
+    config = json.loads((run / "run.json").read_text())["config"]
+    assert config["data"]["train"]["path"] == str(finished / "train")
+    info = json.loads((run / "round-1/heads/colintern.json").read_text())
+    assert info["format"] == 1
+    assert set(info["stores"]) == {"train", "test"}
+    document = json.loads((run / "round-2/eval/test.json").read_text())
+    assert document["num_queries"] == 15
+    assert document["num_pages"] == 12
+    assert document["metrics"].keys() == document["ci"].keys()
+    triple = json.loads((run / "round-2/triples.jsonl").read_text().splitlines()[0])
+    assert list(triple) == [
+        "query_id",
+        "query",
+        "pos",
+        "negs",
+        "pos_scores",
+        "neg_scores",
+        "neg_ranks",
+    ]
+    decided = json.loads((run / "loop.json").read_text())
+    assert [entry["round"] for entry in decided["rounds"]] == [1, 2]
+    stages = {path.stem for path in (run / "records").iterdir()}
+    assert stages == {
+        "encode-train",
+        "encode-test",
+        "round-0-heads",
+        "round-0-evaluate-dev",
+        "round-0-evaluate-test",
+        "round-1-train",
+        "round-1-evaluate-dev",
+        "round-1-evaluate-test",
+        "round-2-mine",
+        "round-2-train",
+        "round-2-evaluate-dev",
+        "round-2-evaluate-test",
+        "report",
+    }
+
+
+def test_in_this_process_the_bytes_are_the_same(finished):
+    """Another corpus, order or seed without Ray: tests and benchmarks of another program."""
+    loop.run(_config(finished, run={"name": "local"}), LocalWorkers())
+    runs = finished / "runs"
+    for name in COMPARED:
+        assert (runs / "local" / name).read_bytes() == (runs / "run" / name).read_bytes(), name
+
+
+def test_test_sets_and_dev_pages_never_steer_training(finished):
+    """A test page or a page judged for dev among the mined pages (property 11)."""
+    run = finished / "runs" / "run"
+    triples = [
+        json.loads(line) for line in (run / "round-2/triples.jsonl").read_text().splitlines()
+    ]
+    judgements = CanonicalDataset(str(finished / "train")).judgements()
+    trained = {triple["query_id"] for triple in triples}
+    dev_pages = {
+        page for query, pages in judgements.items() if query not in trained for page in pages
+    }
+    mined = {page for triple in triples for page in (*triple["pos"], *triple["negs"])}
+    assert trained
+    assert dev_pages
+    assert not mined & dev_pages
+
+
+def test_other_test_sets_change_nothing_that_is_trained(finished):
+    """A test set that decides on heads, negatives or the number of rounds (property 11)."""
+    loop.run(_config(finished, run={"name": "untested"}, data={"eval": []}), LocalWorkers())
+    runs = finished / "runs"
+    for name in ("round-2/heads/heads.safetensors", "round-2/triples.jsonl", "loop.json"):
+        assert (runs / "untested" / name).read_bytes() == (runs / "run" / name).read_bytes(), name
+
+
+def test_a_run_is_asked_from_any_working_directory(finished, tmp_path, monkeypatch):
+    """Paths that mean something else elsewhere, so that the whole corpus is encoded again."""
+    monkeypatch.chdir(finished)
+    document = {
+        **_config(finished).model_dump(mode="json"),
+        "run": {"name": "relative", "root": "runs"},
+        "features": {"root": "runs/features", "shard_bytes": 300_000},
+    }
+    with open_run(parse_config(document, "test")) as runner:
+        for stage in (*stages_before_rounds(runner.run.config), Train(1)):
+            runner.do(stage)
+    monkeypatch.chdir(tmp_path)
+    stores = {path.name for path in (finished / "runs" / "features").iterdir()}
+    assert search_run(str(finished / "runs" / "relative"), "question", 3, "test")
+    assert {path.name for path in (finished / "runs" / "features").iterdir()} == stores
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_search_finds_what_the_evaluation_found(finished, tmp_path):
+    """Heads, prompts or pages that differ between evaluating a query and asking it."""
+    run = str(finished / "runs" / "run")
+    query = CanonicalDataset(str(finished / "test")).queries()[3]
+    results = read_results(RunFolder(run).results(best_round(run), "test")).to_pylist()
+    wanted = [(row["page_id"], row["rank"]) for row in results if row["query_id"] == query.query_id]
+    hits = search_run(run, query.text, 5, "test")
+    assert [(hit.page_id, hit.rank) for hit in hits] == wanted[:5]
+    (picture,) = save_images(run, "test", hits[:1], str(tmp_path / "found"))
+    shown = {page.page_id: page.image for _, page in _pages(finished / "test")}
+    assert Path(picture).name == "001.png"
+    assert Path(picture).read_bytes() == shown[hits[0].page_id]
+
+
+def test_a_search_in_a_corpus_that_was_never_trained_on(finished, tmp_path, monkeypatch):
+    """A run that can only be asked about its own pages, or only where its GPUs are."""
+    make_corpus(tmp_path / "unseen", num_pages=7, num_queries=1)
+    on_gpus = _config(finished, cluster={"use_gpu": True, "encode_workers": 8})
+    monkeypatch.setattr("colintern.retrieval.retriever._config_of", lambda _: on_gpus)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    hits = search_run(str(finished / "runs" / "run"), "question", 10, str(tmp_path / "unseen"))
+    assert sorted(hit.page_id for hit in hits) == [f"p{number:03d}" for number in range(7)]
+    with pytest.raises(DatasetError, match="neither a dataset of this run"):
+        search_run(str(finished / "runs" / "run"), "question", 1, "/no/such/folder")
+
+
+def test_status_and_table_show_every_stage_and_round(finished):
+    """A stage that is done and called missing, or a round without its line."""
+    run = str(finished / "runs" / "run")
+    lines = status_lines(run)
+    assert len(lines) == 13
+    assert all(" done " in line for line in lines)
+    assert [line.split()[:2] for line in table_lines(run)[1::2]] == [
+        [dataset, number] for dataset in ("dev", "test") for number in "012"
+    ]
+
+
+def test_a_run_compared_with_itself_differs_by_nothing(finished, tmp_path):
+    """Queries that are paired wrongly."""
+    run = str(finished / "runs" / "run")
+    lines = compare_lines(run, run)
+    rows = [line.split()[:3] for line in lines[1:-3:2]]
+    assert rows == [[name, number, "run"] for name in ("dev", "test") for number in "0122"]
+    assert [line.split(":")[0] for line in lines[-2:]] == ["dev", "test"]
+    assert all("difference +0.0000 [+0.0000, +0.0000]" in line for line in lines[-2:])
+    with pytest.raises(StorageError, match="no run folder"):
+        compare_lines(run, str(tmp_path))
+
+
+def test_a_second_run_repeats_nothing(finished, monkeypatch):
+    """A finished stage done again, or Ray started for nothing."""
+    run = finished / "runs" / "run"
+    before = {path: path.stat().st_mtime_ns for path in (run / "records").iterdir()}
+
+    def never(*_):
+        raise AssertionError("Ray is not needed")
+
+    monkeypatch.setattr("colintern.runtime.cluster.Cluster.ensure", never)
+    loop.run(_config(finished))
+    assert {path: path.stat().st_mtime_ns for path in (run / "records").iterdir()} == before
+
+
+@pytest.mark.slow
+def test_killed_before_every_record_and_started_again(finished, tmp_path, monkeypatch):
+    """Work lost or mixed up by a kill between a stage's work and its record (property 8).
+
+    The run is killed before the work of every round's stage, at the end of every stage before its
+    record is written, and inside encoding and the decision; each time it is started again with the
+    same configuration. In the end it has the same records and the same bytes as the undisturbed run
+    on the same worker count.
+    """
+    for part in ("train", "test"):
+        (tmp_path / part).symlink_to(finished / part)
+    config = _config(
+        finished, run={"name": "killed"}, features={"root": str(tmp_path / "features")}
+    )
+    killed: set[str] = set()
+    do, record_outputs = Runner.do, records.record_outputs
+
+    def die_or_do(self, stage):
+        if f"before {stage.name}" not in killed:
+            killed.add(f"before {stage.name}")
+            raise Killed
+        return do(self, stage)
+
+    def record_or_die(path, *arguments):
+        if path not in killed:
+            killed.add(path)
+            raise Killed
+        return record_outputs(path, *arguments)
+
+    monkeypatch.setattr(Runner, "do", die_or_do)
+    monkeypatch.setattr(records, "record_outputs", record_or_die)
+    _die_once(monkeypatch, killed, "colintern.runtime.encode.finish_store", "inside encode")
+    _die_once(monkeypatch, killed, "colintern.evaluation.decision.decide", "inside the decision")
+    starts = 0
+    while True:
+        starts += 1
+        try:
+            loop.run(config)
+            break
+        except Killed:
+            assert starts < 40
+    assert len(killed) >= 28
+    assert starts == len(killed) + 1
+    runs = finished / "runs"
+    found = [{path.name for path in (runs / name / "records").iterdir()} for name in RUNS]
+    assert found[0] == found[1]
+    for name in COMPARED:
+        disturbed = (finished / "runs" / "killed" / name).read_bytes()
+        assert disturbed == (finished / "runs" / "run" / name).read_bytes(), name
+
+
+def _pages(folder: Path):
+    return iterate_pages(CanonicalDataset(str(folder)).corpus_files[0])
+
+
+def _die_once(monkeypatch, killed: set[str], target: str, name: str) -> None:
+    module, function = target.rsplit(".", 1)
+    import importlib
+
+    real = getattr(importlib.import_module(module), function)
+
+    def die_first(*arguments, **named):
+        if name not in killed:
+            killed.add(name)
+            raise Killed
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(target, die_first)
+
+
+def test_a_bad_page_costs_only_that_page(finished, tmp_path):
+    """A truncated picture that stops a run, or that vanishes without a word (property 10)."""
+    dataset = CanonicalDataset(str(finished / "train"))
+    pages = [page for _, page in iterate_pages(dataset.corpus_files[0])]
+    pages[7] = Page(pages[7].page_id, pages[7].image[:600], pages[7].doc_id)
+    pages[8] = Page(pages[8].page_id, b"not a picture", pages[8].doc_id)
+    queries = dataset.queries()
+    judged = [
+        Judgement(query, page, score)
+        for query, found in dataset.judgements().items()
+        for page, score in found.items()
+    ]
+    write_dataset(str(tmp_path / "train"), pages, queries, judged)
+    make_corpus(tmp_path / "test", num_pages=4, num_queries=4)
+    loop.encode(_config(tmp_path, data={"max_bad_fraction": 0.1}))
+    store = next((tmp_path / "runs" / "features").glob("train-*"))
+    bad = [json.loads(line) for line in (store / "bad_pages.jsonl").read_text().splitlines()]
+    assert [entry["page_id"] for entry in bad] == ["p007", "p008"]
+    assert "damaged" in bad[0]["reason"]
+    assert "not an image" in bad[1]["reason"]
+    strict = _config(tmp_path, run={"name": "strict"}, features={"root": str(tmp_path / "other")})
+    with pytest.raises(TooManyBadPagesError, match=r"data\.max_bad_fraction"):
+        loop.encode(strict)
+
+
+def test_pages_that_dev_or_a_test_set_shares_with_training(tmp_path, caplog):
+    """A dev page that was trained on or mined, silently; a stage that does not depend on dev."""
+    make_corpus(tmp_path / "train", num_pages=24, num_queries=24)
+    make_corpus(tmp_path / "dev", num_pages=6, num_queries=6, first_picture=20)
+    make_corpus(tmp_path / "test", num_pages=3, num_queries=3)
+    caplog.set_level(logging.INFO, "colintern")
+    config = _config(tmp_path, data={"dev": str(tmp_path / "dev")})
+    run = Path(loop.run(config, LocalWorkers()).path)
+    lines = [json.loads(line) for line in (run / "round-2/triples.jsonl").read_text().splitlines()]
+    kept = {f"p{number:03d}" for number in range(21)}
+    assert {page for line in lines for page in line["pos"]} == kept
+    mined = {page for line in lines for page in line["negs"]}
+    assert mined
+    assert mined <= kept
+    assert (
+        "train: 3 pages answer queries of dev and are neither trained on nor mined" in caplog.text
+    )
+    assert "test: 3 pages are training pages too: p000, p001, p002" in caplog.text
+    inputs = {
+        stage: json.loads((run / "records" / f"{stage}.json").read_text())["inputs"]
+        for stage in ("round-1-train", "round-2-mine", "round-2-train", "round-2-evaluate-test")
+    }
+    depends = [stage for stage, found in inputs.items() if "held_out_pages_sha256" in found]
+    assert depends == ["round-1-train", "round-2-mine", "round-2-train"]
+
+    (store,) = (path for path in (run.parent / "features").glob("dev-*") if path.is_dir())
+    shutil.rmtree(store)
+    loop.encode(config, LocalWorkers())  # as for any store that is gone
+    with open_run(config, workers=LocalWorkers()) as runner:
+        check_drift(runner.run)
+    assert store.is_dir()
+
+
+def test_weights_that_do_not_fit_are_one_line(ray_cluster, tmp_path):
+    """A traceback of Ray Data's, and exit code 1, for what a worker says about the backbone."""
+    make_corpus(tmp_path / "train", num_pages=8, num_queries=8)
+    make_corpus(tmp_path / "test", num_pages=2, num_queries=2)
+    folder = tmp_path / "backbone"
+    write_random_checkpoint(folder, seed=1)
+    weights = load_file(folder / "model.safetensors")
+    name = next(name for name in weights if name.endswith("mlp.down_proj.weight"))
+    weights[name] = weights[name][:, :-1].contiguous()
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(BackboneError, match=r"mismatched keys: .*down_proj") as raised:
+        loop.run(_config(tmp_path, backbone={"path": str(folder)}))
+    assert type(raised.value) is BackboneError
+    assert "\n" not in str(raised.value)

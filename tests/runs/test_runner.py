@@ -1,0 +1,66 @@
+"""What stands around a stage: what has to come first, the lease, the record."""
+
+import pytest
+
+from colintern import storage
+from colintern.errors import LeaseHeldError, LeaseLostError, MissingStageError, UserError
+from colintern.runs import loop
+from colintern.runs.runner import open_run
+from colintern.runs.stages import Encode, Evaluate, Mine, Train
+from tests.local_run import QuickWorkers, make_config
+
+
+def test_a_stage_needs_its_predecessor(tmp_path):
+    """A stage that runs on nothing instead of naming the command that comes first."""
+    config = make_config(tmp_path)
+    with open_run(config, workers=QuickWorkers()) as runner:
+        with pytest.raises(MissingStageError, match=r"encode-train is missing; .*colintern encode"):
+            runner.do(Train(1))
+        for name in runner.run.targets:
+            assert runner.do(Encode(name))
+        with pytest.raises(MissingStageError, match="colintern train --round 1"):
+            runner.do(Mine(2))
+        with pytest.raises(MissingStageError, match="colintern mine --round 2"):
+            runner.do(Train(2))
+        assert runner.do(Train(1))  # and the untrained heads, which have no command of their own
+        assert not runner.do(Train(1))
+        assert storage.exists(runner.run.folder.record_path("round-0-heads"))
+
+
+def test_single_stages_go_through_the_rounds(tmp_path):
+    """`--round` left out: a stage done twice, or one that is not the first that is missing."""
+    config, workers = make_config(tmp_path), QuickWorkers()
+    with pytest.raises(MissingStageError, match="colintern encode"):
+        loop.run_round(config, Train, None, workers)
+    loop.encode(config, workers)
+    for kind in (Evaluate, Train, Evaluate, Mine, Train, Evaluate):
+        loop.run_round(config, kind, None, workers)
+    assert workers.measured == [(number, name) for number in range(3) for name in ("dev", "test")]
+    for kind, number in ((Train, 0), (Mine, 1)):
+        with pytest.raises(UserError, match=rf"--round {number}: this stage begins with round"):
+            loop.run_round(config, kind, number, workers)
+
+
+def test_a_second_driver_is_refused(tmp_path):
+    """Two drivers on one run."""
+    config = make_config(tmp_path)
+    refused = pytest.raises(LeaseHeldError, match="another driver")
+    with open_run(config, workers=QuickWorkers()), refused:
+        loop.run(config, QuickWorkers())
+
+
+def test_a_driver_that_was_taken_over_records_nothing(tmp_path):
+    """The record of a driver that slept, over the work of the one that goes on."""
+    config = make_config(tmp_path)
+    loop.encode(config, QuickWorkers())
+    with open_run(config, workers=QuickWorkers()) as runner:
+        lease = storage.read_bytes(runner.held.path)
+        storage.delete(runner.held.path)
+        other = runner.held.path.replace("000001", "000002")
+        storage.write_bytes(other, lease.replace(b'"owner": "', b'"owner": "another-'))
+        assert other != runner.held.path
+        for stage in (Train(1), Evaluate(0, "dev")):
+            with pytest.raises(LeaseLostError):
+                runner.do(stage)
+            assert not storage.exists(runner.run.folder.record_path(stage.name))
+        storage.delete(other)

@@ -132,7 +132,7 @@ class CanonicalDataset:
             if found.get(name) != wanted.get(name):
                 raise DatasetError(
                     f"{storage.join(self.path, name)}: has changed since this run began; put it "
-                    "back and run the same command again, or take another run.name"
+                    "back and run the same command again, or choose another run.name"
                 )
 
     def _hashes(self, files: Sequence[str]) -> dict[str, str]:
@@ -235,7 +235,7 @@ class CanonicalDataset:
             query_id, text = str(row["query-id"]), row["query"] or ""
             if texts.setdefault(query_id, text) != text:
                 raise DatasetError(
-                    f"{self.path}/queries: 'query-id' {query_id} stands twice, with two texts"
+                    f"{self.path}/queries: 'query-id' {query_id} occurs twice, with two texts"
                 )
 
     def _tell_unknown(self, column: str, known: pa.Array, part: str) -> None:

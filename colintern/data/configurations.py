@@ -83,7 +83,7 @@ class DataFiles:
             chosen = names[0]
         else:
             raise DatasetError(
-                f"{self.path}: holds several configurations ({', '.join(names)}); choose one: "
+                f"{self.path}: has several configurations ({', '.join(names)}); choose one: "
                 f"{{path: {self.path}, config: {names[0]}}}; or join them with configs: in its "
                 f"{CARD}"
             )

@@ -69,7 +69,7 @@ def check_commit(url: str) -> None:
         raise DatasetError(f"{url}: {_reason(error, name, revision)}") from error
     if commit != revision:
         raise DatasetError(
-            f"{url}: the revision {revision} is not a whole commit and may come to mean another; "
+            f"{url}: the revision {revision} is not a whole commit hash and can change; "
             f"now it is {commit}: set revision: {commit}"
         )
 
@@ -85,5 +85,5 @@ def _reason(error: Exception, name: str, revision: str) -> str:
         return f"the dataset has no revision {revision}; take a commit of {page}/commits/main"
     said = one_line(error)
     if isinstance(error, HfHubHTTPError) and error.response.status_code in (401, 403):
-        return f"the Hub denies access ({said}); set HF_TOKEN to a token that may read it"
-    return f"the Hub cannot be asked ({said}); check the name and the connection, or try again"
+        return f"the Hub denies access ({said}); set HF_TOKEN to a token that can read it"
+    return f"the Hub cannot be reached ({said}); check the name and the connection, or try again"

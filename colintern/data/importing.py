@@ -136,7 +136,7 @@ def _from_beir(
                 resaved.setdefault(page_id, {})[picture] = file
     for page_id, picture in first_pictures(layout.parts["corpus"], resaved):
         for file in (file for other, file in resaved[page_id].items() if other != picture):
-            raise DatasetError(f"{file}: 'corpus-id' {page_id} stands twice, with two images")
+            raise DatasetError(f"{file}: 'corpus-id' {page_id} occurs twice, with two images")
     columns = ["language", "source"]
     for row in stream_rows(layout.parts["queries"], ["query-id", "query"], columns):
         if language in (None, row.get("language")):

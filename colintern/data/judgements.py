@@ -223,7 +223,7 @@ def _tell_first_problem(files: Sequence[str], relevant_from: float | None) -> No
             if score is None:
                 raise DatasetError(
                     f"{file}: the column 'score' has a value in row {number:,} that "
-                    f"{score_problem(value, relevant_from)}; mend it{_remedy(relevant_from)}"
+                    f"{score_problem(value, relevant_from)}; correct it{_remedy(relevant_from)}"
                 )
             before = scores.setdefault(pair, score)
             if before != score:

@@ -194,7 +194,7 @@ def _of_split(files: Sequence[DataFile], path: str, split: str | None) -> list[s
     if split is None and len(splits) > 1:
         known = [name for name in splits if name in SPLITS] or splits
         raise DatasetError(
-            f"{path}: holds several splits ({', '.join(splits)}); choose one: "
+            f"{path}: has several splits ({', '.join(splits)}); choose one: "
             f"{{path: {path}, split: {known[0]}}}"
         )
     is_shared = not splits or (len(splits) == 1 and splits[0] not in SPLITS)
@@ -206,7 +206,7 @@ def _of_split(files: Sequence[DataFile], path: str, split: str | None) -> list[s
     if left_out:
         log.warn_once(
             "data",
-            f"{path}: {len(left_out):,} files are left out, as their names say no split, beside "
+            f"{path}: {len(left_out):,} files are left out: no split in their names, beside "
             f"those of {chosen}: {', '.join(name.rsplit('/', 1)[-1] for name in left_out[:3])}",
         )
     return kept
@@ -216,5 +216,5 @@ def _say_no_split(path: str, split: str, *, is_error: bool) -> None:
     """A split was asked for, but no file belongs to one; `datasets` takes such files as train."""
     reason = "no file is named by a split"
     if is_error:
-        raise DatasetError(f"{path}: has no split {split}: {reason}; leave split out")
+        raise DatasetError(f"{path}: has no split {split}: {reason}; remove split")
     log.warn_once("data", f"{path}: split: {split} has no effect: {reason}")

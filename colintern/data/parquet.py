@@ -169,7 +169,7 @@ def _batches(
                         deque(_batches(parquet, file, size, row_groups, [column]), maxlen=0)
                 raise DatasetError(
                     f"{file}: the column '{', '.join(columns)}' is damaged ({one_line(error)}); "
-                    "fetch or write the file again"
+                    "download or write the file again"
                 ) from error
         if batch is None:
             return
@@ -201,7 +201,7 @@ def _values(
     except UnicodeDecodeError as error:
         raise DatasetError(
             f"{file}: the column '{spelled}' has text that is not UTF-8 ({one_line(error)}); "
-            "fetch or write the file again"
+            "download or write the file again"
         ) from error
     if column in _IDS:
         _check_ids(values, file, spelled)
@@ -235,8 +235,7 @@ def _check_ids(values: Sequence[Any], file: str, spelled: str) -> None:
     for value in values:
         if isinstance(value, str) and (reason := bad_id_reason(value)):
             raise DatasetError(
-                f"{file}: the column '{spelled}' has an id with {reason}: {value!a}; "
-                "write it without that"
+                f"{file}: the column '{spelled}' has an id with {reason}: {value!a}; remove it"
             )
 
 

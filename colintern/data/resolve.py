@@ -180,12 +180,12 @@ def _is_made(folder: str) -> bool:
 
 
 def _import(folder: str, dataset: DatasetConfig, source: str, layout: Layout) -> Mapping[str, Any]:
-    log.say("data", "bringing %s (%s layout) into %s", source, layout.kind, folder)
+    log.say("data", "copying %s (%s layout) to %s", source, layout.kind, folder)
     counts = import_dataset(layout, folder, dataset.language, dataset.relevant_from)
     root = folder.rpartition("/")[0]
     if not hub.is_url(source) and find_source(dataset, root).folder != folder:
         raise DatasetError(
-            f"{source}: the dataset changed while it was brought into {folder}; run the same "
+            f"{source}: the dataset changed while it was copied to {folder}; run the same "
             "command again when nobody writes to it"
         )
     log.say("data", "%s", "   ".join(f"{name} {count:,}" for name, count in counts.items()))

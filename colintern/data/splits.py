@@ -114,7 +114,7 @@ def split_views(
         raise DatasetError(
             f"{dataset.path}: data.dev_fraction={dev_fraction} leaves no {empty} queries "
             "(documents, equal pages and equal questions are kept together: "
-            f"{len(groups)} groups); change it or name a data.dev of its own"
+            f"{len(groups)} groups); change it or set data.dev to another dataset"
         )
     return train, dev
 
@@ -147,8 +147,8 @@ def _groups(pages: TiedPages, judged_pages: Positions, texts: Positions) -> NDAr
 
 
 def _dealt(
-    groups: Positions,
-    num_texts: Positions,
+    groups: np.ndarray,
+    num_texts: np.ndarray,
     page_ids: pa.Array,
     num_asked: int,
     fraction: float,

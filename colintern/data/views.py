@@ -189,7 +189,7 @@ def view_without(
     view = make_view(name, pages, np.flatnonzero(is_kept[:-1]), dataset.asked, kept, queries)
     if not len(view.judged):
         raise DatasetError(
-            f"{dataset.path}: every page that answers a training query answers one of data.dev; "
+            f"{dataset.path}: every page that answers a training query also answers a dev query; "
             "give dev queries of its own, or set data.dev=null to take data.dev_fraction of train"
         )
     return view

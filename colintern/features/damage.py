@@ -23,7 +23,7 @@ def damaged(path: str, what: str) -> NoReturn:
     Raises:
         DamagedShardError: always; it says what was found.
     """
-    remedy = "run the same command again, which makes it anew"
+    remedy = "run the same command again, to make it again"
     try:
         storage.write_bytes(path + MARK, b"")
     except StorageError:
@@ -79,6 +79,6 @@ def check_whole(needed: Collection[str], whole: Container[str]) -> None:
     if lost:
         more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
         raise DamagedShardError(
-            f"{lost[0]}{more}: gone, or of another size; run colintern encode, or colintern run, "
-            "which makes it anew"
+            f"{lost[0]}{more}: missing, or of another size; to make it again, run "
+            "colintern encode or colintern run"
         )

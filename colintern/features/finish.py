@@ -72,7 +72,7 @@ def check_bad_fraction(
         return
     first = "; ".join(f"{key}: {why}" for key, why in islice(reasons.items(), _NAMED_BAD))
     raise TooManyBadPagesError(
-        f"dataset {name}: {len(reasons)} of {num_items} {kind} cannot be used, more than "
+        f"dataset {name}: {len(reasons)} of {num_items} {kind} are bad, more than "
         f"data.max_bad_fraction={limit} allows; the first: {first}"
     )
 

@@ -219,8 +219,8 @@ def _opened(folder: str, sha256: str | None) -> Iterator[tuple[BinaryIO, str]]:
         file = _find(folder, sha256, stack)
         if file is None:
             raise MissingStageError(
-                f"{storage.join(folder, manifest_file(sha256))}: this run works from it; it is "
-                "gone or damaged; run the same command again, which makes it anew"
+                f"{storage.join(folder, manifest_file(sha256))}: this run needs it; it is "
+                "missing or damaged; run the same command again, to make it again"
             )
         yield file, sha256
 

@@ -158,8 +158,8 @@ def plan_store(
         features: `shard_bytes`.
 
     Raises:
-        DatasetError: a page id stands for two images, or queries or judgements are no longer those
-            that the run began with.
+        DatasetError: a page id belongs to two different images, or queries or judgements are no
+            longer those that the run began with.
     """
     pages = _one_an_id(corpus, target.dataset.name)
     dataset = CanonicalDataset(target.dataset.path, target.content.questions)
@@ -210,7 +210,7 @@ def check_compute_dtype(plan: StorePlan, dtype: str) -> None:
         raise ConfigError(
             f"backbone.dtype=auto: {plan.target.path} was begun in {found} and would go on in "
             f"{dtype} here; set cluster.use_gpu as before, or set backbone.dtype={dtype}, which "
-            "begins a store of its own"
+            "starts a new store"
         )
 
 
@@ -218,7 +218,7 @@ def _one_an_id(corpus: Inventory, name: str) -> Inventory:
     """Each page id once: the first in the corpus of those that show the same.
 
     Raises:
-        DatasetError: an id stands for two images.
+        DatasetError: an id belongs to two different images.
     """
     again = np.zeros(len(corpus), bool)
     again[1:] = pc.equal(corpus.ids[1:], corpus.ids[:-1]).to_numpy(zero_copy_only=False)
@@ -232,8 +232,8 @@ def _one_an_id(corpus: Inventory, name: str) -> Inventory:
         if not same_bytes and len({_picture(corpus, row) for row in pair}) > 1:
             files = " and ".join(corpus.location(row).file for row in pair)
             raise DatasetError(
-                f"dataset {name}: 'corpus-id' {corpus.ids[pair[0]]} stands for two images, in "
-                f"{files}"
+                f"dataset {name}: 'corpus-id' {corpus.ids[pair[0]]} belongs to two different "
+                f"images, in {files}"
             )
     return corpus.take(np.flatnonzero(~again))
 

@@ -220,7 +220,7 @@ def _read_header(path: str) -> bytes:
         if not isinstance(error.__cause__, FileNotFoundError):
             raise
         raise DamagedShardError(
-            f"{path}: is gone; run the same command again, which makes it anew"
+            f"{path}: is missing; run the same command again, to make it again"
         ) from error
 
 

@@ -141,7 +141,7 @@ def _check_no_dynamic_form(document: pdfium.PdfDocument) -> None:
     is_dynamic = kind == pdfium_c.FORMTYPE_XFA_FULL or _DYNAMIC.search(_form_packets(document))
     if is_dynamic or _NOTICE in _text_of(document, 0).casefold():
         raise BadImageError(
-            "a dynamic XFA form, which only Adobe's viewers show; print it into a PDF there"
+            "a dynamic XFA form, which only viewers of Adobe can show; print it into a PDF there"
         )
 
 

@@ -68,9 +68,7 @@ def read_questions(
         key = questions.add(text, language, source)
         judged.append(_Judged(row_number, key, page_id, score))
     if not row_number:
-        raise DatasetError(
-            f"{path}: holds no query; leave out --queries, or write rows of {_COLUMNS}"
-        )
+        raise DatasetError(f"{path}: has no query; remove --queries, or write rows of {_COLUMNS}")
     ids = questions.ids()
     bad |= _judged_otherwise(judged, ids)
     kept = [row for row in judged if row.number not in bad]
@@ -199,7 +197,7 @@ def _page_number(row: Mapping[str, Any]) -> int | None:
 def _bad_row_reason(row: Mapping[Any, Any], text: Any) -> str | None:
     """Why a row is bad, whatever page it names."""
     if not isinstance(text, str):
-        return f"its query is no text: {text}"
+        return f"its query is not text: {text}"
     if None in row:
         return "it has more values than there are columns: put quotes around its commas"
     try:

@@ -56,7 +56,7 @@ class IngestSettings:
         language: only the queries of this language, of a dataset.
         num_processes: that render; one PDFium each.
         max_bad_fraction: stop with an error when a larger share is bad.
-        config: of a dataset that holds several configurations.
+        config: of a dataset that has several configurations.
         relevant_from: from which score on a page is relevant; None takes whole numbers as they are.
     """
 
@@ -181,10 +181,10 @@ def _layout_of(sources: Sequence[str], settings: IngestSettings) -> Layout | Non
     if not datasets:
         if settings.split or settings.language or settings.config:
             raise DatasetError(
-                f"{sources[0]}: is no dataset; leave out --split, --config and --language"
+                f"{sources[0]}: is not a dataset; remove --split, --config and --language"
             )
         if settings.relevant_from is not None and not settings.queries:
-            raise DatasetError(f"{sources[0]}: has no scores; leave out --relevant-from")
+            raise DatasetError(f"{sources[0]}: has no scores; remove --relevant-from")
         return None
     source = datasets[0]
     if len(sources) > 1:
@@ -192,13 +192,13 @@ def _layout_of(sources: Sequence[str], settings: IngestSettings) -> Layout | Non
             f"{source}: is itself a dataset; ingest it separately, with another --out"
         )
     if settings.queries:
-        raise DatasetError(f"{source}: is a dataset and has queries already; leave out --queries")
+        raise DatasetError(f"{source}: is a dataset and has queries already; remove --queries")
     url = source_url(DatasetConfig(path=source, name="source"))
     layout = find_layout(url, settings.split, config=settings.config)
     if layout.kind != "rows":
         read_judgements(layout.parts["qrels"], settings.relevant_from)  # bad ones end it early
     elif settings.relevant_from is not None:
-        raise DatasetError(f"{source}: its rows have no scores; leave out --relevant-from")
+        raise DatasetError(f"{source}: its rows have no scores; remove --relevant-from")
     check_language(layout, settings.language)
     return layout
 
@@ -291,7 +291,7 @@ def _check_out(out: str, sources: Sequence[str]) -> None:
         if real.count(source) > 1:
             raise DatasetError(f"{source}: is given twice; name every source once")
         if f"{out}/".startswith(f"{source}/") or f"{source}/".startswith(f"{out}/"):
-            raise DatasetError(f"--out {out}: must not be in the source {source}, nor around it")
+            raise DatasetError(f"--out {out}: must not be in the source {source}, nor hold it")
     is_ours = storage.exists(storage.join(out, INGEST_BEGUN))
     files = [file for file in storage.list_files(out) if not is_lease_file(file)]
     if not is_ours and (files or storage.list_folders(out)):

@@ -64,7 +64,7 @@ class Held:
         if _is_lost(self.path, self.owner):
             raise LeaseLostError(
                 f"{self.path}: another driver has taken over, because this one did not renew its "
-                "lease in time (was the machine asleep?); this one stops, the other goes on"
+                "lease in time (was the machine asleep?); this one stops and the other continues"
             )
 
     def is_seen(self) -> bool:
@@ -212,7 +212,7 @@ def _say_watching(seconds: float, lease: Lease) -> None:
 
 
 def _say_taken_over(lease: Lease) -> None:
-    log.say("lease", "process %d on %s has vanished; taking over", lease.pid, lease.host)
+    log.say("lease", "process %d on %s is gone; taking over", lease.pid, lease.host)
 
 
 def _take_next(folder: str, old: Mapping[str, bytes], seconds: float) -> tuple[str, Lease] | None:

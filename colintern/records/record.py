@@ -115,7 +115,7 @@ def check_drift(stage: str, record: Record, inputs: Inputs) -> None:
     ]
     raise DriftError(
         f"stage {stage} is recorded with other settings or inputs ({'; '.join(changes)}); "
-        "set them back, or take another run.name"
+        "set them back, or choose another run.name"
     )
 
 

@@ -54,7 +54,7 @@ def search_run(run_path: str, query: str, depth: int, dataset: str | None) -> li
     if problem := bad_query_reason(query):
         raise UserError(f"QUERY: {problem}; ask in a few words")
     if depth < 1:
-        raise UserError(f"-k {depth}: ask for one page at least")
+        raise UserError(f"-k {depth}: must be at least 1")
     config = _config_of(run_path)
     heads, _ = load_heads(RunFolder(run_path).heads(best_round(run_path)))
     store = _store(config, _dataset(config, dataset))

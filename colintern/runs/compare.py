@@ -35,7 +35,7 @@ def compare_lines(run_path: str, other_path: str) -> list[str]:
         name for name in evaluated_names(config.data) if _path(config, name) == _path(others, name)
     ]
     if not shared:
-        raise NotComparableError(f"{run_path} and {other_path}: evaluated on no common dataset")
+        raise NotComparableError(f"{run_path} and {other_path}: no dataset is evaluated in both")
     gains = [_gain_line(config, name, run_path, other_path) for name in shared]
     table = [
         line
@@ -61,7 +61,9 @@ def _gain_line(config: Config, name: str, run_path: str, other_path: str) -> str
     judgements = CanonicalDataset(_path(config, name)).judgements()
     asked = set(read_results(results)["query_id"].to_pylist())
     if asked != set(read_results(other_results)["query_id"].to_pylist()):
-        raise NotComparableError(f"{run_path} and {other_path}: other queries in {name}")
+        raise NotComparableError(
+            f"{run_path} and {other_path}: evaluated on different queries of {name}"
+        )
     is_asked = find(judgements.query_ids, strings(sorted(asked))) >= 0
     judged = judgements.of_queries(np.flatnonzero(is_asked))
     num_queries = max(_num_queries(path, name) for path in (run_path, other_path))

@@ -18,8 +18,8 @@ def check_drift(run: OpenedRun) -> None:
     encoded = [stage for stage in recorded if isinstance(stage, Encode)]
     if Encode(train) not in encoded and _has_rounds(run):
         raise DriftError(
-            f"{run.folder.path}: its rounds are made from another training set than "
-            f"data.train={train}; set it back, or take another run.name"
+            f"{run.folder.path}: its rounds were trained on another dataset than "
+            f"data.train={train}; set it back, or choose another run.name"
         )
     for stage in encoded:
         stage.check_drift(run)

@@ -104,8 +104,8 @@ class OpenedRun:
         for part in lost:
             if store and manifests_of(store)[part].sha256 != recorded[part]:
                 raise DriftError(
-                    f"{storage.join(path, part)}: is not what this run was made from; the "
-                    "dataset has changed since: take another run.name"
+                    f"{storage.join(path, part)}: is not what this run started with; the "
+                    "dataset has changed: choose another run.name"
                 )
         return store is not None and not lost and is_whole(path, store)
 

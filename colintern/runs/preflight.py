@@ -60,7 +60,7 @@ def check_roots(config: Config) -> None:
         if root and storage.is_relative(root):
             raise ConfigError(
                 f"{key}={root}: in a submitted job it must be absolute: Ray deletes the job's "
-                f"working_dir; set {key} to storage that every node sees (s3://..., /shared/...)"
+                f"working_dir; set {key} to storage that all nodes share (s3://..., /shared/...)"
             )
 
 
@@ -136,7 +136,7 @@ def _check_can_be_asked(dataset: _Opened) -> None:
         judged, reasons = dataset.folder.judgements(), dataset.folder.bad_queries()
         first = min(judged)
         raise DatasetError(
-            f"dataset {dataset.config.name}: none of its {len(judged)} judged queries can be asked "
+            f"dataset {dataset.config.name}: none of its {len(judged)} judged queries can be used "
             f"({first}: {reasons[first]}); correct the texts in {dataset.config.path}/queries, or "
             "take another dataset"
         )
@@ -150,7 +150,7 @@ def _check_dev_is_apart(dev: _Opened, train: _Opened) -> None:
     """
     if _is_same(dev.folder, train.folder):
         raise ConfigError(
-            f"data.dev: {dev.config.path} is data.train too, so that nothing would be left to "
+            f"data.dev: {dev.config.path} is also data.train, so nothing would be left to "
             "train on; set data.dev=null to take data.dev_fraction of it"
         )
 

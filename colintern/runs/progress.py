@@ -20,7 +20,7 @@ def say_held_out(train: str, pages: Sequence[str]) -> None:
     if pages:
         log.say(
             "data",
-            "%s: %d pages answer queries of dev and are neither trained on nor mined: %s",
+            "%s: %d pages answer dev queries, so they are neither trained on nor mined: %s",
             train,
             len(pages),
             ", ".join(pages[:3]),
@@ -31,7 +31,7 @@ def say_seen_in_training(name: str, pages: Sequence[str]) -> None:
     """Which pages of a test set make it too easy."""
     if pages:
         shown = ", ".join(pages[:3])
-        log.say("data", "%s: %d pages are training pages too: %s", name, len(pages), shown)
+        log.say("data", "%s: %d pages are also training pages: %s", name, len(pages), shown)
 
 
 def say_not_asked(name: str, reasons: Mapping[str, str]) -> None:
@@ -39,7 +39,7 @@ def say_not_asked(name: str, reasons: Mapping[str, str]) -> None:
     if reasons:
         shown = ", ".join(f"{query_id} ({why})" for query_id, why in islice(reasons.items(), 3))
         log.say(
-            "data", "%s: %d judged queries find nothing and count 0: %s", name, len(reasons), shown
+            "data", "%s: %d judged queries are bad and count as 0: %s", name, len(reasons), shown
         )
 
 
@@ -135,7 +135,8 @@ def say_mined(round_number: int, document: dict[str, Any]) -> None:
     dropped = ", ".join(f"{rule} {count:,}" for rule, count in document["dropped"].items() if count)
     log.say(
         "mine",
-        "round %d  %s search, recall %.3f; dropped: %s; under-filled %d, without negatives %d",
+        "round %d  %s search, recall %.3f; dropped: %s; "
+        "queries with too few negatives %d, with none %d",
         round_number,
         document["search_used"],
         document["recall"],

@@ -111,7 +111,7 @@ def _plan(target: StoreTarget, backbone: BackboneIdentity, config: Config) -> St
     plan = plan_store(target, corpus, backbone, config.features)
     check_compute_dtype(plan, compute_dtype(config.backbone, device_of(config.cluster.use_gpu)))
     for path in plan.lost():
-        log.say("encode", "%s: %s is gone or damaged and is made again", name, path)
+        log.say("encode", "%s: %s is missing or damaged; it is encoded again", name, path)
     log.say(
         "encode",
         "%s: %s pages, %s queries, %d of %d shards to do (listed in %.0f s)",

@@ -75,7 +75,7 @@ class Relay:
             try:
                 found = ray.get(self._actor.take.remote())
             except RayActorError:
-                log.say("ray", "the progress of this stage is lost; its work goes on")
+                log.say("ray", "progress is no longer shown; the work continues")
                 return
             for block, progress in found:
                 if block == self._block:

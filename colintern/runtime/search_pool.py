@@ -83,7 +83,7 @@ class SearchPool:
             except (RayActorError, ObjectLostError):
                 log.say(
                     "ray",
-                    "a search worker or its machine is gone; searching again (%d of %d)",
+                    "a search worker was lost; searching again (%d of %d)",
                     repeat,
                     _MAX_REPEATS,
                 )

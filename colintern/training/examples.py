@@ -68,7 +68,7 @@ class TrainingSet:
         if len(self._queries) < 2:
             raise DatasetError(
                 f"dataset {view.name}: {len(self._queries)} usable pair of a query and its page; "
-                "training needs two at least"
+                "training needs at least two"
             )
 
     def num_steps(self, global_batch: int, epochs: int) -> int:

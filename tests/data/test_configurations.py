@@ -92,7 +92,7 @@ def test_files_of_no_split_are_not_mixed_into_one(tmp_path, told, names, split, 
 def test_a_split_that_no_file_names_is_refused(tmp_path):
     """A test set that is the training set: all files taken for any split."""
     _rows(tmp_path / "set", "a", "b")
-    with pytest.raises(DatasetError, match=r"set: has no split test: no file .*; leave split out"):
+    with pytest.raises(DatasetError, match=r"set: has no split test: no file .*; remove split"):
         find_layout(str(tmp_path / "set"), "test")
     _beir(tmp_path / "other", "x", "data/{part}-0")
     with pytest.raises(DatasetError, match="other: has no split dev"):

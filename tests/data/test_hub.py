@@ -85,7 +85,7 @@ def test_a_revision_that_can_move_is_refused(hub, tmp_path, revision):
         ((404, "RevisionNotFound"), f"no revision {COMMIT}; take a commit"),
         ((401, ""), "denies access .* set HF_TOKEN"),
         ((403, ""), "denies access .* set HF_TOKEN"),
-        ((500, ""), "cannot be asked .*500.* or try again"),
+        ((500, ""), "cannot be reached .*500.* or try again"),
     ],
 )
 def test_a_refusal_of_the_hub_is_one_line(hub, tmp_path, refusal, words):
@@ -98,7 +98,7 @@ def test_a_refusal_of_the_hub_is_one_line(hub, tmp_path, refusal, words):
 def test_a_hub_that_is_not_there_is_one_line(hub, tmp_path, monkeypatch):
     """A traceback out of an HTTP library on a train."""
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(DatasetError, match=rf"{NAME}.*cannot be asked \(.*check .* connection"):
+    with pytest.raises(DatasetError, match=rf"{NAME}.*cannot be reached \(.*check .* connection"):
         _bring_in(tmp_path)
     with pytest.raises(StorageError, match=rf"{NAME}.*cannot be read .*; check the connection"):
         storage.find_files(f"hf://datasets/{NAME}@{COMMIT}")

@@ -10,7 +10,7 @@ from tests.helpers import make_corpus, png
 
 
 def test_rows_become_unique_pages_and_queries(tmp_path):
-    """colpali_train_set: a page a row, or positives lost when a question stands twice."""
+    """colpali_train_set: a page a row, or positives lost when a question occurs twice."""
     one, two, three = png(1), png(2), png(3)
     write(
         tmp_path / "set" / "data" / "train-00000-of-00002.parquet",
@@ -76,7 +76,7 @@ def test_beir_with_hyphens_or_underscores(tmp_path, mark, form):
 @pytest.mark.parametrize(
     ("part", "columns", "words"),
     [
-        ("queries", {"query__id": [1, 1], "query": ["a", "b"]}, "'query-id' 1 stands twice"),
+        ("queries", {"query__id": [1, 1], "query": ["a", "b"]}, "'query-id' 1 occurs twice"),
         ("qrels", {"query__id": [9], "corpus__id": ["p000"], "score": [1]}, "'query-id' 9 is not"),
         ("qrels", {"query__id": [1], "corpus__id": ["gone"], "score": [1]}, "'corpus-id' gone is"),
         ("qrels", {"query__id": [1], "corpus__id": ["p000"], "score": ["1"]}, "'score' is string"),
@@ -116,5 +116,5 @@ def test_one_id_with_two_images_is_refused(tmp_path):
         "qrels": {"query__id": [5], "corpus__id": [1], "score": [1]},
     }.items():
         write(tmp_path / "set" / f"{part}-0.parquet", **columns)
-    with pytest.raises(DatasetError, match="'corpus-id' 1 stands twice, with two images"):
+    with pytest.raises(DatasetError, match="'corpus-id' 1 occurs twice, with two images"):
         resolve(tmp_path / "set", tmp_path)

@@ -67,7 +67,10 @@ READERS = {
 @pytest.mark.parametrize(
     ("scores", "words"),
     [
-        ([1.0, 0.9, 1.0], "has a value in row 2 .* whole number .*: 0.9; mend it, or .*relevant_f"),
+        (
+            [1.0, 0.9, 1.0],
+            "has a value in row 2 .* whole number .*: 0.9; correct it, or .*relevant_f",
+        ),
         ([1.0, 1.0, 1.9], "has a value in row 3 .* whole number .*: 1.9;"),
         ([float("nan"), 1.0, 1.0], "has a value in row 1 .*: nan;"),
         ([1.0, float("-inf"), 1.0], "has a value in row 2 .*: -inf;"),

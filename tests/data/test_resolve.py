@@ -82,7 +82,7 @@ def test_a_source_that_changes_while_it_is_imported_is_told(tmp_path, monkeypatc
         return counts
 
     monkeypatch.setattr("colintern.data.resolve.import_dataset", changed)
-    with pytest.raises(DatasetError, match=r"set: the dataset changed while it was brought into"):
+    with pytest.raises(DatasetError, match=r"set: the dataset changed while it was copied to"):
         made(find_source(dataset, f"{root}/made"))
     monkeypatch.undo()
     assert storage.exists(made(find_source(dataset, f"{root}/made")) + "/dataset.json")

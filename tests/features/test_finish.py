@@ -78,7 +78,7 @@ def test_too_many_are_named_with_their_reasons(tmp_path, kind, named):
     with pytest.raises(TooManyBadPagesError) as caught:
         finish_store(plan, identity, 0.5, records.now())
     assert str(caught.value) == (
-        f"dataset set: 8 of 8 {kind} cannot be used, more than data.max_bad_fraction=0.5 allows; "
+        f"dataset set: 8 of 8 {kind} are bad, more than data.max_bad_fraction=0.5 allows; "
         f"the first: {named}"
     )
 

@@ -153,10 +153,10 @@ def test_settings_of_a_dataset_that_have_no_effect_are_refused(tmp_path):
     """`--split` given with a folder of pictures, and taken for done."""
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.png").write_bytes(png(1))
-    with pytest.raises(DatasetError, match="is no dataset; leave out --split"):
+    with pytest.raises(DatasetError, match="is not a dataset; remove --split"):
         _ingest(tmp_path / "in", tmp_path / "out", split="train")
     make_corpus(tmp_path / "set", num_pages=2, num_queries=2)
-    with pytest.raises(DatasetError, match="has queries already; leave out --queries"):
+    with pytest.raises(DatasetError, match="has queries already; remove --queries"):
         _ingest(tmp_path / "set", tmp_path / "out", queries="q.csv")
     both = [str(tmp_path / "in"), str(tmp_path / "set")]
     with pytest.raises(DatasetError, match="set: is itself a dataset; ingest it separately"):

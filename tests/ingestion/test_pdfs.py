@@ -41,7 +41,7 @@ TREES = {
     "a reference to null": ("9 0 R 4 0 R 5 0 R", 3, [110, 120]),
     "a reference to nothing": ("3 0 R 99 0 R 5 0 R", 2, [100, 120]),
     "a node counted as one page": ("8 0 R 5 0 R", 2, [100, 110, 120]),
-    "a page that stands twice": ("3 0 R 3 0 R", 1, [100, 100]),
+    "a page that occurs twice": ("3 0 R 3 0 R", 1, [100, 100]),
     "a tree that holds itself": ("2 0 R 3 0 R", 2, [100]),
 }
 

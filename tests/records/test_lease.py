@@ -152,7 +152,7 @@ def test_a_driver_that_watches_says_so(tmp_path, clock, caplog):
     said = [record.getMessage() for record in caplog.records]
     assert len(said) == 2
     assert "process 1 on elsewhere was at work here; watching for up to 60 s" in said[0]
-    assert "process 1 on elsewhere has vanished; taking over" in said[1]
+    assert "process 1 on elsewhere is gone; taking over" in said[1]
 
 
 def test_a_paused_driver_does_not_hold_what_others_took_meanwhile(tmp_path):

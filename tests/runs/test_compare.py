@@ -21,8 +21,8 @@ def test_queries_that_find_nothing_count_in_every_mean(tmp_path, monkeypatch, ca
     sloppy = {"search": "pooled_rerank"}
     config = make_config(tmp_path, run={"name": "other"}, evaluation=sloppy)
     other = loop.run(config, QuickWorkers()).path
-    assert "dev: 4 judged queries find nothing and count 0: blank16 (empty query)" in caplog.text
-    assert "test: 6 judged queries find nothing and count 0: blank0 (empty query)" in caplog.text
+    assert "dev: 4 judged queries are bad and count as 0: blank16 (empty query)" in caplog.text
+    assert "test: 6 judged queries are bad and count as 0: blank0 (empty query)" in caplog.text
     lines = compare_lines(exact, other)
     names = [" ".join(line.split()[:-5]) for line in lines[1:-3:2]]
     assert names[3::4] == ["dev 2 other", "test 2 other pooled_rerank"]

@@ -349,7 +349,7 @@ def test_pages_that_dev_or_a_test_set_shares_with_training(tmp_path, caplog):
     assert mined
     assert mined <= kept
     assert (
-        "train: 3 pages answer queries of dev and are neither trained on nor mined" in caplog.text
+        "train: 3 pages answer dev queries, so they are neither trained on nor mined" in caplog.text
     )
     assert "test: 3 pages are training pages too: p000, p001, p002" in caplog.text
     inputs = {

@@ -118,8 +118,8 @@ def test_settings_without_effect_are_told(tmp_path):
     [
         ("eval", [" ", ""], r"dataset bad: none of its 2 judged queries .*q0: empty query"),
         ("eval", [OVERLONG], r"dataset bad: none of its 1 judged queries .*10,000 characters"),
-        ("dev", [OVERLONG, "\n"], r"dataset dev: none of its 2 judged queries can be asked"),
-        ("train", ["", ""], r"dataset bad: none of its 2 judged queries can be asked"),
+        ("dev", [OVERLONG, "\n"], r"dataset dev: none of its 2 judged queries can be used"),
+        ("train", ["", ""], r"dataset bad: none of its 2 judged queries can be used"),
         ("eval", [" ", "text"], None),
         ("dev", ["", "text"], None),
     ],

@@ -73,7 +73,7 @@ class Evaluate(Stage):
 
         inputs, config, number = self.inputs(run), run.config, self.round_number
         if self.is_recorded(run.folder):
-            log.say("evaluate", "round %d  %s: again, with other settings", number, self.dataset)
+            log.say("evaluate", "round %d  %s: again, with new settings", number, self.dataset)
             held.check()
             storage.delete(run.folder.record_path(self.name))  # its files are written over
         json_path = run.folder.evaluation(number, self.dataset)

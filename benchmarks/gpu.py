@@ -73,7 +73,7 @@ def _peak_gigabytes(work: Callable[[], object]) -> float:
 def _write_backbone(folder: Path) -> None:
     """A checkpoint with the sizes of InternVL3-1B: the tiny one's files, other weights."""
     write_random_checkpoint(folder)
-    config: Any = AutoConfig.from_pretrained(folder)
+    config: Any = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     vision, text = config.vision_config, config.text_config
     vision.hidden_size, vision.intermediate_size = 1_024, 4_096
     vision.num_hidden_layers, vision.num_attention_heads = 24, 16
@@ -85,7 +85,7 @@ def _write_backbone(folder: Path) -> None:
     with torch.device("cuda"):
         model: Any = InternVLModel(config)
     model.to(torch.bfloat16).save_pretrained(folder)
-    images = GotOcr2ImageProcessorPil.from_pretrained(folder)
+    images = GotOcr2ImageProcessorPil.from_pretrained(folder, trust_remote_code=False)
     images.size = {"height": 448, "width": 448}
     images.save_pretrained(folder)
 

@@ -122,7 +122,7 @@ def test_dev_that_is_the_training_set_is_refused(monkeypatch, capsys, config, tm
     folder = tmp_path / "train"
     code, _, err = _main(monkeypatch, capsys, "run", "--config", config, f"data.dev={folder}")
     assert code == 2
-    assert f"data.dev: {folder} is data.train too" in err
+    assert f"data.dev: {folder} is also data.train" in err
 
 
 def test_a_corpus_without_judgements_is_refused(monkeypatch, capsys, config, tmp_path):

@@ -53,7 +53,7 @@ def test_a_configuration_of_the_hub_is_chosen_by_its_readme(hub, tmp_path):
         for name, pattern in (("small", "more/*/*"), ("large", "[cq]*/*"))
     )
     (tmp_path / "hub" / "README.md").write_text(f"---\nconfigs:\n{configs}---\n")
-    with pytest.raises(DatasetError, match=rf"{COMMIT}: holds several .* \(large, small\)"):
+    with pytest.raises(DatasetError, match=rf"{COMMIT}: has several .* \(large, small\)"):
         _bring_in(tmp_path)
     found = {}
     for name in ("small", "large"):

@@ -134,5 +134,5 @@ def test_a_finished_store_is_held_against_the_limit_too(tmp_path, backbone, kind
     share = (11 / 21) if kind == "pages" else (10 / 19)
     assert finished_record(target, share) == target.record()
     for limit in (0.0, 0.5):
-        with pytest.raises(TooManyBadPagesError, match=rf"dataset set: 1\d of \d+ {kind} cannot"):
+        with pytest.raises(TooManyBadPagesError, match=rf"dataset set: 1\d of \d+ {kind} are bad"):
             finished_record(target, limit)

@@ -90,7 +90,7 @@ def test_a_manifest_that_was_changed_is_not_read(tmp_path, backbone):
     rows = pq.read_table(pages / MANIFEST).slice(3, 1)
     for path in pages.glob("manifest*"):
         pq.write_table(rows, path, compression="zstd")
-    with pytest.raises(MissingStageError, match=r"pages/manifest-.*gone or damaged"):
+    with pytest.raises(MissingStageError, match=r"pages/manifest-.*missing or damaged"):
         catalog.evaluated("dev")
 
 

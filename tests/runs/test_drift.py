@@ -49,7 +49,7 @@ def test_another_training_set_is_refused_before_it_is_encoded(finished, tmp_path
     """Hours of encoding, and run.json of the finished run overwritten, before the refusal."""
     make_corpus(tmp_path / "other", num_pages=12, num_queries=12)
     before = (finished / "runs" / "run" / "run.json").read_bytes()
-    with pytest.raises(DriftError, match=r"another training set than data\.train=other"):
+    with pytest.raises(DriftError, match=r"another dataset than data\.train=other"):
         loop.run(make_config(finished, data={"train": str(tmp_path / "other")}), QuickWorkers())
     assert (finished / "runs" / "run" / "run.json").read_bytes() == before
 

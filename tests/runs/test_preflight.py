@@ -60,7 +60,7 @@ def test_a_dev_set_that_is_another_set_too_is_told(folders, caplog, form):
     assert _told(caplog, _config(folders, "train", "dev", "test")) == []
     check_datasets(_config(folders, "train", None, "test"))
     same = form.format("train")
-    with pytest.raises(ConfigError, match=rf"data\.dev: .*/{same} is data\.train too.*dev=null"):
+    with pytest.raises(ConfigError, match=rf"data\.dev: .*/{same} is also data\.train.*dev=null"):
         check_datasets(_config(folders, "train", same, "test"))
     told = _told(caplog, _config(folders, "train", "dev", "test", form.format("dev")))
     assert len(told) == 1

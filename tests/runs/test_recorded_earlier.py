@@ -105,6 +105,6 @@ def _a_shard() -> str:
 def test_its_store_is_held_against_the_limit_of_another_run(recorded):
     """A run with max_bad_fraction=0 that records a store without some of the pages."""
     strict = _config(run={"name": "strict"}, data={"max_bad_fraction": 0.0})
-    with pytest.raises(TooManyBadPagesError, match=r"dataset train: 1 of 16 pages cannot be used"):
+    with pytest.raises(TooManyBadPagesError, match=r"dataset train: 1 of 16 pages are bad"):
         loop.run(strict, NoWorkers())
     assert not storage.exists(f"{ROOT}/runs/strict/records/encode-train.json")

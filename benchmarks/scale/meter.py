@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from colintern.runtime.cluster import WORKER_ENVIRONMENT
 
 _TICK_SECONDS = 0.01
 
@@ -67,7 +70,10 @@ def in_fresh_process(name: str, folder: Path, number: int) -> dict[str, Any]:
     """Take one measurement: what `python -m benchmarks.scale --measure NAME` prints, as JSON."""
     arguments = ["--measure", name, "--folder", str(folder), "--number", str(number)]
     command = [sys.executable, "-m", "benchmarks.scale", *arguments]
-    found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    environment = {**os.environ, **WORKER_ENVIRONMENT}
+    found = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True, env=environment
+    )
     return json.loads(found.stdout.splitlines()[-1])
 
 

@@ -71,9 +71,7 @@ def in_fresh_process(name: str, folder: Path, number: int) -> dict[str, Any]:
     arguments = ["--measure", name, "--folder", str(folder), "--number", str(number)]
     command = [sys.executable, "-m", "benchmarks.scale", *arguments]
     environment = {**os.environ, **WORKER_ENVIRONMENT}
-    found = subprocess.run(
-        command, check=True, stdout=subprocess.PIPE, text=True, env=environment
-    )
+    found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
     return json.loads(found.stdout.splitlines()[-1])
 
 

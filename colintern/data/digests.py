@@ -76,8 +76,9 @@ def first_rows(hashes: np.ndarray) -> np.ndarray:
 
 
 def _first_of_equal(hashes: np.ndarray) -> np.ndarray:
-    """For each hash the first row that has an equal one: int32 [N]. Sorting takes less memory than
-    a table of hashes would.
+    """For each hash the first row that has an equal one: int32 [N].
+
+    Sorting takes less memory than a table of all hashes would.
     """
     words = np.ascontiguousarray(hashes).view(np.uint64)
     order = np.lexsort(words.T).astype(np.int32)  # it is stable

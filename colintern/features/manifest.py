@@ -121,6 +121,7 @@ class Manifest:
         with _opened(self.folder, self.sha256) as (file, _), tables.parquet(file) as parquet:
             if set(columns) <= set(parquet.schema_arrow.names):
                 yield from tables.batches(parquet, columns, self.rows)
+        pa.default_memory_pool().release_unused()
 
 
 def open_manifest(folder: str, sha256: str | None, rows: np.ndarray | None = None) -> Manifest:
@@ -149,6 +150,7 @@ def open_manifest(folder: str, sha256: str | None, rows: np.ndarray | None = Non
             num_tokens[start:end] = batch["num_tokens"].to_numpy()
             shard[start:end] = tables.numbered(shards, batch["shard"])
             start = end
+    pa.default_memory_pool().release_unused()
     return Manifest(found, ids, hashes, num_tokens, shard, tuple(shards), folder, rows)
 
 

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.scale`: bytes a page and seconds, at several sizes of the corpus.
+"""`python -m benchmarks.scale`: bytes and seconds, by the number of pages and of queries.
 
-Memory is the peak of a fresh process, above what it held after the same over a hundred pages.
-"latest" is the longest
-that another thread waited for the interpreter, as the heartbeat of a lease does.
+Memory is the resident set of a fresh process (/proc/self/status), above what it held after the same
+over a hundred pages: at its peak, and what is kept at the end. "late" is the longest that another
+thread waited for the interpreter, as the heartbeat of a lease does.
 """
 
 import argparse
@@ -14,44 +14,72 @@ from benchmarks.scale import driver, readers
 from benchmarks.scale.meter import in_fresh_process
 
 # In this order, each over what those before it have left in its folder.
-MEASURED = {
+_DRIVER = {
     "driver": driver.plan_and_finish,
     "driver, all shards opened": driver.finish_again,
     "open a store": driver.open_store,
-    **readers.OF_PAGES,
 }
-_FIRST_PAGES = 100
-_SIZES = "10000,100000,1000000"
+_OF_PAGES = {**_DRIVER, **readers.OF_PAGES}
+_MEASURED = {**_OF_PAGES, **readers.OF_QUERIES}
+_FIRST = 100  # pages or queries that a process works on before it is measured
+_PAGES = "10000,100000,1000000"
+_QUERIES = "10000,100000"
 
 
 def main() -> None:
-    """Measure and print the table, or take one measurement and print it as JSON."""
-    parser = argparse.ArgumentParser(description="What bookkeeping costs for each page.")
-    parser.add_argument("--pages", default=_SIZES, help=f"sizes, default {_SIZES}")
-    parser.add_argument("--measure", choices=MEASURED, help=argparse.SUPPRESS)
+    """Measure and print the tables, or take one measurement and print it as JSON."""
+    parser = argparse.ArgumentParser(description="What bookkeeping costs for each page and query.")
+    parser.add_argument("--pages", default=_PAGES, help=f"sizes, default {_PAGES}")
+    parser.add_argument("--queries", default=_QUERIES, help=f"sizes, default {_QUERIES}")
+    parser.add_argument("--only", default="", help="only lines that begin so, for instance mining")
+    parser.add_argument("--measure", choices=_MEASURED, help=argparse.SUPPRESS)
+    parser.add_argument("--number", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
-        measure = MEASURED[arguments.measure]
-        with tempfile.TemporaryDirectory() as folder:  # what is imported or set up at first use
-            for before in MEASURED.values():
-                before(Path(folder), _FIRST_PAGES)
-                if before is measure:
-                    break
-        found = measure(arguments.folder, int(arguments.pages))
-        print(json.dumps(found))
+        print(json.dumps(_measured(arguments.measure, arguments.folder, arguments.number)))
         return
-    print(f"{'':<28}{'pages':>11}{'MB':>9}{'bytes/page':>12}{'latest s':>10}   seconds")
-    for num_pages in map(int, arguments.pages.split(",")):
+    sizes = [
+        (number, of_one, measured)
+        for chosen, of_one, measured in (
+            (arguments.pages, "page", _OF_PAGES),
+            (arguments.queries, "query", readers.OF_QUERIES),
+        )
+        for number in map(int, chosen.split(",") if chosen else ())
+    ]
+    heads = ("number", "peak MB", "kept MB", "peak each", "kept each", "late s")
+    print(f"{'':<28}" + "".join(f"{head:>12}" for head in heads) + "   seconds")
+    for number, of_one, measured in sizes:
         with tempfile.TemporaryDirectory() as folder:
-            for name in MEASURED:
-                found = in_fresh_process(name, Path(folder), num_pages)
-                parts = ", ".join(f"{part} {value:.1f}" for part, value in found["seconds"].items())
-                print(
-                    f"{name:<28}{num_pages:>11,}{found['peak'] / 1e6:>9.1f}"
-                    f"{found['peak'] / num_pages:>12.0f}{found['latest']:>10.2f}   {parts}",
-                    flush=True,
-                )
+            for name in measured:
+                if name.startswith(arguments.only):
+                    print(_line(name, Path(folder), number, of_one), flush=True)
+
+
+def _line(name: str, folder: Path, number: int, of_one: str) -> str:
+    """One line of a table; what is only read is written here, not by the measured process."""
+    if name not in _DRIVER:
+        for size in (_FIRST, number):
+            readers.write_world(folder, size, of_one)
+    found = in_fresh_process(name, folder, number)
+    parts = ", ".join(f"{part} {value:.1f}" for part, value in found["seconds"].items())
+    memory = [found["peak"], found["kept"]]
+    total = "".join(f"{value / 1e6:>12.1f}" for value in memory)
+    each = "".join(f"{value / number:>12.0f}" for value in memory)
+    return f"{name:<28}{number:>12,}{total}{each}{found['latest']:>12.2f}   {parts}"
+
+
+def _measured(name: str, folder: Path, number: int) -> dict[str, object]:
+    measure = _MEASURED[name]
+    if name not in _DRIVER:
+        measure(folder, _FIRST)
+        return measure(folder, number)
+    with tempfile.TemporaryDirectory() as first:  # what is imported or set up at first use
+        for before in _DRIVER.values():
+            before(Path(first), _FIRST)
+            if before is measure:
+                break
+    return measure(folder, number)
 
 
 if __name__ == "__main__":

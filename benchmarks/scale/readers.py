@@ -1,12 +1,11 @@
 """The processes that read a finished store: workers of training and search, mining, evaluation.
 
-Only metadata is read: shards are hollow, what a search finds is made up. Each measurement is first
-taken of a corpus of a hundred pages, so that what a process needs for any corpus is not counted.
+Only metadata is read: shards are hollow, what a search finds is made up.
 """
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -31,112 +30,56 @@ from colintern.training.examples import TrainingSet
 
 _FEW_QUERIES = 1_000  # where pages are counted
 _FEW_PAGES = 10_000  # where queries are counted
-_WARM = 100
 _SHARES = 8  # workers that a corpus is split over
 _PAGES_PER_DOCUMENT = 20
 _PAGES_PER_SHARD = 2_000
 
 
-class _Work(Protocol):
-    """What one process does with a store."""
-
-    def __call__(self, catalog: Catalog, folder: Path) -> None: ...
+_Work = Callable[[Catalog, Path], object]  # gives what the process keeps
 
 
-def training_worker(folder: Path, num_pages: int) -> dict[str, Any]:
+def training_worker(catalog: Catalog, folder: Path) -> object:
     """The view and the pairs of a training worker, and the order of its first epoch."""
-    return _measured(_train, folder, num_pages, _FEW_QUERIES)
-
-
-def training_worker_of_queries(folder: Path, num_queries: int) -> dict[str, Any]:
-    """The same with many queries, with eight mined negatives each."""
-    return _measured(_train_mined, folder, _FEW_PAGES, num_queries)
-
-
-def search_worker(folder: Path, num_pages: int) -> dict[str, Any]:
-    """What a search worker that holds an eighth of the pages knows of them."""
-    return _measured(_open_share, folder, num_pages, _FEW_QUERIES)
-
-
-def mining(folder: Path, num_pages: int) -> dict[str, Any]:
-    """The mining actor, from its view to its triples."""
-    return _measured(_mine, folder, num_pages, _FEW_QUERIES)
-
-
-def mining_of_queries(folder: Path, num_queries: int) -> dict[str, Any]:
-    """The same with many queries."""
-    return _measured(_mine, folder, _FEW_PAGES, num_queries)
-
-
-def evaluation(folder: Path, num_pages: int) -> dict[str, Any]:
-    """An evaluation, from its view to its metrics."""
-    return _measured(_evaluate, folder, num_pages, _FEW_QUERIES)
-
-
-def evaluation_of_queries(folder: Path, num_queries: int) -> dict[str, Any]:
-    """The same with many queries."""
-    return _measured(_evaluate, folder, _FEW_PAGES, num_queries)
-
-
-# By the number of pages, and by the number of queries.
-OF_PAGES: dict[str, Callable[[Path, int], dict[str, Any]]] = {
-    "training worker": training_worker,
-    "search worker, 1/8 of it": search_worker,
-    "mining": mining,
-    "evaluation": evaluation,
-}
-OF_QUERIES: dict[str, Callable[[Path, int], dict[str, Any]]] = {
-    "training worker, a query": training_worker_of_queries,
-    "mining, a query": mining_of_queries,
-    "evaluation, a query": evaluation_of_queries,
-}
-
-
-def _measured(work: _Work, folder: Path, num_pages: int, num_queries: int) -> dict[str, Any]:
-    warm, real = (
-        _catalog(folder / f"readers-{pages}-{queries}", pages, queries)
-        for pages, queries in ((_WARM, _WARM), (num_pages, num_queries))
-    )
-    work(warm, folder)
-    meter = Meter()
-    with meter.timed("all"):
-        work(real, folder)
-    return meter.measured()
-
-
-def _train(catalog: Catalog, folder: Path) -> None:
     view, store = catalog.train()
-    _first_batch(TrainingSet(view, store))
+    return _at_work(TrainingSet(view, store))
 
 
-def _train_mined(catalog: Catalog, folder: Path) -> None:
+def training_worker_of_mined(catalog: Catalog, folder: Path) -> object:
+    """The same with eight mined negatives for each query."""
     view, store = catalog.train()
     page_ids = store.pages.ids[:8].to_pylist()
     query_ids = (query_id.as_py() for query_id in view.query_ids)
-    _first_batch(TrainingSet(view, store, ((query_id, page_ids) for query_id in query_ids)))
+    return _at_work(TrainingSet(view, store, ((query_id, page_ids) for query_id in query_ids)))
 
 
-def _first_batch(training_set: TrainingSet) -> None:
-    next(training_set.batches(32, 1, 4, "0"))
+def _at_work(training_set: TrainingSet) -> object:
+    batches = training_set.batches(32, 1, 4, "0")
+    next(batches)
     _ = training_set.view.positives, training_set.store.pages.pictures  # for the masks
+    return training_set, batches
 
 
-def _open_share(catalog: Catalog, folder: Path) -> None:
+def search_worker(catalog: Catalog, folder: Path) -> object:
+    """What a search worker that holds an eighth of the pages knows of them."""
     (path,) = set(catalog.stores.values())
     num_pages = pq.read_metadata(Path(path, "pages", "manifest.parquet")).num_rows
-    own = FeatureStore(path, {}, np.arange(num_pages // _SHARES)).pages
-    assert own.num_tokens.sum()
+    store = FeatureStore(path, {}, np.arange(num_pages // _SHARES))
+    assert store.pages.num_tokens.sum()
+    return store
 
 
-def _mine(catalog: Catalog, folder: Path) -> None:
+def mining(catalog: Catalog, folder: Path) -> object:
+    """The mining actor, from its view to its triples."""
     view, store = catalog.train()
     corpus, settings = Corpus.of(view, store.pages), MiningConfig(search="exact")
     with writing_triples(str(folder / "triples.jsonl")) as write:
         mine(corpus, _MadeUp(view), _embedded(view), settings, 0, write, lambda _: None)
+    return corpus, store
 
 
-def _evaluate(catalog: Catalog, folder: Path) -> None:
-    view, _ = catalog.evaluated("test")
+def evaluation(catalog: Catalog, folder: Path) -> object:
+    """An evaluation, from its view to its metrics."""
+    view, store = catalog.evaluated("test")
     with writing_results(str(folder / "results.parquet")) as write:
         evaluate(
             view,
@@ -148,6 +91,39 @@ def _evaluate(catalog: Catalog, folder: Path) -> None:
             write=write,
             on_progress=lambda _: None,
         )
+    return view, store
+
+
+def _of_pages(work: _Work) -> Callable[[Path, int], dict[str, Any]]:
+    return lambda folder, number: _measured(work, _world(folder, number, "page"), folder)
+
+
+def _of_queries(work: _Work) -> Callable[[Path, int], dict[str, Any]]:
+    return lambda folder, number: _measured(work, _world(folder, number, "query"), folder)
+
+
+# Measurements of so many pages, and of so many queries.
+OF_PAGES = {
+    "training worker": _of_pages(training_worker),
+    "search worker, 1/8 of it": _of_pages(search_worker),
+    "mining": _of_pages(mining),
+    "evaluation": _of_pages(evaluation),
+}
+OF_QUERIES = {
+    "training worker, queries": _of_queries(training_worker_of_mined),
+    "mining, queries": _of_queries(mining),
+    "evaluation, queries": _of_queries(evaluation),
+}
+
+
+def _measured(work: _Work, world: Path, folder: Path) -> dict[str, Any]:
+    catalog = _catalog(world)
+    meter = Meter()
+    with meter.timed("all"):
+        kept = work(catalog, folder)
+    measured = meter.measured()
+    del kept
+    return measured
 
 
 def _embedded(view: View) -> EmbeddedQueries:
@@ -183,14 +159,30 @@ class _MadeUp:
         raise NotImplementedError
 
 
-def _catalog(folder: Path, num_pages: int, num_queries: int) -> Catalog:
-    """A dataset and its store, written when they are not there; dev is a part of it."""
-    if not (folder / "store" / "record.json").exists():
-        _write(folder, num_pages, num_queries)
-    path = str(folder / "set")
+def _world(folder: Path, number: int, of_one: str) -> Path:
+    return folder / f"{number}-{of_one}"
+
+
+def _catalog(world: Path) -> Catalog:
+    """The dataset of a world, and its store; dev is a part of it."""
+    path, store = str(world / "set"), str(world / "store")
     train, test = (DatasetConfig(name=name, path=path) for name in ("train", "test"))
-    store = str(folder / "store")
     return Catalog(DataConfig(train=train, eval=(test,)), 0, {"train": store, "test": store})
+
+
+def write_world(folder: Path, number: int, of_one: str) -> None:
+    """Write a dataset and its store, when they are not there.
+
+    Args:
+        folder: where all worlds stand.
+        number: how many pages or queries it has; of the others it has a fixed number.
+        of_one: `page` or `query`: which of them.
+    """
+    world = _world(folder, number, of_one)
+    if (world / "store" / "record.json").exists():
+        return
+    of_pages = of_one == "page"
+    _write(world, *((number, _FEW_QUERIES) if of_pages else (_FEW_PAGES, number)))
 
 
 def _write(folder: Path, num_pages: int, num_queries: int) -> None:

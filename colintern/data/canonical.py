@@ -149,6 +149,7 @@ class CanonicalDataset:
             DatasetError: a file is damaged, or has changed since the dataset was opened.
         """
         queries = read_queries(self.query_files)
+        pa.default_memory_pool().release_unused()  # what reading and sorting took
         self._check_unchanged("queries", self.query_files)
         return queries
 
@@ -170,7 +171,9 @@ class CanonicalDataset:
 
     @cached_property
     def _relevant(self) -> Judgements:
-        return self._relevant_of(self._judged())
+        relevant = self._relevant_of(self._judged())
+        pa.default_memory_pool().release_unused()
+        return relevant
 
     def _judged(self) -> pa.Table:
         """All rows of `qrels/`, each pair once."""

@@ -36,7 +36,7 @@ def find(wanted: pa.Array, ids: pa.Array) -> NDArray[np.int64]:
     return np.where(is_there, position, -1)
 
 
-def offsets_of(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+def offsets_of(counts: NDArray[np.int64] | NDArray[np.bool_]) -> NDArray[np.int64]:
     """Where groups of so many rows begin, one behind the other, and at last where they all end."""
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)])
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 from colintern.data.compute import pc
 
 NUM_BYTES = 32
+NUM_UNIQUE_BYTES = 16  # of a hash, by which no two are ever equal by chance
 _NUM_DIGITS = 2 * NUM_BYTES
 _ROWS_AT_ONCE = 16_384  # bounds what is in memory beside argument and result
 
@@ -58,17 +59,38 @@ def column_of(hashes: np.ndarray) -> pa.FixedSizeBinaryArray:
 
 
 def numbered(hashes: np.ndarray) -> np.ndarray:
-    """Equal numbers for equal hashes: int32 [N], in the order of first appearance."""
-    return column_of(hashes).dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    """Equal numbers for equal hashes: int32 [N], in the order of first appearance.
+
+    Args:
+        hashes: uint8 [N, 8 or 16 or 24 or 32], of which all bytes count.
+    """
+    first = _first_of_equal(hashes)
+    number = np.cumsum(first == np.arange(len(first), dtype=np.int32), dtype=np.int32) - 1
+    return number[first]
 
 
 def first_rows(hashes: np.ndarray) -> np.ndarray:
     """The row in which each hash stands first, in order: int32."""
-    numbers = numbered(hashes)
-    before = (
-        np.maximum.accumulate(np.concatenate([[-1], numbers[:-1]])) if len(numbers) else numbers
-    )
-    return np.flatnonzero(numbers > before).astype(np.int32)
+    first = _first_of_equal(hashes)
+    return np.flatnonzero(first == np.arange(len(first), dtype=np.int32)).astype(np.int32)
+
+
+def _first_of_equal(hashes: np.ndarray) -> np.ndarray:
+    """For each hash the first row that has an equal one: int32 [N].
+
+    Sorting takes less memory than a table of all hashes would.
+    """
+    words = np.ascontiguousarray(hashes).view(np.uint64)
+    order = np.lexsort(words.T).astype(np.int32)  # it is stable
+    is_again = np.zeros(len(order), bool)
+    for start in range(1, len(order), _ROWS_AT_ONCE):
+        end = min(len(order), start + _ROWS_AT_ONCE)
+        before, these = words[order[start - 1 : end - 1]], words[order[start:end]]
+        is_again[start:end] = (before == these).all(1)
+    begins = np.flatnonzero(~is_again)
+    first = np.empty(len(order), np.int32)
+    first[order] = np.repeat(order[begins], np.diff(begins, append=len(order)))
+    return first
 
 
 def bytes_of(column: pa.Array | pa.ChunkedArray) -> np.ndarray:

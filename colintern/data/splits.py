@@ -127,10 +127,14 @@ def _groups(pages: TiedPages, judged_pages: Positions, texts: Positions) -> NDAr
         judged_pages: of each judgement, its page.
         texts: of each judgement, the number of the text that ties its page to others.
     """
-    has_document = np.flatnonzero(pages.documents >= 0)
+    pictures, documents = pages.pictures, pages.documents  # which are made at first use
+    everything = slice(None)
+    has_document = everything
+    if (documents < 0).any():
+        has_document = np.flatnonzero(documents >= 0)
     ties = [
-        (np.arange(len(pages.ids)), pages.pictures),
-        (has_document, pages.documents[has_document]),
+        (everything, pictures),
+        (has_document, documents[has_document]),
         (judged_pages, texts),
     ]
     first = np.arange(len(pages.ids), dtype=np.int32)

@@ -209,7 +209,9 @@ class OpenedCatalog:
         entry = self._data.train
         store, dataset = self.store(entry.name), self._dataset(entry)
         fraction, seed = self._data.dev_fraction, self._catalog.seed
-        return split_views(entry.name, dataset, store.pages, fraction, seed, store.queries)
+        views = split_views(entry.name, dataset, store.pages, fraction, seed, store.queries)
+        pa.default_memory_pool().release_unused()  # what it took to find the groups
+        return views
 
     def _entry(self, name: str) -> DatasetConfig:
         """The dataset that an evaluated set is read from; dev may be a part of train."""

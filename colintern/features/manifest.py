@@ -79,14 +79,21 @@ class Manifest:
 
         Copies in other bytes are missed in a store whose first pages an earlier version encoded.
         """
-        return digests.numbered(self.read_picture_hashes())
+        return digests.numbered(self.read_picture_hashes(digests.NUM_UNIQUE_BYTES))
 
-    def read_picture_hashes(self) -> np.ndarray:
-        """What each page shows, as a hash: uint8 [N, 32] (`images.pixels.picture_of`)."""
-        found, start = self.hashes.copy(), 0
+    def read_picture_hashes(self, num_bytes: int = digests.NUM_BYTES) -> np.ndarray:
+        """What each page shows, as a hash (`images.pixels.picture_of`).
+
+        Args:
+            num_bytes: how many of the hash's first bytes are given.
+
+        Returns:
+            uint8 [N, num_bytes].
+        """
+        found, start = self.hashes[:, :num_bytes].copy(), 0
         for batch in self._read(["pixels_sha256"]):
             pixels, valid = digests.parse(batch.column(0))
-            found[start : start + len(batch)][valid] = pixels[valid]
+            found[start : start + len(batch)][valid] = pixels[valid, :num_bytes]
             start += len(batch)
         return found
 
@@ -114,6 +121,7 @@ class Manifest:
         with _opened(self.folder, self.sha256) as (file, _), tables.parquet(file) as parquet:
             if set(columns) <= set(parquet.schema_arrow.names):
                 yield from tables.batches(parquet, columns, self.rows)
+        pa.default_memory_pool().release_unused()
 
 
 def open_manifest(folder: str, sha256: str | None, rows: np.ndarray | None = None) -> Manifest:
@@ -128,20 +136,22 @@ def open_manifest(folder: str, sha256: str | None, rows: np.ndarray | None = Non
         MissingStageError: there is no manifest with this hash.
     """
     with _opened(folder, sha256) as (file, found), tables.parquet(file) as parquet:
-        num_rows = parquet.metadata.num_rows if rows is None else len(rows)
+        ids = _joined([batch["id"] for batch in tables.batches(parquet, ["id"], rows)])
+        pa.default_memory_pool().release_unused()  # of the parts, before more is read
+        num_rows = len(ids)
         hashes = np.empty((num_rows, digests.NUM_BYTES), np.uint8)
         num_tokens, shard = np.empty(num_rows, np.int32), np.empty(num_rows, np.int32)
         shards: dict[str, int] = {}
-        ids, start = [], 0
-        for batch in tables.batches(parquet, QUERY_SCHEMA.names, rows):
+        start = 0
+        for batch in tables.batches(parquet, ["sha256", "shard", "num_tokens"], rows):
             end = start + len(batch)
-            ids.append(batch["id"])
             hashes[start:end], valid = digests.parse(batch["sha256"])
             assert valid.all(), folder
             num_tokens[start:end] = batch["num_tokens"].to_numpy()
             shard[start:end] = tables.numbered(shards, batch["shard"])
             start = end
-    return Manifest(found, _joined(ids), hashes, num_tokens, shard, tuple(shards), folder, rows)
+    pa.default_memory_pool().release_unused()
+    return Manifest(found, ids, hashes, num_tokens, shard, tuple(shards), folder, rows)
 
 
 def manifest_file(sha256: str) -> str:

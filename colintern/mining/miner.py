@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from colintern.config.schema import MiningConfig
+from colintern.data.columns import offsets_of
 from colintern.data.triples import Triple
-from colintern.data.views import View
+from colintern.data.views import Positives, View
 from colintern.features.store import Items
 from colintern.mining.evidence import Evidence
 from colintern.mining.near_duplicates import Choice, selections
@@ -94,12 +96,11 @@ def mine(
         query_ids = corpus.view.query_ids[start : asked.stop].to_pylist()
         positive_keys = searcher.rescored(shards, block, excluded.positive_ordinals(asked))
         choices = []
-        for query, query_id, ranked_keys, own_keys in zip(
-            asked, query_ids, key_BK, positive_keys, strict=True
+        for query, query_id, ranked, positives in zip(
+            asked, query_ids, _ranked(key_BK), _ranked(positive_keys), strict=True
         ):
-            positives = _ranked(own_keys)
             if positives:  # else its pages are bad ones: nothing to train on
-                ranked, draw = _ranked(ranked_keys), f"{seed} {query_id}"
+                draw = f"{seed} {query_id}"
                 choices.append(_choice(query, positives, ranked, excluded, settings, draw))
         made = selections(choices, partial(likeness, shards), settings)
         for triple, selection in zip(_triples(choices, made, corpus.view), made, strict=True):
@@ -128,7 +129,7 @@ def _choice(
         select_negatives,
         ranked,
         positives=set(excluded.positives_of(query).tolist()),
-        positive_pictures=set(excluded.pictures_of(query).tolist()),
+        positive_pictures=excluded.pictures_of(query),
         pictures=excluded.pictures[[page.page for page in ranked]].tolist(),
         lowest_positive=min(page.score for page in positives),
         settings=settings,
@@ -210,25 +211,26 @@ class _Excluded:
     """
 
     def __init__(self, corpus: Corpus) -> None:
-        self._pages, self._positives = corpus.view.pages, corpus.view.positives
+        pages, positives = corpus.view.pages, corpus.view.positives
+        ordinals = np.searchsorted(pages, positives.pages)
+        is_searched = ordinals < len(pages)
+        is_searched[is_searched] = pages[ordinals[is_searched]] == positives.pages[is_searched]
+        offsets = offsets_of(is_searched)[positives.offsets]
+        self._positives = Positives(positives.text_of, offsets, ordinals[is_searched])
         self.pictures = corpus.pictures
         self._copies = np.bincount(corpus.pictures)
 
     def num_excluded(self, query: int) -> int:
         """How many pages are excluded for a query."""
-        return int(self._copies[self.pictures_of(query)].sum())
+        return int(self._copies[list(self.pictures_of(query))].sum())
 
     def positives_of(self, query: int) -> NDArray[np.int64]:
         """The positives of a query that are in the corpus, ascending."""
-        stored = self._positives[query]
-        ordinals = np.searchsorted(self._pages, stored)
-        is_searched = ordinals < len(self._pages)
-        is_searched[is_searched] = self._pages[ordinals[is_searched]] == stored[is_searched]
-        return ordinals[is_searched]
+        return self._positives[query]
 
-    def pictures_of(self, query: int) -> NDArray[np.int32]:
-        """What the positives of a query show, each picture once."""
-        return np.unique(self.pictures[self.positives_of(query)])
+    def pictures_of(self, query: int) -> set[int]:
+        """What the positives of a query show."""
+        return set(self.pictures[self.positives_of(query)].tolist())
 
     def positive_ordinals(self, queries: Sequence[int]) -> Tensor:
         """The positives of each query that are in the corpus: ordinal_BC, filled up with -1."""
@@ -236,11 +238,14 @@ class _Excluded:
         return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
 
 
-def _ranked(key_K: Tensor) -> list[Ranked]:
-    """The pages in `key_K`, in its order."""
-    keys = key_K[key_K != order.NO_PAGE]
-    pages, scores = order.to_ordinals(keys).tolist(), order.to_scores(keys).tolist()
-    return list(map(Ranked, pages, scores, range(1, len(pages) + 1)))
+def _ranked(key_BK: Tensor) -> Iterator[list[Ranked]]:
+    """The pages in each row of `key_BK`, in its order; `NO_PAGE` stands only at its end."""
+    pages, scores = order.to_ordinals(key_BK).tolist(), order.to_scores(key_BK).tolist()
+    for num_pages, *row in zip(
+        (key_BK != order.NO_PAGE).sum(dim=1).tolist(), pages, scores, strict=True
+    ):
+        found = (values[:num_pages] for values in row)
+        yield list(map(Ranked, *found, range(1, num_pages + 1)))
 
 
 def _triples(
@@ -249,17 +254,19 @@ def _triples(
     """What is written of some queries and their negatives: ids instead of numbers."""
     queries = pa.array([choice.query for choice in choices], pa.int64())
     ids, texts = (column.take(queries) for column in (view.query_ids, view.texts))
-    for query_id, text, choice, selection in zip(
-        ids.to_pylist(), texts.to_pylist(), choices, selections, strict=True
+    both = [
+        (choice.positives, made.negatives) for choice, made in zip(choices, selections, strict=True)
+    ]
+    pages = [page.page for own in both for ranked in own for page in ranked]
+    page_ids = iter(view.page_ids(np.array(pages, np.int64)).to_pylist())
+    for query_id, text, (positives, negatives) in zip(
+        ids.to_pylist(), texts.to_pylist(), both, strict=True
     ):
-        positives, negatives = choice.positives, selection.negatives
-        pages = np.array([page.page for page in (*positives, *negatives)])
-        page_ids = view.page_ids(pages).to_pylist()
         yield Triple(
             query_id=query_id,
             query=text,
-            pos=page_ids[: len(positives)],
-            negs=page_ids[len(positives) :],
+            pos=list(islice(page_ids, len(positives))),
+            negs=list(islice(page_ids, len(negatives))),
             pos_scores=[page.score for page in positives],
             neg_scores=[page.score for page in negatives],
             neg_ranks=[page.rank for page in negatives],

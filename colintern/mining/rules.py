@@ -9,14 +9,14 @@ import random
 from collections import Counter
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from colintern.config.schema import MiningConfig
 
 NEAR_DUPLICATE = "near_duplicate"
 
 
-@dataclass(frozen=True)
-class Ranked:
+class Ranked(NamedTuple):
     """A page in a query's results.
 
     Attributes:

@@ -33,8 +33,12 @@ class EmbeddedQueries:
 
     def blocks(self, size: int) -> Iterator[tuple[int, "EmbeddedQueries"]]:
         """Blocks of `size` queries (the last may be smaller), each with the index of its first."""
+        first = 0
         for start in range(0, len(self), size):
-            yield start, self.between(start, min(start + size, len(self)))
+            lengths = self.lengths[start : start + size]
+            last = first + sum(lengths)
+            yield start, EmbeddedQueries(self.token_TE[first:last], lengths)
+            first = last
 
     def waves(self, max_tokens: int) -> Iterator[tuple[slice, "EmbeddedQueries"]]:
         """Groups of whole queries with at most `max_tokens` tokens, but at least one query."""

@@ -146,6 +146,24 @@ def test_a_query_that_the_best_round_improved_comes_first(run):
     ]
 
 
+def test_a_dataset_that_has_changed_since_the_run(run):
+    """A report that fails when a question or its judgement is taken out of the dataset."""
+    data = str(run.parent / "test")
+    pages = [Page(name, png(number)) for number, name in enumerate("abc")]
+    judgements = [Judgement(query_id, "c", 1) for query_id in ("kept", "no text")]
+    write_dataset(data, pages, [Query("kept", "kept"), Query("no judgement", "?")], judgements)
+    document = json.loads((run / "run.json").read_text())
+    document["config"]["data"]["eval"] = [{"name": "test", "path": data}]
+    _write(run / "run.json", document)
+    measured = json.loads((run / "round-1/eval/dev.json").read_text())
+    for number in (0, 1):
+        _write(run / f"round-{number}/eval/test.json", measured)
+    found = dict.fromkeys(("kept", "no text", "no judgement"), list("abc"))
+    _write_results(run / "round-1/eval/test.run.parquet", found)
+    shown = Path(write_report(str(run))).read_text().split("A few queries of test")[1]
+    assert re.findall(r"<q>([\w ?]+)</q>", shown) == ["kept"]
+
+
 def test_a_test_set_that_is_not_measured_up_to_the_best_round_has_no_examples(run):
     """`colintern report` that fails after a test set was added to a finished run."""
     for number in (0, 1):

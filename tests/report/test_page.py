@@ -2,7 +2,9 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,9 +15,11 @@ from colintern.data import parquet as parquets
 from colintern.data.entities import Judgement, Page, Query
 from colintern.data.triples import Triple, write_triples
 from colintern.data.writing import write_dataset
+from colintern.report.data import Recorded
 from colintern.report.page import write_report
 from tests.helpers import CorpusFolder, png
 
+RECORDED = Recorded(evaluated={"dev": 2}, trained=[1], mined=[2])
 EVIL = "<script>alert('x')</script>"
 NAMES = "ndcg_at_5 ndcg_at_10 recall_at_1 recall_at_5 recall_at_10 mrr_at_10".split()
 
@@ -58,6 +62,11 @@ def run(tmp_path) -> Path:
     return folder
 
 
+def _report(run: Path, **recorded: Any) -> Path:
+    """The report of what the fixture has recorded, with some of it replaced."""
+    return Path(write_report(str(run), replace(RECORDED, **recorded)))
+
+
 def _write(path: Path, document: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document))
@@ -75,7 +84,7 @@ def _write_results(path: Path, found: dict[str, list[str]]) -> None:
 
 def test_nothing_from_data_becomes_markup(run):
     """A query or page id that runs as a script in the reader's browser."""
-    html = Path(write_report(str(run))).read_text()
+    html = _report(run).read_text()
     assert "&lt;script&gt;alert" in html
     assert "<script" not in html
     assert html.count("data:image/png;base64,") == 3
@@ -94,7 +103,7 @@ def test_only_the_pages_that_are_shown_are_read(run, monkeypatch):
         return parquets.rows_of(parquet, file, columns, row_group)
 
     monkeypatch.setattr(canonical, "rows_of", recorded)
-    assert Path(write_report(str(run))).read_text().count("data:image/png;base64,") == 3
+    assert _report(run).read_text().count("data:image/png;base64,") == 3
     assert read == [3, 4, 5]
 
 
@@ -111,7 +120,7 @@ def test_without_test_sets_dev_queries_are_shown(run, has_own_folder):
     _write_results(
         run / "round-1/eval/dev.run.parquet", {"q": [page.page_id for page in pages[::-1]]}
     )
-    html = Path(write_report(str(run))).read_text()
+    html = _report(run).read_text()
     shown = html.split("A few queries of dev")[1]
     assert ("kettle?" in shown) == has_own_folder
     found_at = "not in the first 100" if has_own_folder else "at rank 3"
@@ -134,7 +143,7 @@ def test_a_query_that_the_best_round_improved_comes_first(run):
     for number, ranking in ((1, "abc"), (2, "cab")):
         found = {"bad": list("abc"), "good": list(ranking)}
         _write_results(run / f"round-{number}/eval/test.run.parquet", found)
-    shown = Path(write_report(str(run))).read_text().split("A few queries of test")[1]
+    shown = _report(run, evaluated={"test": 3}).read_text().split("A few queries of test")[1]
     ranks = re.findall(r"(<q>[\w ]+</q>|round \d: first relevant page at rank \d)", shown)
     assert ranks == [
         "<q>becomes good</q>",
@@ -160,7 +169,7 @@ def test_a_dataset_that_has_changed_since_the_run(run):
         _write(run / f"round-{number}/eval/test.json", measured)
     found = dict.fromkeys(("kept", "no text", "no judgement"), list("abc"))
     _write_results(run / "round-1/eval/test.run.parquet", found)
-    shown = Path(write_report(str(run))).read_text().split("A few queries of test")[1]
+    shown = _report(run, evaluated={"test": 2}).read_text().split("A few queries of test")[1]
     assert re.findall(r"<q>([\w ?]+)</q>", shown) == ["kept"]
 
 
@@ -170,12 +179,13 @@ def test_a_test_set_that_is_not_measured_up_to_the_best_round_has_no_examples(ru
         document = json.loads((run / f"round-{number}/eval/dev.json").read_text())
         _write(run / f"round-{number}/eval/test.json", document)
     _write(run / "loop.json", {"metric": "ndcg_at_5", "rounds": [], "best_round": 2})
-    assert "A few queries" not in Path(write_report(str(run))).read_text()
+    html = _report(run, evaluated={"dev": 2, "test": 2}).read_text()
+    assert "A few queries" not in html
 
 
 def test_nothing_is_fetched(run):
     """A report that is empty without network, or tells a server that it was read."""
-    html = Path(write_report(str(run))).read_text()
+    html = _report(run).read_text()
     fetched = re.findall(r'(?:src|href|url)\s*[=(]\s*["\']?([^"\')\s>]+)', html)
     outside = [link for link in fetched if not link.startswith(("data:image/", "#"))]
     assert fetched
@@ -185,19 +195,17 @@ def test_nothing_is_fetched(run):
 
 def test_half_a_run_and_lost_images(run):
     """No report because a stage or a dataset is missing."""
-    full = Path(write_report(str(run))).read_text()
+    full = _report(run).read_text()
     assert "<h2>Mining</h2>" in full
     for path in (run.parent / "data" / "corpus").iterdir():
         path.unlink()
-    assert "image cannot be read" in Path(write_report(str(run))).read_text()
-    for name in ("round-2/mining.json", "round-1/eval/dev.json", "round-0/eval/dev.json"):
-        (run / name).unlink()
-    bare = Path(write_report(str(run))).read_text()
+    assert "image cannot be read" in _report(run).read_text()
+    bare = Path(write_report(str(run), Recorded())).read_text()
     assert "No round is trained" in bare
     assert "<h2>Mining</h2>" not in bare
 
 
 def test_the_same_run_gives_the_same_report(run):
     """Random ids or times of day in the drawings."""
-    first = Path(write_report(str(run))).read_bytes()
-    assert Path(write_report(str(run))).read_bytes() == first
+    first = _report(run).read_bytes()
+    assert _report(run).read_bytes() == first

@@ -167,7 +167,7 @@ def test_a_dataset_that_has_changed_since_the_run(run):
     measured = json.loads((run / "round-1/eval/dev.json").read_text())
     for number in (0, 1):
         _write(run / f"round-{number}/eval/test.json", measured)
-    found = dict.fromkeys(("kept", "no text", "no judgement"), list("abc"))
+    found = {query_id: list("abc") for query_id in ("kept", "no text", "no judgement")}
     _write_results(run / "round-1/eval/test.run.parquet", found)
     shown = _report(run, evaluated={"test": 2}).read_text().split("A few queries of test")[1]
     assert re.findall(r"<q>([\w ?]+)</q>", shown) == ["kept"]

@@ -11,20 +11,11 @@ from colintern.errors import DriftError, TooManyBadPagesError
 from colintern.retrieval.retriever import best_round
 from colintern.runs import loop
 from colintern.runs.status import status_lines
-from tests.local_run import QuickWorkers
+from tests.local_run import NoWorkers, QuickWorkers
 
 RECORDED = Path(__file__).parents[1] / "data" / "recorded-3bf57ee"
 ROOT = "s3://recorded-3bf57ee"
 RUN = f"{ROOT}/runs/run"
-
-
-class NoWorkers:
-    """Whoever has work for them fails."""
-
-    def encode(self, *_) -> None:
-        raise AssertionError("a stage of the recorded run would be done again")
-
-    train = search = encode
 
 
 @pytest.fixture

@@ -273,10 +273,6 @@ def test_killed_before_every_record_and_started_again(finished, tmp_path, monkey
         assert disturbed == (finished / "runs" / "run" / name).read_bytes(), name
 
 
-def _pages(folder: Path):
-    return iterate_pages(CanonicalDataset(str(folder)).corpus_files[0])
-
-
 def _die_once(monkeypatch, killed: set[str], target: str, name: str) -> None:
     module, function = target.rsplit(".", 1)
     import importlib

@@ -22,7 +22,7 @@ BACKBONE = Path(__file__).parent / "data" / "recorded-3bf57ee" / "backbone"
 class NoWorkers:
     """Whoever has work for them fails."""
 
-    def encode(self, *_) -> NoReturn:
+    def encode(self, *_: Any, **__: Any) -> NoReturn:
         raise AssertionError("a finished stage would be done again")
 
     train = search = encode

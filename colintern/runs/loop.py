@@ -21,10 +21,10 @@ from colintern.runs.stages import (
     stages_before_rounds,
     stages_of_round,
 )
+from colintern.runs.workers import Workers
 
 if TYPE_CHECKING:
     from colintern.evaluation.decision import RoundDecision
-    from colintern.runs.workers import Workers
 
 
 def run(config: Config, workers: Workers | None = None) -> RunFolder:

@@ -36,6 +36,7 @@ __all__ = [
     "stages_before_rounds",
     "stages_of",
     "stages_of_round",
+    "stages_to_check",
 ]
 
 
@@ -69,11 +70,20 @@ def recorded_stages(config: Config, folder: RunFolder) -> list[Stage]:
 
     Those that stand after the rounds are left out: they are made of just these.
     """
-    last = next(number for number in count(1) if not Train(number).is_recorded(folder))
-    after = set(stages_after_rounds())
     found: list[Stage] = []
-    for stage in stages_of(config, last):  # of round `last` perhaps the negatives
+    for stage in stages_to_check(config, folder):
         is_whole = all(needed in found for needed in stage.needs(config))
-        if stage not in after and is_whole and stage.is_recorded(folder):
+        if is_whole and stage.is_recorded(folder):
             found.append(stage)
     return found
+
+
+def stages_to_check(config: Config, folder: RunFolder) -> list[Stage]:
+    """Every stage that may be recorded, in the order of the list, but for those after the rounds.
+
+    What one is made from may be missing: a dev set of its own that is new, say.
+    """
+    last = next(number for number in count(1) if not Train(number).is_recorded(folder))
+    after = set(stages_after_rounds())
+    # Of round `last` perhaps the negatives are recorded.
+    return [stage for stage in stages_of(config, last) if stage not in after]

@@ -57,14 +57,19 @@ class Evaluate(Stage):
         path = folder.evaluation(self.round_number, self.dataset)
         return storage.exists(path) and is_as_asked(storage.read_json(path), config.evaluation)
 
+    def settings(self, config: Config) -> dict[str, Any]:
+        """The split, and in round 0 what the untrained heads depend on."""
+        return {
+            **split_inputs(config),
+            **(heads_inputs(config) if self.round_number == 0 else {}),
+        }
+
     def inputs(self, run: OpenedRun) -> dict[str, Any]:
         """All that it would be made from now."""
-        number = self.round_number
         return {
-            **split_inputs(run.config),
-            "heads_sha256": run.heads_hash(number),
+            **self.settings(run.config),
+            "heads_sha256": run.heads_hash(self.round_number),
             "features_sha256": run.features_hash(dataset_of(run.config.data, self.dataset).name),
-            **(heads_inputs(run.config) if number == 0 else {}),
         }
 
     def make(self, run: OpenedRun, workers: Workers, held: Held) -> Made:

@@ -48,13 +48,19 @@ class Mine(Stage):
             trained_heads(self.round_number - 1),
         ]
 
+    def settings(self, config: Config) -> dict[str, Any]:
+        """The split, and the rules."""
+        mining = config.mining.as_inputs()
+        return {
+            **split_inputs(config),
+            **{f"mining.{key}": value for key, value in mining.items()},
+        }
+
     def inputs(self, run: OpenedRun) -> dict[str, Any]:
         """All that it would be made from now."""
-        mining = run.config.mining.as_inputs()
         return {
-            **split_inputs(run.config),
+            **self.settings(run.config),
             **held_out_inputs(run),
-            **{f"mining.{key}": value for key, value in mining.items()},
             "heads_sha256": run.heads_hash(self.round_number - 1),
             "train_features_sha256": run.features_hash(run.config.data.train.name),
         }

@@ -70,6 +70,13 @@ class Stage(ABC):
         """Whether it is made as those settings ask that may change at any time."""
         return True
 
+    def settings(self, config: Config) -> Inputs:
+        """The inputs that the configuration alone gives, called by section and key: `run.seed`.
+
+        A stage that needs no other one may leave them to `inputs`.
+        """
+        return {}
+
     @abstractmethod
     def inputs(self, run: OpenedRun) -> Inputs:
         """All that it would be made from now; `needs` are recorded."""
@@ -83,6 +90,16 @@ class Stage(ABC):
         record = run.folder.record(self.name)
         if record is not None:
             records.check_drift(self.name, record, self.inputs(run))
+
+    def check_settings(self, run: OpenedRun) -> None:
+        """As `check_drift`, of the settings alone; what it needs may be missing.
+
+        Raises:
+            DriftError: it would come out otherwise.
+        """
+        record = run.folder.record(self.name)
+        if record is not None:
+            records.check_settings(self.name, record, self.settings(run.config))
 
     def is_done(self, run: OpenedRun) -> bool:
         """Whether it is finished and would come out the same now.

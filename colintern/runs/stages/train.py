@@ -51,25 +51,31 @@ class Train(Stage):
             trained_heads(number - 1),
         ]
 
+    def settings(self, config: Config) -> dict[str, Any]:
+        """The split, how the round is trained, and in round 1 what its first heads depend on."""
+        number, training = self.round_number, config.training.as_inputs()
+        keys = {key: value for key, value in training.items() if key not in _FREE_KEYS}
+        if number == 1:
+            del keys["negatives_per_query"]  # the first round has no mined negatives
+        return {
+            **split_inputs(config),
+            **{f"training.{key}": value for key, value in keys.items()},
+            "training.epochs": config.training.epochs_of_round(number),
+            **(heads_inputs(config) if number == 1 else {}),
+        }
+
     def inputs(self, run: OpenedRun) -> dict[str, Any]:
         """All that it would be made from now."""
         config, number = run.config, self.round_number
-        training = config.training.as_inputs()
-        keys = {key: value for key, value in training.items() if key not in _FREE_KEYS}
-        triples = None
-        if number == 1:
-            del keys["negatives_per_query"]  # the first round has no mined negatives
-        if mines(config, number):
-            triples = storage.sha256_of_file(run.folder.triples(number))
+        is_mined = mines(config, number)
         return {
-            **split_inputs(config),
+            **self.settings(config),
             **held_out_inputs(run),
-            **{f"training.{key}": value for key, value in keys.items()},
-            "training.epochs": config.training.epochs_of_round(number),
             "first_heads_sha256": run.heads_hash(number - 1),
             "train_features_sha256": run.features_hash(config.data.train.name),
-            "triples_sha256": triples,
-            **(heads_inputs(config) if number == 1 else {}),
+            "triples_sha256": storage.sha256_of_file(run.folder.triples(number))
+            if is_mined
+            else None,
         }
 
     def make(self, run: OpenedRun, workers: Workers, held: Held) -> Made:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from colintern import log, storage
 from colintern.config.schema import DEV, Config, evaluated_names
@@ -142,7 +143,8 @@ def _decide(runner: Runner, round_number: int) -> RoundDecision:
     """Write `loop.json` from the rounds up to this one, and say what follows.
 
     Only dev is looked at: test sets never steer training. Rounds left by a previous run are ignored
-    until the loop reaches them.
+    until the loop reaches them; until then `loop.json` keeps what it says of them, so that a run
+    that is extended and interrupted still has the best round that it had.
     """
     from colintern.evaluation.decision import METRIC, decide, loop_document
     from colintern.evaluation.evaluate import judged_again
@@ -154,11 +156,23 @@ def _decide(runner: Runner, round_number: int) -> RoundDecision:
         for number in range(round_number + 1)
     ]
     decisions = decide(values, config.loop, config.run.seed)
-    runner.held.check()
-    storage.write_json(folder.loop_json, loop_document(decisions))
+    document = loop_document(decisions)
+    if not _begins(document, folder):
+        runner.held.check()
+        storage.write_json(folder.loop_json, document)
     last = decisions[-1]
     log.say("loop", "round %d: %s; %s", last.round, last.reason, last.decision)
     return last
+
+
+def _begins(document: Mapping[str, Any], folder: RunFolder) -> bool:
+    """Whether `loop.json` says all that `document` says, and perhaps more rounds."""
+    if not storage.exists(folder.loop_json):
+        return False
+    written = storage.read_json(folder.loop_json)
+    rounds = document["rounds"]
+    same_metric = written.get("metric") == document["metric"]
+    return same_metric and written["rounds"][: len(rounds)] == rounds
 
 
 def _say_what_datasets_lack(runner: Runner) -> None:

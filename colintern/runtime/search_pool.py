@@ -39,10 +39,13 @@ class SearchPool:
     Args:
         request: how many shards, and what each needs.
         held: the lease of the run folder.
+
+    Attributes:
+        request: as given.
     """
 
     def __init__(self, request: Request, held: Held) -> None:
-        self._request = request
+        self.request = request
         self._held = held
         self._start()
 
@@ -65,7 +68,7 @@ class SearchPool:
             ray.kill(actor)
 
     def _start(self) -> None:
-        request = self._request
+        request = self.request
         shard = _ShardActor.options(  # pyright: ignore[reportAttributeAccessIssue]
             num_cpus=request.cpus_per_worker, num_gpus=request.gpus_per_worker
         )

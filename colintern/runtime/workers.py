@@ -60,17 +60,29 @@ class RayWorkers:
     ) -> dict[str, Any]:
         """Do `work` in the actor that searches."""
         self._cluster.ensure()
-        self._pool = self._pool or SearchPool(request, held)
+        pool = self._pool_of(request, held)
         self._relay = self._relay or Relay()
         with self._relay.showing(show) as tell:
-            return self._pool.do(work, catalog, tell)
+            return pool.do(work, catalog, tell)
+
+    def _pool_of(self, request: Request, held: Held) -> SearchPool:
+        """The pool of the search before, if it is what this one asks for too."""
+        if self._pool is None or self._pool.request != request:
+            self._close_pool()
+            self._pool = SearchPool(request, held)
+        return self._pool
 
     def close(self) -> None:
         """End the actors that search."""
-        for actors in (self._pool, self._relay):
-            if actors is not None:
-                actors.close()
-        self._pool = self._relay = None
+        self._close_pool()
+        if self._relay is not None:
+            self._relay.close()
+        self._relay = None
+
+    def _close_pool(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
+        self._pool = None
 
 
 @contextlib.contextmanager

@@ -152,6 +152,20 @@ def test_a_driver_killed_while_measuring_again_leaves_nothing_half_done(run, mon
             assert storage.sha256_of_file(str(run.path / output["path"])) == output["sha256"]
 
 
+def test_a_measurement_that_cannot_start_leaves_the_one_there_is(run, monkeypatch):
+    """A record deleted for a search that then fails: the round counts as never measured."""
+    before = {name: run.files(name) for name in ("evaluate-test.json", "test.json")}
+
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run.workers, "search", fail)
+    with pytest.raises(KeyboardInterrupt):
+        run.again(**SLOPPY)
+    assert len(before["evaluate-test.json"]) == len(ROUNDS)
+    assert {name: run.files(name) for name in before} == before
+
+
 def test_rounds_behind_the_last_are_measured_too(run):
     """A table whose last row is of other settings, because the loop now ends before it."""
     run.again(max_rounds=1, **SLOPPY)

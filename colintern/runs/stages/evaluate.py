@@ -79,8 +79,6 @@ class Evaluate(Stage):
         inputs, config, number = self.inputs(run), run.config, self.round_number
         if self.is_recorded(run.folder):
             log.say("evaluate", "round %d  %s: again, with new settings", number, self.dataset)
-            held.check()
-            storage.delete(run.folder.record_path(self.name))  # its files are written over
         json_path = run.folder.evaluation(number, self.dataset)
         results_path = run.folder.results(number, self.dataset)
         before = storage.read_json(json_path) if storage.exists(json_path) else None
@@ -93,6 +91,7 @@ class Evaluate(Stage):
             seed=config.run.seed,
             json_path=json_path,
             results_path=results_path,
+            record_path=run.folder.record_path(self.name),
             check=held.check,
         )
         request = request_of(self, config)
@@ -115,6 +114,7 @@ def measure(
     seed: int,
     json_path: str,
     results_path: str,
+    record_path: str,
     check: Callable[[], None],
 ) -> dict[str, Any]:
     """Measure heads on a dataset, and write the results and the metrics.
@@ -130,6 +130,8 @@ def measure(
         seed: of the bootstrap.
         json_path: where the metrics go.
         results_path: where the best pages of every query go.
+        record_path: the record of an earlier measurement, which is deleted when its files are
+            written over, and not before: that this one can be made is shown by then.
         check: called before anything is written; raises when it must not be.
 
     Returns:
@@ -152,5 +154,6 @@ def measure(
             on_progress=lambda done: tell({"done": done, "queries": len(queries)}),
         )
         check()
+        storage.delete(record_path)
     storage.write_json(json_path, document)
     return document

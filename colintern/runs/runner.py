@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from colintern import records, storage
+from colintern import log, records, storage
 from colintern.config.schema import Config
 from colintern.data.resolve import with_datasets
 from colintern.errors import MissingStageError
@@ -55,6 +55,8 @@ class Runner:
             self._require(needed)
         if stage.is_done(self.run):
             return False
+        if lost := stage.lost_files(self.run.folder):
+            log.say("run", "stage %s is done again: %s is lost", stage.name, ", ".join(lost))
         self.run.catalog.check_questions()
         started_at = records.now()
         made = stage.make(self.run, self._workers, self.held)
@@ -74,15 +76,22 @@ class Runner:
             self._require(Encode(name))
 
     def _require(self, stage: Stage) -> None:
-        if stage.is_recorded(self.run.folder):
-            return
-        if stage.command is None:
+        if missing := self._first_missing(stage):
+            raise MissingStageError(
+                f"{self.run.folder.path}: stage {missing.name} is missing; "
+                f"run first: colintern {missing.command} --config ..."
+            )
+        if not stage.is_there(self.run.folder):
             self.do(stage)
-            return
-        raise MissingStageError(
-            f"{self.run.folder.path}: stage {stage.name} is missing; "
-            f"run first: colintern {stage.command}"
-        )
+
+    def _first_missing(self, stage: Stage) -> Stage | None:
+        """Of a stage and all that it is made from, the first that a command has to make."""
+        if stage.is_there(self.run.folder):
+            return None
+        for needed in stage.needs(self.run.config):
+            if missing := self._first_missing(needed):
+                return missing
+        return stage if stage.command else None
 
 
 @contextlib.contextmanager

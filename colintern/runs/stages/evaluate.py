@@ -77,7 +77,7 @@ class Evaluate(Stage):
         from colintern.runs.progress import queries_line, say_at_chance, say_metrics
 
         inputs, config, number = self.inputs(run), run.config, self.round_number
-        if self.is_recorded(run.folder):
+        if self.is_there(run.folder):
             log.say("evaluate", "round %d  %s: again, with new settings", number, self.dataset)
         json_path = run.folder.evaluation(number, self.dataset)
         results_path = run.folder.results(number, self.dataset)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from colintern import storage
 from colintern.config.schema import DEV, Config
 from colintern.records.lease import Held
 from colintern.runs.stages.encode import Encode
@@ -67,15 +66,12 @@ class Train(Stage):
     def inputs(self, run: OpenedRun) -> dict[str, Any]:
         """All that it would be made from now."""
         config, number = run.config, self.round_number
-        is_mined = mines(config, number)
         return {
             **self.settings(config),
             **held_out_inputs(run),
             "first_heads_sha256": run.heads_hash(number - 1),
             "train_features_sha256": run.features_hash(config.data.train.name),
-            "triples_sha256": storage.sha256_of_file(run.folder.triples(number))
-            if is_mined
-            else None,
+            "triples_sha256": run.triples_hash(number) if mines(config, number) else None,
         }
 
     def make(self, run: OpenedRun, workers: Workers, held: Held) -> Made:

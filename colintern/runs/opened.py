@@ -33,6 +33,7 @@ class OpenedRun:
         self.folder = RunFolder(config.run_path)
         self.targets = store_targets(config, backbone)
         self._catalog: Catalog | None = None
+        self._manifest_hashes: dict[str, dict[str, str]] = {}
         self._held_out: tuple[Catalog, str | None] | None = None
 
     @property
@@ -94,10 +95,20 @@ class OpenedRun:
         return self._held_out[1]
 
     def _manifests(self, dataset: str) -> dict[str, str]:
-        """`pages` and `queries` to the recorded hash of their manifest; empty until then."""
-        record = self.folder.record(Encode(dataset).name)
-        found = manifests_of(record).items() if record else ()
-        return {part: output.sha256 for part, output in found if output.sha256}
+        """`pages` and `queries` to the recorded hash of their manifest; empty until then.
+
+        Read once: nobody but this driver records anything, see `forget`.
+        """
+        if not self._manifest_hashes.get(dataset):
+            record = self.folder.record(Encode(dataset).name)
+            found = manifests_of(record).items() if record else ()
+            hashes = {part: output.sha256 for part, output in found if output.sha256}
+            self._manifest_hashes[dataset] = hashes
+        return self._manifest_hashes[dataset]
+
+    def forget(self) -> None:
+        """Read records again when they are needed: one has been written."""
+        self._manifest_hashes.clear()
 
     # Stores
 

@@ -18,7 +18,7 @@ from colintern.records import lease
 from colintern.records.lease import Held
 from colintern.records.run_folder import RunFolder
 from colintern.runs import preflight
-from colintern.runs.stages import LAST_FIRST_ROUND, Encode, Stage, stages_of
+from colintern.runs.stages import Encode, Stage, stages_of
 from colintern.runs.versions import commit, versions
 from colintern.runtime.resources import Request, request_of
 
@@ -64,6 +64,7 @@ class Runner:
             self.held.check()
             path = self.run.folder.record_path(stage.name)
             records.record_outputs(path, made.inputs, made.outputs, started_at)
+            self.run.forget()
         return True
 
     def require_encoded(self) -> None:
@@ -144,7 +145,7 @@ def _workers(
 
 def requests(config: Config, kinds: Sequence[type[Stage]] | None = None) -> list[Request]:
     """What the stages of some kinds, or all, ask of Ray."""
-    stages = stages_of(config, LAST_FIRST_ROUND)
+    stages = stages_of(config, config.loop.max_rounds)
     asking = (stage for stage in stages if kinds is None or type(stage) in kinds)
     found = dict.fromkeys(request_of(stage, config) for stage in asking)
     return [request for request in found if request.num_workers]

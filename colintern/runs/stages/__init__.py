@@ -9,6 +9,7 @@ at all: a stage imports what only its work needs where it does its work.
 
 from itertools import chain, count
 
+from colintern import storage
 from colintern.config.schema import Config, datasets, evaluated_names
 from colintern.records.run_folder import RunFolder
 from colintern.runs.stages.encode import Encode
@@ -19,10 +20,7 @@ from colintern.runs.stages.stage import Made, Stage
 from colintern.runs.stages.train import Train
 from colintern.runs.stages.untrained import UntrainedHeads
 
-LAST_FIRST_ROUND = 2  # every kind of stage of a round stands in one of the rounds 0, 1 and 2
-
 __all__ = [
-    "LAST_FIRST_ROUND",
     "Encode",
     "Evaluate",
     "Made",
@@ -31,6 +29,7 @@ __all__ = [
     "Stage",
     "Train",
     "UntrainedHeads",
+    "last_round",
     "recorded_stages",
     "stages_after_rounds",
     "stages_before_rounds",
@@ -63,6 +62,15 @@ def stages_of(config: Config, last_round: int) -> list[Stage]:
     """All stages of a run that ends with `last_round`, each behind what it is made from."""
     rounds = (stages_of_round(config, number) for number in range(last_round + 1))
     return [*stages_before_rounds(config), *chain.from_iterable(rounds), *stages_after_rounds()]
+
+
+def last_round(config: Config, folder: RunFolder) -> int:
+    """The round at which the loop has stopped, or may at the latest."""
+    if storage.exists(folder.loop_json):
+        last = storage.read_json(folder.loop_json)["rounds"][-1]
+        if last["decision"] == "stop":
+            return last["round"]
+    return config.loop.max_rounds
 
 
 def recorded_stages(config: Config, folder: RunFolder) -> list[Stage]:

@@ -34,6 +34,7 @@ class Evaluate(Stage):
     round_number: int
     dataset: str
     workers_setting: ClassVar[str | None] = "cluster.mining_workers"
+    first_round: ClassVar[int | None] = 0
 
     @property
     def name(self) -> str:

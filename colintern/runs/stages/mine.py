@@ -27,6 +27,7 @@ class Mine(Stage):
 
     round_number: int
     workers_setting: ClassVar[str | None] = "cluster.mining_workers"
+    first_round: ClassVar[int | None] = 2
 
     @property
     def name(self) -> str:

@@ -41,9 +41,11 @@ class Stage(ABC):
     Attributes:
         workers_setting: what it asks of Ray, as the setting that says how many workers it has; None
             for one that works in the driver.
+        first_round: the first round that has such a stage; None for one that is of no round.
     """
 
     workers_setting: ClassVar[str | None] = None
+    first_round: ClassVar[int | None] = None
 
     @property
     @abstractmethod

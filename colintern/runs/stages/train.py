@@ -29,6 +29,7 @@ class Train(Stage):
 
     round_number: int
     workers_setting: ClassVar[str | None] = "training.num_workers"
+    first_round: ClassVar[int | None] = 1
 
     @property
     def name(self) -> str:

@@ -16,18 +16,15 @@ from colintern.features.catalog import Catalog
 from colintern.features.store import FeatureStore
 from colintern.model.heads import load_heads
 from colintern.records.lease import Held
-from colintern.runtime.relay import Progress
 from colintern.runtime.resources import Request
 from colintern.runtime.shared import why_not_to_work
+from colintern.runtime.work import SearchWork, Tell
 from colintern.scoring.queries import EmbeddedQueries
 from colintern.search.embedding import embed_queries
 from colintern.search.shard import CorpusShard, shard_bounds
 from colintern.search.shards import Answers
 
 _MAX_REPEATS = 3  # lost machines; a stage starts again from its first query
-Tell = Callable[[Progress], None]
-# Given a catalog, a way to open a corpus of it, and whom to tell how far the work is.
-SearchWork = Callable[[Catalog, Any, Tell], dict[str, Any]]
 
 
 class SearchPool:

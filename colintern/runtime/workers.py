@@ -1,7 +1,7 @@
 """The work of stages on Ray; `runs.workers` says what stages may ask for."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from colintern.config.schema import Config
@@ -12,10 +12,11 @@ from colintern.records import Record
 from colintern.records.lease import Held
 from colintern.runtime.cluster import Cluster, cluster_of
 from colintern.runtime.encode import encode_stores
-from colintern.runtime.relay import Progress, Relay
+from colintern.runtime.relay import Relay
 from colintern.runtime.resources import Request
-from colintern.runtime.search_pool import SearchPool, SearchWork
+from colintern.runtime.search_pool import SearchPool
 from colintern.runtime.train import train
+from colintern.runtime.work import SearchWork, Tell
 from colintern.training.loop import RoundTask
 
 
@@ -42,9 +43,7 @@ class RayWorkers:
         self._cluster.ensure()
         return encode_stores(targets, backbone, config)
 
-    def train(
-        self, task: RoundTask, request: Request, held: Held, show: Callable[[Progress], None]
-    ) -> None:
+    def train(self, task: RoundTask, request: Request, held: Held, show: Tell) -> None:
         """Train a round with a group of workers."""
         self.close()
         self._cluster.ensure()
@@ -56,7 +55,7 @@ class RayWorkers:
         catalog: Catalog,
         request: Request,
         held: Held,
-        show: Callable[[Progress], None],
+        show: Tell,
     ) -> dict[str, Any]:
         """Do `work` in the actor that searches."""
         self._cluster.ensure()

@@ -21,7 +21,8 @@ from colintern.runtime.resources import request_of
 if TYPE_CHECKING:
     from colintern.features.catalog import Catalog
     from colintern.runs.opened import OpenedRun
-    from colintern.runs.workers import OpenCorpus, Tell, Workers
+    from colintern.runs.workers import Workers
+    from colintern.runtime.work import OpenCorpus, Tell
 
 
 @dataclass(frozen=True)

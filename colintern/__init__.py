@@ -2,12 +2,14 @@
 
 What other programs may rely on:
 
-    load_config(path, overrides=())   the settings of a run, from a YAML file and `a.b=c` strings
-    run(config)                       what `colintern run` does: all that is missing of a run
-    ingest(sources, out, settings)    what `colintern ingest` does: PDFs and images to a dataset
+    load_config(path, overrides=())        the settings of a run: a YAML file and `a.b=c` strings
+    run(config)                            what `colintern run` does: all that is missing of a run
+    ingest(sources, out, settings=None)    what `colintern ingest` does: PDFs, images to a dataset
+    IngestSettings                         how to ingest
+    ColInternError                         the base class of every error that is raised on purpose
     __version__
 
-The first three are imported when they are first asked for: torch and Ray take seconds.
+All but the version are imported when they are first asked for: torch and Ray take seconds.
 """
 
 from importlib import import_module
@@ -15,14 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from colintern.config.files import load_config
-    from colintern.ingestion import ingest
+    from colintern.errors import ColInternError
+    from colintern.ingestion import IngestSettings, ingest
     from colintern.runs.loop import run
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "ingest", "load_config", "run"]
+__all__ = ["ColInternError", "IngestSettings", "__version__", "ingest", "load_config", "run"]
 
 # Public name to the module that has it.
 _HOMES = {
+    "ColInternError": "colintern.errors",
+    "IngestSettings": "colintern.ingestion",
     "ingest": "colintern.ingestion",
     "load_config": "colintern.config.files",
     "run": "colintern.runs.loop",

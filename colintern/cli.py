@@ -191,10 +191,10 @@ def show_status(run_path: Run) -> None:
 @app.command()
 def report(run_path: Run) -> None:
     """Write RUN/report.html again."""
-    from colintern.report.page import write_report
+    from colintern.runs.stages.report import write_report
 
-    RunFolder(run_path).read()
-    typer.echo(write_report(run_path))
+    folder = RunFolder(run_path)
+    typer.echo(write_report(folder.read().config, folder))
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from colintern import storage
 from colintern.config.files import parse_config
@@ -17,6 +17,15 @@ from colintern.training.loop import RoundTask
 from tests.helpers import make_corpus
 
 BACKBONE = Path(__file__).parent / "data" / "recorded-3bf57ee" / "backbone"
+
+
+class NoWorkers:
+    """Whoever has work for them fails."""
+
+    def encode(self, *_: Any, **__: Any) -> NoReturn:
+        raise AssertionError("a finished stage would be done again")
+
+    train = search = encode
 
 
 class QuickWorkers(LocalWorkers):

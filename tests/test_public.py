@@ -3,30 +3,51 @@
 import inspect
 import subprocess
 import sys
+import typing
 
 import pytest
 
 import colintern
+from tests.helpers import png
 
 SIGNATURES = {
     "load_config": "(path: str, overrides: Sequence[str] = ()) -> Config",
     "run": "(config: Config, workers: Workers | None = None) -> RunFolder",
-    "ingest": "(sources: Sequence[str], out: str, settings: IngestSettings)",
+    "ingest": "(sources: Sequence[str], out: str, settings: IngestSettings | None = None)",
 }
+CLASSES = {"ColInternError", "IngestSettings"}
 
 
 def test_the_public_names_are_the_documented_ones():
     """A name that other people's programs import is gone, or has other arguments."""
-    assert set(colintern.__all__) == {"__version__", *SIGNATURES}
+    assert set(colintern.__all__) == {"__version__", *SIGNATURES, *CLASSES}
     assert dir(colintern) == sorted(colintern.__all__)
+    assert all(name in (colintern.__doc__ or "") for name in colintern.__all__)
     for name, wanted in SIGNATURES.items():
-        assert name in (colintern.__doc__ or "")
         found = str(inspect.signature(getattr(colintern, name)))
         for module in ("collections.abc.", "colintern.config.schema.", "colintern.ingestion.run."):
             found = found.replace(module, "")
         assert found.replace("'", "").startswith(wanted)
     with pytest.raises(AttributeError, match="no attribute 'train_everything'"):
         _ = colintern.train_everything  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_type_hints_of_the_public_functions_can_be_read():
+    """A NameError in tools that look at them: documentation, or a program that fills arguments."""
+    assert typing.get_type_hints(colintern.run)["config"].__name__ == "Config"
+    assert typing.get_type_hints(colintern.load_config)["return"].__name__ == "Config"
+    settings = typing.get_type_hints(colintern.ingest)["settings"]
+    assert settings == colintern.IngestSettings | None
+
+
+def test_an_ingest_needs_no_settings_and_its_errors_have_a_public_name(tmp_path):
+    """A TypeError for somebody who takes the defaults; errors that only `Exception` catches."""
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "scans" / "page.png").write_bytes(png(1))
+    report = colintern.ingest([str(tmp_path / "scans")], str(tmp_path / "mine"))
+    assert report.document()["pages"] == 1
+    with pytest.raises(colintern.ColInternError, match="nowhere"):
+        colintern.ingest([str(tmp_path / "nowhere")], str(tmp_path / "other"))
 
 
 def test_importing_the_package_imports_nothing_else():

@@ -15,7 +15,10 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from typer.main import get_group
 
+import colintern
+from colintern.cli import app
 from colintern.config.files import load_config
 
 ROOT = Path(__file__).parent.parent
@@ -30,6 +33,23 @@ def test_the_commands_of_the_readme_name_what_is_there():
     own = load_config(str(ROOT / "configs" / "own.yaml"))
     assert f"--out {own.data.train.path} " in readme
     assert f"search {own.run.root}/{own.run.name} " in readme
+
+
+def test_the_python_of_the_readme_uses_what_is_public():
+    """A name that only the modules inside have, or a script whose processes start processes."""
+    (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    compile(program, "README.md", "exec")
+    names = set(re.findall(r"colintern\.(\w+)[(\s]", program))
+    assert names == set(colintern.__all__) - {"__version__"}
+    assert 'if __name__ == "__main__":' in program
+
+
+def test_the_commands_are_those_of_the_command_line():
+    """A command that the README's table does not name, or one that is gone."""
+    table = (ROOT / "README.md").read_text().split("\n## Commands\n\n")[1].split("\n\n")[0]
+    first_cells = " ".join(row.split("|")[1] for row in table.splitlines()[2:])
+    told = set(re.findall(r"`(?:colintern )?([a-z]+)", first_cells))
+    assert told == set(get_group(app).commands)
 
 
 def test_the_file_tree_of_the_readme_has_every_part():

@@ -70,16 +70,19 @@ class IngestSettings:
     relevant_from: float | None = None
 
 
-def ingest(sources: Sequence[str], out: str, settings: IngestSettings) -> Report:
+def ingest(sources: Sequence[str], out: str, settings: IngestSettings | None = None) -> Report:
     """Make the canonical dataset folder `out` of PDFs, pictures, or one dataset of another layout.
 
     Started again after a kill, it resumes: parts of the corpus that are written are kept. Only the
     copy of a dataset starts from the beginning.
 
+    A script that calls this needs `if __name__ == "__main__":`, as processes that it starts import
+    the script.
+
     Args:
         sources: files and folders, local or URLs.
         out: a new folder, or that of an earlier ingest; nothing is written elsewhere.
-        settings: how.
+        settings: how; None takes the default settings.
 
     Returns:
         The report, which also stands in `out`.
@@ -89,6 +92,7 @@ def ingest(sources: Sequence[str], out: str, settings: IngestSettings) -> Report
         TooManyBadPagesError: more than `max_bad_fraction` is bad, or no page was written.
         LeaseLostError: another ingest into `out` has taken over meanwhile.
     """
+    settings = settings or IngestSettings()
     out = storage.absolute(out)
     _check_out(out, sources)
     if settings.relevant_from is not None and not isfinite(settings.relevant_from):

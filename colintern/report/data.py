@@ -1,12 +1,13 @@
 """Reads what the report shows from a run folder; the run may be unfinished."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from colintern import storage
-from colintern.config.schema import Config, evaluated_names
+from colintern.config.schema import Config
 from colintern.records.run_folder import RunFolder
 from colintern.report.examples import (
     ShownQuery,
@@ -14,6 +15,23 @@ from colintern.report.examples import (
     found_examples,
     mined_examples,
 )
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a run has recorded: only this is shown, whatever other files stand in the run folder.
+
+    Attributes:
+        stages: the names of all recorded stages.
+        evaluated: for each dataset how many rounds are evaluated: 0, 1, ... without a gap.
+        trained: the rounds that are trained, in order.
+        mined: the rounds that were mined for, in order.
+    """
+
+    stages: Sequence[str] = ()
+    evaluated: Mapping[str, int] = field(default_factory=dict)
+    trained: Sequence[int] = ()
+    mined: Sequence[int] = ()
 
 
 @dataclass
@@ -49,32 +67,30 @@ class ReportData:
     queries: list[ShownQuery] = field(default_factory=list)
 
 
-def read_report_data(run_path: str) -> ReportData:
+def read_report_data(run_path: str, recorded: Recorded) -> ReportData:
     """Read a run folder, and the images of a few pages from its datasets.
 
     Args:
-        run_path: a run folder with a `run.json`; any other file may be missing.
+        run_path: a run folder with a `run.json`.
+        recorded: what is recorded in it.
     """
     folder = RunFolder(run_path)
     run = folder.read()
     config = run.config
-    names = evaluated_names(config.data)
-    evaluations = {name: found for name in names if (found := _evaluations(folder, name))}
-    last = max((len(rounds) for rounds in evaluations.values()), default=1) + 1
     data = ReportData(
         name=config.run.name,
         config=config,
         versions=run.versions,
         commit=run.commit,
-        evaluations=evaluations,
-        losses=_losses(folder, last),
-        mining={
-            number: storage.read_json(folder.mining(number))
-            for number in range(2, last + 1)
-            if storage.exists(folder.mining(number))
+        evaluations={
+            name: [storage.read_json(folder.evaluation(number, name)) for number in range(rounds)]
+            for name, rounds in recorded.evaluated.items()
+            if rounds
         },
+        losses={f"round {number}": _losses(folder, number) for number in recorded.trained},
+        mining={number: storage.read_json(folder.mining(number)) for number in recorded.mined},
         loop=storage.read_json(folder.loop_json) if storage.exists(folder.loop_json) else None,
-        stages=_stage_seconds(folder),
+        stages=_stage_seconds(folder, recorded.stages),
         queries_of=examples_dataset(config.data),
     )
     if data.mining:
@@ -86,29 +102,20 @@ def read_report_data(run_path: str) -> ReportData:
     return data
 
 
-def _evaluations(folder: RunFolder, dataset: str) -> list[dict[str, Any]]:
+def _losses(folder: RunFolder, round_number: int) -> list[float]:
+    lines = storage.read_bytes(folder.train_log(round_number)).decode().splitlines()
+    return [json.loads(line)["loss"] for line in lines]
+
+
+def _stage_seconds(folder: RunFolder, stages: Sequence[str]) -> list[tuple[str, float]]:
+    """The seconds of stages, in the order in which they began.
+
+    A stage that earlier versions did not write a record of has none.
+    """
     found = []
-    while storage.exists(path := folder.evaluation(len(found), dataset)):
-        found.append(storage.read_json(path))
-    return found
-
-
-def _losses(folder: RunFolder, last: int) -> dict[str, list[float]]:
-    losses = {}
-    for number in range(1, last + 1):
-        if storage.exists(path := folder.train_log(number)):
-            lines = storage.read_bytes(path).decode().splitlines()
-            losses[f"round {number}"] = [json.loads(line)["loss"] for line in lines]
-    return losses
-
-
-def _stage_seconds(folder: RunFolder) -> list[tuple[str, float]]:
-    """Recorded stages with their seconds, in the order in which they began."""
-    found = []
-    for path in storage.list_files(folder.file("records"), ".json"):
-        record = storage.read_json(path)
-        began = datetime.fromisoformat(record["started_at"])
-        ended = datetime.fromisoformat(record["finished_at"])
-        stage = path.rsplit("/", 1)[-1].removesuffix(".json")
-        found.append((began, stage, (ended - began).total_seconds()))
+    for stage in stages:
+        if record := folder.record(stage):
+            began = datetime.fromisoformat(record.started_at)
+            seconds = (datetime.fromisoformat(record.finished_at) - began).total_seconds()
+            found.append((began, stage, seconds))
     return [(stage, seconds) for _, stage, seconds in sorted(found)]

@@ -80,10 +80,6 @@ def found_examples(folder: RunFolder, data: DataConfig, best_round: int) -> list
         best_round: from 1.
     """
     name = examples_dataset(data)
-    rankings = {
-        number: ranking_of(read_results(folder.results(number, name)))
-        for number in sorted({1, best_round})
-    }
     path = dataset_of(data, name).path
     try:
         dataset = CanonicalDataset(path)
@@ -91,8 +87,18 @@ def found_examples(folder: RunFolder, data: DataConfig, best_round: int) -> list
         relevant = dataset.judgements()
     except ColInternError:
         return []  # a report without examples is better than none
+    rankings = {
+        number: ranking_of(read_results(folder.results(number, name)))
+        for number in sorted({1, best_round})
+    }
+    # The dataset may have changed since the run.
+    after = {
+        query_id: page_ids
+        for query_id, page_ids in rankings[best_round].items()
+        if query_id in texts and query_id in relevant
+    }
     examples = []
-    for query_id in _chosen_queries(rankings[1], rankings[best_round], relevant):
+    for query_id in _chosen_queries(rankings[1], after, relevant):
         found = {number: ranking.get(query_id, ()) for number, ranking in rankings.items()}
         examples.append(_found_query(texts[query_id], found, relevant[query_id]))
     _add_images(examples, path)
@@ -104,7 +110,13 @@ def _chosen_queries(
     after: Mapping[str, Sequence[str]],
     relevant: Mapping[str, Collection[str]],
 ) -> list[str]:
-    """Queries whose first relevant page rose most, then those where it has the worst rank."""
+    """Queries whose first relevant page rose most, then those where it has the worst rank.
+
+    Args:
+        before: the pages found for each query after round 1, best first.
+        after: those after the best round; only these queries are chosen from.
+        relevant: the relevant pages of each query in `after`.
+    """
     rank_after = {
         query_id: _first_relevant(pages, relevant[query_id]) for query_id, pages in after.items()
     }

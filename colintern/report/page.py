@@ -11,22 +11,23 @@ from colintern.evaluation.decision import METRIC
 from colintern.evaluation.titles import METRIC_TITLES
 from colintern.records.run_folder import RunFolder
 from colintern.report.charts import loss_chart, rounds_chart
-from colintern.report.data import ReportData, read_report_data
+from colintern.report.data import Recorded, ReportData, read_report_data
 
 _TITLE = METRIC_TITLES[METRIC]  # of the metric that decides on rounds
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
-def write_report(run_path: str) -> str:
+def write_report(run_path: str, recorded: Recorded) -> str:
     """Write `report.html` into a run folder, from the stages that are finished.
 
     Args:
-        run_path: a run folder with a `run.json`; any of its stages may be missing.
+        run_path: a run folder with a `run.json`.
+        recorded: what is finished in it; any stage may be missing.
 
     Returns:
         The path of the report.
     """
-    data = read_report_data(run_path)
+    data = read_report_data(run_path, recorded)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("colintern.report", "."),
         autoescape=True,

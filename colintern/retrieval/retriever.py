@@ -20,6 +20,7 @@ from colintern.records.run_folder import RunFolder
 from colintern.runs.runner import requests
 from colintern.runs.stages import Encode, Train
 from colintern.runs.stores import store_target
+from colintern.runs.workers import Workers
 from colintern.runtime.cluster import on_machines_here
 from colintern.runtime.workers import ray_workers
 from colintern.scoring.queries import EmbeddedQueries
@@ -38,7 +39,13 @@ class Hit:
     doc_id: str | None
 
 
-def search_run(run_path: str, query: str, depth: int, dataset: str | None) -> list[Hit]:
+def search_run(
+    run_path: str,
+    query: str,
+    depth: int,
+    dataset: str | None = None,
+    workers: Workers | None = None,
+) -> list[Hit]:
     """The best `depth` pages for `query`, by the run's best round.
 
     Args:
@@ -47,17 +54,19 @@ def search_run(run_path: str, query: str, depth: int, dataset: str | None) -> li
         depth: how many pages, at least 1; a smaller corpus gives all that it has.
         dataset: a dataset of the run by its name, or the path of one that the run has never seen,
             which is encoded on first use; None takes the first test set, or the training set.
+        workers: who encodes; None takes those of a Ray cluster, which is joined or started only
+            when something has to be encoded.
 
     Raises:
         UserError: the query cannot be asked, or no page is asked for.
     """
-    if problem := bad_query_reason(query):
-        raise UserError(f"QUERY: {problem}; ask in a few words")
+    if reason := bad_query_reason(query):
+        raise UserError(f"QUERY: {reason}; ask in a few words")
     if depth < 1:
         raise UserError(f"-k {depth}: must be at least 1")
     config = _config_of(run_path)
     heads, _ = load_heads(RunFolder(run_path).heads(best_round(run_path)))
-    store = _store(config, _dataset(config, dataset))
+    store = _store(config, _dataset(config, dataset), workers)
     queries = _embedded(heads, query, config)
     pages = store.pages
     shard = CorpusShard(pages, heads, np.arange(len(pages)))
@@ -129,11 +138,15 @@ def _dataset(config: Config, name: str | None) -> DatasetConfig:
     return resolved(DatasetConfig.model_validate(path), config)
 
 
-def _store(config: Config, dataset: DatasetConfig) -> FeatureStore:
+def _store(config: Config, dataset: DatasetConfig, workers: Workers | None) -> FeatureStore:
+    """The features of a dataset, which are made first where they are missing."""
     backbone = read_identity(config.backbone)
     target = store_target(config, dataset, backbone)
     if finished_record(target, config.data.max_bad_fraction) is None:
-        config = on_machines_here(config)
-        with ray_workers(config, requests(config, [Encode])) as workers:
+        if workers is not None:
             workers.encode([target], backbone, config)
+        else:
+            config = on_machines_here(config)
+            with ray_workers(config, requests(config, [Encode])) as on_ray:
+                on_ray.encode([target], backbone, config)
     return FeatureStore(target.path)

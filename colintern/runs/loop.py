@@ -13,10 +13,10 @@ from colintern.records.run_folder import RunFolder
 from colintern.runs import stages
 from colintern.runs.runner import Runner, open_run
 from colintern.runs.stages import Encode, Evaluate, Mine, Stage, Train
+from colintern.runs.workers import Workers
 
 if TYPE_CHECKING:
     from colintern.evaluation.decision import RoundDecision
-    from colintern.runs.workers import Workers
 
 
 def run(config: Config, workers: Workers | None = None) -> RunFolder:

@@ -1,6 +1,6 @@
-"""What a user may have got wrong, told in one line before any long work starts.
+"""Finds mistakes of the user before any long work starts, and tells each in one line.
 
-Torch is not imported for it, but for what the backbone has to do with.
+Only the checks of the backbone and of heads import torch.
 """
 
 from __future__ import annotations
@@ -166,15 +166,15 @@ def _is_same(one: CanonicalDataset, other: CanonicalDataset) -> bool:
 def _shared_questions(config: Config, opened: dict[str, _Opened]) -> list[str]:
     """One sentence for every test set whose questions training or the stop rule see."""
     told = []
-    seen = [("train", "is learnt from", opened[config.data.train.name].questions)]
+    seen = [("train", "is trained on", opened[config.data.train.name].questions)]
     if config.data.dev is not None:
         seen.append(("dev", "decides when to stop", opened[config.data.dev.name].questions))
     for number, test in enumerate(config.data.eval):
         asked = opened[test.name].questions
         told += [
             f"data.eval.{number} ({test.name}): {len(asked & questions):,} of its {len(asked):,} "
-            f"questions are asked in data.{role} too, which {use}: what it measures is too good; "
-            "take them out of one of the two"
+            f"questions are also in data.{role}, which {use}; so its results are too good: remove "
+            "these questions from one of the two datasets"
             for role, use, questions in seen
             if asked & questions
         ]

@@ -135,8 +135,8 @@ def say_mined(round_number: int, document: dict[str, Any]) -> None:
     dropped = ", ".join(f"{rule} {count:,}" for rule, count in document["dropped"].items() if count)
     log.say(
         "mine",
-        "round %d  %s search, recall %.3f; dropped: %s; "
-        "queries with too few negatives %d, with none %d",
+        "round %d  %s search with recall %.3f; found pages that are not used as negatives, "
+        "by rule: %s; queries with too few negatives: %d; with none: %d",
         round_number,
         document["search_used"],
         document["recall"],

@@ -15,11 +15,13 @@ HEADER = f"{'dataset':<16}{'round':<{_NAME}}" + "".join(
 
 
 def status_lines(run_path: str) -> list[str]:
-    """Every stage of a run up to the round it stopped at: done and when, running, or missing."""
-    from colintern.runs.stages import (
-        last_round,
-        stages_of,
-    )  # half a second that `--help` goes without
+    """Every stage of a run up to the round it stopped at: done and when, running, or missing.
+
+    A stage that `colintern run` would make again is missing too: a measurement with other settings,
+    or a report about something else than what is recorded now.
+    """
+    # Half a second that `--help` goes without.
+    from colintern.runs.stages import last_round, stages_of
 
     folder = RunFolder(run_path)
     config = folder.read().config
@@ -32,7 +34,7 @@ def status_lines(run_path: str) -> list[str]:
         elif is_held and not running_shown:
             state, running_shown = "running", True
         else:
-            state = "missing    (measured with other settings)" if is_recorded else "missing"
+            state = "missing    (out of date)" if is_recorded else "missing"
         lines.append(f"{stage.name:<40} {state}".rstrip())
     return lines
 

@@ -26,6 +26,9 @@ from colintern.runtime.shared import check_shared_storage
 # Two OpenMP teams that wait by spinning slow each other down tenfold on a busy machine.
 _WORKER_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "RAY_TRAIN_V2_ENABLED": "1"}
 
+# Ray's C++ code says it on standard error when the level is set, whatever the level.
+_LEVEL_SAID = b"Set ray log level from environment variable"
+
 _SOCKET_BYTES = 103 if sys.platform == "darwin" else 107  # of an AF_UNIX address
 _RAY_SOCKET = "session_2026-01-31_23-59-59_999999_9999999/sockets/plasma_store"  # the longest
 
@@ -119,10 +122,10 @@ def cluster_of(config: Config, requests: Sequence[Request]) -> Iterator[Cluster]
 
 
 def on_machines_here(config: Config) -> Config:
-    """The settings for a finished run's machines where there may be others.
+    """A run's settings, changed so that this machine can use the finished run.
 
-    A cluster is taken to have what the settings ask for. A local one is asked for no GPU that this
-    machine does not have.
+    A cluster that is joined gets the settings unchanged: it should have what they ask for. On this
+    machine alone, and without a GPU, encoding is asked of one worker on the CPU.
     """
     if "RAY_ADDRESS" in os.environ or torch.cuda.is_available():
         return config
@@ -172,13 +175,36 @@ def _root_for_sockets(wanted: str) -> str:
 def _start_local(requests: Sequence[Request], folder: str) -> None:
     """A cluster on this machine, large enough for the workers that are asked for."""
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else C++ advice on standard error
-    ray.init(
-        address="local",
-        num_cpus=max(os.cpu_count() or 1, cpus_wanted(requests)),
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        _temp_dir=folder,
-    )
+    with _without_lines(_LEVEL_SAID):
+        ray.init(
+            address="local",
+            num_cpus=max(os.cpu_count() or 1, cpus_wanted(requests)),
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            _temp_dir=folder,
+        )
+
+
+@contextlib.contextmanager
+def _without_lines(words: bytes) -> Iterator[None]:
+    """Keep lines with these words off standard error, those of C++ code too.
+
+    All other lines come when the block ends.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held_back:
+        stderr = os.dup(2)
+        os.dup2(held_back.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            held_back.seek(0)
+            for line in held_back:
+                if words not in line:
+                    os.write(2, line)
 
 
 def _quiet_ray() -> None:

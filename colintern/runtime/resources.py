@@ -1,4 +1,4 @@
-"""What a stage asks of a Ray cluster; for what there is not, Ray waits without a word."""
+"""What a stage asks of a Ray cluster. Ray waits silently for what a cluster does not have."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -2,7 +2,9 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,71 +13,21 @@ import pytest
 from colintern.data import canonical
 from colintern.data import parquet as parquets
 from colintern.data.entities import Judgement, Page, Query
-from colintern.data.triples import Triple, write_triples
 from colintern.data.writing import write_dataset
+from colintern.report.data import Recorded
 from colintern.report.page import write_report
-from tests.helpers import CorpusFolder, png
-
-EVIL = "<script>alert('x')</script>"
-NAMES = "ndcg_at_5 ndcg_at_10 recall_at_1 recall_at_5 recall_at_10 mrr_at_10".split()
+from tests.helpers import png
+from tests.report.helpers import EVIL, RECORDED, write_json, write_results
 
 
-@pytest.fixture
-def run(tmp_path) -> Path:
-    """The files of a run with one trained round and mined triples, with hostile texts."""
-    pages = [Page(f"{EVIL}{number}", png(number)) for number in range(3)]
-    data = str(tmp_path / "data")
-    write_dataset(data, pages, [Query("q", EVIL)], [Judgement("q", pages[0].page_id, 1)])
-    config = CorpusFolder(data).config.model_dump(mode="json")
-    folder = tmp_path / "run"
-    _write(folder / "run.json", {"config": config, "versions": {"python": "3"}, "commit": None})
-    for number in (0, 1):
-        document = {
-            "dataset": "dev",
-            "round": number,
-            "num_queries": 1,
-            "num_pages": 3,
-            "search": "exact",
-            "metrics": {name: 0.5 for name in NAMES},
-            "ci": {name: [0.4, 0.6] for name in NAMES},
-        }
-        _write(folder / f"round-{number}/eval/dev.json", document)
-    (folder / "round-1/train_log.jsonl").write_text(
-        "".join(json.dumps({"step": n, "loss": 1 / n}) + "\n" for n in range(1, 9))
-    )
-    ids = [page.page_id for page in pages]
-    triple = Triple("q", EVIL, ids[:1], ids[1:], [0.5], [0.4, 0.3], [2, 3])
-    write_triples(str(folder / "round-2/triples.jsonl"), [triple])
-    mining = {
-        "search_used": "exact",
-        "recall": 1.0,
-        "candidates": None,
-        "underfilled": 1,
-        "without_negatives": 0,
-        "dropped": {"positive": 1, "same_page": 0},
-    }
-    _write(folder / "round-2/mining.json", mining)
-    return folder
-
-
-def _write(path: Path, document: object) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document))
-
-
-def _write_results(path: Path, found: dict[str, list[str]]) -> None:
-    """Results as an evaluation keeps them: the pages of every query, best first."""
-    rows = [
-        {"query_id": query_id, "page_id": page_id, "score": 1 / rank, "rank": rank}
-        for query_id, page_ids in found.items()
-        for rank, page_id in enumerate(page_ids, 1)
-    ]
-    pq.write_table(pa.Table.from_pylist(rows), path)
+def _report(run: Path, **recorded: Any) -> Path:
+    """The report of what the fixture has recorded, with some of it replaced."""
+    return Path(write_report(str(run), replace(RECORDED, **recorded)))
 
 
 def test_nothing_from_data_becomes_markup(run):
     """A query or page id that runs as a script in the reader's browser."""
-    html = Path(write_report(str(run))).read_text()
+    html = _report(run).read_text()
     assert "&lt;script&gt;alert" in html
     assert "<script" not in html
     assert html.count("data:image/png;base64,") == 3
@@ -94,7 +46,7 @@ def test_only_the_pages_that_are_shown_are_read(run, monkeypatch):
         return parquets.rows_of(parquet, file, columns, row_group)
 
     monkeypatch.setattr(canonical, "rows_of", recorded)
-    assert Path(write_report(str(run))).read_text().count("data:image/png;base64,") == 3
+    assert _report(run).read_text().count("data:image/png;base64,") == 3
     assert read == [3, 4, 5]
 
 
@@ -107,11 +59,11 @@ def test_without_test_sets_dev_queries_are_shown(run, has_own_folder):
         write_dataset(str(data), pages, [Query("q", "kettle?")], [Judgement("q", "other", 1)])
     document = json.loads((run / "run.json").read_text())
     document["config"]["data"].update(eval=[], dev={"path": str(data)} if has_own_folder else None)
-    _write(run / "run.json", document)
-    _write_results(
+    write_json(run / "run.json", document)
+    write_results(
         run / "round-1/eval/dev.run.parquet", {"q": [page.page_id for page in pages[::-1]]}
     )
-    html = Path(write_report(str(run))).read_text()
+    html = _report(run).read_text()
     shown = html.split("A few queries of dev")[1]
     assert ("kettle?" in shown) == has_own_folder
     found_at = "not in the first 100" if has_own_folder else "at rank 3"
@@ -127,14 +79,14 @@ def test_a_query_that_the_best_round_improved_comes_first(run):
     write_dataset(data, pages, queries, [Judgement(query.query_id, "c", 1) for query in queries])
     document = json.loads((run / "run.json").read_text())
     document["config"]["data"]["eval"] = [{"name": "test", "path": data}]
-    _write(run / "run.json", document)
+    write_json(run / "run.json", document)
     measured = json.loads((run / "round-1/eval/dev.json").read_text())
     for number in (0, 1, 2):
-        _write(run / f"round-{number}/eval/test.json", measured)
+        write_json(run / f"round-{number}/eval/test.json", measured)
     for number, ranking in ((1, "abc"), (2, "cab")):
         found = {"bad": list("abc"), "good": list(ranking)}
-        _write_results(run / f"round-{number}/eval/test.run.parquet", found)
-    shown = Path(write_report(str(run))).read_text().split("A few queries of test")[1]
+        write_results(run / f"round-{number}/eval/test.run.parquet", found)
+    shown = _report(run, evaluated={"test": 3}).read_text().split("A few queries of test")[1]
     ranks = re.findall(r"(<q>[\w ]+</q>|round \d: first relevant page at rank \d)", shown)
     assert ranks == [
         "<q>becomes good</q>",
@@ -146,18 +98,37 @@ def test_a_query_that_the_best_round_improved_comes_first(run):
     ]
 
 
+def test_a_dataset_that_has_changed_since_the_run(run):
+    """A report that fails when a question or its judgement is taken out of the dataset."""
+    data = str(run.parent / "test")
+    pages = [Page(name, png(number)) for number, name in enumerate("abc")]
+    judgements = [Judgement(query_id, "c", 1) for query_id in ("kept", "no text")]
+    write_dataset(data, pages, [Query("kept", "kept"), Query("no judgement", "?")], judgements)
+    document = json.loads((run / "run.json").read_text())
+    document["config"]["data"]["eval"] = [{"name": "test", "path": data}]
+    write_json(run / "run.json", document)
+    measured = json.loads((run / "round-1/eval/dev.json").read_text())
+    for number in (0, 1):
+        write_json(run / f"round-{number}/eval/test.json", measured)
+    found = {query_id: list("abc") for query_id in ("kept", "no text", "no judgement")}
+    write_results(run / "round-1/eval/test.run.parquet", found)
+    shown = _report(run, evaluated={"test": 2}).read_text().split("A few queries of test")[1]
+    assert re.findall(r"<q>([\w ?]+)</q>", shown) == ["kept"]
+
+
 def test_a_test_set_that_is_not_measured_up_to_the_best_round_has_no_examples(run):
     """`colintern report` that fails after a test set was added to a finished run."""
     for number in (0, 1):
         document = json.loads((run / f"round-{number}/eval/dev.json").read_text())
-        _write(run / f"round-{number}/eval/test.json", document)
-    _write(run / "loop.json", {"metric": "ndcg_at_5", "rounds": [], "best_round": 2})
-    assert "A few queries" not in Path(write_report(str(run))).read_text()
+        write_json(run / f"round-{number}/eval/test.json", document)
+    write_json(run / "loop.json", {"metric": "ndcg_at_5", "rounds": [], "best_round": 2})
+    html = _report(run, evaluated={"dev": 2, "test": 2}).read_text()
+    assert "A few queries" not in html
 
 
 def test_nothing_is_fetched(run):
     """A report that is empty without network, or tells a server that it was read."""
-    html = Path(write_report(str(run))).read_text()
+    html = _report(run).read_text()
     fetched = re.findall(r'(?:src|href|url)\s*[=(]\s*["\']?([^"\')\s>]+)', html)
     outside = [link for link in fetched if not link.startswith(("data:image/", "#"))]
     assert fetched
@@ -167,19 +138,17 @@ def test_nothing_is_fetched(run):
 
 def test_half_a_run_and_lost_images(run):
     """No report because a stage or a dataset is missing."""
-    full = Path(write_report(str(run))).read_text()
+    full = _report(run).read_text()
     assert "<h2>Mining</h2>" in full
     for path in (run.parent / "data" / "corpus").iterdir():
         path.unlink()
-    assert "image cannot be read" in Path(write_report(str(run))).read_text()
-    for name in ("round-2/mining.json", "round-1/eval/dev.json", "round-0/eval/dev.json"):
-        (run / name).unlink()
-    bare = Path(write_report(str(run))).read_text()
+    assert "image cannot be read" in _report(run).read_text()
+    bare = Path(write_report(str(run), Recorded())).read_text()
     assert "No round is trained" in bare
     assert "<h2>Mining</h2>" not in bare
 
 
 def test_the_same_run_gives_the_same_report(run):
     """Random ids or times of day in the drawings."""
-    first = Path(write_report(str(run))).read_bytes()
-    assert Path(write_report(str(run))).read_bytes() == first
+    first = _report(run).read_bytes()
+    assert _report(run).read_bytes() == first

@@ -12,7 +12,7 @@ from tests.local_run import QuickWorkers, make_config
 def test_queries_that_find_nothing_count_in_every_mean(tmp_path, monkeypatch, caplog):
     """A comparison whose means are over the questions that could be asked, unlike every table's."""
     report = "colintern.report.page.write_report"
-    monkeypatch.setattr(report, lambda path: f"{path}/run.json")  # drawing it takes longest
+    monkeypatch.setattr(report, lambda path, _: f"{path}/run.json")  # drawing it takes longest
     caplog.set_level(logging.INFO, "colintern")
     make_config(tmp_path)
     add_queries(tmp_path / "test", {f"blank{number}": " " for number in range(6)})

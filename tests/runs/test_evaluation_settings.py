@@ -9,6 +9,7 @@ from colintern import records, storage
 from colintern.config.schema import Config
 from colintern.records.run_folder import RunFolder
 from colintern.report import page
+from colintern.report.data import Recorded
 from colintern.runs import loop
 from colintern.runs.stages import Evaluate
 from colintern.runs.status import status_lines, table_lines
@@ -66,7 +67,7 @@ class _Run:
         return (self.path / "report.html").read_text().split("All settings")[0]
 
 
-def _no_report(run_path: str) -> str:
+def _no_report(run_path: str, _: Recorded) -> str:
     path = RunFolder(run_path).report
     storage.write_bytes(path, b"")
     return path

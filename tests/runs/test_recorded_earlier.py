@@ -1,30 +1,27 @@
 """A run that an earlier version has recorded stays done, whatever the configuration has learnt."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from colintern import storage
 from colintern.config.files import parse_config
 from colintern.config.schema import Config
+from colintern.data.canonical import CanonicalDataset
 from colintern.errors import DriftError, TooManyBadPagesError
-from colintern.retrieval.retriever import best_round
+from colintern.evaluation.results import read_results
+from colintern.records.run_folder import RunFolder
+from colintern.retrieval.retriever import best_round, search_run
 from colintern.runs import loop
+from colintern.runs.compare import compare_lines
+from colintern.runs.stages.report import write_report
 from colintern.runs.status import status_lines
-from tests.local_run import QuickWorkers
+from tests.local_run import NoWorkers, QuickWorkers
 
 RECORDED = Path(__file__).parents[1] / "data" / "recorded-3bf57ee"
 ROOT = "s3://recorded-3bf57ee"
 RUN = f"{ROOT}/runs/run"
-
-
-class NoWorkers:
-    """Whoever has work for them fails."""
-
-    def encode(self, *_) -> None:
-        raise AssertionError("a stage of the recorded run would be done again")
-
-    train = search = encode
 
 
 @pytest.fixture
@@ -40,12 +37,18 @@ def recorded(s3_server) -> str:
 
 
 def _config(**sections) -> Config:
-    """The configuration that the run has recorded, with the backbone where it stands here."""
-    document = storage.read_json(f"{RUN}/run.json")["config"]
-    document["backbone"]["path"] = str(RECORDED / "backbone")
+    """The configuration that the run has recorded."""
+    document = _document()["config"]
     for section, values in sections.items():
         document[section].update(values)
     return parse_config(document, "recorded")
+
+
+def _document() -> dict[str, Any]:
+    """The `run.json` that the run has recorded, with the backbone where it stands here."""
+    document = storage.read_json(f"{RUN}/run.json")
+    document["config"]["backbone"]["path"] = str(RECORDED / "backbone")
+    return document
 
 
 def _files() -> dict[str, str]:
@@ -71,6 +74,32 @@ def test_a_change_to_it_is_still_told(recorded):
     """A comparison that passes over what it does not know would pass over everything."""
     with pytest.raises(DriftError, match=r"temperature: 0\.02 -> 0\.05"):
         loop.run(_config(training={"temperature": 0.05}), NoWorkers())
+
+
+def test_it_is_shown_compared_and_asked_like_a_run_of_today(recorded):
+    """A record, result or store of an earlier version that only `colintern run` still reads."""
+    *lines, last = status_lines(recorded)
+    assert all("done" in line for line in lines)
+    # Its record does not say which settings the page shows: `colintern run` writes it again.
+    assert last.split()[:2] == ["report", "missing"]
+    before = _files()
+    html = storage.read_bytes(write_report(RunFolder(recorded).read().config, RunFolder(recorded)))
+    assert html.count(b"<td>untrained</td>") == 2
+    assert b"<td>round-2-mine</td>" in html
+    assert html.count(b"data:image/png;base64,") > 10
+    lines = compare_lines(recorded, recorded)
+    assert len(lines) == 1 + 2 * 2 * (3 + 1) + 1 + 2
+    assert all("difference +0.0000 [+0.0000, +0.0000]" in line for line in lines[-2:])
+
+    storage.write_json(f"{RUN}/run.json", _document())
+    query = CanonicalDataset(f"{ROOT}/data/test").queries()[1]
+    results = read_results(RunFolder(recorded).results(1, "test")).to_pylist()
+    wanted = [row["page_id"] for row in results if row["query_id"] == query.query_id]
+    hits = search_run(recorded, query.text, 3, "test", NoWorkers())
+    assert [hit.page_id for hit in hits] == wanted[:3]
+    after = _files()
+    changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
+    assert changed <= {f"{RUN}/report.html", f"{RUN}/run.json"}
 
 
 def test_a_shard_that_it_has_lost_is_made_again(recorded):

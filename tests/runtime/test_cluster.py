@@ -52,6 +52,22 @@ def test_gpus_that_this_machine_does_not_have_are_one_line(unstarted):
         unstarted.ensure()
 
 
+def test_a_line_of_c_code_about_the_log_level_is_not_shown(unstarted, monkeypatch, capfd):
+    """Every start of Ray with a line of its C++ code among ours; or its errors lost with it."""
+    lines = (
+        b"[2026-11-26 06:21:35 I 1 1] logging.cc:303: "
+        b"Set ray log level from environment variable RAY_BACKEND_LOG_LEVEL to 3\n",
+        b"no memory\n",
+    )
+    monkeypatch.setattr(cluster.ray, "init", lambda **_: [os.write(2, line) for line in lines])
+    with pytest.raises(ClusterError):
+        unstarted.ensure()
+    os.write(2, b"afterwards\n")
+    shown = capfd.readouterr().err
+    assert "Set ray log level" not in shown
+    assert shown.endswith("no memory\nafterwards\n")
+
+
 def test_a_long_tmpdir_is_too_long_for_sockets(unstarted, monkeypatch, tmp_path):
     """Ray's OSError about the path of a socket, or its dashboard's, where anything else works."""
     assert _root_for_sockets("/tmp") == "/tmp"

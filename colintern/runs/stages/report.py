@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from colintern import log, records, storage
+from colintern.config.schema import Config, evaluated_names
 from colintern.records.lease import Held
+from colintern.records.run_folder import RunFolder
+from colintern.runs.stages.evaluate import Evaluate
+from colintern.runs.stages.mine import Mine
 from colintern.runs.stages.stage import Made, Stage
+from colintern.runs.stages.train import Train
 from colintern.runs.stages.untrained import UntrainedHeads
 
 if TYPE_CHECKING:
@@ -29,32 +35,66 @@ class Report(Stage):
         """The words after `colintern` that make it."""
         return "run"
 
-    def inputs(self, run: OpenedRun) -> dict[str, Any]:
-        """The fingerprints of all that is shown, the decisions, and the settings."""
-        from colintern.runs.stages import recorded_stages  # the list, which this stage stands in
-
-        # Untrained heads are shown by what they measure. Reports of earlier versions are without.
-        shown = (s for s in recorded_stages(run.config, run.folder) if s != UntrainedHeads())
-        found = ((stage.name, run.folder.record(stage.name)) for stage in shown)
-        return {
-            **{name: record.fingerprint for name, record in found if record},
-            "loop": storage.sha256_of_file(run.folder.loop_json),
-            "run": storage.sha256_of_file(run.folder.run_json),
-        }
-
-    def is_done(self, run: OpenedRun) -> bool:
+    def is_as_asked(self, config: Config, folder: RunFolder) -> bool:
         """Whether the page is the one that was made of this, and nobody has written over it."""
-        record, path = run.folder.record(self.name), run.folder.report
-        if record is None or record.fingerprint != records.fingerprint(self.inputs(run)):
+        record, path = folder.record(self.name), folder.report
+        if record is None or not storage.exists(folder.loop_json):
+            return False
+        if record.fingerprint != records.fingerprint(_inputs(config, folder)):
             return False
         return storage.exists(path) and storage.sha256_of_file(path) == record.outputs[0].sha256
 
+    def inputs(self, run: OpenedRun) -> dict[str, Any]:
+        """The fingerprints of all that is shown, the decisions, and the settings."""
+        return _inputs(run.config, run.folder)
+
+    def check_drift(self, run: OpenedRun) -> None:
+        """Find no drift: a page about something else is made again."""
+
     def make(self, run: OpenedRun, workers: Workers, held: Held) -> Made:
         """Write the page."""
-        from colintern.report.page import write_report
-
         inputs = self.inputs(run)
         held.check()
-        path = write_report(run.folder.path)
+        path = write_report(run.config, run.folder)
         log.say("report", "%s", path)
         return Made(inputs, run.folder.described([path]))
+
+
+def write_report(config: Config, folder: RunFolder) -> str:
+    """Write the page about what is recorded of a run, finished or not.
+
+    Returns:
+        Its path.
+    """
+    from colintern.report import page
+    from colintern.report.data import Recorded
+
+    stages = _shown(config, folder)
+    recorded = Recorded(
+        stages=[stage.name for stage in stages],
+        evaluated={
+            name: next(number for number in count() if Evaluate(number, name) not in stages)
+            for name in evaluated_names(config.data)
+        },
+        trained=[stage.round_number for stage in stages if isinstance(stage, Train)],
+        mined=[stage.round_number for stage in stages if isinstance(stage, Mine)],
+    )
+    return page.write_report(folder.path, recorded)
+
+
+def _inputs(config: Config, folder: RunFolder) -> dict[str, Any]:
+    # Untrained heads are shown by what they measure. Reports of earlier versions are without.
+    shown = (stage for stage in _shown(config, folder) if stage != UntrainedHeads())
+    found = ((stage.name, folder.record(stage.name)) for stage in shown)
+    return {
+        **{name: record.fingerprint for name, record in found if record},
+        "loop": storage.sha256_of_file(folder.loop_json),
+        "run": storage.sha256_of_file(folder.run_json),
+    }
+
+
+def _shown(config: Config, folder: RunFolder) -> list[Stage]:
+    """All that is recorded; called late, as the report stands in the list too."""
+    from colintern.runs.stages import recorded_stages
+
+    return recorded_stages(config, folder)

@@ -1,0 +1,56 @@
+"""What the report reads: only what is recorded."""
+
+import pytest
+
+from colintern.report.data import Recorded, read_report_data
+from tests.report.helpers import RECORDED, write_json
+
+
+def test_only_what_is_recorded_is_read(run):
+    """Figures of a stage that was killed before its end, which the next start replaces."""
+    whole = read_report_data(str(run), RECORDED)
+    assert {name: len(rounds) for name, rounds in whole.evaluations.items()} == {"dev": 2}
+    assert whole.losses == {"round 1": [1 / step for step in range(1, 9)]}
+    assert list(whole.mining) == [2]
+    assert [example.rows[0][1][0].is_relevant for example in whole.triples] == [True]
+    half = read_report_data(str(run), Recorded(evaluated={"dev": 1, "test": 0}))
+    assert {name: len(rounds) for name, rounds in half.evaluations.items()} == {"dev": 1}
+    assert (half.losses, half.mining, half.triples) == ({}, {}, [])
+
+
+def test_stages_are_in_the_order_in_which_they_began(run):
+    """Seconds under another stage; a stage with a record that is not of this run's stages."""
+    for name, began, ended in (
+        ("round-1-train", "10:05:00", "10:07:30.500"),
+        ("encode-train", "10:00:00", "10:04:00"),
+        ("report", "10:08:00", "10:09:00"),
+    ):
+        record = {
+            "fingerprint": "f",
+            "started_at": f"2026-01-01T{began}+00:00",
+            "finished_at": f"2026-01-01T{ended}+00:00",
+            "outputs": [],
+            "inputs": {},
+        }
+        write_json(run / f"records/{name}.json", record)
+    stages = ["round-0-heads", "round-1-train", "encode-train"]  # the first is without a record
+    assert read_report_data(str(run), Recorded(stages)).stages == [
+        ("encode-train", 240.0),
+        ("round-1-train", 150.5),
+    ]
+
+
+@pytest.mark.parametrize(("best_round", "has_examples"), [(None, True), (1, True), (2, False)])
+def test_examples_are_of_the_best_round(run, best_round, has_examples, monkeypatch):
+    """Examples of a round that is not measured; none while the loop has not decided yet."""
+    asked = []
+    monkeypatch.setattr(
+        "colintern.report.data.found_examples", lambda *given: asked.append(given[-1]) or ["q"]
+    )
+    for number in (0, 1):
+        write_json(run / f"round-{number}/eval/test.json", {"round": number})
+    if best_round is not None:
+        write_json(run / "loop.json", {"rounds": [], "best_round": best_round})
+    data = read_report_data(str(run), Recorded(evaluated={"test": 2}))
+    assert data.queries == (["q"] if has_examples else [])
+    assert asked == ([1] if has_examples else [])

@@ -1,0 +1,76 @@
+"""What `colintern status`, the table and the report say of a run: all go by what is recorded."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from colintern import storage
+from colintern.records import lease
+from colintern.records.run_folder import RunFolder
+from colintern.runs import loop
+from colintern.runs.stages.report import write_report
+from colintern.runs.status import status_lines, table_lines
+from tests.local_run import QuickWorkers, make_config
+
+
+@pytest.fixture
+def folder(tmp_path) -> RunFolder:
+    """A finished run of two rounds."""
+    return loop.run(make_config(tmp_path), QuickWorkers())
+
+
+def _states(folder: RunFolder) -> dict[str, str]:
+    lines = (line.split(maxsplit=1) for line in status_lines(folder.path))
+    return {name: state.split("  ")[0] for name, state in lines}
+
+
+def test_files_of_a_stage_that_is_not_recorded_are_not_shown(folder):
+    """Figures of a stage that was killed before its end, in the report and not in the table."""
+    storage.delete(folder.record_path("round-2-evaluate-test"))
+    assert storage.exists(folder.evaluation(2, "test"))
+    tested = [line.split()[1] for line in table_lines(folder.path)[1::2] if line.startswith("test")]
+    assert tested == ["0", "1"]
+    html = Path(write_report(folder.read().config, folder)).read_text()
+    results = html.split("<h2>Results</h2>")[1].split("<h2>")[0]
+    assert len(re.findall("<tr[ >]", results.split("<h3>test ")[1])) == 1 + 2
+    assert len(re.findall("<tr[ >]", results.split("<h3>dev ")[1].split("<h3>")[0])) == 1 + 3
+    assert "<td>round-1-evaluate-test</td>" in html
+    assert "round-2-evaluate-test" not in html
+
+
+def test_a_report_about_something_else_is_not_done(folder):
+    """`report done` although the stages have changed since, so that a reader trusts old figures."""
+    assert set(_states(folder).values()) == {"done"}
+    page = storage.read_bytes(folder.report)
+    storage.write_bytes(folder.report, b"written over")
+    assert _states(folder)["report"] == "missing"
+    storage.write_bytes(folder.report, page)
+    assert _states(folder)["report"] == "done"
+    record = storage.read_bytes(folder.record_path("round-2-evaluate-test"))
+    storage.delete(folder.record_path("round-2-evaluate-test"))
+    assert {name for name, state in _states(folder).items() if state != "done"} == {
+        "round-2-evaluate-test",
+        "report",
+    }
+    assert status_lines(folder.path)[-1].split() == ["report", "missing", "(out", "of", "date)"]
+    storage.write_bytes(folder.record_path("round-2-evaluate-test"), record)
+    storage.delete(folder.loop_json)
+    assert _states(folder)["report"] == "missing"
+
+
+def test_the_report_command_leaves_a_finished_run_as_it_is(folder):
+    """A page that lists its own record: it is another one each time, and so never done."""
+    page = storage.read_bytes(folder.report)
+    write_report(folder.read().config, folder)
+    assert storage.read_bytes(folder.report) == page
+    assert _states(folder)["report"] == "done"
+
+
+def test_the_first_stage_that_is_missing_runs_while_a_driver_holds_the_run(folder):
+    """Every missing stage called running, or none."""
+    storage.delete(folder.record_path("round-2-evaluate-test"))
+    with lease.held(folder.path, wait=False):
+        states = _states(folder)
+    assert states["round-2-evaluate-test"] == "running"
+    assert states["report"] == "missing"

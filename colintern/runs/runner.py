@@ -56,7 +56,9 @@ class Runner:
         if stage.is_done(self.run):
             return False
         if lost := stage.lost_files(self.run.folder):
-            log.say("run", "stage %s is done again: gone or changed: %s", stage.name, ", ".join(lost))
+            log.say(
+                "run", "stage %s is done again: gone or changed: %s", stage.name, ", ".join(lost)
+            )
         self.run.catalog.check_questions()
         started_at = records.now()
         made = stage.make(self.run, self._workers, self.held)

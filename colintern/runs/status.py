@@ -16,10 +16,8 @@ HEADER = f"{'dataset':<16}{'round':<{_NAME}}" + "".join(
 
 def status_lines(run_path: str) -> list[str]:
     """Every stage of a run up to the round it stopped at: done and when, running, or missing."""
-    from colintern.runs.stages import (
-        last_round,
-        stages_of,
-    )  # half a second that `--help` goes without
+    # Half a second that `--help` goes without.
+    from colintern.runs.stages import last_round, stages_of
 
     folder = RunFolder(run_path)
     config = folder.read().config

@@ -11,8 +11,8 @@ from colintern.features.catalog import Catalog
 from colintern.model.heads import init_heads, save_heads
 from colintern.records.lease import Held
 from colintern.runs.local import LocalWorkers
-from colintern.runs.workers import SearchWork, Tell
 from colintern.runtime.resources import Request
+from colintern.runtime.work import SearchWork, Tell
 from colintern.training.loop import RoundTask
 from tests.helpers import make_corpus
 

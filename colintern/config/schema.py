@@ -323,5 +323,14 @@ def evaluated_names(data: DataConfig) -> list[str]:
 
 
 def dataset_of(data: DataConfig, name: str) -> DatasetConfig:
-    """The dataset that a measured one is read from; dev may be a part of train."""
-    return next((dataset for dataset in datasets(data) if dataset.name == name), data.train)
+    """The dataset that a measured one is read from; dev may be a part of train.
+
+    Raises:
+        ValueError: the run has no dataset of this name.
+    """
+    for dataset in datasets(data):
+        if dataset.name == name:
+            return dataset
+    if name == DEV:
+        return data.train
+    raise ValueError(f"{name}: is no dataset of this run")

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from colintern import storage
 from colintern.errors import DriftError
@@ -105,12 +105,29 @@ def check_drift(stage: str, record: Record, inputs: Inputs) -> None:
     Raises:
         DriftError: it was not; the message shows every differing field.
     """
-    if record.fingerprint == fingerprint(inputs):
-        return
+    if record.fingerprint != fingerprint(inputs):
+        _raise_drift(stage, record.inputs, inputs)
+
+
+def check_settings(stage: str, record: Record, settings: Inputs) -> None:
+    """Make sure that a recorded stage was made with these `settings`, whatever else went into it.
+
+    A setting among the inputs is called by its section and its key, with a dot between them.
+
+    Raises:
+        DriftError: it was not; the message shows every differing field.
+    """
+    recorded = {name: value for name, value in record.inputs.items() if "." in name}
+    # Without inputs there is nothing to compare but the fingerprint, which is of all of them.
+    if record.inputs and fingerprint(recorded) != fingerprint(settings):
+        _raise_drift(stage, recorded, settings)
+
+
+def _raise_drift(stage: str, recorded: Inputs, inputs: Inputs) -> NoReturn:
     changes = [
         f"{name}: {_brief(before)} -> {_brief(after)}"
-        for name in sorted({*record.inputs, *inputs})
-        if (before := _canonical_json(record.inputs.get(name)))
+        for name in sorted({*recorded, *inputs})
+        if (before := _canonical_json(recorded.get(name)))
         != (after := _canonical_json(inputs.get(name)))
     ]
     raise DriftError(

@@ -1,33 +1,40 @@
 """Whether a configuration would still give what a run has recorded."""
 
 from colintern.errors import DriftError
+from colintern.runs import stages
 from colintern.runs.opened import OpenedRun
-from colintern.runs.stages import Encode, recorded_stages, stages_of_round
+from colintern.runs.stages import Encode
 
 
 def check_drift(run: OpenedRun) -> None:
     """Make sure that the configuration still gives every recorded stage.
 
-    The inputs of rounds are read from the stores. While one that is recorded is gone, only encoding
-    is checked: it makes the store again, and then every stage is checked as its turn comes.
+    The settings of all of them are compared first: they need nothing that may be missing. The other
+    inputs of rounds are read from the stores. While one of these is gone, or a stage that a
+    recorded one is made from, they are checked as the turn of each stage comes.
 
     Raises:
         DriftError: it does not.
     """
-    train, recorded = run.config.data.train.name, recorded_stages(run.config, run.folder)
-    encoded = [stage for stage in recorded if isinstance(stage, Encode)]
-    if Encode(train) not in encoded and _has_rounds(run):
+    train = run.config.data.train.name
+    listed = stages.stages_to_check(run.config, run.folder)
+    recorded = stages.recorded_stages(run.config, run.folder)
+    if Encode(train) not in recorded and _has_rounds(run):
         raise DriftError(
             f"{run.folder.path}: its rounds were trained on another dataset than "
             f"data.train={train}; set it back, or choose another run.name"
         )
-    for stage in encoded:
-        stage.check_drift(run)
+    for stage in listed:
+        if stage.needs(run.config):
+            stage.check_settings(run)
+        else:
+            stage.check_drift(run)
+    encoded = [stage for stage in recorded if isinstance(stage, Encode)]
     if all(run.targets[stage.dataset].is_finished() for stage in encoded):
         for stage in recorded:
             stage.check_drift(run)
 
 
 def _has_rounds(run: OpenedRun) -> bool:
-    stages = [stage for number in (0, 1) for stage in stages_of_round(run.config, number)]
-    return any(stage.is_recorded(run.folder) for stage in stages)
+    early = [stage for number in (0, 1) for stage in stages.stages_of_round(run.config, number)]
+    return any(stage.is_recorded(run.folder) for stage in early)

@@ -17,8 +17,8 @@ from colintern.model.backbone import BackboneIdentity, FrozenBackbone, compute_d
 from colintern.model.heads import load_heads
 from colintern.records import Record, lease
 from colintern.records.lease import Held
-from colintern.runs.workers import SearchWork, Tell
 from colintern.runtime.resources import Request
+from colintern.runtime.work import SearchWork, Tell
 from colintern.scoring.queries import EmbeddedQueries
 from colintern.search.embedding import embed_queries
 from colintern.search.shard import CorpusShard

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from colintern import log, storage
 from colintern.config.schema import DEV, Config, evaluated_names
 from colintern.errors import UserError
 from colintern.records.run_folder import RunFolder
+from colintern.runs import stages
 from colintern.runs.runner import Runner, open_run
-from colintern.runs.stages import (
-    LAST_FIRST_ROUND,
-    Encode,
-    Evaluate,
-    Mine,
-    Stage,
-    Train,
-    stages_after_rounds,
-    stages_before_rounds,
-    stages_of_round,
-)
+from colintern.runs.stages import Encode, Evaluate, Mine, Stage, Train
 from colintern.runs.workers import Workers
 
 if TYPE_CHECKING:
@@ -45,6 +37,7 @@ def run(config: Config, workers: Workers | None = None) -> RunFolder:
         _say_unmined(config)
     with open_run(config, workers=workers) as runner:
         config = runner.run.config
+        _say_where_it_goes_on(runner)
         _do_before_rounds(runner)
         _do_round(runner, 0)
         for number in range(1, config.loop.max_rounds + 1):
@@ -52,7 +45,7 @@ def run(config: Config, workers: Workers | None = None) -> RunFolder:
             if _decide(runner, number).decision == "stop":
                 _measure_from(runner, number + 1)  # left of a start with more rounds
                 break
-        for stage in stages_after_rounds():
+        for stage in stages.stages_after_rounds():
             runner.do(stage)
         return runner.run.folder
 
@@ -85,18 +78,15 @@ def run_round(
         return
     with open_run(config, [kind], workers) as runner:
         config, folder = runner.run.config, runner.run.folder
-        first = next(n for n in range(LAST_FIRST_ROUND + 1) if _of_kind(config, n, kind))
-        if round_number is not None and round_number < first:
-            raise UserError(f"--round {round_number}: this stage begins with round {first}")
+        if round_number is not None:
+            _check_round(config, kind, round_number)
         runner.require_encoded()
-        number = first if round_number is None else round_number
-        while round_number is None and all(
-            stage.is_recorded(folder) and stage.is_as_asked(config, folder)
-            for stage in _of_kind(config, number, kind)
-        ):
-            number += 1
-        for stage in _of_kind(config, number, kind):
-            runner.do(stage)
+        number = _first_undone(runner, kind) if round_number is None else round_number
+        if number is None:
+            last = stages.last_round(config, folder)
+            log.say("run", "the rounds up to %d are done; nothing to do", last)
+        elif not any([runner.do(stage) for stage in _of_kind(config, number, kind)]):
+            log.say("run", "round %d is done; nothing to do", number)
         if kind is Evaluate:
             _measure_from(runner, 0)  # with other settings of evaluation than before
 
@@ -104,9 +94,47 @@ def run_round(
 # The parts of the loop
 
 
+def _check_round(config: Config, kind: type[Stage], number: int) -> None:
+    first, last = _first_round(kind), config.loop.max_rounds
+    if number < first:
+        raise UserError(f"--round {number}: this stage begins with round {first}")
+    if number > last:
+        raise UserError(f"--round {number}: the run ends with round {last} (loop.max_rounds)")
+
+
+def _first_undone(runner: Runner, kind: type[Stage]) -> int | None:
+    """The first round that is still to be done; None behind the one at which the loop stops."""
+    config, folder = runner.run.config, runner.run.folder
+    for number in range(_first_round(kind), stages.last_round(config, folder) + 1):
+        if not all(_is_made(runner, stage) for stage in _of_kind(config, number, kind)):
+            return number
+    return None
+
+
+def _first_round(kind: type[Stage]) -> int:
+    if kind.first_round is None:
+        raise ValueError(f"{kind.__name__}: is no stage of a round")
+    return kind.first_round
+
+
+def _is_made(runner: Runner, stage: Stage) -> bool:
+    config, folder = runner.run.config, runner.run.folder
+    return stage.is_there(folder) and stage.is_as_asked(config, folder)
+
+
+def _say_where_it_goes_on(runner: Runner) -> None:
+    """Say what a run that was started before does not do again."""
+    config, folder = runner.run.config, runner.run.folder
+    listed = stages.stages_of(config, stages.last_round(config, folder))
+    missing = [stage for stage in listed if not _is_made(runner, stage)]
+    if missing and len(missing) < len(listed):
+        num_done, first = len(listed) - len(missing), missing[0].name
+        log.say("run", "%d of %d stages are done; continuing with %s", num_done, len(listed), first)
+
+
 def _do_before_rounds(runner: Runner, kind: type[Stage] = Stage) -> None:
     is_encoded_now = False
-    for stage in stages_before_rounds(runner.run.config):
+    for stage in stages.stages_before_rounds(runner.run.config):
         if isinstance(stage, kind):
             is_done_now = runner.do(stage)
             is_encoded_now |= is_done_now and isinstance(stage, Encode)
@@ -116,12 +144,12 @@ def _do_before_rounds(runner: Runner, kind: type[Stage] = Stage) -> None:
 
 
 def _do_round(runner: Runner, number: int) -> None:
-    for stage in stages_of_round(runner.run.config, number):
+    for stage in stages.stages_of_round(runner.run.config, number):
         runner.do(stage)
 
 
 def _of_kind(config: Config, number: int, kind: type[Stage]) -> list[Stage]:
-    return [stage for stage in stages_of_round(config, number) if isinstance(stage, kind)]
+    return [stage for stage in stages.stages_of_round(config, number) if isinstance(stage, kind)]
 
 
 def _measure_from(runner: Runner, first: int) -> None:
@@ -142,7 +170,8 @@ def _decide(runner: Runner, round_number: int) -> RoundDecision:
     """Write `loop.json` from the rounds up to this one, and say what follows.
 
     Only dev is looked at: test sets never steer training. Rounds left by a previous run are ignored
-    until the loop reaches them.
+    until the loop reaches them; until then `loop.json` keeps what it says of them, so that a run
+    that is extended and interrupted still has the best round that it had.
     """
     from colintern.evaluation.decision import METRIC, decide, loop_document
     from colintern.evaluation.evaluate import judged_again
@@ -154,11 +183,23 @@ def _decide(runner: Runner, round_number: int) -> RoundDecision:
         for number in range(round_number + 1)
     ]
     decisions = decide(values, config.loop, config.run.seed)
-    runner.held.check()
-    storage.write_json(folder.loop_json, loop_document(decisions))
+    document = loop_document(decisions)
+    if not _begins(document, folder):
+        runner.held.check()
+        storage.write_json(folder.loop_json, document)
     last = decisions[-1]
     log.say("loop", "round %d: %s; %s", last.round, last.reason, last.decision)
     return last
+
+
+def _begins(document: Mapping[str, Any], folder: RunFolder) -> bool:
+    """Whether `loop.json` says all that `document` says, and perhaps more rounds."""
+    if not storage.exists(folder.loop_json):
+        return False
+    written = storage.read_json(folder.loop_json)
+    rounds = document["rounds"]
+    same_metric = written.get("metric") == document["metric"]
+    return same_metric and written["rounds"][: len(rounds)] == rounds
 
 
 def _say_what_datasets_lack(runner: Runner) -> None:

@@ -10,7 +10,7 @@ from colintern.features.whole import is_whole
 from colintern.model.backbone import BackboneIdentity
 from colintern.model.heads import HeadsInfo, heads_info, heads_sha256
 from colintern.records.run_folder import RunFolder
-from colintern.runs.stages import Encode
+from colintern.runs.stages import Encode, Mine, Stage, Train
 from colintern.runs.stages.inputs import heads_inputs
 from colintern.runs.stores import store_targets
 
@@ -33,6 +33,7 @@ class OpenedRun:
         self.folder = RunFolder(config.run_path)
         self.targets = store_targets(config, backbone)
         self._catalog: Catalog | None = None
+        self._manifest_hashes: dict[str, dict[str, str]] = {}
         self._held_out: tuple[Catalog, str | None] | None = None
 
     @property
@@ -66,9 +67,22 @@ class OpenedRun:
     def heads_hash(self, round_number: int) -> str:
         """That of a round's heads; of the settings for random ones before round 1."""
         if round_number:
-            return heads_sha256(self.folder.heads(round_number))
+            weights = self.folder.head_files(round_number)[0]
+            return self._hash_of(weights, Train(round_number))
         given = self.config.training.init_heads
         return heads_sha256(given) if given else records.fingerprint(heads_inputs(self.config))
+
+    def triples_hash(self, round_number: int) -> str:
+        """That of the mined negatives that a round trains on."""
+        return self._hash_of(self.folder.triples(round_number), Mine(round_number))
+
+    def _hash_of(self, path: str, stage: Stage) -> str:
+        """That of a file of the run; the recorded one of a file that is lost, and made again."""
+        if path not in stage.lost_files(self.folder):
+            return storage.sha256_of_file(path)
+        record = self.folder.record(stage.name)
+        outputs = record.outputs if record else ()
+        return next(o.sha256 for o in outputs if self.folder.file(o.path) == path) or ""
 
     def held_out_hash(self) -> str | None:
         """That of the training pages that answer dev; None where there are none."""
@@ -81,10 +95,20 @@ class OpenedRun:
         return self._held_out[1]
 
     def _manifests(self, dataset: str) -> dict[str, str]:
-        """`pages` and `queries` to the recorded hash of their manifest; empty until then."""
-        record = self.folder.record(Encode(dataset).name)
-        found = manifests_of(record).items() if record else ()
-        return {part: output.sha256 for part, output in found if output.sha256}
+        """`pages` and `queries` to the recorded hash of their manifest; empty until then.
+
+        Read once: nobody but this driver records anything, see `forget`.
+        """
+        if not self._manifest_hashes.get(dataset):
+            record = self.folder.record(Encode(dataset).name)
+            found = manifests_of(record).items() if record else ()
+            hashes = {part: output.sha256 for part, output in found if output.sha256}
+            self._manifest_hashes[dataset] = hashes
+        return self._manifest_hashes[dataset]
+
+    def forget(self) -> None:
+        """Read records again when they are needed: one has been written."""
+        self._manifest_hashes.clear()
 
     # Stores
 

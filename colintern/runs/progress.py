@@ -10,7 +10,7 @@ from colintern.config.schema import RANDOM, READER, BackboneConfig
 from colintern.evaluation.chance import is_at_chance
 from colintern.evaluation.decision import METRIC
 from colintern.mining.evidence import shortage
-from colintern.runs.workers import Progress, Tell
+from colintern.runtime.work import Progress, Tell
 
 _QUIET_SECONDS = 2.0
 

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from colintern import records, storage
+from colintern import log, records, storage
 from colintern.config.schema import Config
 from colintern.data.resolve import with_datasets
 from colintern.errors import MissingStageError
@@ -18,7 +18,7 @@ from colintern.records import lease
 from colintern.records.lease import Held
 from colintern.records.run_folder import RunFolder
 from colintern.runs import preflight
-from colintern.runs.stages import LAST_FIRST_ROUND, Encode, Stage, stages_of
+from colintern.runs.stages import Encode, Stage, stages_of
 from colintern.runs.versions import commit, versions
 from colintern.runtime.resources import Request, request_of
 
@@ -55,6 +55,10 @@ class Runner:
             self._require(needed)
         if stage.is_done(self.run):
             return False
+        if lost := stage.lost_files(self.run.folder):
+            log.say(
+                "run", "stage %s is done again: gone or changed: %s", stage.name, ", ".join(lost)
+            )
         self.run.catalog.check_questions()
         started_at = records.now()
         made = stage.make(self.run, self._workers, self.held)
@@ -62,6 +66,7 @@ class Runner:
             self.held.check()
             path = self.run.folder.record_path(stage.name)
             records.record_outputs(path, made.inputs, made.outputs, started_at)
+            self.run.forget()
         return True
 
     def require_encoded(self) -> None:
@@ -74,15 +79,22 @@ class Runner:
             self._require(Encode(name))
 
     def _require(self, stage: Stage) -> None:
-        if stage.is_recorded(self.run.folder):
-            return
-        if stage.command is None:
+        if missing := self._first_missing(stage):
+            raise MissingStageError(
+                f"{self.run.folder.path}: stage {missing.name} is missing; "
+                f"run first: colintern {missing.command} --config ..."
+            )
+        if not stage.is_there(self.run.folder):
             self.do(stage)
-            return
-        raise MissingStageError(
-            f"{self.run.folder.path}: stage {stage.name} is missing; "
-            f"run first: colintern {stage.command}"
-        )
+
+    def _first_missing(self, stage: Stage) -> Stage | None:
+        """Of a stage and all that it is made from, the first that a command has to make."""
+        if stage.is_there(self.run.folder):
+            return None
+        for needed in stage.needs(self.run.config):
+            if missing := self._first_missing(needed):
+                return missing
+        return stage if stage.command else None
 
 
 @contextlib.contextmanager
@@ -135,7 +147,7 @@ def _workers(
 
 def requests(config: Config, kinds: Sequence[type[Stage]] | None = None) -> list[Request]:
     """What the stages of some kinds, or all, ask of Ray."""
-    stages = stages_of(config, LAST_FIRST_ROUND)
+    stages = stages_of(config, config.loop.max_rounds)
     asking = (stage for stage in stages if kinds is None or type(stage) in kinds)
     found = dict.fromkeys(request_of(stage, config) for stage in asking)
     return [request for request in found if request.num_workers]

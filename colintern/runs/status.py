@@ -3,7 +3,7 @@
 from itertools import count
 
 from colintern import storage
-from colintern.config.schema import Config, evaluated_names
+from colintern.config.schema import evaluated_names
 from colintern.evaluation.titles import METRIC_TITLES
 from colintern.records import lease
 from colintern.records.run_folder import RunFolder
@@ -20,13 +20,14 @@ def status_lines(run_path: str) -> list[str]:
     A stage that `colintern run` would make again is missing too: a measurement with other settings,
     or a report about something else than what is recorded now.
     """
-    from colintern.runs.stages import stages_of  # half a second that `--help` goes without
+    # Half a second that `--help` goes without.
+    from colintern.runs.stages import last_round, stages_of
 
     folder = RunFolder(run_path)
     config = folder.read().config
     is_held = lease.is_held(run_path)
     lines, running_shown = [], False
-    for stage in stages_of(config, _last_round(folder, config)):
+    for stage in stages_of(config, last_round(config, folder)):
         is_recorded = stage.is_recorded(folder)
         if is_recorded and stage.is_as_asked(config, folder):
             state = f"done       {_finished_at(folder, stage.name)}"
@@ -74,12 +75,3 @@ def metric_lines(run_path: str, dataset: str, round_number: int, name: str) -> l
     intervals = (document["ci"][key] for key in METRIC_TITLES)
     below = "".join(f"{f'{low:.3f}-{high:.3f}':>14}" for low, high in intervals)
     return [f"{dataset:<16}{name:<{_NAME}}{values}", " " * (16 + _NAME) + below]
-
-
-def _last_round(folder: RunFolder, config: Config) -> int:
-    """The round at which the loop has stopped, or may at the latest."""
-    if storage.exists(folder.loop_json):
-        last = storage.read_json(folder.loop_json)["rounds"][-1]
-        if last["decision"] == "stop":
-            return last["round"]
-    return config.loop.max_rounds

@@ -5,40 +5,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from colintern.config.schema import Config
 from colintern.records import Record
 from colintern.records.lease import Held
 from colintern.runtime.resources import Request
+from colintern.runtime.work import SearchWork, Tell
 
 if TYPE_CHECKING:
-    from colintern.data.views import View
     from colintern.features.catalog import Catalog
     from colintern.features.plan import StoreTarget
-    from colintern.features.store import FeatureStore
     from colintern.model.backbone import BackboneIdentity
-    from colintern.scoring.queries import EmbeddedQueries
-    from colintern.search.shards import Shards
     from colintern.training.loop import RoundTask
-
-Progress = Mapping[str, Any]
-Tell = Callable[[Progress], None]
-
-
-class OpenCorpus(Protocol):
-    """Gives a corpus to search: pages embedded by some heads, in shards, and its queries."""
-
-    def __call__(
-        self, view: View, store: FeatureStore, heads_folder: str
-    ) -> tuple[Shards, EmbeddedQueries]:
-        """The pages of `view`, and its queries in their order, by the heads in a folder."""
-        ...
-
-
-# Given a catalog of datasets, a way to open a corpus of it, and whom to tell how far the work is.
-SearchWork = Callable[["Catalog", OpenCorpus, Tell], dict[str, Any]]
 
 
 class Workers(Protocol):

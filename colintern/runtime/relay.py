@@ -1,7 +1,7 @@
 """Progress from workers to the driver, shown as it happens, whatever node they are on."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,8 +10,8 @@ from ray.exceptions import RayActorError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from colintern import log
+from colintern.runtime.work import Progress, Tell
 
-Progress = Mapping[str, Any]
 _POLL_SECONDS = 0.5
 
 
@@ -50,7 +50,7 @@ class Relay:
         self._actor: Any = _RelayActor.options(scheduling_strategy=here).remote()  # pyright: ignore[reportAttributeAccessIssue]
 
     @contextmanager
-    def showing(self, show: Callable[[Progress], None]) -> Iterator[Reporter]:
+    def showing(self, show: Tell) -> Iterator[Reporter]:
         """A `Reporter` for workers; what they report is shown until the block ends.
 
         What arrives later is not taken for the next block's.
@@ -69,7 +69,7 @@ class Relay:
         """End the actor."""
         ray.kill(self._actor)
 
-    def _poll(self, show: Callable[[Progress], None], done: threading.Event) -> None:
+    def _poll(self, show: Tell, done: threading.Event) -> None:
         while True:
             is_last = done.wait(_POLL_SECONDS)
             try:

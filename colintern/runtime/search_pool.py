@@ -16,18 +16,15 @@ from colintern.features.catalog import Catalog
 from colintern.features.store import FeatureStore
 from colintern.model.heads import load_heads
 from colintern.records.lease import Held
-from colintern.runtime.relay import Progress
 from colintern.runtime.resources import Request
 from colintern.runtime.shared import why_not_to_work
+from colintern.runtime.work import SearchWork, Tell
 from colintern.scoring.queries import EmbeddedQueries
 from colintern.search.embedding import embed_queries
 from colintern.search.shard import CorpusShard, shard_bounds
 from colintern.search.shards import Answers
 
 _MAX_REPEATS = 3  # lost machines; a stage starts again from its first query
-Tell = Callable[[Progress], None]
-# Given a catalog, a way to open a corpus of it, and whom to tell how far the work is.
-SearchWork = Callable[[Catalog, Any, Tell], dict[str, Any]]
 
 
 class SearchPool:
@@ -39,10 +36,13 @@ class SearchPool:
     Args:
         request: how many shards, and what each needs.
         held: the lease of the run folder.
+
+    Attributes:
+        request: as given.
     """
 
     def __init__(self, request: Request, held: Held) -> None:
-        self._request = request
+        self.request = request
         self._held = held
         self._start()
 
@@ -65,7 +65,7 @@ class SearchPool:
             ray.kill(actor)
 
     def _start(self) -> None:
-        request = self._request
+        request = self.request
         shard = _ShardActor.options(  # pyright: ignore[reportAttributeAccessIssue]
             num_cpus=request.cpus_per_worker, num_gpus=request.gpus_per_worker
         )

@@ -1,7 +1,7 @@
 """Training on Ray Train: a group of workers runs the same round."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -18,9 +18,10 @@ from ray.train.torch import TorchTrainer
 from colintern import storage
 from colintern.errors import ColInternError, LeaseLostError, NonFiniteError, StorageError
 from colintern.records.lease import Held
-from colintern.runtime.relay import Progress, Relay, Reporter
+from colintern.runtime.relay import Relay, Reporter
 from colintern.runtime.resources import Request
 from colintern.runtime.shared import why_not_to_work
+from colintern.runtime.work import Tell
 from colintern.training.loop import RoundInputs, RoundTask, open_round, train_round
 from colintern.training.worker import Worker
 
@@ -44,7 +45,7 @@ def train(
     task: RoundTask,
     request: Request,
     held: Held,
-    show: Callable[[Progress], None],
+    show: Tell,
 ) -> None:
     """Train one round; its heads and log are on storage when this returns.
 

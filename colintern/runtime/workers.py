@@ -1,7 +1,7 @@
 """The work of stages on Ray; `runs.workers` says what stages may ask for."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from colintern.config.schema import Config
@@ -12,10 +12,11 @@ from colintern.records import Record
 from colintern.records.lease import Held
 from colintern.runtime.cluster import Cluster, cluster_of
 from colintern.runtime.encode import encode_stores
-from colintern.runtime.relay import Progress, Relay
+from colintern.runtime.relay import Relay
 from colintern.runtime.resources import Request
-from colintern.runtime.search_pool import SearchPool, SearchWork
+from colintern.runtime.search_pool import SearchPool
 from colintern.runtime.train import train
+from colintern.runtime.work import SearchWork, Tell
 from colintern.training.loop import RoundTask
 
 
@@ -42,9 +43,7 @@ class RayWorkers:
         self._cluster.ensure()
         return encode_stores(targets, backbone, config)
 
-    def train(
-        self, task: RoundTask, request: Request, held: Held, show: Callable[[Progress], None]
-    ) -> None:
+    def train(self, task: RoundTask, request: Request, held: Held, show: Tell) -> None:
         """Train a round with a group of workers."""
         self.close()
         self._cluster.ensure()
@@ -56,21 +55,33 @@ class RayWorkers:
         catalog: Catalog,
         request: Request,
         held: Held,
-        show: Callable[[Progress], None],
+        show: Tell,
     ) -> dict[str, Any]:
         """Do `work` in the actor that searches."""
         self._cluster.ensure()
-        self._pool = self._pool or SearchPool(request, held)
+        pool = self._pool_of(request, held)
         self._relay = self._relay or Relay()
         with self._relay.showing(show) as tell:
-            return self._pool.do(work, catalog, tell)
+            return pool.do(work, catalog, tell)
+
+    def _pool_of(self, request: Request, held: Held) -> SearchPool:
+        """The pool of the search before, if it is what this one asks for too."""
+        if self._pool is None or self._pool.request != request:
+            self._close_pool()
+            self._pool = SearchPool(request, held)
+        return self._pool
 
     def close(self) -> None:
         """End the actors that search."""
-        for actors in (self._pool, self._relay):
-            if actors is not None:
-                actors.close()
-        self._pool = self._relay = None
+        self._close_pool()
+        if self._relay is not None:
+            self._relay.close()
+        self._relay = None
+
+    def _close_pool(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
+        self._pool = None
 
 
 @contextlib.contextmanager

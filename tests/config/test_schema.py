@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from colintern.config.files import load_config, parse_config
-from colintern.config.schema import ADDED_LATER, Config, Section
+from colintern.config.schema import ADDED_LATER, Config, Section, dataset_of
 from colintern.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -64,3 +64,11 @@ def test_every_key_that_the_first_runs_lack_is_marked(section):
     assert issubclass(model, Section)
     marked = {name for name, field in model.model_fields.items() if ADDED_LATER in field.metadata}
     assert model.model_fields.keys() - first == marked
+
+
+def test_a_dataset_that_the_run_does_not_have_is_not_the_training_set():
+    """A mistyped name that reads the training set without a word."""
+    data = parse_config({"data": {"train": "a", "eval": ["b"]}}, "test").data
+    assert [dataset_of(data, name).path for name in ("a", "b", "dev")] == ["a", "b", "a"]
+    with pytest.raises(ValueError, match="c: is no dataset of this run"):
+        dataset_of(data, "c")

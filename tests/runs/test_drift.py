@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from colintern import storage
+from colintern.config.schema import Config
 from colintern.errors import DriftError
 from colintern.runs import loop
 from colintern.runs.status import table_lines
@@ -95,3 +96,55 @@ def test_a_store_that_is_gone_is_made_again(finished, tmp_path):
     loop.encode(config, QuickWorkers())
     assert before
     assert {path.name for path in features.rglob("*.safetensors")} == before
+
+
+class _Idle:
+    """Whoever has work for these workers fails."""
+
+    def encode(self, *_) -> None:
+        raise AssertionError("work before the refusal")
+
+    train = search = encode
+
+
+def _refused(config: Config, found: str) -> None:
+    """Make sure that a start is refused before any work, and that the run stays what it is."""
+    before = _files(config)
+    with pytest.raises(DriftError, match=found):
+        loop.run(config, _Idle())  # pyright: ignore[reportArgumentType]
+    assert _files(config) == before
+
+
+def _files(config: Config) -> dict[Path, bytes]:
+    told = ("*.json", "records/*.json")
+    return {path: path.read_bytes() for glob in told for path in Path(config.run_path).glob(glob)}
+
+
+def test_a_dev_set_of_its_own_is_refused_before_it_is_encoded(finished, tmp_path):
+    """Hours of encoding, and run.json of the finished run overwritten, before the refusal."""
+    make_corpus(tmp_path / "own", num_pages=7, num_queries=9, first_picture=300)
+    changed = make_config(finished, data={"dev": str(tmp_path / "own")})
+    _refused(changed, r"data\.dev_fraction: 0\.\d+ -> null")
+
+
+def test_negatives_for_a_run_without_are_refused_before_they_are_mined(finished):
+    """A whole mining pass, and run.json overwritten, before the refusal."""
+    name = {"run": {"name": "unmined"}}
+    loop.run(make_config(finished, **name, training={"negatives_per_query": 0}), QuickWorkers())
+    changed = make_config(finished, **name, training={"negatives_per_query": 4})
+    _refused(changed, r"round-2-train.*negatives_per_query: 0 -> 4")
+
+
+def test_a_drift_is_told_before_a_store_that_is_lost_is_made_again(finished, tmp_path):
+    """A corpus encoded for hours, and then the refusal of another temperature."""
+    features = {"root": str(tmp_path / "features")}
+    settings = {"run": {"name": "lost"}, "features": features}
+    loop.run(make_config(finished, **settings), QuickWorkers())
+    shutil.rmtree(tmp_path / "features")
+    for section, key, value, found in (
+        ("training", "temperature", 0.5, r"round-1-train.*temperature"),
+        ("mining", "range_max", 7, r"round-2-mine.*range_max"),
+        ("heads", "dim", 32, r"round-0-heads.*heads\.dim"),
+    ):
+        merged = {**make_config(finished).model_dump(mode="json")[section], key: value}
+        _refused(make_config(finished, **settings, **{section: merged}), found)

@@ -1,5 +1,7 @@
 """What stands around a stage: what has to come first, the lease, the record."""
 
+import logging
+
 import pytest
 
 from colintern import storage
@@ -20,10 +22,12 @@ def test_a_stage_needs_its_predecessor(tmp_path):
             assert runner.do(Encode(name))
         with pytest.raises(MissingStageError, match="colintern train --round 1"):
             runner.do(Mine(2))
-        with pytest.raises(MissingStageError, match="colintern mine --round 2"):
-            runner.do(Train(2))
+        with pytest.raises(MissingStageError, match=r"colintern train --round 1 --config"):
+            runner.do(Train(2))  # mining comes before it, and training before that
         assert runner.do(Train(1))  # and the untrained heads, which have no command of their own
         assert not runner.do(Train(1))
+        with pytest.raises(MissingStageError, match="colintern mine --round 2"):
+            runner.do(Train(2))
         assert storage.exists(runner.run.folder.record_path("round-0-heads"))
 
 
@@ -39,6 +43,39 @@ def test_single_stages_go_through_the_rounds(tmp_path):
     for kind, number in ((Train, 0), (Mine, 1)):
         with pytest.raises(UserError, match=rf"--round {number}: this stage begins with round"):
             loop.run_round(config, kind, number, workers)
+    with pytest.raises(
+        UserError, match=r"--round 9: the run ends with round \d \(loop.max_rounds\)"
+    ):
+        loop.run_round(config, Train, 9, workers)
+    with pytest.raises(ValueError, match="Encode: is no stage of a round"):
+        loop.run_round(config, Encode, None, workers)
+
+
+def test_a_single_command_on_a_finished_run_says_that_it_is_done(tmp_path, caplog):
+    """`evaluate` that asks for round 3 of a loop that has ended; `train` that says nothing."""
+    caplog.set_level(logging.INFO, "colintern")
+    config, workers = make_config(tmp_path, loop={"max_rounds": 2}), QuickWorkers()
+    loop.run(config, workers)
+    workers.measured.clear()
+    for kind in (Train, Mine, Evaluate):
+        caplog.clear()
+        loop.run_round(config, kind, None, workers)
+        assert "the rounds up to 2 are done; nothing to do" in caplog.text
+        loop.run_round(config, kind, 2, workers)
+        assert "round 2 is done; nothing to do" in caplog.text
+    assert workers.measured == []
+
+
+def test_a_start_says_where_it_goes_on(tmp_path, caplog):
+    """Minutes of silence, in which nobody knows whether a run began anew."""
+    caplog.set_level(logging.INFO, "colintern")
+    config = make_config(tmp_path, loop={"max_rounds": 2})
+    loop.encode(config, QuickWorkers())
+    loop.run(config, QuickWorkers())
+    assert "2 of 13 stages are done; continuing with round-0-heads" in caplog.text
+    caplog.clear()
+    loop.run(config, QuickWorkers())
+    assert "continuing" not in caplog.text
 
 
 def test_a_second_driver_is_refused(tmp_path):

@@ -17,7 +17,8 @@ def events(monkeypatch) -> list[str]:
     happened: list[str] = []
 
     class Pool:
-        def __init__(self, *_) -> None:
+        def __init__(self, request: Request, _held) -> None:
+            self.request = request
             happened.append("search actors start")
 
         def do(self, work, catalog, tell) -> dict:
@@ -47,11 +48,11 @@ class _Cluster:
         self.ensure = lambda: events.append("cluster")
 
 
-def _search(on_ray: RayWorkers, told: list) -> dict:
+def _search(on_ray: RayWorkers, told: list, request: Request = REQUEST) -> dict:
     def work(catalog, open_corpus, tell) -> dict:
         return {"catalog": catalog}
 
-    return on_ray.search(work, "catalog", REQUEST, None, told.append)  # pyright: ignore
+    return on_ray.search(work, "catalog", request, None, told.append)  # pyright: ignore
 
 
 def test_actors_that_search_stay_until_others_need_their_place(events):
@@ -76,3 +77,13 @@ def test_actors_that_search_stay_until_others_need_their_place(events):
         "cluster",
         "encoding",
     ]
+
+
+def test_a_stage_that_asks_for_other_actors_gets_them(events):
+    """A search with eight shards on GPUs that is done by the one CPU actor of the stage before."""
+    on_ray = RayWorkers(_Cluster(events))  # pyright: ignore[reportArgumentType]
+    more = Request("cluster.mining_workers", 8, cpus_per_worker=4, uses_gpu=True)
+    for request in (REQUEST, more, more):
+        _search(on_ray, [], request)
+    started = ["cluster", "search actors start"]
+    assert events == [*started, "cluster", "search actors end", *started[1:], "cluster"]

@@ -9,6 +9,7 @@ at all: a stage imports what only its work needs where it does its work.
 
 from itertools import chain, count
 
+from colintern import storage
 from colintern.config.schema import Config, datasets, evaluated_names
 from colintern.records.run_folder import RunFolder
 from colintern.runs.stages.encode import Encode
@@ -19,10 +20,7 @@ from colintern.runs.stages.stage import Made, Stage
 from colintern.runs.stages.train import Train
 from colintern.runs.stages.untrained import UntrainedHeads
 
-LAST_FIRST_ROUND = 2  # every kind of stage of a round stands in one of the rounds 0, 1 and 2
-
 __all__ = [
-    "LAST_FIRST_ROUND",
     "Encode",
     "Evaluate",
     "Made",
@@ -31,11 +29,13 @@ __all__ = [
     "Stage",
     "Train",
     "UntrainedHeads",
+    "last_round",
     "recorded_stages",
     "stages_after_rounds",
     "stages_before_rounds",
     "stages_of",
     "stages_of_round",
+    "stages_to_check",
 ]
 
 
@@ -64,16 +64,34 @@ def stages_of(config: Config, last_round: int) -> list[Stage]:
     return [*stages_before_rounds(config), *chain.from_iterable(rounds), *stages_after_rounds()]
 
 
+def last_round(config: Config, folder: RunFolder) -> int:
+    """The round at which the loop has stopped, or may at the latest."""
+    if storage.exists(folder.loop_json):
+        last = storage.read_json(folder.loop_json)["rounds"][-1]
+        if last["decision"] == "stop":
+            return last["round"]
+    return config.loop.max_rounds
+
+
 def recorded_stages(config: Config, folder: RunFolder) -> list[Stage]:
     """The stages that are recorded, with all that they are made from, in the order of the list.
 
     Those that stand after the rounds are left out: they are made of just these.
     """
-    last = next(number for number in count(1) if not Train(number).is_recorded(folder))
-    after = set(stages_after_rounds())
     found: list[Stage] = []
-    for stage in stages_of(config, last):  # of round `last` perhaps the negatives
+    for stage in stages_to_check(config, folder):
         is_whole = all(needed in found for needed in stage.needs(config))
-        if stage not in after and is_whole and stage.is_recorded(folder):
+        if is_whole and stage.is_recorded(folder):
             found.append(stage)
     return found
+
+
+def stages_to_check(config: Config, folder: RunFolder) -> list[Stage]:
+    """Every stage that may be recorded, in the order of the list, but for those after the rounds.
+
+    What one is made from may be missing: a dev set of its own that is new, say.
+    """
+    last = next(number for number in count(1) if not Train(number).is_recorded(folder))
+    after = set(stages_after_rounds())
+    # Of round `last` perhaps the negatives are recorded.
+    return [stage for stage in stages_of(config, last) if stage not in after]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from colintern.records import Inputs
 from colintern.records.lease import Held
+from colintern.records.run_folder import RunFolder
 from colintern.runs.stages.stage import Made, Stage
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ class Encode(Stage):
         """Those of the store, in the kind of hash that the run has recorded."""
         target, record = run.targets[self.dataset], run.folder.record(self.name)
         return target.inputs_like(record) if record else target.inputs
+
+    def lost_files(self, folder: RunFolder) -> list[str]:
+        """None: what it wrote stands in the store, see `is_done`."""
+        return []
 
     def is_done(self, run: OpenedRun) -> bool:
         """Whether the dataset is encoded, and its store is still there.

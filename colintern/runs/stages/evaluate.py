@@ -21,7 +21,8 @@ from colintern.runtime.resources import request_of
 if TYPE_CHECKING:
     from colintern.features.catalog import Catalog
     from colintern.runs.opened import OpenedRun
-    from colintern.runs.workers import OpenCorpus, Tell, Workers
+    from colintern.runs.workers import Workers
+    from colintern.runtime.work import OpenCorpus, Tell
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Evaluate(Stage):
     round_number: int
     dataset: str
     workers_setting: ClassVar[str | None] = "cluster.mining_workers"
+    first_round: ClassVar[int | None] = 0
 
     @property
     def name(self) -> str:
@@ -57,14 +59,19 @@ class Evaluate(Stage):
         path = folder.evaluation(self.round_number, self.dataset)
         return storage.exists(path) and is_as_asked(storage.read_json(path), config.evaluation)
 
+    def settings(self, config: Config) -> dict[str, Any]:
+        """The split, and in round 0 what the untrained heads depend on."""
+        return {
+            **split_inputs(config),
+            **(heads_inputs(config) if self.round_number == 0 else {}),
+        }
+
     def inputs(self, run: OpenedRun) -> dict[str, Any]:
         """All that it would be made from now."""
-        number = self.round_number
         return {
-            **split_inputs(run.config),
-            "heads_sha256": run.heads_hash(number),
+            **self.settings(run.config),
+            "heads_sha256": run.heads_hash(self.round_number),
             "features_sha256": run.features_hash(dataset_of(run.config.data, self.dataset).name),
-            **(heads_inputs(run.config) if number == 0 else {}),
         }
 
     def make(self, run: OpenedRun, workers: Workers, held: Held) -> Made:
@@ -72,10 +79,8 @@ class Evaluate(Stage):
         from colintern.runs.progress import queries_line, say_at_chance, say_metrics
 
         inputs, config, number = self.inputs(run), run.config, self.round_number
-        if self.is_recorded(run.folder):
+        if self.is_there(run.folder):
             log.say("evaluate", "round %d  %s: again, with new settings", number, self.dataset)
-            held.check()
-            storage.delete(run.folder.record_path(self.name))  # its files are written over
         json_path = run.folder.evaluation(number, self.dataset)
         results_path = run.folder.results(number, self.dataset)
         before = storage.read_json(json_path) if storage.exists(json_path) else None
@@ -88,6 +93,7 @@ class Evaluate(Stage):
             seed=config.run.seed,
             json_path=json_path,
             results_path=results_path,
+            record_path=run.folder.record_path(self.name),
             check=held.check,
         )
         request = request_of(self, config)
@@ -110,6 +116,7 @@ def measure(
     seed: int,
     json_path: str,
     results_path: str,
+    record_path: str,
     check: Callable[[], None],
 ) -> dict[str, Any]:
     """Measure heads on a dataset, and write the results and the metrics.
@@ -125,6 +132,8 @@ def measure(
         seed: of the bootstrap.
         json_path: where the metrics go.
         results_path: where the best pages of every query go.
+        record_path: the record of an earlier measurement, which is deleted when its files are
+            written over, and not before: that this one can be made is shown by then.
         check: called before anything is written; raises when it must not be.
 
     Returns:
@@ -147,5 +156,6 @@ def measure(
             on_progress=lambda done: tell({"done": done, "queries": len(queries)}),
         )
         check()
+        storage.delete(record_path)
     storage.write_json(json_path, document)
     return document

@@ -18,7 +18,8 @@ from colintern.runtime.resources import request_of
 if TYPE_CHECKING:
     from colintern.features.catalog import Catalog
     from colintern.runs.opened import OpenedRun
-    from colintern.runs.workers import OpenCorpus, Tell, Workers
+    from colintern.runs.workers import Workers
+    from colintern.runtime.work import OpenCorpus, Tell
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Mine(Stage):
 
     round_number: int
     workers_setting: ClassVar[str | None] = "cluster.mining_workers"
+    first_round: ClassVar[int | None] = 2
 
     @property
     def name(self) -> str:
@@ -48,13 +50,19 @@ class Mine(Stage):
             trained_heads(self.round_number - 1),
         ]
 
+    def settings(self, config: Config) -> dict[str, Any]:
+        """The split, and the rules."""
+        mining = config.mining.as_inputs()
+        return {
+            **split_inputs(config),
+            **{f"mining.{key}": value for key, value in mining.items()},
+        }
+
     def inputs(self, run: OpenedRun) -> dict[str, Any]:
         """All that it would be made from now."""
-        mining = run.config.mining.as_inputs()
         return {
-            **split_inputs(run.config),
+            **self.settings(run.config),
             **held_out_inputs(run),
-            **{f"mining.{key}": value for key, value in mining.items()},
             "heads_sha256": run.heads_hash(self.round_number - 1),
             "train_features_sha256": run.features_hash(run.config.data.train.name),
         }

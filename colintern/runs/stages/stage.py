@@ -41,9 +41,11 @@ class Stage(ABC):
     Attributes:
         workers_setting: what it asks of Ray, as the setting that says how many workers it has; None
             for one that works in the driver.
+        first_round: the first round that has such a stage; None for one that is of no round.
     """
 
     workers_setting: ClassVar[str | None] = None
+    first_round: ClassVar[int | None] = None
 
     @property
     @abstractmethod
@@ -66,9 +68,31 @@ class Stage(ABC):
         """Whether it is finished."""
         return storage.exists(folder.record_path(self.name))
 
+    def lost_files(self, folder: RunFolder) -> list[str]:
+        """What its record says that it wrote, and what is gone or has another size; full paths."""
+        record = folder.record(self.name)
+        sizes = (
+            {folder.file(output.path): output.bytes for output in record.outputs} if record else {}
+        )
+        found: dict[str, int] = {}
+        for parent in {path.rpartition("/")[0] for path in sizes}:
+            found |= {state.path: state.size for state in storage.list_states(parent)}
+        return [path for path, size in sizes.items() if found.get(path) != size]
+
+    def is_there(self, folder: RunFolder) -> bool:
+        """Whether it is finished, and what it wrote is there."""
+        return self.is_recorded(folder) and not self.lost_files(folder)
+
     def is_as_asked(self, config: Config, folder: RunFolder) -> bool:
         """Whether it is made as those settings ask that may change at any time."""
         return True
+
+    def settings(self, config: Config) -> Inputs:
+        """The inputs that the configuration alone gives, called by section and key: `run.seed`.
+
+        A stage that needs no other one may leave them to `inputs`.
+        """
+        return {}
 
     @abstractmethod
     def inputs(self, run: OpenedRun) -> Inputs:
@@ -84,14 +108,24 @@ class Stage(ABC):
         if record is not None:
             records.check_drift(self.name, record, self.inputs(run))
 
+    def check_settings(self, run: OpenedRun) -> None:
+        """As `check_drift`, of the settings alone; what it needs may be missing.
+
+        Raises:
+            DriftError: it would come out otherwise.
+        """
+        record = run.folder.record(self.name)
+        if record is not None:
+            records.check_settings(self.name, record, self.settings(run.config))
+
     def is_done(self, run: OpenedRun) -> bool:
-        """Whether it is finished and would come out the same now.
+        """Whether it is finished, what it wrote is there, and it would come out the same now.
 
         Raises:
             DriftError: it is finished and would come out otherwise.
         """
         self.check_drift(run)
-        return self.is_recorded(run.folder) and self.is_as_asked(run.config, run.folder)
+        return self.is_there(run.folder) and self.is_as_asked(run.config, run.folder)
 
     @abstractmethod
     def make(self, run: OpenedRun, workers: Workers, held: Held) -> Made | None:

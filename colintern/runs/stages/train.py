@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from colintern import storage
 from colintern.config.schema import DEV, Config
 from colintern.records.lease import Held
 from colintern.runs.stages.encode import Encode
@@ -30,6 +29,7 @@ class Train(Stage):
 
     round_number: int
     workers_setting: ClassVar[str | None] = "training.num_workers"
+    first_round: ClassVar[int | None] = 1
 
     @property
     def name(self) -> str:
@@ -51,25 +51,28 @@ class Train(Stage):
             trained_heads(number - 1),
         ]
 
+    def settings(self, config: Config) -> dict[str, Any]:
+        """The split, how the round is trained, and in round 1 what its first heads depend on."""
+        number, training = self.round_number, config.training.as_inputs()
+        keys = {key: value for key, value in training.items() if key not in _FREE_KEYS}
+        if number == 1:
+            del keys["negatives_per_query"]  # the first round has no mined negatives
+        return {
+            **split_inputs(config),
+            **{f"training.{key}": value for key, value in keys.items()},
+            "training.epochs": config.training.epochs_of_round(number),
+            **(heads_inputs(config) if number == 1 else {}),
+        }
+
     def inputs(self, run: OpenedRun) -> dict[str, Any]:
         """All that it would be made from now."""
         config, number = run.config, self.round_number
-        training = config.training.as_inputs()
-        keys = {key: value for key, value in training.items() if key not in _FREE_KEYS}
-        triples = None
-        if number == 1:
-            del keys["negatives_per_query"]  # the first round has no mined negatives
-        if mines(config, number):
-            triples = storage.sha256_of_file(run.folder.triples(number))
         return {
-            **split_inputs(config),
+            **self.settings(config),
             **held_out_inputs(run),
-            **{f"training.{key}": value for key, value in keys.items()},
-            "training.epochs": config.training.epochs_of_round(number),
             "first_heads_sha256": run.heads_hash(number - 1),
             "train_features_sha256": run.features_hash(config.data.train.name),
-            "triples_sha256": triples,
-            **(heads_inputs(config) if number == 1 else {}),
+            "triples_sha256": run.triples_hash(number) if mines(config, number) else None,
         }
 
     def make(self, run: OpenedRun, workers: Workers, held: Held) -> Made:

@@ -1,0 +1,76 @@
+"""Files of a finished run that somebody deletes, or that a copy has cut short."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from colintern.errors import MissingStageError
+from colintern.runs import loop
+from colintern.runs.stages import Evaluate
+from tests.local_run import QuickWorkers, make_config
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """The folder of a finished run, to be copied."""
+    root = tmp_path_factory.mktemp("finished")
+    return Path(loop.run(make_config(root), QuickWorkers()).path)
+
+
+@pytest.fixture
+def run(finished, tmp_path) -> Path:
+    """A copy of the run, with its datasets and stores."""
+    shutil.copytree(finished.parents[1], tmp_path / "root", dirs_exist_ok=True)
+    return tmp_path / "root" / "runs" / "run"
+
+
+@pytest.fixture
+def config(finished, run):
+    """That of the copy, which reads the datasets and stores of the original."""
+    features = str(finished.parent / "features")
+    where = {"run": {"name": "run", "root": str(run.parent)}, "features": {"root": features}}
+    return make_config(finished.parents[1], **where)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "round-0/heads/heads.safetensors",
+        "round-1/heads/heads.safetensors",
+        "round-2/heads/heads.safetensors",
+        "round-2/triples.jsonl",
+        "round-2/mining.json",
+        "round-1/train_log.jsonl",
+        "round-1/eval/dev.run.parquet",
+        "round-1/eval/test.run.parquet",
+        "round-1/eval/test.json",
+    ],
+)
+def test_a_lost_file_is_made_again(run, config, name):
+    """A run that ends with: no such file; or one that is called done without its results."""
+    before = _files(run)
+    assert run / name in before
+    (run / name).unlink()
+    loop.run(config, QuickWorkers())
+    assert _files(run) == before
+
+
+def test_a_file_that_was_cut_short_is_made_again(run, config):
+    """Heads that cannot be read, or a drift of the stages that are made from them."""
+    before = _files(run)
+    (run / "round-1/heads/heads.safetensors").write_bytes(b"cut")
+    loop.run(config, QuickWorkers())
+    assert _files(run) == before
+
+
+def _files(run: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in run.glob("round-*/**/*") if path.is_file()}
+
+
+def test_a_single_command_names_the_stage_whose_files_are_lost(run, config):
+    """`colintern evaluate` that ends with: no such file."""
+    (run / "round-1/heads/heads.safetensors").unlink()
+    (run / "records/round-1-evaluate-test.json").unlink()
+    with pytest.raises(MissingStageError, match=r"round-1-train is missing.* train --round 1"):
+        loop.run_round(config, Evaluate, 1, QuickWorkers())

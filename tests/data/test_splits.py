@@ -1,6 +1,7 @@
 """A dev set shares nothing with training: no page, no document, no image, no question."""
 
 import random
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,3 +145,17 @@ def test_of_a_few_long_documents_the_shortest_becomes_dev(tmp_path):
     assert {page.split("-")[0] for _, page in pairs_of(dev)} == {"short"}
     assert len(dev.queries) == 20
     assert len(train.queries) == 140
+
+
+def test_a_long_chain_of_ties_is_followed_in_one_pass(tmp_path):
+    """Minutes for a corpus whose questions tie each page to one far away in the order of ids."""
+    pages = [PageKey(f"p{n:05d}", f"image {n}", None) for n in range(60_000)]
+    order = random.Random(0).sample(pages, len(pages) - 1)  # one page is left over
+    judged = [(f"text {n // 2}", order[(n + 1) // 2].page_id) for n in range(2 * len(order) - 1)]
+    left = ({page.page_id for page in pages} - {page.page_id for page in order}).pop()
+    dataset = _dataset(tmp_path, [*judged, ("the last text", left)])
+    start = time.process_time()
+    train, dev = split_views("train", dataset, _Tied(pages), 0.1, seed=0)
+    assert time.process_time() - start < 10  # seconds; a pass for each page took minutes
+    assert dev.texts.to_pylist() == ["the last text"]
+    assert len(train.pages) == len(order)

@@ -133,7 +133,7 @@ def open_manifest(folder: str, sha256: str | None, rows: np.ndarray | None = Non
         rows: which rows of it to keep, increasing; None keeps all.
 
     Raises:
-        MissingStageError: there is no manifest with this hash.
+        MissingStageError: there is no manifest with this hash, or it has an item without its own.
     """
     with _opened(folder, sha256) as (file, found), tables.parquet(file) as parquet:
         ids = joined([batch["id"] for batch in tables.batches(parquet, ["id"], rows)])
@@ -146,7 +146,13 @@ def open_manifest(folder: str, sha256: str | None, rows: np.ndarray | None = Non
         for batch in tables.batches(parquet, ["sha256", "shard", "num_tokens"], rows):
             end = start + len(batch)
             hashes[start:end], valid = digests.parse(batch["sha256"])
-            assert valid.all(), folder
+            if not valid.all():
+                row = start + int(np.argmin(valid))
+                name = MANIFEST if sha256 is None else manifest_file(found)
+                raise MissingStageError(
+                    f"{storage.join(folder, name)}: row {row:,} has no SHA-256; "
+                    "run the same command again, to make it again"
+                )
             num_tokens[start:end] = batch["num_tokens"].to_numpy()
             shard[start:end] = tables.numbered(shards, batch["shard"])
             start = end

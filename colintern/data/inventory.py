@@ -13,6 +13,7 @@ import pyarrow as pa
 from colintern import storage
 from colintern.data import digests
 from colintern.data.canonical import PageLocation, iterate_pages
+from colintern.data.columns import joined
 from colintern.data.compute import pc
 from colintern.data.parquet import open_parquet
 from colintern.images.decode import BadImageError, ImageSize, read_size
@@ -152,7 +153,7 @@ def inventory_of(groups: Sequence[tuple[str, int]], tables: Iterable[pa.Table]) 
     rows = pa.array(order)
 
     def text(name: str) -> pa.Array:
-        return columns.pop(name).take(rows).combine_chunks()
+        return joined(columns.pop(name).chunks).take(rows)
 
     def hashes(name: str) -> np.ndarray:
         found = digests.bytes_of(columns.pop(name))

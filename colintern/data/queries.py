@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from colintern.data.columns import in_order, slices, strings
+from colintern.data.columns import in_order, joined, slices, strings
 from colintern.data.compute import pc
 from colintern.data.entities import Query
 from colintern.data.parquet import stream_columns
@@ -80,9 +80,11 @@ def read_queries(files: Sequence[str]) -> Queries:
         good[list(reasons)] = False
         for column, part in zip(parts, batch.filter(pa.array(good)).columns, strict=True):
             column.append(part)
-    columns = [pa.chunked_array(column, pa.string()) for column in parts]
-    ids, texts = (column.combine_chunks() for column in columns[:2])
-    languages, sources = (column.dictionary_encode().combine_chunks() for column in columns[2:])
+    ids, texts = map(joined, parts[:2])
+    languages, sources = (
+        pa.chunked_array(part, pa.string()).dictionary_encode().combine_chunks()
+        for part in parts[2:]
+    )
     order, ordered = in_order(ids)
     is_last = np.ones(len(order), dtype=bool)
     is_last[:-1] = pc.not_equal(ordered[1:], ordered[:-1]).to_numpy(zero_copy_only=False)

@@ -12,6 +12,8 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.columns import slices, strings
@@ -128,7 +130,7 @@ def _groups(pages: TiedPages, judged_pages: Positions, texts: Positions) -> NDAr
         texts: of each judgement, the number of the text that ties its page to others.
     """
     pictures, documents = pages.pictures, pages.documents  # which are made at first use
-    everything = slice(None)
+    everything = np.arange(len(pages.ids), dtype=np.int32)
     has_document = everything
     if (documents < 0).any():
         has_document = np.flatnonzero(documents >= 0)
@@ -137,17 +139,35 @@ def _groups(pages: TiedPages, judged_pages: Positions, texts: Positions) -> NDAr
         (has_document, documents[has_document]),
         (judged_pages, texts),
     ]
-    first = np.arange(len(pages.ids), dtype=np.int32)
-    while True:
-        before = first
-        for tied, by in ties:
-            lowest = np.full(int(by.max(initial=-1)) + 1, len(first), dtype=np.int32)
-            np.minimum.at(lowest, by, first[tied])
-            lower = first.copy()
-            np.minimum.at(lower, tied, lowest[by])
-            first = lower[lower]  # also as low as the page that it has been told of
-        if (first == before).all():
-            return first
+    from_page, to_page = (np.concatenate(ends) for ends in zip(*map(_links, ties), strict=True))
+    links = (np.ones(len(from_page)), (from_page, to_page))  # float64, as the search wants it
+    graph = csr_array(links, shape=(len(everything), len(everything)))
+    del links, from_page, to_page
+    num_groups, group_of = connected_components(graph, directed=False)
+    return _first_of_each(everything, group_of, num_groups)[group_of]
+
+
+def _links(
+    tie: tuple[Positions, NDArray[np.integer]],
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Pages, and of each the first page that it is tied to; without the first pages themselves.
+
+    Args:
+        tie: pages, and of each the number of what ties it to others.
+    """
+    tied, by = tie
+    to_page = _first_of_each(tied, by, int(by.max(initial=-1)) + 1)[by]
+    is_link = tied != to_page
+    return tied[is_link].astype(np.int32), to_page[is_link]
+
+
+def _first_of_each(
+    pages: Positions, numbers: NDArray[np.integer], num_numbers: int
+) -> NDArray[np.int32]:
+    """Of each number the first of `pages` that has it; `numbers` are those of the pages."""
+    first = np.zeros(num_numbers, dtype=np.int32)
+    first[numbers[::-1]] = pages[::-1]  # the last that is assigned counts
+    return first
 
 
 def _dealt(

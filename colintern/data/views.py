@@ -105,6 +105,14 @@ class View:
         """The texts of `queries`."""
         return self._of_asked(self.judged.texts)
 
+    def asked_at(self, queries: Positions) -> Queries:
+        """Ids, texts and more of some of `queries`, ascending; of no other one is anything copied.
+
+        Args:
+            queries: their indices in `queries`.
+        """
+        return self.judged.take(self.asked[queries])
+
     def _of_asked(self, column: pa.Array) -> pa.Array:
         return column if len(self.asked) == len(column) else column.take(pa.array(self.asked))
 

@@ -81,7 +81,7 @@ def _ranked(
     for key_BK in blocks:
         is_page_BK = key_BK != order.NO_PAGE
         key_N, query_N = key_BK[is_page_BK], is_page_BK.nonzero()[:, 0].numpy()
-        query_ids = view.query_ids[done : done + len(key_BK)]
+        query_ids = view.asked_at(np.arange(done, done + len(key_BK))).ids
         rank_N = is_page_BK.cumsum(dim=1)[is_page_BK].numpy()
         page_ids = view.page_ids(order.to_ordinals(key_N).numpy())
         columns = [

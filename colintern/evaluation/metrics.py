@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytrec_eval
 from numpy.typing import NDArray
 
-from colintern.data.columns import strings
+from colintern.data.columns import joined, strings
 from colintern.data.judgements import Judgements
 
 Values = NDArray[np.float64]
@@ -109,9 +109,10 @@ class _Judge:
     def values(self) -> PerQuery:
         """The values of all queries, in the order in which they were added."""
         self._judge()
-        query_ids = pa.chunked_array(self._query_ids, pa.string()).combine_chunks()
         values = np.concatenate([*self._values, np.empty((0, len(self._names)))])
-        return PerQuery(query_ids, dict(zip(self._names, values.T.copy(), strict=True)))
+        return PerQuery(
+            joined(self._query_ids), dict(zip(self._names, values.T.copy(), strict=True))
+        )
 
     def _judge(self) -> None:
         judged, run = self._judged, self._run

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from colintern import storage
 from colintern.data import digests
@@ -91,19 +92,25 @@ def read_contents(
             np.arange(first, first + len(items), dtype=np.int32), [len(i.hashes) for i in items]
         )
         held = np.concatenate([found.hashes for found in items])
-        # Of an item that stands in several shards the last one counts: it is found first.
-        index = pc.index_in(wanted, digests.column_of(held[::-1]))
-        mine = np.flatnonzero(pc.is_valid(index).to_numpy(zero_copy_only=False))
-        at = len(held) - 1 - index.drop_null().to_numpy()
-        num_tokens[mine] = np.concatenate([found.num_tokens for found in items])[at]
-        shard[mine] = own[at]
-        shown = np.concatenate([found.pixels for found in items])[at]
-        told = mine[digests.is_known(shown)]
-        shown = shown[digests.is_known(shown)]
+        mine, row = _last_equal(wanted, held)
+        num_tokens[mine] = np.concatenate([found.num_tokens for found in items])[row]
+        shard[mine] = own[row]
+        # The last shard of an item may be of an earlier version, which noted no pixels.
+        shown = np.concatenate([found.pixels for found in items])
+        noted = np.flatnonzero(digests.is_known(shown))
+        told, row = _last_equal(digests.column_of(hashes[mine]), held[noted])
+        told, shown = mine[told], shown[noted[row]]
         if not np.array_equal(pixels[told], shown):
             pixels, is_own = pixels if is_own else pixels.copy(), True
             pixels[told] = shown
     return Contents(num_tokens, shard, files, pixels, reasons)
+
+
+def _last_equal(wanted: pa.FixedSizeBinaryArray, held: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which of the `wanted` hashes are `held`, and of each of those the last such row of `held`."""
+    index = pc.index_in(wanted, digests.column_of(held[::-1]))  # the first of equal ones
+    is_held = pc.is_valid(index).to_numpy(zero_copy_only=False)
+    return np.flatnonzero(is_held), len(held) - 1 - index.drop_null().to_numpy()
 
 
 def _items_of_shards(

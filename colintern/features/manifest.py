@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from colintern import storage
 from colintern.data import digests
+from colintern.data.columns import joined
 from colintern.data.compute import pc
 from colintern.errors import MissingStageError
 from colintern.features import tables
@@ -43,7 +44,6 @@ PAGE_SCHEMA = pa.schema(
 )
 EARLIER_PAGE_SCHEMA = pa.schema(list(PAGE_SCHEMA)[:-1])  # of shards of an earlier version only
 _CHUNK_BYTES = 2**22
-_MOST_STRING_BYTES = 2**31 - 1  # of one Arrow `string` column, whose offsets have 32 bits
 
 
 @dataclass(frozen=True)
@@ -133,10 +133,10 @@ def open_manifest(folder: str, sha256: str | None, rows: np.ndarray | None = Non
         rows: which rows of it to keep, increasing; None keeps all.
 
     Raises:
-        MissingStageError: there is no manifest with this hash.
+        MissingStageError: there is no manifest with this hash, or it has an item without its own.
     """
     with _opened(folder, sha256) as (file, found), tables.parquet(file) as parquet:
-        ids = _joined([batch["id"] for batch in tables.batches(parquet, ["id"], rows)])
+        ids = joined([batch["id"] for batch in tables.batches(parquet, ["id"], rows)])
         pa.default_memory_pool().release_unused()  # of the parts, before more is read
         num_rows = len(ids)
         hashes = np.empty((num_rows, digests.NUM_BYTES), np.uint8)
@@ -146,7 +146,13 @@ def open_manifest(folder: str, sha256: str | None, rows: np.ndarray | None = Non
         for batch in tables.batches(parquet, ["sha256", "shard", "num_tokens"], rows):
             end = start + len(batch)
             hashes[start:end], valid = digests.parse(batch["sha256"])
-            assert valid.all(), folder
+            if not valid.all():
+                row = start + int(np.argmin(valid))
+                name = MANIFEST if sha256 is None else manifest_file(found)
+                raise MissingStageError(
+                    f"{storage.join(folder, name)}: row {row:,} has no SHA-256; "
+                    "run the same command again, to make it again"
+                )
             num_tokens[start:end] = batch["num_tokens"].to_numpy()
             shard[start:end] = tables.numbered(shards, batch["shard"])
             start = end
@@ -260,10 +266,3 @@ def _sha256_of(file: BinaryIO) -> str:
         digest.update(chunk)
     file.seek(0)
     return digest.hexdigest()
-
-
-def _joined(chunks: list[pa.StringArray]) -> pa.Array:
-    """One column of text; `large_string` where `string` cannot hold it."""
-    if sum(chunk.nbytes for chunk in chunks) > _MOST_STRING_BYTES:
-        chunks = [chunk.cast(pa.large_string()) for chunk in chunks]
-    return pa.concat_arrays(chunks) if chunks else pa.array([], pa.string())

@@ -87,9 +87,14 @@ def write_shard(
 def items_of(
     num_tokens: Mapping[str, int], bad: Mapping[str, str], pixels: Mapping[str, str]
 ) -> ShardItems:
-    """What a shard holds, in columns: as `write_shard` is told it."""
+    """What a shard holds, in columns: as `write_shard` is told it.
+
+    Raises:
+        ValueError: an item is not named by a hash.
+    """
     hashes, valid = digests.parse(pa.array([*num_tokens, *bad], pa.string()))
-    assert valid.all()
+    if not valid.all():
+        raise ValueError(f"item {[*num_tokens, *bad][int(np.argmin(valid))]!r} is no SHA-256")
     shown, known = digests.parse(pa.array([pixels.get(name) for name in num_tokens], pa.string()))
     shown[~known] = 0
     good = len(num_tokens)
@@ -146,8 +151,15 @@ class ShardFile:
         return {name: stored.shape[0] for name, stored in self._stored.items()}
 
     def items(self) -> ShardItems:
-        """What the shard holds, in columns."""
-        return items_of(self.num_tokens(), self.bad, self.pixels)
+        """What the shard holds, in columns.
+
+        Raises:
+            DamagedShardError: an item in it is not named by a hash.
+        """
+        try:
+            return items_of(self.num_tokens(), self.bad, self.pixels)
+        except ValueError as error:
+            damaged(self.path, str(error))
 
     def nothing(self) -> Tensor:
         """Features of no tokens, [0, H] in the stored dtype: what no items have."""

@@ -16,7 +16,7 @@ from torch import Tensor
 from colintern import storage
 from colintern.data import digests
 from colintern.data.compute import pc
-from colintern.errors import MissingStageError
+from colintern.errors import DatasetError, MissingStageError
 from colintern.features.damage import check_whole, damaged, recorded_sizes, whole_shards
 from colintern.features.manifest import Manifest, is_manifest, open_manifest
 from colintern.features.shard_file import ShardFile
@@ -140,9 +140,15 @@ class Items:
             token_TH in the stored dtype on the CPU, and the number of tokens of each item.
 
         Raises:
+            DatasetError: there are no items at all.
             DamagedShardError: they are not those that were written.
         """
         manifest, index = self._manifest, np.asarray(positions, np.int64)
+        if not len(manifest.shards):
+            raise DatasetError(
+                f"{manifest.folder}: nothing in it has features, so that nothing can be read; see "
+                "the reasons in bad_pages.jsonl and bad_queries.jsonl beside it"
+            )
         if not len(index):
             return self._shard(0).nothing(), []
         assert index.min() >= 0, "an unknown item"

@@ -11,7 +11,6 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -93,7 +92,7 @@ def mine(
     blocks = _searched(shards, queries, _depths(corpus, excluded, settings), certificate)
     for (start, block), key_BK in zip(queries.blocks(searcher.QUERY_BLOCK), blocks, strict=True):
         asked = range(start, start + len(block))
-        query_ids = corpus.view.query_ids[start : asked.stop].to_pylist()
+        query_ids = corpus.view.asked_at(np.arange(start, asked.stop)).ids.to_pylist()
         positive_keys = searcher.rescored(shards, block, excluded.positive_ordinals(asked))
         choices = []
         for query, query_id, ranked, positives in zip(
@@ -252,15 +251,14 @@ def _triples(
     choices: Sequence[Choice], selections: Sequence[Selection], view: View
 ) -> Iterator[Triple]:
     """What is written of some queries and their negatives: ids instead of numbers."""
-    queries = pa.array([choice.query for choice in choices], pa.int64())
-    ids, texts = (column.take(queries) for column in (view.query_ids, view.texts))
+    asked = view.asked_at(np.array([choice.query for choice in choices], np.int64))
     both = [
         (choice.positives, made.negatives) for choice, made in zip(choices, selections, strict=True)
     ]
     pages = [page.page for own in both for ranked in own for page in ranked]
     page_ids = iter(view.page_ids(np.array(pages, np.int64)).to_pylist())
     for query_id, text, (positives, negatives) in zip(
-        ids.to_pylist(), texts.to_pylist(), both, strict=True
+        asked.ids.to_pylist(), asked.texts.to_pylist(), both, strict=True
     ):
         yield Triple(
             query_id=query_id,

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from colintern.data import digests
@@ -48,3 +49,15 @@ def test_a_corpus_without_bad_pages_has_none(tmp_path: Path):
     found = read_inventory(CanonicalDataset(make_corpus(tmp_path, 5, 2).path).corpus_files)
     assert found.bad() == {}
     assert found.widths.tolist() == [32] * 5
+
+
+def test_texts_that_a_column_of_strings_cannot_hold_are_listed_alike(monkeypatch):
+    """A corpus with 2 GB of ids or document names, which an overflow of offsets ends."""
+    groups = [[("b", None, "torn"), ("é", None, None)], [("a", None, None)]]
+    expected = _listed(*groups)
+    monkeypatch.setattr("colintern.data.columns._MOST_STRING_BYTES", 0)
+    found = _listed(*groups)
+    assert found.ids.type == found.doc_ids.type == pa.large_string()
+    for name in ("ids", "doc_ids", "reasons"):
+        assert getattr(found, name).to_pylist() == getattr(expected, name).to_pylist()
+    assert found.bad() == expected.bad() == {"b": "torn"}

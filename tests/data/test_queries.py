@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import example, given, settings
@@ -38,3 +39,15 @@ def test_of_rows_with_one_id_the_last_counts(tmp_path):
     found = _read(tmp_path / "q.parquet", ["b", "a", "b", "b"], ["one", "two", "three", " "])
     assert [(query.query_id, query.text) for query in found] == [("a", "two"), ("b", "three")]
     assert found.bad == {"b": "empty query"}
+
+
+def test_texts_that_a_column_of_strings_cannot_hold_are_read_alike(tmp_path, monkeypatch):
+    """A dataset with 2 GB of questions, which an overflow of offsets ends."""
+    ids, texts = ["b", "a", "b", "c"], ["one", "two", "three", " "]
+    expected = _read(tmp_path / "q.parquet", ids, texts)
+    monkeypatch.setattr("colintern.data.columns._MOST_STRING_BYTES", 0)
+    found = _read(tmp_path / "q.parquet", ids, texts)
+    assert found.ids.type == found.texts.type == pa.large_string()
+    assert (list(found), found.bad) == (list(expected), expected.bad)
+    rows = np.array([1])
+    assert list(found.take(rows)) == list(expected.take(rows)) != []

@@ -29,6 +29,9 @@ def test_pairs_and_positives_are_those_of_plain_loops(judged, pages, texts, enco
     asked = sorted(texts.keys() & judged.keys() & encoded)
     assert view.query_ids.to_pylist() == asked
     assert view.texts.to_pylist() == [texts[query_id] for query_id in asked]
+    some = view.asked_at(np.arange(1, len(asked), 2))
+    assert some.ids.to_pylist() == asked[1::2]
+    assert some.texts.to_pylist() == view.texts.to_pylist()[1::2]
     assert pairs_of(view) == [
         (query, page) for query in asked for page in sorted(judged[query]) if page in pages
     ]

@@ -6,6 +6,7 @@ import torch
 
 from colintern.config.schema import EvaluationConfig, HeadsConfig
 from colintern.data.entities import Query
+from colintern.data.views import View
 from colintern.evaluation.evaluate import evaluate
 from colintern.features.store import FeatureStore
 from colintern.model.heads import init_heads
@@ -85,3 +86,18 @@ def test_progress_is_told_and_results_are_let_go_block_by_block(monkeypatch):
         on_progress=events.append,
     )
     assert events == [["q0", "q1"], 2, ["q2", "q3"], 4, ["q4"], 5]
+
+
+def test_a_block_copies_the_ids_of_its_own_queries_only(monkeypatch):
+    """All ids copied for each block where one query has no features: hours for a large set."""
+    copied = []
+    column = View.query_ids.fget
+    monkeypatch.setattr(View, "query_ids", property(lambda view: copied.append(1) or column(view)))
+    monkeypatch.setattr("colintern.search.searcher.QUERY_BLOCK", 2)
+    queries = [Query(f"q{number}", f"text {number}") for number in range(9)]
+    asked = [query.query_id for query in queries if query.query_id != "q3"]
+    view = view_of(["p0"], queries, {q.query_id: {"p0": 1} for q in queries}, encoded=asked)
+    embedded = EmbeddedQueries(torch.ones(8, 1), (1,) * 8)
+    results, _ = measured(view, _InOrder(1), embedded, EvaluationConfig())
+    assert results["query_id"].to_pylist() == asked
+    assert len(copied) <= 1  # four blocks

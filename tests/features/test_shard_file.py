@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from colintern.errors import DamagedShardError
 from colintern.features.shard_file import ShardFile, write_shard
 
 
@@ -25,3 +26,15 @@ def test_a_shard_is_read_back_exactly(tmp_path, dtype):
         twice = shard.read(["item3", "item0", "item3"])
         for found, name in zip(twice, ("item3", "item0", "item3"), strict=True):
             assert torch.equal(found, features[name])
+
+
+@pytest.mark.parametrize("place", ["features", "bad"])
+def test_an_item_that_is_not_named_by_a_hash_is_damage(tmp_path, place):
+    """An assertion without the name of the file that has to be made again."""
+    path, good = str(tmp_path / "a.safetensors"), {"ab" * 32: torch.ones(1, 2)}
+    named = {"features": {**good, "xy": torch.ones(1, 2)}, "bad": {}}
+    odd = named if place == "features" else {"features": good, "bad": {"xy": "why"}}
+    write_shard(path, odd["features"], odd["bad"], "float32")
+    with pytest.raises(DamagedShardError, match=r"a\.safetensors: item 'xy' is no SHA-256"):
+        ShardFile(path).items()
+    assert (tmp_path / "a.safetensors.damaged").exists()

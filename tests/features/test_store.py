@@ -12,7 +12,7 @@ import torch
 
 from colintern import records
 from colintern.data.canonical import read_images
-from colintern.errors import MissingStageError
+from colintern.errors import DatasetError, MissingStageError
 from colintern.features.manifest import MANIFEST, QUERY_SCHEMA, open_manifest
 from colintern.features.shard_file import ShardFile, write_shard
 from colintern.features.store import FeatureStore, Items
@@ -111,3 +111,19 @@ def test_ids_are_found_by_code_point(corpus):
     asked = [ids[5], "", ids[0], "p0005", "\U0001f600", ids[-1]]
     assert pages.find(asked).tolist() == [5, -1, 0, -1, -1, len(ids) - 1]
     assert pages.find([]).tolist() == []
+
+
+def test_nothing_is_read_of_a_part_without_items(tmp_path):
+    """An index out of range where all queries of a dataset are bad."""
+    rows = {name: [] for name in QUERY_SCHEMA.names}
+    pq.write_table(pa.table(rows, QUERY_SCHEMA), tmp_path / MANIFEST)
+    with pytest.raises(DatasetError, match="nothing in it has features"):
+        Items(open_manifest(str(tmp_path), None), {}).read([])
+
+
+def test_a_manifest_with_an_item_without_a_hash_is_named(tmp_path):
+    """An assertion that names the folder only."""
+    rows = {"id": ["a", "b"], "sha256": ["ab" * 32, "xy"], "shard": ["s", "s"]}
+    pq.write_table(pa.table({**rows, "num_tokens": [1, 1]}, QUERY_SCHEMA), tmp_path / MANIFEST)
+    with pytest.raises(MissingStageError, match=r"manifest\.parquet: row 1 has no SHA-256"):
+        open_manifest(str(tmp_path), None)

@@ -1,7 +1,9 @@
 """A finished store, read by position."""
 
+import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +97,11 @@ def test_what_is_read_does_not_depend_on_how_many_shards_are_open(tmp_path, back
     (found, lengths), (expected, same) = few.read(order), whole.pages.read(order)
     assert lengths == same
     assert torch.equal(found, expected)
+    copy = pickle.loads(pickle.dumps(few))  # as a worker gets it
+    assert torch.equal(copy.read(order)[0], expected)
+    with ThreadPoolExecutor(4) as threads:  # a shard that another thread closes meanwhile
+        for found, same in threads.map(few.read, [order] * 40):
+            assert (same, torch.equal(found, expected)) == (lengths, True)
     assert torch.equal(few.read([7])[0], expected[sum(same[:2]) : sum(same[:3])])
     rows = np.array([3, 7, 19])
     part = FeatureStore(path, page_rows=rows)

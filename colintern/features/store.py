@@ -206,7 +206,7 @@ class FeatureStore:
     Args:
         path: its folder.
         manifests: `pages` and `queries` to the hash of the manifest to read, as a run has recorded
-            them; whatever is left out is read as it is now.
+            them; what is not named is read as it is now.
         page_rows: the positions of the pages that are asked for, increasing; None for all. The
             others are not kept in memory, nor are the queries, and positions count only these.
 

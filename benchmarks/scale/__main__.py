@@ -1,8 +1,10 @@
 """`python -m benchmarks.scale`: bytes and seconds, by the number of pages and of queries.
 
-Memory is the resident set of a fresh process (/proc/self/status), above what it held after the same
-over a hundred pages: at its peak, and what is kept at the end. "late" is the longest that another
-thread waited for the interpreter, as the heartbeat of a lease does.
+Each line is measured in a fresh process, which first does the same over a hundred pages or queries.
+
+- peak, kept: the resident set (/proc/self/status), at its most and at the end, above what it was
+  after that first time.
+- late: the longest that another thread waited for the interpreter, as a lease's heartbeat does.
 """
 
 import argparse
@@ -75,10 +77,9 @@ def _measured(name: str, folder: Path, number: int) -> dict[str, object]:
         measure(folder, _FIRST)
         return measure(folder, number)
     with tempfile.TemporaryDirectory() as first:  # what is imported or set up at first use
-        for before in _DRIVER.values():
-            before(Path(first), _FIRST)
-            if before is measure:
-                break
+        if measure is not driver.plan_and_finish:
+            in_fresh_process("driver", Path(first), _FIRST)  # the store that it reads
+        measure(Path(first), _FIRST)
     return measure(folder, number)
 
 

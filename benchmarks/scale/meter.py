@@ -27,7 +27,7 @@ class Meter:
 
     def __init__(self) -> None:
         gc.collect()
-        Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts anew
+        Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts again
         self._before = _resident("VmHWM")
         self.seconds: dict[str, float] = {}
         self.latest = 0.0

@@ -53,7 +53,7 @@ class CanonicalDataset:
     Args:
         path: the folder.
         questions: what `questions()` was when a run began; queries and judgements that are not
-            those any more are refused. None takes them as they are.
+            those any more are an error. None takes them as they are.
 
     Raises:
         DatasetError: the folder, or one of its three parts, is missing.

@@ -51,7 +51,7 @@ def find(wanted: pa.Array, ids: pa.Array) -> NDArray[np.int64]:
 
 
 def offsets_of(counts: NDArray[np.int64] | NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Where groups of so many rows begin, one behind the other, and at last where they all end."""
+    """Where groups of so many rows begin in one array, and at last where they all end."""
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)])
 
 

@@ -83,6 +83,8 @@ class Judgements(Mapping[str, Mapping[str, int]]):
 
     def _row_of(self, query_id: Any) -> int:
         """The index of a query in `query_ids`; -1 when it is not judged."""
+        if not isinstance(query_id, str):
+            return -1
         row = bisect_left(self.query_ids, query_id, key=lambda found: found.as_py())
         return row if row < len(self) and self.query_ids[row].as_py() == query_id else -1
 

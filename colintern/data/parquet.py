@@ -162,10 +162,8 @@ def _batches(
             except (pa.ArrowException, OSError) as error:
                 if not _is_damage(error):
                     raise
-                if (
-                    len(columns) > 1
-                ):  # the damaged column fails again when it is read alone, and is named
-                    for column in columns:
+                if len(columns) > 1:
+                    for column in columns:  # the damaged one fails alone too, and is named
                         deque(_batches(parquet, file, size, row_groups, [column]), maxlen=0)
                 raise DatasetError(
                     f"{file}: the column '{', '.join(columns)}' is damaged ({one_line(error)}); "
@@ -235,7 +233,8 @@ def _check_ids(values: Sequence[Any], file: str, spelled: str) -> None:
     for value in values:
         if isinstance(value, str) and (reason := bad_id_reason(value)):
             raise DatasetError(
-                f"{file}: the column '{spelled}' has an id with {reason}: {value!a}; remove it"
+                f"{file}: the column '{spelled}' has an id with {reason}: {value!a}; "
+                "remove that character from the id"
             )
 
 

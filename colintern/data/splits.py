@@ -116,7 +116,7 @@ def split_views(
         raise DatasetError(
             f"{dataset.path}: data.dev_fraction={dev_fraction} leaves no {empty} queries "
             "(documents, equal pages and equal questions are kept together: "
-            f"{len(groups)} groups); change it or set data.dev to another dataset"
+            f"{len(groups)} groups); change data.dev_fraction, or set data.dev to another dataset"
         )
     return train, dev
 

@@ -23,7 +23,7 @@ _GROUP_ROWS = 2**20
 
 @contextmanager
 def writing_results(path: str) -> Iterator[Callable[[pa.Table], None]]:
-    """A function that writes further rows of `SCHEMA`, those of a query one behind the other.
+    """A function that writes further rows of `SCHEMA`, those of a query together.
 
     Ranks beyond `DEPTH` are left out. The file stands at `path` when the block ends well.
     """

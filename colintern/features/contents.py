@@ -88,21 +88,20 @@ def read_contents(
     for first, items in _in_chunks(_items_of_shards(folder, files, sizes, written), len(hashes)):
         for found in items:
             reasons |= found.bad
-        own = np.repeat(
-            np.arange(first, first + len(items), dtype=np.int32), [len(i.hashes) for i in items]
-        )
+        numbers = np.arange(first, first + len(items), dtype=np.int32)
+        shard_of = np.repeat(numbers, [len(found.hashes) for found in items])
         held = np.concatenate([found.hashes for found in items])
-        mine, row = _last_equal(wanted, held)
-        num_tokens[mine] = np.concatenate([found.num_tokens for found in items])[row]
-        shard[mine] = own[row]
+        item, row = _last_equal(wanted, held)
+        num_tokens[item] = np.concatenate([found.num_tokens for found in items])[row]
+        shard[item] = shard_of[row]
         # The last shard of an item may be of an earlier version, which noted no pixels.
-        shown = np.concatenate([found.pixels for found in items])
-        noted = np.flatnonzero(digests.is_known(shown))
-        told, row = _last_equal(digests.column_of(hashes[mine]), held[noted])
-        told, shown = mine[told], shown[noted[row]]
-        if not np.array_equal(pixels[told], shown):
+        all_noted = np.concatenate([found.pixels for found in items])
+        has_pixels = np.flatnonzero(digests.is_known(all_noted))
+        index, row = _last_equal(digests.column_of(hashes[item]), held[has_pixels])
+        told, noted = item[index], all_noted[has_pixels[row]]
+        if not np.array_equal(pixels[told], noted):
             pixels, is_own = pixels if is_own else pixels.copy(), True
-            pixels[told] = shown
+            pixels[told] = noted
     return Contents(num_tokens, shard, files, pixels, reasons)
 
 

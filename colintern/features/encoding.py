@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from colintern.features.work import ShardWork
 from colintern.images.decode import BadImageError, decode
 from colintern.images.pixels import pixels_sha256
 from colintern.model.backbone import FrozenBackbone
+from colintern.streams import packed
 
 STORED_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 _NOT_FINITE = "the backbone's features of it are not finite"
@@ -100,13 +102,5 @@ def _images(work: ShardWork, indexes: Sequence[int]) -> list[bytes]:
 
 def _model_batches(keys: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
     """Indexes of pages with equally many tokens, about `batch_tokens` together, at least one."""
-    indexes = sorted(range(len(keys)), key=lambda index: (keys[index], index))
-    batch: list[int] = []
-    for index in indexes:
-        same = batch and keys[batch[0]] == keys[index]
-        if batch and not (same and (len(batch) + 1) * keys[index] <= batch_tokens):
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
+    for _, same in groupby(sorted(range(len(keys)), key=keys.__getitem__), keys.__getitem__):
+        yield from packed(same, keys.__getitem__, batch_tokens)

@@ -108,23 +108,23 @@ def finish_store(
         for state in whole_shards(store, part, plan.sizes).values()
     }
     check_whole(plan.shard_paths(), sizes)
-    pages, questions = plan.pages, plan.questions
+    pages, queries = plan.pages, plan.queries
     found = {
         part: read_contents(
             storage.join(store, part), sorted(plan.parts[part].files), sizes, written, hashes, known
         )
         for part, hashes, known in (
             (PAGES, pages.hashes, pages.pixels),
-            (QUERIES, questions.hashes, np.zeros_like(questions.hashes)),
+            (QUERIES, plan.query_hashes, np.zeros_like(plan.query_hashes)),
         )
     }
     listed = pages.bad()
     bad_pages = _bad(pages.ids, pages.hashes, found[PAGES], listed)
-    bad_queries = _bad(questions.ids, questions.hashes, found[QUERIES], {})
+    bad_queries = _bad(queries.ids, plan.query_hashes, found[QUERIES], {})
     name = plan.target.dataset.name
     check_bad_fraction(name, bad_pages, len(pages), max_bad_fraction)
-    check_bad_fraction(name, bad_queries, len(questions.ids), max_bad_fraction, kind="queries")
-    bad_queries = {**plan.bad_queries, **bad_queries}
+    check_bad_fraction(name, bad_queries, len(queries), max_bad_fraction, kind="queries")
+    bad_queries = {**queries.bad, **bad_queries}
     for part, part_plan in plan.parts.items():
         pa.default_memory_pool().release_unused()  # now is the most in memory
         write_plan(storage.join(store, part), part_plan)
@@ -205,10 +205,12 @@ def _add_pages(plan: StorePlan, contents: Contents, backbone: BackboneIdentity) 
 
 def _add_queries(plan: StorePlan, contents: Contents) -> str:
     """Write the manifest of the queries; returns its file."""
-    kept, asked = np.flatnonzero(contents.has_features), plan.questions
+    kept = np.flatnonzero(contents.has_features)
 
     def rows(start: int, end: int) -> pa.Table:
-        return pa.table(_columns(asked.ids, asked.hashes, contents, kept[start:end]), QUERY_SCHEMA)
+        chosen = kept[start:end]
+        columns = _columns(plan.queries.ids, plan.query_hashes, contents, chosen)
+        return pa.table(columns, QUERY_SCHEMA)
 
     return add_manifest(
         storage.join(plan.target.path, QUERIES), QUERY_SCHEMA, contents.num_with_features, rows

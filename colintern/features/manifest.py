@@ -1,7 +1,7 @@
 """The table of a store's pages or queries: which item stands in which shard.
 
 A manifest never changes: its name holds its hash. `manifest.parquet` is a copy of the newest one,
-for people and for what begins anew; stores of an earlier version had only that. In memory it is
+for people and for runs that begin; stores of an earlier version had only that. In memory it is
 columns, never an object for each item.
 """
 

@@ -5,7 +5,7 @@ middle; nothing here knows of it.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,10 +17,11 @@ from colintern import records, storage
 from colintern.config.schema import DatasetConfig, FeaturesConfig
 from colintern.data import digests
 from colintern.data.canonical import CanonicalDataset, read_images
+from colintern.data.columns import slices
 from colintern.data.compute import pc
 from colintern.data.content import DatasetContent
-from colintern.data.entities import Query
 from colintern.data.inventory import Inventory
+from colintern.data.queries import Queries
 from colintern.errors import ConfigError, DatasetError
 from colintern.features.cutting import PlannedShard, PlannedShards
 from colintern.features.damage import recorded_sizes, whole_shards
@@ -81,32 +82,14 @@ class StoreTarget:
 
 
 @dataclass(frozen=True)
-class Questions:
-    """The queries that can be asked, sorted by id, in columns of N rows.
-
-    Attributes:
-        ids: as Arrow text.
-        texts: as Arrow text.
-        hashes: of the texts, uint8 [N, 32].
-    """
-
-    ids: pa.Array
-    texts: pa.Array
-    hashes: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-
-@dataclass(frozen=True)
 class StorePlan:
     """All shards of a store, and the work for those that are new or lost.
 
     Attributes:
         target: the store.
         pages: of the corpus, sorted by id, each once.
-        questions: the queries that can be asked.
-        bad_queries: query id to the reason, of those that cannot.
+        queries: those that can be asked, and why others cannot.
+        query_hashes: of their texts, uint8 [N, 32].
         parts: the shards of `pages` and of `queries`.
         work: for the shards that no earlier corpus had, and for the lost ones.
         sizes: what the store's record says of the shards that it names.
@@ -115,8 +98,8 @@ class StorePlan:
 
     target: StoreTarget
     pages: Inventory
-    questions: Questions
-    bad_queries: Mapping[str, str]
+    queries: Queries
+    query_hashes: np.ndarray
     parts: Mapping[str, PartPlan]
     work: PlannedWork
     sizes: Mapping[str, int]
@@ -164,12 +147,13 @@ def plan_store(
     pages = _one_an_id(corpus, target.dataset.name)
     dataset = CanonicalDataset(target.dataset.path, target.content.questions)
     dataset.check_questions()
-    questions = _questions(dataset.queries())
+    queries = dataset.asked
+    query_hashes = _hashes_of(queries.texts)
     sizes = recorded_sizes(records.read_record(storage.join(target.path, RECORD)))
     parts, whole = {}, {}
     for part, items in (
         (PAGES, _page_items(pages, backbone)),
-        (QUERIES, _query_items(questions, backbone)),
+        (QUERIES, _query_items(query_hashes, backbone)),
     ):
         there = whole_shards(target.path, part, sizes)
         folder = storage.join(target.path, part)
@@ -179,13 +163,12 @@ def plan_store(
         [
             *_jobs(target, PAGES, parts[PAGES], pages.hashes, partial(_page_work, pages, backbone)),
             *_jobs(
-                target, QUERIES, parts[QUERIES], questions.hashes, partial(_query_work, questions)
+                target, QUERIES, parts[QUERIES], query_hashes, partial(_query_work, queries.texts)
             ),
         ]
     )
-    bad_queries = dataset.bad_queries()
     pa.default_memory_pool().release_unused()
-    return StorePlan(target, pages, questions, bad_queries, parts, work, sizes, whole)
+    return StorePlan(target, pages, queries, query_hashes, parts, work, sizes, whole)
 
 
 def check_compute_dtype(plan: StorePlan, dtype: str) -> None:
@@ -244,13 +227,15 @@ def _picture(corpus: Inventory, row: int) -> str:
     return picture_of(corpus.hashes[row].tobytes().hex(), pixels_of(image))
 
 
-def _questions(queries: Sequence[Query]) -> Questions:
-    hashes = b"".join(hashlib.sha256(query.text.encode()).digest() for query in queries)
-    return Questions(
-        pa.array([query.query_id for query in queries], pa.string()),
-        pa.array([query.text for query in queries], pa.string()),
-        np.frombuffer(hashes, np.uint8).reshape(-1, digests.NUM_BYTES),
-    )
+def _hashes_of(texts: pa.Array) -> np.ndarray:
+    """The SHA-256 of each text: uint8 [N, 32]."""
+    hashes = np.empty((len(texts), digests.NUM_BYTES), np.uint8)
+    start = 0
+    for part in slices(texts):
+        raw = b"".join(hashlib.sha256(text.encode()).digest() for text in part.to_pylist())
+        hashes[start : start + len(part)] = np.frombuffer(raw, np.uint8).reshape(len(part), -1)
+        start += len(part)
+    return hashes
 
 
 def _page_items(pages: Inventory, backbone: BackboneIdentity) -> Items:
@@ -261,10 +246,10 @@ def _page_items(pages: Inventory, backbone: BackboneIdentity) -> Items:
     return Items(pages.hashes, rows, tokens.astype(np.int64) * _token_bytes(backbone))
 
 
-def _query_items(questions: Questions, backbone: BackboneIdentity) -> Items:
+def _query_items(hashes: np.ndarray, backbone: BackboneIdentity) -> Items:
     """The distinct texts, in the order of their query ids."""
-    rows = digests.first_rows(questions.hashes)
-    return Items(questions.hashes, rows, np.full(len(rows), _QUERY_TOKENS * _token_bytes(backbone)))
+    rows = digests.first_rows(hashes)
+    return Items(hashes, rows, np.full(len(rows), _QUERY_TOKENS * _token_bytes(backbone)))
 
 
 def of_sizes(
@@ -323,11 +308,9 @@ def _page_work(
     )
 
 
-def _query_work(
-    questions: Questions, folder: str, shard: PlannedShard, rows: np.ndarray
-) -> ShardWork:
-    texts = questions.texts.take(pa.array(rows)).to_pylist()
-    return ShardWork(folder=folder, shard=shard, texts=tuple(texts))
+def _query_work(texts: pa.Array, folder: str, shard: PlannedShard, rows: np.ndarray) -> ShardWork:
+    chosen = texts.take(pa.array(rows)).to_pylist()
+    return ShardWork(folder=folder, shard=shard, texts=tuple(chosen))
 
 
 def _token_bytes(backbone: BackboneIdentity) -> int:

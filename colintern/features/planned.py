@@ -61,7 +61,7 @@ def plan_part(folder: str, items: Items, shard_bytes: int, whole: Container[str]
     """Plan the shards of `items` beside those that the store has already.
 
     A lost shard of which the corpus has not all items any more cannot be made again; what is left
-    of them is planned anew.
+    of them is planned again.
 
     Args:
         folder: the store's `pages` or `queries`.
@@ -147,33 +147,33 @@ def _of(files: Sequence[str], hashes: list[np.ndarray]) -> PlannedShards:
 def _read(path: str) -> PlannedShards:
     """The shards of a plan or a manifest, sorted; none when it is gone or damaged."""
     files: dict[str, int] = {}
-    shards, hashes = [np.empty(0, np.int32)], [np.empty((0, digests.NUM_BYTES), np.uint8)]
+    file_of, hashes = [np.empty(0, np.int32)], [np.empty((0, digests.NUM_BYTES), np.uint8)]
     if storage.exists(path):
         try:
             with tables.opened(path) as file, tables.parquet(file) as parquet:
                 for batch in tables.batches(parquet, _SCHEMA.names):
-                    shards.append(tables.numbered(files, batch["shard"]))
+                    file_of.append(tables.numbered(files, batch["shard"]))
                     hashes.append(digests.parse(batch["sha256"])[0])
         except pa.ArrowException:
             return _of([], [])
-    return _sorted(files, np.concatenate(shards), np.concatenate(hashes))
+    return _sorted(files, np.concatenate(file_of), np.concatenate(hashes))
 
 
-def _sorted(files: dict[str, int], shard: np.ndarray, hashes: np.ndarray) -> PlannedShards:
+def _sorted(files: dict[str, int], file_of: np.ndarray, hashes: np.ndarray) -> PlannedShards:
     """Shards sorted by file, the items of each in order and once.
 
     Args:
         files: file name to number.
-        shard: the number of each item's file.
+        file_of: the number of each item's file.
         hashes: of the items.
     """
     names = sorted(files)
-    rank = np.empty(len(files), np.int64)
-    rank[[files[name] for name in names]] = np.arange(len(names))
-    shard = rank[shard]
+    shard_of_file = np.empty(len(files), np.int64)
+    shard_of_file[[files[name] for name in names]] = np.arange(len(names))
+    shard_of = shard_of_file[file_of]
     # The first of equal items: pages of one image stand in a manifest once each.
-    key = shard * max(len(hashes), 1) + digests.numbered(hashes)
+    key = shard_of * max(len(hashes), 1) + digests.numbered(hashes)
     first = np.sort(np.unique(key, return_index=True)[1])
-    rows = first[np.argsort(shard[first], kind="stable")].astype(np.int32)
-    starts = np.searchsorted(shard[rows], np.arange(len(names) + 1))
+    rows = first[np.argsort(shard_of[first], kind="stable")].astype(np.int32)
+    starts = np.searchsorted(shard_of[rows], np.arange(len(names) + 1))
     return PlannedShards(names, starts, rows, hashes)

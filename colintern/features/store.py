@@ -5,6 +5,7 @@ Layout: `{root}/{dataset}-{8 hex}/record.json`, `pages/` and `queries/`, each wi
 """
 
 import resource
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -50,7 +51,8 @@ class Items:
     """The pages or the queries of a store, in the order of their manifest: sorted by id.
 
     A position is the index of an item in that order. Few shards are open at a time: the one that
-    was not read for longest is closed first.
+    was not read for longest is closed first. Threads may share it; a copy in another process has no
+    shard open.
 
     Args:
         manifest: what the items are, and where.
@@ -65,6 +67,10 @@ class Items:
         self._files = shards
         self._most_open = most_open or _most_open_shards()
         self._open: dict[int, ShardFile] = {}
+        self._opening = threading.Lock()  # held while `_open` changes
+
+    def __reduce__(self) -> tuple[type["Items"], tuple[object, ...]]:
+        return Items, (self._manifest, self._files, self._most_open)
 
     def __len__(self) -> int:
         return len(self._manifest)
@@ -172,14 +178,15 @@ class Items:
 
     def _shard(self, shard: int) -> ShardFile:
         """A shard by its index in the manifest; of those that are open it becomes the last."""
-        file = self._open.pop(shard, None)
-        if file is None:
-            state = self._files[self._manifest.shards[shard]]
-            file = ShardFile(state.path, state.size)
-        self._open[shard] = file
-        if len(self._open) > self._most_open:
-            del self._open[next(iter(self._open))]
-        return file
+        with self._opening:
+            file = self._open.pop(shard, None)
+            if file is None:
+                state = self._files[self._manifest.shards[shard]]
+                file = ShardFile(state.path, state.size)
+            self._open[shard] = file
+            if len(self._open) > self._most_open:
+                del self._open[next(iter(self._open))]
+            return file
 
 
 @dataclass(frozen=True)
@@ -199,7 +206,7 @@ class FeatureStore:
     Args:
         path: its folder.
         manifests: `pages` and `queries` to the hash of the manifest to read, as a run has recorded
-            them; whatever is left out is read as it is now.
+            them; what is not named is read as it is now.
         page_rows: the positions of the pages that are asked for, increasing; None for all. The
             others are not kept in memory, nor are the queries, and positions count only these.
 

@@ -117,7 +117,7 @@ def _plan(target: StoreTarget, backbone: BackboneIdentity, config: Config) -> St
         "%s: %s pages, %s queries, %d of %d shards to do (listed in %.0f s)",
         name,
         f"{len(corpus):,}",
-        f"{len(plan.questions):,}",
+        f"{len(plan.queries):,}",
         len(plan.missing()),
         len(plan.work),
         time.monotonic() - began,

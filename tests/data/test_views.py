@@ -53,6 +53,7 @@ def test_judgements_in_columns_are_a_mapping(judged, kept, gone):
     """A query's judgements that become those of the next one when others are taken out."""
     columns = Judgements.from_mapping(judged)
     assert columns == judged
+    assert 1 not in columns  # as in any mapping, and no TypeError
     assert list(columns) == sorted(judged)
     rows = [row for row, query_id in enumerate(columns) if query_id in kept]
     assert columns.of_queries(np.array(rows, np.int64)) == {

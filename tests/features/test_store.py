@@ -1,7 +1,11 @@
 """A finished store, read by position."""
 
+import pickle
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +99,8 @@ def test_what_is_read_does_not_depend_on_how_many_shards_are_open(tmp_path, back
     (found, lengths), (expected, same) = few.read(order), whole.pages.read(order)
     assert lengths == same
     assert torch.equal(found, expected)
+    copy = pickle.loads(pickle.dumps(few))  # as a worker gets it
+    assert torch.equal(copy.read(order)[0], expected)
     assert torch.equal(few.read([7])[0], expected[sum(same[:2]) : sum(same[:3])])
     rows = np.array([3, 7, 19])
     part = FeatureStore(path, page_rows=rows)
@@ -102,6 +108,24 @@ def test_what_is_read_does_not_depend_on_how_many_shards_are_open(tmp_path, back
     assert torch.equal(part.pages.read([0, 2])[0], whole.pages.read([3, 19])[0])
     assert part.pages.pictures.tolist() == [0, 1, 2]
     assert [part.pages.row(at) for at in range(3)] == [whole.pages.row(at) for at in rows]
+
+
+def test_threads_that_share_items_open_a_shard_once(corpus, monkeypatch):
+    """A shard that one thread closes while another one looks for the oldest to close."""
+    opened, both = [], threading.Barrier(2, timeout=0.5)
+
+    def opening(*arguments) -> ShardFile:
+        opened.append(arguments)
+        with suppress(threading.BrokenBarrierError):  # nobody else came
+            both.wait()
+        return ShardFile(*arguments)
+
+    monkeypatch.setattr("colintern.features.store.ShardFile", opening)
+    pages = FeatureStore(corpus.store).pages
+    with ThreadPoolExecutor(2) as threads:
+        (one, _), (other, _) = threads.map(pages.read, [[3], [3]])
+    assert torch.equal(one, other)
+    assert len(opened) == 1
 
 
 def test_ids_are_found_by_code_point(corpus):

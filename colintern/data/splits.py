@@ -162,7 +162,7 @@ def _links(
 
 
 def _first_of_each(
-    pages: Positions, numbers: NDArray[np.integer], num_numbers: int
+    pages: NDArray[np.integer], numbers: NDArray[np.integer], num_numbers: int
 ) -> NDArray[np.int32]:
     """Of each number the first of `pages` that has it; `numbers` are those of the pages."""
     first = np.zeros(num_numbers, dtype=np.int32)

@@ -76,6 +76,7 @@ def test_a_lost_worker_changes_nothing(mining, held, ray_cluster, tmp_path, corp
         seed=0,
         json_path=str(tmp_path / "test.json"),
         results_path=str(tmp_path / "test.parquet"),
+        record_path=str(tmp_path / "record.json"),
         check=held.check,
     )
     died.unlink()

@@ -37,7 +37,7 @@ def in_order(ids: pa.Array) -> tuple[NDArray[np.int64], pa.Array]:
     return order.to_numpy().astype(np.int64), ids.take(order)
 
 
-def find(wanted: pa.Array, ids: pa.Array) -> NDArray[np.int64]:
+def find(wanted: pa.Array | pa.ChunkedArray, ids: pa.Array) -> NDArray[np.int64]:
     """The position of each of `wanted` in `ids`, which are distinct and sorted; -1 for no id."""
     if not len(ids):
         return np.full(len(wanted), -1, dtype=np.int64)

@@ -15,7 +15,7 @@ import pyarrow as pa
 from torch import Tensor
 
 from colintern import storage
-from colintern.data import digests
+from colintern.data import columns, digests
 from colintern.data.compute import pc
 from colintern.errors import DatasetError, MissingStageError
 from colintern.features.damage import check_whole, damaged, recorded_sizes, whole_shards
@@ -102,14 +102,8 @@ class Items:
 
     def find(self, ids: Sequence[str] | pa.Array | pa.ChunkedArray) -> np.ndarray:
         """The positions of items by their ids: int64, -1 for an id that is unknown."""
-        known = self.ids
         is_column = isinstance(ids, pa.Array | pa.ChunkedArray)
-        wanted = pc.cast(ids, known.type) if is_column else pa.array(ids, known.type)
-        if not len(known):
-            return np.full(len(wanted), -1)
-        found = pc.search_sorted(known, wanted).to_numpy().astype(np.int64)
-        there = pc.equal(known.take(pa.array(np.minimum(found, len(known) - 1))), wanted)
-        return np.where(there.to_numpy(zero_copy_only=False), found, -1)
+        return columns.find(ids if is_column else pa.array(ids, self.ids.type), self.ids)
 
     def row(self, position: int) -> "ItemRow":
         """All that is known of one item."""

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -26,16 +26,12 @@ class Triple:
     neg_ranks: list[int]
 
 
-def write_triples(path: str, triples: Iterable[Triple]) -> None:
-    """Write one JSON object a line, in the order given; atomic."""
-    with writing_triples(path) as write:
-        for triple in triples:
-            write(triple)
-
-
 @contextmanager
 def writing_triples(path: str) -> Iterator[Callable[[Triple], None]]:
-    """A function that writes one triple; the file stands at `path` when the block ends well."""
+    """A function that writes a triple; the file stands at `path` when the block ends well.
+
+    One JSON object a line, in the order given; atomic.
+    """
 
     def write(triple: Triple) -> None:
         line = json.dumps(vars(triple), ensure_ascii=False) + "\n"

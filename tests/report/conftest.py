@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from colintern.data.entities import Judgement, Page, Query
-from colintern.data.triples import Triple, write_triples
+from colintern.data.triples import Triple, writing_triples
 from colintern.data.writing import write_dataset
 from tests.helpers import CorpusFolder, png
 from tests.report.helpers import EVIL, write_json
@@ -39,7 +39,8 @@ def run(tmp_path) -> Path:
     )
     ids = [page.page_id for page in pages]
     triple = Triple("q", EVIL, ids[:1], ids[1:], [0.5], [0.4, 0.3], [2, 3])
-    write_triples(str(folder / "round-2/triples.jsonl"), [triple])
+    with writing_triples(str(folder / "round-2/triples.jsonl")) as write:
+        write(triple)
     mining = {
         "search_used": "exact",
         "recall": 1.0,

@@ -11,7 +11,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from colintern.config.schema import HeadsConfig, TrainingConfig
-from colintern.data.triples import Triple, write_triples
+from colintern.data.triples import Triple, writing_triples
 from colintern.errors import ColInternError, LeaseLostError, NonFiniteError, StorageError
 from colintern.model.heads import BackboneInfo, HeadsInfo, init_heads, load_heads, save_heads
 from colintern.search.embedding import embed_queries
@@ -222,7 +222,9 @@ def test_mined_negatives_change_what_is_learned(corpus, tmp_path):
         Triple(f"q{n:03d}", "?", [f"p{n % 40:03d}"], [f"p{(n + 5) % 40:03d}"], [0.5], [0.4], [2])
         for n in range(2, 60)
     ]
-    write_triples(path, triples)
+    with writing_triples(path) as write:
+        for triple in triples:
+            write(triple)
     with_negatives = _train(corpus, tmp_path / "with", 2, path)
     without = _train(corpus, tmp_path / "without", 2, None)
     assert len(with_negatives) == len(without)

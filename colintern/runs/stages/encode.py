@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from colintern.config.schema import DEV, Config
 from colintern.records import Inputs
 from colintern.records.lease import Held
 from colintern.records.run_folder import RunFolder
@@ -66,6 +67,11 @@ class Encode(Stage):
         if run.can_read_store(self.dataset):
             return None
         return Made(target.inputs_like(store), list(manifests_of(store).values()))
+
+
+def training_stores(config: Config) -> list[Stage]:
+    """The stores that training and mining are made from; dev's tells which pages are held out."""
+    return [Encode(config.data.train.name), *([Encode(DEV)] if config.data.dev else [])]
 
 
 def _unfinished(run: OpenedRun) -> list[StoreTarget]:

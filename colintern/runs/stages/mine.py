@@ -8,9 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from colintern import storage
-from colintern.config.schema import DEV, Config, MiningConfig
+from colintern.config.schema import Config, MiningConfig
 from colintern.records.lease import Held
-from colintern.runs.stages.encode import Encode
+from colintern.runs.stages.encode import training_stores
 from colintern.runs.stages.inputs import held_out_inputs, split_inputs
 from colintern.runs.stages.stage import Made, Stage
 from colintern.runtime.resources import request_of
@@ -45,8 +45,7 @@ class Mine(Stage):
         from colintern.runs.stages.train import trained_heads  # which needs this file
 
         return [
-            Encode(config.data.train.name),
-            *([Encode(DEV)] if config.data.dev else []),
+            *training_stores(config),
             trained_heads(self.round_number - 1),
         ]
 

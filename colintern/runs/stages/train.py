@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from colintern.config.schema import DEV, Config
+from colintern.config.schema import Config
 from colintern.records.lease import Held
-from colintern.runs.stages.encode import Encode
+from colintern.runs.stages.encode import training_stores
 from colintern.runs.stages.inputs import heads_inputs, held_out_inputs, split_inputs
 from colintern.runs.stages.mine import Mine, mines
 from colintern.runs.stages.stage import Made, Stage
@@ -45,8 +45,7 @@ class Train(Stage):
         """The stores, the mined negatives of a later round, and the heads to start from."""
         number = self.round_number
         return [
-            Encode(config.data.train.name),
-            *([Encode(DEV)] if config.data.dev else []),
+            *training_stores(config),
             *([Mine(number)] if mines(config, number) else []),
             trained_heads(number - 1),
         ]

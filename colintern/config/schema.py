@@ -146,7 +146,7 @@ class FeaturesConfig(Section):
     """How features are stored."""
 
     root: str | None = None
-    dtype: Literal["bfloat16", "float16"] = "bfloat16"
+    dtype: Literal["bfloat16", "float16", "int8"] = "bfloat16"
     pca_dim: None = None
     shard_bytes: Positive = 256 * 2**20
     batch_tokens: Positive = 16_384

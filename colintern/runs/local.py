@@ -59,11 +59,9 @@ def _encoded(target: StoreTarget, backbone: BackboneIdentity, config: Config) ->
         check_compute_dtype(plan, compute_dtype(config.backbone, "cpu"))
         written: dict[str, WrittenShard] = {}
         if missing := plan.missing():
-            frozen, features = FrozenBackbone(config.backbone), config.features
+            frozen, batch_tokens = FrozenBackbone(config.backbone), config.features.batch_tokens
             for work in missing:
-                written[work.path] = encode_shard(
-                    work, frozen, features.dtype, features.batch_tokens
-                )
+                written[work.path] = encode_shard(work, frozen, target.codec, batch_tokens)
         held.check()
         limit = config.data.max_bad_fraction
         return finish_store(plan, backbone, limit, started_at, written).record

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from PIL import Image
 
 from colintern.config.schema import DatasetConfig, FeaturesConfig
 from colintern.data.content import DatasetContent
@@ -17,6 +18,7 @@ from colintern.features.codec import codec_of
 from colintern.features.plan import StoreTarget
 from colintern.model.backbone import BackboneIdentity
 from colintern.model.processor import TilePlanner
+from colintern.model.tiles import Tiler
 
 PAGES_PER_ROW_GROUP = 1_000
 NUM_QUERIES = 1_000
@@ -76,7 +78,8 @@ def row_groups(target: StoreTarget, num_pages: int) -> list[tuple[tuple[str, int
 def backbone() -> BackboneIdentity:
     """What planning asks of a backbone, of InternVL3-1B's sizes."""
     tiles = TilePlanner(448, 448, token_grid=(16, 16), max_tiles=12)
-    return BackboneIdentity("0" * 64, width=_WIDTH, tiles=tiles, joins_prefix=False)
+    tiler = Tiler(448, 448, 12, Image.Resampling.BICUBIC)
+    return BackboneIdentity("0" * 64, _WIDTH, tiles, tiler, joins_prefix=False)
 
 
 def dataset_in(folder: Path) -> StoreTarget:

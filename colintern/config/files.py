@@ -143,7 +143,7 @@ def _explain(error: ValidationError) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     if problem["type"] == "value_error":
-        return f"{key}: {message}"
+        return f"{key}: {message}" if key else message
     for pydantic_word, yaml_word in _YAML_WORDS.items():
         message = re.sub(pydantic_word, yaml_word, message)
     return f"'{key}' is {problem['input']!r}: {message}; see configs/reference.yaml"

@@ -24,6 +24,8 @@ Positive = Annotated[int, Field(ge=1)]
 # Marks a key that the first recorded runs did not have. Its default must be what those runs did:
 # `near_duplicate: Annotated[float | None, ADDED_LATER] = None`.
 ADDED_LATER = "added later"
+# One hidden state of the backbone, or several beside each other.
+Layers = int | Literal["projector"] | Annotated[tuple[int, ...], Field(strict=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]  # a signed 64-bit integer, as generators take them
 
 
@@ -135,11 +137,27 @@ class BackboneConfig(Section):
     path: str = READER
     revision: str | None = None
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
-    layer: int | Literal["projector"] = -1
+    layer: Layers = -1
     page_prompt: str = "Describe the page."
     query_prefix: str = "Query: "
     query_augmentation_tokens: Count = 0
     max_tiles: Positive = 12
+    attention: Annotated[Literal["causal", "bidirectional"], ADDED_LATER] = "causal"
+
+    @field_validator("layer")
+    @classmethod
+    def _are_different(cls, layer: Layers) -> Layers:
+        if isinstance(layer, tuple):
+            if len(layer) < 2:
+                raise ValueError(f"a list needs two or more layers, found {list(layer)}")
+            if len(set(layer)) < len(layer):
+                raise ValueError(f"a list must not name a layer twice, found {list(layer)}")
+        return layer
+
+    @property
+    def num_layers(self) -> int:
+        """L, the hidden states that stand beside each other in the features of a token."""
+        return len(self.layer) if isinstance(self.layer, tuple) else 1
 
 
 class FeaturesConfig(Section):
@@ -158,7 +176,7 @@ class HeadsConfig(Section):
     kind: Literal["linear", "mlp"] = "linear"
     dim: Positive = 128
     shared: bool = False
-    layer_mix: Literal[False] = False
+    layer_mix: bool = False
 
 
 class TrainingConfig(Section):
@@ -268,6 +286,20 @@ class Config(Section):
     loop: LoopConfig = LoopConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     cluster: ClusterConfig = ClusterConfig()
+
+    @model_validator(mode="after")
+    def _layers_can_be_mixed(self) -> "Config":
+        if self.heads.layer_mix and self.backbone.num_layers == 1:
+            raise ValueError(
+                f"heads.layer_mix: needs several layers, but backbone.layer={self.backbone.layer}; "
+                "set a list, such as backbone.layer=[-1, 12], or heads.layer_mix=false"
+            )
+        if self.heads.layer_mix and self.features.pca_dim is not None:
+            raise ValueError(
+                "heads.layer_mix: cannot tell the layers apart after features.pca_dim="
+                f"{self.features.pca_dim}, which reduces them together; set one of the two back"
+            )
+        return self
 
     @property
     def run_path(self) -> str:

@@ -14,8 +14,9 @@ from transformers import AutoModel
 
 from colintern.config.schema import BackboneConfig
 from colintern.errors import BackboneError, one_line
+from colintern.model.attention import check_bidirectional
 from colintern.model.checkpoint import checkpoint_hash, find_checkpoint, weight_files
-from colintern.model.internvl_config import read_internvl_config, token_grid
+from colintern.model.internvl_config import layer_numbers, read_internvl_config, token_grid
 from colintern.model.pixels import pixel_values
 from colintern.model.processor import Processor, TilePlanner
 from colintern.model.quiet import quiet_transformers
@@ -32,7 +33,7 @@ class BackboneIdentity:
 
     Attributes:
         checkpoint_sha256: over weights, configuration, tokenizer and image processor files.
-        width: H, numbers per token.
+        width: numbers per token: H of the model, times the number of its layers that are taken.
         tiles: how many tiles and tokens a page has.
         tiler: cuts a page into its tiles.
         joins_prefix: whether the tokenizer may join the end of the query prefix and the start of
@@ -66,7 +67,7 @@ def read_identity(config: BackboneConfig) -> BackboneIdentity:
     check_weights(weight_files(folder, config.path), model_config, config.path)
     return BackboneIdentity(
         checkpoint_sha256=checkpoint_hash(folder),
-        width=model_config.text_config.hidden_size,
+        width=model_config.text_config.hidden_size * config.num_layers,
         tiles=processor.tiles,
         tiler=processor.tiler,
         joins_prefix=processor.joins_prefix(),
@@ -84,22 +85,26 @@ class FrozenBackbone:
     """An InternVL model that computes features and never learns.
 
     Args:
-        config: path, revision, dtype, layer, prompts, tiling.
+        config: path, revision, dtype, layer, attention, prompts, tiling.
         device: where it runs; features come back to the CPU.
 
     Raises:
-        BackboneError: the checkpoint cannot be found, is not InternVL, or lacks weights.
+        BackboneError: the checkpoint cannot be found, is not InternVL, lacks weights, or cannot
+            attend as it is asked to.
     """
 
     def __init__(self, config: BackboneConfig, device: str = "cpu") -> None:
         folder = find_checkpoint(config)
         model_config = read_internvl_config(folder, config)
         self._processor = _fitting_processor(folder, config, model_config)
-        self._layer = config.layer
+        self._layers = layer_numbers(model_config, config)
+        self._last_layer: int = model_config.text_config.num_hidden_layers
         self._device = torch.device(device)
         self._model: Any = _load_model(folder, config, model_config, device).to(self._device)
+        if config.attention == "bidirectional":
+            check_bidirectional(self._model, config.path)
         self.compute_dtype = compute_dtype(config, device)
-        self.width: int = model_config.text_config.hidden_size
+        self.width: int = model_config.text_config.hidden_size * config.num_layers
         self.tiles = self._processor.tiles
         self.tiler = self._processor.tiler
         # In the model's type: each pixel is then rounded as it would be one by one.
@@ -115,8 +120,9 @@ class FrozenBackbone:
             batch_tokens: image tokens in one model batch; a batch has at least one page.
 
         Returns:
-            The image tokens of each page, [P, H] on the CPU, in the model's dtype. Tiles come in
-            reading order, then the thumbnail; inside a tile, tokens go row by row.
+            The image tokens of each page, [P, H] on the CPU, in the model's dtype; with a list of L
+            layers [P, L*H], side by side in the list's order. Tiles come in reading order, then the
+            thumbnail; inside a tile, tokens go row by row.
         """
         return self.encode_tiles(list(map(self.tiler, images)), batch_tokens=batch_tokens)
 
@@ -137,8 +143,8 @@ class FrozenBackbone:
         """Encode query texts; texts with the same number of tokens share a model batch.
 
         Returns:
-            All tokens of each query, [Q, H] on the CPU, in the model's dtype: prefix, text,
-            augmentation. With `layer: projector` they are the LLM's input embeddings.
+            All tokens of each query, [Q, H] or [Q, L*H] on the CPU, in the model's dtype: prefix,
+            text, augmentation. With `layer: projector` they are the LLM's input embeddings.
         """
         tokens = [self._processor.query_tokens(text) for text in texts]
 
@@ -149,12 +155,12 @@ class FrozenBackbone:
 
     def _page_features(self, pages: list[np.ndarray], num_tokens: int) -> list[Tensor]:
         pixels = self._pixel_values(pages)
-        if self._layer == "projector":
+        if not self._layers:  # the projector
             features = self._model.get_image_features(pixels, return_dict=True).pooler_output
             return list(features.reshape(len(pages), num_tokens, -1))
         ids = torch.tensor([self._processor.page_tokens(num_tokens)] * len(pages))
         ids = ids.to(self._device)
-        hidden = self._hidden_state(input_ids=ids, pixel_values=pixels)
+        hidden = self._hidden_states(input_ids=ids, pixel_values=pixels)
         is_image = ids[0] == self._processor.context_id
         return list(hidden[:, is_image])
 
@@ -167,16 +173,20 @@ class FrozenBackbone:
 
     def _query_features(self, token_ids: list[list[int]]) -> list[Tensor]:
         ids = torch.tensor(token_ids).to(self._device)
-        if self._layer == "projector":
+        if not self._layers:  # the projector
             return list(self._model.get_input_embeddings()(ids))
-        return list(self._hidden_state(input_ids=ids))
+        return list(self._hidden_states(input_ids=ids))
 
-    def _hidden_state(self, **inputs: Tensor) -> Tensor:
-        """The chosen hidden state of the LLM, [items, tokens, H]; -1 is after the last norm."""
-        if self._layer == -1:
+    def _hidden_states(self, **inputs: Tensor) -> Tensor:
+        """The chosen hidden states of the LLM, [items, tokens, L*H]; the last is after the norm.
+
+        Of all others transformers keeps none.
+        """
+        if self._layers == (self._last_layer,):
             return self._model(**inputs, use_cache=False).last_hidden_state
-        outputs = self._model(**inputs, use_cache=False, output_hidden_states=True)
-        return outputs.hidden_states[self._layer]
+        chosen = list(self._layers)
+        outputs = self._model(**inputs, use_cache=False, output_hidden_states=chosen)
+        return torch.cat([outputs.hidden_states[layer] for layer in chosen], dim=-1)
 
 
 def _in_batches(

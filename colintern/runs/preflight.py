@@ -197,7 +197,9 @@ def check_init_heads(config: Config, backbone: BackboneIdentity) -> None:
         "heads.kind": (config.heads.kind, info.kind),
         "heads.dim": (config.heads.dim, info.dim),
         "heads.shared": (config.heads.shared, info.shared),
+        "heads.layer_mix": (config.heads.layer_mix, info.layer_mix),
         "backbone.layer": (config.backbone.layer, info.backbone.layer),
+        "backbone.attention": (config.backbone.attention, info.backbone.attention),
         "the backbone's width": (backbone.width, info.features_width),
     }
     for key, (asked, found) in wanted.items():
@@ -219,6 +221,11 @@ def unused_settings(config: Config) -> list[str]:
         unused += [f"data.{name}.{words}" for words in (_unused_keys(dataset) if dataset else ())]
     if config.evaluation.search != "exact" and not config.data.eval:
         unused.append("evaluation.search has no effect: dev is searched exactly, and data.eval=[]")
+    if config.backbone.attention != "causal" and config.backbone.layer in ("projector", 0):
+        unused.append(
+            f"backbone.attention has no effect: backbone.layer={config.backbone.layer} is before "
+            "the attention of the LLM"
+        )
     if config.mining.search == "exact":
         approximate = {"first_stage", "index", "candidates", "min_recall"}
         unused += [

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 
-from colintern.config.schema import BackboneConfig
+from colintern.config.schema import BackboneConfig, Layers
 from colintern.errors import BackboneError
 from colintern.model.backbone import FrozenBackbone, read_identity
 from colintern.model.random_checkpoint import write_random_checkpoint
@@ -44,7 +44,7 @@ def _pictures() -> list[Image.Image]:
     ]
 
 
-def _expected(checkpoint, picture: Image.Image, layer: int | str) -> torch.Tensor:
+def _expected(checkpoint, picture: Image.Image, layer: Layers) -> torch.Tensor:
     """One page by InternVLProcessor's rules: text with the expanded image, tokenized as a whole."""
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     images = GotOcr2ImageProcessorPil.from_pretrained(checkpoint)
@@ -59,11 +59,12 @@ def _expected(checkpoint, picture: Image.Image, layer: int | str) -> torch.Tenso
         )
     if layer == "projector":
         return outputs.image_hidden_states.flatten(0, 1)
-    hidden = outputs.hidden_states[layer]
+    layers = layer if isinstance(layer, tuple) else (layer,)
+    hidden = torch.cat([outputs.hidden_states[number] for number in layers], dim=-1)
     return hidden[0, ids[0] == model.config.image_token_id]
 
 
-@pytest.mark.parametrize("layer", [-1, 0, 1, "projector"])
+@pytest.mark.parametrize("layer", [-1, 0, 1, "projector", (-1, 0), (1, 2)])
 def test_page_features_equal_transformers(checkpoint, layer):
     """Tiles in another order, a lost thumbnail, the wrong layer, prompt tokens kept."""
     pictures = _pictures()
@@ -75,10 +76,27 @@ def test_page_features_equal_transformers(checkpoint, layer):
     assert len({len(features) for features in found}) > 2
 
 
-def test_features_do_not_depend_on_the_batch(checkpoint):
+def test_several_layers_stand_side_by_side_in_the_order_given(checkpoint):
+    """Layers sorted, or of another text; all hidden states kept in memory to take two of them."""
+    texts = ["Where?", "a longer question"]
+    backbone = FrozenBackbone(_config(checkpoint, layer=(-1, 0)))
+    kept: list[int] = []
+    backbone._model.language_model.register_forward_hook(
+        lambda _, __, outputs: kept.append(sum(h is not None for h in outputs.hidden_states))
+    )
+    found = backbone.encode_queries(texts)
+    assert kept == [2, 2]
+    assert read_identity(_config(checkpoint, layer=(-1, 0))).width == backbone.width == 320
+    alone = [FrozenBackbone(_config(checkpoint, layer=n)).encode_queries(texts) for n in (2, 0)]
+    for both, last, first in zip(found, *alone, strict=True):
+        assert torch.equal(both, torch.cat([last, first], dim=1))
+
+
+@pytest.mark.parametrize("attention", ["causal", "bidirectional"])
+def test_features_do_not_depend_on_the_batch(checkpoint, attention):
     """A page that is padded to a larger one, or queries that see each other's padding."""
     pictures = _pictures()
-    backbone = FrozenBackbone(_config(checkpoint))
+    backbone = FrozenBackbone(_config(checkpoint, attention=attention))
     together = backbone.encode_pages(pictures)
     for batch_tokens in (1, 200):
         for one, other in zip(
@@ -159,6 +177,10 @@ def test_mistakes_are_named(checkpoint, tmp_path):
         read_identity(_config(other))
     with pytest.raises(BackboneError, match="hidden states 0 to 2"):
         read_identity(_config(checkpoint, layer=7))
+    with pytest.raises(BackboneError, match=r"layer=\[0, 7\]: the model has hidden states 0 to 2"):
+        read_identity(_config(checkpoint, layer=[0, 7]))
+    with pytest.raises(BackboneError, match=r"layer=\[-1, 2\]: names a layer twice"):
+        read_identity(_config(checkpoint, layer=[-1, 2]))
     with pytest.raises(BackboneError, match="safetensors"):
         read_identity(_config(tmp_path))
     cut = tmp_path / "cut"

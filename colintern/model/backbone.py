@@ -14,6 +14,7 @@ from transformers import AutoModel
 from colintern.config.schema import BackboneConfig
 from colintern.errors import BackboneError, one_line
 from colintern.model.checkpoint import checkpoint_hash, find_checkpoint, weight_files
+from colintern.model.flops import BackboneFlops, backbone_flops
 from colintern.model.internvl_config import read_internvl_config, tokens_per_tile
 from colintern.model.processor import Processor, TilePlanner
 from colintern.model.quiet import quiet_transformers
@@ -33,12 +34,14 @@ class BackboneIdentity:
         tiles: how a page is cut into tiles.
         joins_prefix: whether the tokenizer may join the end of the query prefix and the start of
             the text into one token.
+        flops: what it computes for a page and for a query.
     """
 
     checkpoint_sha256: str
     width: int
     tiles: TilePlanner
     joins_prefix: bool
+    flops: BackboneFlops
 
     def tile_grid(self, width: int, height: int) -> tuple[int, int]:
         """Rows and columns of tiles for a page of this size in pixels."""
@@ -64,7 +67,23 @@ def read_identity(config: BackboneConfig) -> BackboneIdentity:
         width=model_config.text_config.hidden_size,
         tiles=processor.tiles,
         joins_prefix=processor.joins_prefix(),
+        flops=backbone_flops(
+            model_config,
+            processor.tiles.tokens_per_tile,
+            prompt_tokens=len(processor.page_tokens(0)),
+            has_language_model=config.layer != "projector",
+        ),
     )
+
+
+def read_processor(config: BackboneConfig) -> Processor:
+    """The tokenizer and image processor of a backbone, without its weights.
+
+    Raises:
+        BackboneError: as `read_identity`.
+    """
+    folder = find_checkpoint(config)
+    return _fitting_processor(folder, config, read_internvl_config(folder, config))
 
 
 def compute_dtype(config: BackboneConfig, device: str) -> str:

@@ -15,6 +15,7 @@ from colintern.config.schema import DatasetConfig
 from colintern.data.content import DatasetContent
 from colintern.features.plan import StoreTarget
 from colintern.model.backbone import BackboneIdentity
+from colintern.model.flops import BackboneFlops, LayerProducts
 from colintern.model.processor import TilePlanner
 
 PAGES_PER_ROW_GROUP = 1_000
@@ -75,7 +76,16 @@ def row_groups(target: StoreTarget, num_pages: int) -> list[tuple[tuple[str, int
 def backbone() -> BackboneIdentity:
     """What planning asks of a backbone, of InternVL3-1B's sizes."""
     tiles = TilePlanner(448, 448, tokens_per_tile=256, max_tiles=12)
-    return BackboneIdentity("0" * 64, width=_WIDTH, tiles=tiles, joins_prefix=False)
+    flops = BackboneFlops(
+        vision=LayerProducts(302_000_000, 49_000),
+        language=LayerProducts(358_000_000, 43_000),
+        tile_patches=1_024,
+        patch_weights=602_112,
+        projector_weights=4_500_000,
+        tokens_per_tile=256,
+        prompt_tokens=10,
+    )
+    return BackboneIdentity("0" * 64, _WIDTH, tiles, joins_prefix=False, flops=flops)
 
 
 def dataset_in(folder: Path) -> StoreTarget:

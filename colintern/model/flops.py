@@ -1,8 +1,8 @@
 """Floating-point operations of a page and of a query in an InternVL, from its sizes alone.
 
 Counted are matrix products, a multiplication and an addition as 2: what torch's `FlopCounterMode`
-counts. Norms, activations and softmax are left out; they are a few per cent. Causal attention counts
-half of its square, as kernels that skip what is masked do; torch's counter takes all of it.
+counts. Norms, activations and softmax are left out; they are a few per cent. Causal attention
+counts half of its square, as kernels that skip what is masked do; torch's counter takes all of it.
 """
 
 from collections.abc import Iterator
@@ -97,9 +97,7 @@ def backbone_flops(
 def _vision_products(vision: Any) -> LayerProducts:
     width = vision.hidden_size
     layer = 4 * width**2 + 2 * width * vision.intermediate_size
-    return LayerProducts(
-        vision.num_hidden_layers * layer, vision.num_hidden_layers * 2 * width
-    )
+    return LayerProducts(vision.num_hidden_layers * layer, vision.num_hidden_layers * 2 * width)
 
 
 def _language_products(text: Any) -> LayerProducts:

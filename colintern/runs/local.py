@@ -55,8 +55,9 @@ def _encoded(target: StoreTarget, backbone: BackboneIdentity, config: Config) ->
         started_at = records.now()
         target.content.begin()
         corpus = read_inventory(CanonicalDataset(target.dataset.path).corpus_files)
-        plan = plan_store(target, corpus, backbone, config.features)
+        plan = plan_store(target, corpus, backbone, config.features, config.cluster.use_gpu)
         check_compute_dtype(plan, compute_dtype(config.backbone, "cpu"))
+        plan.begin()
         written: dict[str, WrittenShard] = {}
         if missing := plan.missing():
             frozen, features = FrozenBackbone(config.backbone), config.features

@@ -44,6 +44,11 @@ class TilePlanner:
         self._max_tiles = max_tiles
         self.tokens_per_tile = tokens_per_tile
 
+    @property
+    def tile_pixels(self) -> int:
+        """Pixels of one tile."""
+        return self._tile[0] * self._tile[1]
+
     def tile_grid(self, width: int, height: int) -> tuple[int, int]:
         """Rows and columns of tiles for a page of this size in pixels."""
         if self._max_tiles == 1:

@@ -4,6 +4,7 @@ Each command imports what it runs: torch and Ray take seconds to import. `--help
 processes of `ingest`, which import this module too, should not wait for them.
 """
 
+import json
 import os
 import signal
 import sys
@@ -12,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from colintern import log
+from colintern import log, storage
 from colintern.config.files import load_config
 from colintern.errors import ColInternError, UserError, one_line
 from colintern.records.run_folder import RunFolder
@@ -178,6 +179,84 @@ def ingest_sources(
         relevant_from,
     )
     for line in ingest(sources, out, settings).lines():
+        typer.echo(line)
+
+
+@app.command("plan")
+def plan_run(
+    config: ConfigOption,
+    overrides: Overrides = None,
+    gpu: Annotated[
+        str | None,
+        typer.Option(
+            "--gpu",
+            metavar="TYPE",
+            help="A10G, L4, A100, H100, H200, B200 or cpu; default: H100 with cluster.use_gpu, "
+            "else cpu.",
+        ),
+    ] = None,
+    num_gpus: Annotated[
+        int | None,
+        typer.Option("--gpus", min=1, help="Number of them; default: cluster.encode_workers."),
+    ] = None,
+    teraflops: Annotated[
+        float | None,
+        typer.Option("--teraflops", help="Rate of one of them, instead of that of its type."),
+    ] = None,
+    utilisation: Annotated[
+        float | None,
+        typer.Option("--utilisation", help="Share of that rate that encoding reaches, 0 to 1."),
+    ] = None,
+    read_rate: Annotated[
+        float | None,
+        typer.Option("--read-gb-per-second", help="Features that are read from storage."),
+    ] = None,
+    price_per_gpu_hour: Annotated[
+        float | None, typer.Option("--price-per-gpu-hour", help="In any currency.")
+    ] = None,
+    price_per_tb_month: Annotated[
+        float | None, typer.Option("--price-per-tb-month", help="In the same currency.")
+    ] = None,
+    worker_memory: Annotated[
+        float | None,
+        typer.Option("--worker-memory-gb", help="Of a worker; default: this machine's memory."),
+    ] = None,
+    sample: Annotated[
+        int,
+        typer.Option("--sample", min=1, help="Look at so many pages of a dataset with more."),
+    ] = 10_000,
+    pages: Annotated[
+        int | None,
+        typer.Option("--pages", min=1, help="As if train had so many pages like its own."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Show what a run will take: sizes, memory, time and money, without running anything."""
+    settings = load_config(config, overrides or [])
+    from colintern.runs.plan import Prices, Wanted, machine_of, make_plan, plan_lines
+
+    cluster = settings.cluster
+    machine = machine_of(
+        gpu or ("H100" if cluster.use_gpu else "cpu"),
+        num_gpus or cluster.encode_workers,
+        cores_per_device=cluster.cpus_per_worker,
+        is_disk=storage.is_local(settings.features_root),
+        teraflops=teraflops,
+        utilisation=utilisation,
+        read_bytes_per_second=read_rate and read_rate * 1e9,
+    )
+    made = make_plan(
+        settings,
+        Wanted(
+            machine,
+            Prices(price_per_gpu_hour, price_per_tb_month),
+            max_pages=sample,
+            num_pages=pages,
+            worker_memory=worker_memory and round(worker_memory * 1e9),
+        ),
+    )
+    lines = [json.dumps(made.document(), indent=2)] if as_json else plan_lines(made)
+    for line in lines:
         typer.echo(line)
 
 

@@ -17,6 +17,7 @@ from colintern.data.content import DatasetContent
 from colintern.features.codec import codec_of
 from colintern.features.plan import StoreTarget
 from colintern.model.backbone import BackboneIdentity
+from colintern.model.flops import BackboneFlops, LayerProducts
 from colintern.model.processor import TilePlanner
 from colintern.model.tiles import Tiler
 
@@ -79,7 +80,16 @@ def backbone() -> BackboneIdentity:
     """What planning asks of a backbone, of InternVL3-1B's sizes."""
     tiles = TilePlanner(448, 448, token_grid=(16, 16), max_tiles=12)
     tiler = Tiler(448, 448, 12, Image.Resampling.BICUBIC)
-    return BackboneIdentity("0" * 64, _WIDTH, tiles, tiler, joins_prefix=False)
+    flops = BackboneFlops(
+        vision=LayerProducts(302_000_000, 49_000),
+        language=LayerProducts(358_000_000, 43_000),
+        tile_patches=1_024,
+        patch_weights=602_112,
+        projector_weights=4_500_000,
+        tokens_per_tile=256,
+        prompt_tokens=10,
+    )
+    return BackboneIdentity("0" * 64, _WIDTH, tiles, tiler, joins_prefix=False, flops=flops)
 
 
 def dataset_in(folder: Path) -> StoreTarget:

@@ -104,7 +104,7 @@ def _plan(target: StoreTarget, backbone: BackboneIdentity, config: Config, crew:
     began = time.monotonic()
     target.content.begin()
     corpus = crew.list_pages(CanonicalDataset(target.dataset.path).corpus_files)
-    plan = plan_store(target, corpus, backbone, config.features)
+    plan = plan_store(target, corpus, backbone, config.features, config.cluster.use_gpu)
     check_compute_dtype(plan, compute_dtype(config.backbone, crew.device))
     for path in plan.lost():
         log.say("encode", "%s: %s is missing or damaged; it is encoded again", name, path)
@@ -119,6 +119,7 @@ def _plan(target: StoreTarget, backbone: BackboneIdentity, config: Config, crew:
         time.monotonic() - began,
     )
     check_bad_fraction(name, corpus.bad(), len(corpus), config.data.max_bad_fraction)
+    plan.begin()
     return plan
 
 

@@ -24,9 +24,9 @@ from colintern.data.inventory import Inventory
 from colintern.data.queries import Queries
 from colintern.errors import ConfigError, DatasetError
 from colintern.features.codec import Codec
-from colintern.features.cutting import PlannedShard, PlannedShards
+from colintern.features.cutting import PlannedShard, PlannedShards, megaflops, shard_limits
 from colintern.features.damage import recorded_sizes, whole_shards
-from colintern.features.planned import Items, PartPlan, plan_part
+from colintern.features.planned import Items, PartPlan, begin_part, plan_part
 from colintern.features.shard_file import ShardFile
 from colintern.features.store import PAGES, QUERIES, RECORD
 from colintern.features.whole import is_whole
@@ -114,6 +114,12 @@ class StorePlan:
     sizes: Mapping[str, int]
     whole: Mapping[str, FileState]
 
+    def begin(self) -> None:
+        """Keep how shards are cut, before the first one is written; under the store's lease."""
+        for part, plan in self.parts.items():
+            if len(plan.new):
+                begin_part(storage.join(self.target.path, part), plan)
+
     def missing(self) -> PlannedWork:
         """The work that no earlier start has finished."""
         return self.work.without(self.whole)
@@ -140,14 +146,18 @@ def plan_store(
     corpus: Inventory,
     backbone: BackboneIdentity,
     features: FeaturesConfig,
+    use_gpu: bool = False,
 ) -> StorePlan:
     """Plan the shards of a dataset from its sorted page ids and its sorted queries.
+
+    What is planned is found again by a later start once `StorePlan.begin` was called.
 
     Args:
         target: the store.
         corpus: its pages.
         backbone: how a page of some size is tiled.
         features: `shard_bytes`.
+        use_gpu: what a minute's work is reckoned by.
 
     Raises:
         DatasetError: a page id belongs to two different images, or queries or judgements are no
@@ -159,14 +169,15 @@ def plan_store(
     queries = dataset.asked
     query_hashes = _hashes_of(queries.texts)
     sizes = recorded_sizes(records.read_record(storage.join(target.path, RECORD)))
+    limits = shard_limits(features.shard_bytes, use_gpu)
     parts, whole = {}, {}
     for part, items in (
         (PAGES, _page_items(pages, backbone, target.codec)),
-        (QUERIES, _query_items(query_hashes, target.codec)),
+        (QUERIES, _query_items(query_hashes, backbone, target.codec)),
     ):
         there = whole_shards(target.path, part, sizes)
         folder = storage.join(target.path, part)
-        parts[part] = plan_part(folder, items, features.shard_bytes, there)
+        parts[part] = plan_part(folder, items, limits, there)
         whole |= {state.path: state for state in there.values()}
     work = PlannedWork(
         [
@@ -251,18 +262,26 @@ def _page_items(pages: Inventory, backbone: BackboneIdentity, codec: Codec) -> I
     """The distinct images that can be encoded, in the order of their page ids."""
     rows = digests.first_rows(pages.hashes)
     rows = rows[pc.is_null(pages.reasons).to_numpy(zero_copy_only=False)[rows]]
-    tokens = of_sizes(
-        lambda *size: codec.num_tokens(*backbone.tile_grid(*size)),
-        pages.widths[rows],
-        pages.heights[rows],
-    )
-    return Items(pages.hashes, rows, tokens.astype(np.int64) * codec.bytes_per_token)
+    sides = pages.widths[rows], pages.heights[rows]
+    stored = of_sizes(lambda *size: codec.num_tokens(*backbone.tile_grid(*size)), *sides)
+    sizes = stored.astype(np.int64) * codec.bytes_per_token
+    computed = of_sizes(backbone.num_page_tokens, *sides)
+    return Items(pages.hashes, rows, sizes, _megaflops(computed, backbone))
 
 
-def _query_items(hashes: np.ndarray, codec: Codec) -> Items:
+def _megaflops(page_tokens: np.ndarray, backbone: BackboneIdentity) -> np.ndarray:
+    """Of encoding pages with so many tokens, int64."""
+    distinct, index = np.unique(page_tokens, return_inverse=True)
+    found = [megaflops(backbone.flops.page(number)) for number in distinct.tolist()]
+    return np.array(found, np.int64)[index]
+
+
+def _query_items(hashes: np.ndarray, backbone: BackboneIdentity, codec: Codec) -> Items:
     """The distinct texts, in the order of their query ids."""
     rows = digests.first_rows(hashes)
-    return Items(hashes, rows, np.full(len(rows), _QUERY_TOKENS * codec.bytes_per_token))
+    work = megaflops(backbone.flops.query(_QUERY_TOKENS))
+    sizes = np.full(len(rows), _QUERY_TOKENS * codec.bytes_per_token)
+    return Items(hashes, rows, sizes, np.full(len(rows), work))
 
 
 def of_sizes(

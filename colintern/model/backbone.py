@@ -16,6 +16,7 @@ from colintern.config.schema import BackboneConfig
 from colintern.errors import BackboneError, one_line
 from colintern.model.attention import check_bidirectional
 from colintern.model.checkpoint import checkpoint_hash, find_checkpoint, weight_files
+from colintern.model.flops import BackboneFlops, backbone_flops
 from colintern.model.internvl_config import layer_numbers, read_internvl_config, token_grid
 from colintern.model.pixels import pixel_values
 from colintern.model.processor import Processor, TilePlanner
@@ -38,6 +39,7 @@ class BackboneIdentity:
         tiler: cuts a page into its tiles.
         joins_prefix: whether the tokenizer may join the end of the query prefix and the start of
             the text into one token.
+        flops: what it computes for a page and for a query.
     """
 
     checkpoint_sha256: str
@@ -45,6 +47,7 @@ class BackboneIdentity:
     tiles: TilePlanner
     tiler: Tiler
     joins_prefix: bool
+    flops: BackboneFlops
 
     def tile_grid(self, width: int, height: int) -> tuple[int, int]:
         """Rows and columns of tiles for a page of this size in pixels."""
@@ -71,7 +74,23 @@ def read_identity(config: BackboneConfig) -> BackboneIdentity:
         tiles=processor.tiles,
         tiler=processor.tiler,
         joins_prefix=processor.joins_prefix(),
+        flops=backbone_flops(
+            model_config,
+            processor.tiles.tokens_per_tile,
+            prompt_tokens=len(processor.page_tokens(0)),
+            has_language_model=config.layer != "projector",
+        ),
     )
+
+
+def read_processor(config: BackboneConfig) -> Processor:
+    """The tokenizer and image processor of a backbone, without its weights.
+
+    Raises:
+        BackboneError: as `read_identity`.
+    """
+    folder = find_checkpoint(config)
+    return _fitting_processor(folder, config, read_internvl_config(folder, config))
 
 
 def compute_dtype(config: BackboneConfig, device: str) -> str:

@@ -50,6 +50,11 @@ class TilePlanner:
         self.token_grid = token_grid
         self.tokens_per_tile = token_grid[0] * token_grid[1]
 
+    @property
+    def tile_pixels(self) -> int:
+        """Pixels of one tile."""
+        return self._tile[0] * self._tile[1]
+
     def tile_grid(self, width: int, height: int) -> tuple[int, int]:
         """Rows and columns of tiles for a page of this size in pixels."""
         return tile_grid(width, height, self._tile, self._max_tiles)

@@ -114,8 +114,9 @@ def _plan(target: StoreTarget, backbone: BackboneIdentity, config: Config) -> St
     began = time.monotonic()
     target.content.begin()
     corpus = _inventory(CanonicalDataset(target.dataset.path).corpus_files)
-    plan = plan_store(target, corpus, backbone, config.features)
+    plan = plan_store(target, corpus, backbone, config.features, config.cluster.use_gpu)
     check_compute_dtype(plan, compute_dtype(config.backbone, device_of(config.cluster.use_gpu)))
+    plan.begin()
     for path in plan.lost():
         log.say("encode", "%s: %s is missing or damaged; it is encoded again", name, path)
     log.say(

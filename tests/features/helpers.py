@@ -43,6 +43,7 @@ def encoded(
 ) -> list[str]:
     """Encode the missing shards, or only `number` of them; returns what was encoded."""
     plan, identity = planned(root, backbone=path)
+    plan.begin()
     missing = plan.missing()[:number]
     for work in missing:
         encode_shard(ShardWork.from_json(work.to_json()), backbone, plan.target.codec, 2_000)

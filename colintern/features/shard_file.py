@@ -29,6 +29,7 @@ _TORCH_TYPES = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float
 # The one entry of the file's metadata, as JSON: safetensors writes several in a random order.
 _NOTES_KEY = "colintern"
 _MAX_HEADER_BYTES = 100_000_000  # the format's own limit
+_NO_CRC32 = -1  # what no bytes have
 
 
 @dataclass(frozen=True)
@@ -121,14 +122,17 @@ class ShardFile:
     Args:
         path: the file.
         num_bytes: its size, where that is known.
+        header: its header (`read_header`), where that has been read.
 
     Raises:
         DamagedShardError: it is gone, or not whole.
     """
 
-    def __init__(self, path: str, num_bytes: int | None = None) -> None:
+    def __init__(
+        self, path: str, num_bytes: int | None = None, header: bytes | None = None
+    ) -> None:
         self.path = path
-        header = _read_header(path)
+        header = read_header(path) if header is None else header
         try:
             entries = json.loads(header)
             notes = json.loads(entries.pop("__metadata__", {}).get(_NOTES_KEY, "{}"))
@@ -172,22 +176,33 @@ class ShardFile:
         Raises:
             DamagedShardError: they are not those that were written.
         """
-        if not self._stored.keys() >= set(hashes):
-            damaged(self.path, "lacks an item that its manifest names")
-        wanted = [self._stored[sha256] for sha256 in hashes]
+        parts = [self.part(sha256) for sha256 in hashes]
         if self._map is None:
-            pieces = storage.read_ranges(
-                self.path, [(stored.start, stored.end) for stored in wanted]
-            )
+            pieces = storage.read_pieces([part.piece for part in parts])
             raw = [np.frombuffer(bytearray(piece), np.uint8) for piece in pieces]
         else:
-            raw = [self._map[stored.start : stored.end] for stored in wanted]
-        for sha256, stored, data in zip(hashes, wanted, raw, strict=True):
-            self._check(sha256, stored, data)
-        return [
-            torch.from_numpy(data).view(stored.dtype).view(stored.shape)
-            for data, stored in zip(raw, wanted, strict=True)
-        ]
+            raw = [self._map[part.piece.start : part.piece.end] for part in parts]
+        for part, data in zip(parts, raw, strict=True):
+            part.check(data)
+        return [self.made(sha256, data) for sha256, data in zip(hashes, raw, strict=True)]
+
+    def part(self, sha256: str) -> "ShardPart":
+        """Where the bytes of an item stand.
+
+        Raises:
+            DamagedShardError: the shard has no such item.
+        """
+        if sha256 not in self._stored:
+            damaged(self.path, "lacks an item that its manifest names")
+        stored = self._stored[sha256]
+        piece = storage.Piece(self.path, stored.start, stored.end)
+        known = self._checksums
+        return ShardPart(piece, sha256, None if known is None else known.get(sha256, _NO_CRC32))
+
+    def made(self, sha256: str, data: np.ndarray) -> Tensor:
+        """The features [tokens, H] of an item, from its bytes, which they share."""
+        stored = self._stored[sha256]
+        return torch.from_numpy(data).view(stored.dtype).view(stored.shape)
 
     def check(self) -> None:
         """Make sure that all items are as they were written.
@@ -197,13 +212,6 @@ class ShardFile:
         """
         for name in self._stored:
             self.read([name])
-
-    def _check(self, sha256: str, stored: _Stored, data: np.ndarray) -> None:
-        if len(data) != stored.end - stored.start:
-            damaged(self.path, f"item {sha256} is cut off")
-        known = self._checksums
-        if known is not None and known.get(sha256) != zlib.crc32(data.data):
-            damaged(self.path, f"item {sha256} has another checksum than when it was written")
 
     @cached_property
     def _map(self) -> np.ndarray | None:
@@ -217,16 +225,53 @@ class ShardFile:
             return np.memmap(storage.local_path(self.path), np.uint8, mode="c")
 
 
-def _read_header(path: str) -> bytes:
+@dataclass(frozen=True)
+class ShardPart:
+    """The bytes of an item in a shard, which are checked by whoever has read them.
+
+    Attributes:
+        piece: where they stand.
+        sha256: the item.
+        crc32: what they were when they were written; None in a shard of an earlier version.
+    """
+
+    piece: storage.Piece
+    sha256: str
+    crc32: int | None
+
+    def check(self, data: np.ndarray) -> None:
+        """Make sure that these are the bytes that were written.
+
+        Raises:
+            DamagedShardError: they are not.
+        """
+        if len(data) != self.piece.num_bytes:
+            damaged(self.piece.path, f"item {self.sha256} is cut off")
+        if self.crc32 is not None and self.crc32 != zlib.crc32(data.data):
+            what = f"item {self.sha256} has another checksum than when it was written"
+            damaged(self.piece.path, what)
+
+
+def header_length(path: str, first: bytes) -> int:
+    """How long the header of a shard is, by the shard's first bytes; it starts after 8 of them.
+
+    Raises:
+        DamagedShardError: no header is that long.
+    """
+    length = int.from_bytes(first[:8], "little")
+    if length > _MAX_HEADER_BYTES:
+        damaged(path, "its header is not readable")
+    return length
+
+
+def read_header(path: str) -> bytes:
     """The header of a shard.
 
     Raises:
         DamagedShardError: there is none.
     """
     try:
-        length = int.from_bytes(storage.read_bytes(path, 0, 8), "little")
-        if length > _MAX_HEADER_BYTES:
-            damaged(path, "its header is not readable")
+        length = header_length(path, storage.read_bytes(path, 0, 8))
         return storage.read_bytes(path, 8, 8 + length)
     except PathError as error:
         if not isinstance(error.__cause__, FileNotFoundError):

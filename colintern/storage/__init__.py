@@ -22,12 +22,13 @@ from colintern.storage.paths import (
     local_path,
     real,
 )
+from colintern.storage.ranges import BYTES_AT_ONCE, Piece
 from colintern.storage.reading import (
     open_file,
     read_bytes,
     read_bytes_if_there,
     read_json,
-    read_ranges,
+    read_pieces,
     sha256_of_bytes,
     sha256_of_file,
 )
@@ -43,8 +44,10 @@ from colintern.storage.saving import (
 )
 
 __all__ = [
+    "BYTES_AT_ONCE",
     "HUB_ERRORS",
     "FileState",
+    "Piece",
     "absolute",
     "create_exclusively",
     "delete",
@@ -66,7 +69,7 @@ __all__ = [
     "read_bytes",
     "read_bytes_if_there",
     "read_json",
-    "read_ranges",
+    "read_pieces",
     "real",
     "remove_abandoned",
     "sha256_of_bytes",

@@ -46,6 +46,10 @@ RoundOption = Annotated[
     int | None,
     typer.Option("--round", help="Number of the round; default: the first that is not finished."),
 ]
+Root = Annotated[
+    str,
+    typer.Argument(metavar="ROOT", help="A run.root, a features.root, or a folder above several."),
+]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run: a path or URL.")]
 
 
@@ -323,6 +327,46 @@ def search(
     if save:
         for path in save_images(run_path, dataset, hits, save):
             typer.echo(path)
+
+
+@app.command("ls")
+def list_root(
+    root: Root,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
+    """Show the runs, feature stores and datasets in a folder, with results and sizes."""
+    from colintern.runs.listing import listing, listing_lines
+
+    document = listing(root)
+    lines = [json.dumps(document, indent=2)] if as_json else listing_lines(document)
+    for line in lines:
+        typer.echo(line)
+
+
+@app.command()
+def clean(
+    root: Root,
+    runs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--runs",
+            metavar="ROOT",
+            help="Another folder with runs that use stores in ROOT; can be given several times.",
+        ),
+    ] = None,
+    is_sure: Annotated[
+        bool, typer.Option("--yes", help="Remove what is listed; without it nothing is removed.")
+    ] = False,
+) -> None:
+    """List the features and half-written files that no run uses; remove them with --yes."""
+    from colintern.runs.cleaning import cleaning_lines, find_unused, remove_unused
+
+    if is_sure:
+        lines = cleaning_lines(*remove_unused(root, runs or []))
+    else:
+        lines = cleaning_lines(find_unused(root, runs or []))
+    for line in lines:
+        typer.echo(line)
 
 
 def main() -> NoReturn:

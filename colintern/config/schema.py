@@ -168,6 +168,8 @@ class FeaturesConfig(Section):
     pca_dim: None = None
     shard_bytes: Positive = 256 * 2**20
     batch_tokens: Positive = 16_384
+    # About 7,000 A4 pages of InternVL3-1B, and less than nearly any machine that trains has free.
+    cache_bytes: Annotated[Count, ADDED_LATER] = 20 * 2**30
 
 
 class HeadsConfig(Section):

@@ -149,4 +149,4 @@ def _store(config: Config, dataset: DatasetConfig, workers: Workers | None) -> F
             config = on_machines_here(config)
             with ray_workers(config, requests(config, [Encode])) as on_ray:
                 on_ray.encode([target], backbone, config)
-    return FeatureStore(target.path)
+    return FeatureStore(target.path, cache_bytes=config.features.cache_bytes)

@@ -48,7 +48,8 @@ class OpenedRun:
         }
         if self._catalog is None or self._catalog.snapshots != snapshots:
             stores = {name: target.path for name, target in self.targets.items()}
-            self._catalog = Catalog(self.config.data, self.config.run.seed, stores, snapshots)
+            seed, cache_bytes = self.config.run.seed, self.config.features.cache_bytes
+            self._catalog = Catalog(self.config.data, seed, stores, snapshots, cache_bytes)
         return self._catalog
 
     @property

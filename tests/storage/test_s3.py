@@ -123,7 +123,8 @@ def test_only_ranges_near_each_other_are_read_together(bucket, s3_server):
         ([], 0),
     ):
         s3_server.asked.clear()
-        assert storage.read_ranges(path, ranges) == [data[start:end] for start, end in ranges]
+        pieces = [storage.Piece(path, start, end) for start, end in ranges]
+        assert storage.read_pieces(pieces) == [data[start:end] for start, end in ranges]
         assert len(s3_server.asked) == num_requests, ranges
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 from colintern import records
 from colintern.config.schema import Config
-from colintern.data.canonical import CanonicalDataset
 from colintern.data.inventory import read_inventory
 from colintern.data.views import View
 from colintern.features.catalog import Catalog
@@ -54,7 +53,7 @@ def _encoded(target: StoreTarget, backbone: BackboneIdentity, config: Config) ->
             return record
         started_at = records.now()
         target.content.begin()
-        corpus = read_inventory(CanonicalDataset(target.dataset.path).corpus_files)
+        corpus = read_inventory(target.content.corpus_files)
         plan = plan_store(target, corpus, backbone, config.features)
         check_compute_dtype(plan, compute_dtype(config.backbone, "cpu"))
         written: dict[str, WrittenShard] = {}

@@ -168,8 +168,17 @@ def ingest_sources(
             help="Fail if a larger share of the pages is bad (1: never).",
         ),
     ] = 1.0,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace", help="Let go of pages and questions that the sources do not have any more."
+        ),
+    ] = False,
 ) -> None:
-    """Make a dataset folder from PDFs and images, or from a dataset in another layout."""
+    """Make a dataset folder from PDFs and images, or add new ones to it.
+
+    A dataset in another layout can be the source too.
+    """
     from colintern.ingestion import IngestSettings, RenderSettings, ingest
 
     settings = IngestSettings(
@@ -181,6 +190,7 @@ def ingest_sources(
         max_bad_fraction,
         config,
         relevant_from,
+        replace,
     )
     for line in ingest(sources, out, settings).lines():
         typer.echo(line)

@@ -11,7 +11,6 @@ from typing import Protocol
 
 from colintern import log, records
 from colintern.config.schema import Config
-from colintern.data.canonical import CanonicalDataset
 from colintern.data.inventory import Inventory
 from colintern.features.codec import Codec
 from colintern.features.encoding import WrittenShard
@@ -103,7 +102,7 @@ def _plan(target: StoreTarget, backbone: BackboneIdentity, config: Config, crew:
     name = target.dataset.name
     began = time.monotonic()
     target.content.begin()
-    corpus = crew.list_pages(CanonicalDataset(target.dataset.path).corpus_files)
+    corpus = crew.list_pages(target.content.corpus_files)
     plan = plan_store(target, corpus, backbone, config.features, config.cluster.use_gpu)
     check_compute_dtype(plan, compute_dtype(config.backbone, crew.device))
     for path in plan.lost():

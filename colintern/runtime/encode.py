@@ -12,7 +12,6 @@ from ray.data import ActorPoolStrategy, DataContext
 
 from colintern import log, records
 from colintern.config.schema import Config
-from colintern.data.canonical import CanonicalDataset
 from colintern.data.inventory import Inventory, inventory_of, read_entries, row_groups
 from colintern.errors import ColInternError
 from colintern.features.codec import Codec
@@ -113,7 +112,7 @@ def _plan(target: StoreTarget, backbone: BackboneIdentity, config: Config) -> St
     name = target.dataset.name
     began = time.monotonic()
     target.content.begin()
-    corpus = _inventory(CanonicalDataset(target.dataset.path).corpus_files)
+    corpus = _inventory(target.content.corpus_files)
     plan = plan_store(target, corpus, backbone, config.features, config.cluster.use_gpu)
     check_compute_dtype(plan, compute_dtype(config.backbone, device_of(config.cluster.use_gpu)))
     plan.begin()

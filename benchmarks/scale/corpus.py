@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from colintern.config.schema import DatasetConfig
+from colintern.config.schema import DatasetConfig, FeaturesConfig
 from colintern.data.content import DatasetContent
+from colintern.features.codec import codec_of
 from colintern.features.plan import StoreTarget
 from colintern.model.backbone import BackboneIdentity
 from colintern.model.processor import TilePlanner
@@ -76,7 +77,7 @@ def row_groups(target: StoreTarget, num_pages: int) -> list[tuple[tuple[str, int
 
 def backbone() -> BackboneIdentity:
     """What planning asks of a backbone, of InternVL3-1B's sizes."""
-    tiles = TilePlanner(448, 448, tokens_per_tile=256, max_tiles=12)
+    tiles = TilePlanner(448, 448, token_grid=(16, 16), max_tiles=12)
     tiler = Tiler(448, 448, 12, Image.Resampling.BICUBIC)
     return BackboneIdentity("0" * 64, _WIDTH, tiles, tiler, joins_prefix=False)
 
@@ -101,7 +102,8 @@ def dataset_in(folder: Path) -> StoreTarget:
     path = str(folder / "set")
     identity = {"dataset_path": path}
     dataset = DatasetConfig(name="set", path=path)
-    return StoreTarget(dataset, str(folder / "store"), identity, DatasetContent(path))
+    codec = codec_of(FeaturesConfig(), backbone())
+    return StoreTarget(dataset, str(folder / "store"), identity, DatasetContent(path), codec)
 
 
 def write_hollow_shard(

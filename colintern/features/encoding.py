@@ -4,16 +4,15 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-import torch
 from torch import Tensor
 
+from colintern.features.codec import Codec, StoredTokens
 from colintern.features.damage import mended
 from colintern.features.preparing import PreparedPages, page_batches, prepare
 from colintern.features.shard_file import ShardItems, items_of, write_shard
 from colintern.features.work import ShardWork
 from colintern.model.backbone import FrozenBackbone
 
-STORED_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 _NOT_FINITE = "the backbone's features of it are not finite"
 
 
@@ -56,16 +55,16 @@ class ShardBuilder:
 
     Args:
         work: the shard.
-        dtype: what features are stored in.
+        codec: how features are stored.
         refused: items that are not encoded, and why.
     """
 
     def __init__(
-        self, work: ShardWork, dtype: str, refused: Mapping[str, str] = MappingProxyType({})
+        self, work: ShardWork, codec: Codec, refused: Mapping[str, str] = MappingProxyType({})
     ) -> None:
         self._work = work
-        self._dtype = STORED_DTYPES[dtype]
-        self._features: dict[str, Tensor] = {}
+        self._encode = codec.encode_query if work.texts else codec.encode_page
+        self._features: dict[str, StoredTokens] = {}
         self._bad = dict(refused)
         self._pixels: dict[str, str] = {}
 
@@ -74,9 +73,9 @@ class ShardBuilder:
         self._bad.update(encoded.bad)
         self._pixels.update(encoded.pixels)
         for item, features in encoded.features.items():
-            stored = features.to(self._dtype)
+            stored = self._encode(features)
             # One such item would turn every loss, and every score of its batch, into NaN.
-            if stored.isfinite().all():
+            if stored.is_finite:
                 self._features[item] = stored
             else:
                 self._bad[item] = _NOT_FINITE
@@ -95,14 +94,14 @@ class ShardBuilder:
 
 
 def encode_shard(
-    work: ShardWork, backbone: FrozenBackbone, dtype: str, batch_tokens: int
+    work: ShardWork, backbone: FrozenBackbone, codec: Codec, batch_tokens: int
 ) -> WrittenShard:
     """Encode one planned shard and write it, all in this process and thread.
 
     Raises:
         DatasetError: a page is not the one that was listed; nothing is written.
     """
-    builder = ShardBuilder(work, dtype)
+    builder = ShardBuilder(work, codec)
     prepared = (prepare(batch, backbone.tiler) for batch in page_batches(work, batch_tokens))
     for batch in encoded_batches(work, prepared, backbone, batch_tokens):
         builder.add(batch)

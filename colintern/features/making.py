@@ -7,12 +7,14 @@ or on a cluster.
 import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from colintern import log, records
 from colintern.config.schema import Config
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.inventory import Inventory
+from colintern.features.codec import Codec
 from colintern.features.encoding import WrittenShard
 from colintern.features.finish import (
     FinishedStore,
@@ -31,6 +33,19 @@ from colintern.records.lease import Held
 _SHOWN_BAD = 5
 
 
+@dataclass(frozen=True)
+class BegunStore:
+    """A store that is being made.
+
+    Attributes:
+        held: its lease.
+        codec: how it keeps features.
+    """
+
+    held: Held
+    codec: Codec
+
+
 class Crew(Protocol):
     """Those who encode.
 
@@ -45,13 +60,13 @@ class Crew(Protocol):
         ...
 
     def encode(
-        self, work: PlannedWork, held: Mapping[str, Held], progress: EncodingProgress
+        self, work: PlannedWork, stores: Mapping[str, BegunStore], progress: EncodingProgress
     ) -> Iterator[tuple[str, WrittenShard]]:
         """Write the shards of some work, in any order.
 
         Args:
             work: at least one shard.
-            held: the lease of each store, by the store's path.
+            stores: what it belongs to, by path.
             progress: told of shards that are under way, and of facts; not of written ones.
 
         Yields:
@@ -123,13 +138,17 @@ def _encode_missing(
     incomplete = [plan for plan in plans if plan.missing()]
     if not incomplete:
         return {}
+    stores = {
+        plan.target.path: BegunStore(held[plan.target.path], plan.target.codec)
+        for plan in incomplete
+    }
     work = PlannedWork(job for plan in incomplete for job in plan.missing().jobs)
     progress = EncodingProgress(len(work))
     written: dict[str, WrittenShard] = {}
-    for path, shard in crew.encode(work, held, progress):
+    for path, shard in crew.encode(work, stores, progress):
         written[path] = shard
         progress.done(shard)
-    progress.keep([plan.target.path for plan in incomplete])
+    progress.keep(list(stores))
     return written
 
 

@@ -23,6 +23,7 @@ from colintern.data.content import DatasetContent
 from colintern.data.inventory import Inventory
 from colintern.data.queries import Queries
 from colintern.errors import ConfigError, DatasetError
+from colintern.features.codec import Codec
 from colintern.features.cutting import PlannedShard, PlannedShards
 from colintern.features.damage import recorded_sizes, whole_shards
 from colintern.features.planned import Items, PartPlan, plan_part
@@ -36,18 +37,26 @@ from colintern.storage import FileState
 
 _CORPUS_KEY = "dataset_sha256.corpus"
 _EARLIER_KEY = "dataset_content"  # of records that hold `DatasetContent.footers`
-_BYTES_PER_NUMBER = 2
 _QUERY_TOKENS = 32  # a guess; it only decides how many queries share a shard
 
 
 @dataclass(frozen=True)
 class StoreTarget:
-    """A store to be made: of which dataset, where, and all that its features depend on."""
+    """A store to be made.
+
+    Attributes:
+        dataset: of which dataset.
+        path: its folder.
+        identity: all that its features depend on.
+        content: the hashes of the dataset's files.
+        codec: how it keeps features.
+    """
 
     dataset: DatasetConfig
     path: str
     identity: Mapping[str, Any]
     content: DatasetContent
+    codec: Codec
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -137,7 +146,7 @@ def plan_store(
     Args:
         target: the store.
         corpus: its pages.
-        backbone: how many tokens a page of some size has.
+        backbone: how a page of some size is tiled.
         features: `shard_bytes`.
 
     Raises:
@@ -152,8 +161,8 @@ def plan_store(
     sizes = recorded_sizes(records.read_record(storage.join(target.path, RECORD)))
     parts, whole = {}, {}
     for part, items in (
-        (PAGES, _page_items(pages, backbone)),
-        (QUERIES, _query_items(query_hashes, backbone)),
+        (PAGES, _page_items(pages, backbone, target.codec)),
+        (QUERIES, _query_items(query_hashes, target.codec)),
     ):
         there = whole_shards(target.path, part, sizes)
         folder = storage.join(target.path, part)
@@ -238,18 +247,22 @@ def _hashes_of(texts: pa.Array) -> np.ndarray:
     return hashes
 
 
-def _page_items(pages: Inventory, backbone: BackboneIdentity) -> Items:
+def _page_items(pages: Inventory, backbone: BackboneIdentity, codec: Codec) -> Items:
     """The distinct images that can be encoded, in the order of their page ids."""
     rows = digests.first_rows(pages.hashes)
     rows = rows[pc.is_null(pages.reasons).to_numpy(zero_copy_only=False)[rows]]
-    tokens = of_sizes(backbone.num_page_tokens, pages.widths[rows], pages.heights[rows])
-    return Items(pages.hashes, rows, tokens.astype(np.int64) * _token_bytes(backbone))
+    tokens = of_sizes(
+        lambda *size: codec.num_tokens(*backbone.tile_grid(*size)),
+        pages.widths[rows],
+        pages.heights[rows],
+    )
+    return Items(pages.hashes, rows, tokens.astype(np.int64) * codec.bytes_per_token)
 
 
-def _query_items(hashes: np.ndarray, backbone: BackboneIdentity) -> Items:
+def _query_items(hashes: np.ndarray, codec: Codec) -> Items:
     """The distinct texts, in the order of their query ids."""
     rows = digests.first_rows(hashes)
-    return Items(hashes, rows, np.full(len(rows), _QUERY_TOKENS * _token_bytes(backbone)))
+    return Items(hashes, rows, np.full(len(rows), _QUERY_TOKENS * codec.bytes_per_token))
 
 
 def of_sizes(
@@ -311,7 +324,3 @@ def _page_work(
 def _query_work(texts: pa.Array, folder: str, shard: PlannedShard, rows: np.ndarray) -> ShardWork:
     chosen = texts.take(pa.array(rows)).to_pylist()
     return ShardWork(folder=folder, shard=shard, texts=tuple(chosen))
-
-
-def _token_bytes(backbone: BackboneIdentity) -> int:
-    return backbone.width * _BYTES_PER_NUMBER

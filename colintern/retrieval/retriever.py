@@ -10,7 +10,7 @@ from colintern.data.canonical import CanonicalDataset
 from colintern.data.resolve import resolved
 from colintern.data.text import bad_query_reason
 from colintern.errors import DatasetError, MissingStageError, UserError
-from colintern.features.encoding import STORED_DTYPES
+from colintern.features.codec import codec_of
 from colintern.features.finish import finished_record
 from colintern.features.store import FeatureStore
 from colintern.images.decode import suffix_of
@@ -120,8 +120,8 @@ def best_round(run_path: str) -> int:
 def _embedded(heads: Heads, query: str, config: Config) -> EmbeddedQueries:
     """The query as one from a store would be: its features rounded to what stores keep."""
     features = FrozenBackbone(config.backbone).encode_queries([query])[0]
-    stored = features.to(STORED_DTYPES[config.features.dtype])
-    return EmbeddedQueries(heads.exact_queries(stored.float()), (len(stored),))
+    stored = codec_of(config.features, read_identity(config.backbone)).encode_query(features)
+    return EmbeddedQueries(heads.exact_queries(stored.decoded()), (len(stored),))
 
 
 def _dataset(config: Config, name: str | None) -> DatasetConfig:

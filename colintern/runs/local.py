@@ -8,7 +8,7 @@ from colintern.data.inventory import Inventory, read_inventory
 from colintern.data.views import View
 from colintern.features.catalog import Catalog
 from colintern.features.encoding import WrittenShard, encode_shard
-from colintern.features.making import make_stores
+from colintern.features.making import BegunStore, make_stores
 from colintern.features.plan import StoreTarget
 from colintern.features.progress import EncodingProgress
 from colintern.features.store import FeatureStore
@@ -60,15 +60,14 @@ class _LocalCrew:
         return read_inventory(files)
 
     def encode(
-        self, work: PlannedWork, held: Mapping[str, Held], progress: EncodingProgress
+        self, work: PlannedWork, stores: Mapping[str, BegunStore], progress: EncodingProgress
     ) -> Iterator[tuple[str, WrittenShard]]:
         """Write one shard after the other."""
-        backbone, features = FrozenBackbone(self._config.backbone), self._config.features
+        backbone = FrozenBackbone(self._config.backbone)
+        batch_tokens = self._config.features.batch_tokens
         for shard in work:
-            yield (
-                shard.path,
-                encode_shard(shard, backbone, features.dtype, features.batch_tokens),
-            )
+            codec = stores[shard.store].codec
+            yield shard.path, encode_shard(shard, backbone, codec, batch_tokens)
 
 
 def open_corpus(

@@ -5,6 +5,7 @@ from typing import Any
 from colintern import storage
 from colintern.config.schema import BackboneConfig, Config, DatasetConfig, datasets
 from colintern.data.content import DatasetContent
+from colintern.features.codec import codec_of
 from colintern.features.plan import StoreTarget
 from colintern.features.store import CORPUS_HASHES, store_path
 from colintern.model.backbone import BackboneIdentity
@@ -24,7 +25,8 @@ def store_target(config: Config, dataset: DatasetConfig, backbone: BackboneIdent
         identity["query_tokens"] = "joined"
     path = store_path(config.features_root, dataset.name, identity)
     content = DatasetContent(dataset.path, storage.join(path, CORPUS_HASHES))
-    return StoreTarget(dataset=dataset, path=path, identity=identity, content=content)
+    codec = codec_of(config.features, backbone)
+    return StoreTarget(dataset, path, identity, content, codec)
 
 
 def store_targets(config: Config, backbone: BackboneIdentity) -> dict[str, StoreTarget]:

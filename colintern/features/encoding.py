@@ -63,7 +63,7 @@ class ShardBuilder:
         self, work: ShardWork, codec: Codec, refused: Mapping[str, str] = MappingProxyType({})
     ) -> None:
         self._work = work
-        self._codec = codec
+        self._encode = codec.encode_query if work.texts else codec.encode_page
         self._features: dict[str, StoredTokens] = {}
         self._bad = dict(refused)
         self._pixels: dict[str, str] = {}
@@ -72,10 +72,8 @@ class ShardBuilder:
         """Take in what the model gives for a batch."""
         self._bad.update(encoded.bad)
         self._pixels.update(encoded.pixels)
-        is_page = not self._work.texts
-        encode = self._codec.encode_page if is_page else self._codec.encode_query
         for item, features in encoded.features.items():
-            stored = encode(features)
+            stored = self._encode(features)
             # One such item would turn every loss, and every score of its batch, into NaN.
             if stored.is_finite:
                 self._features[item] = stored

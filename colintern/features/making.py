@@ -7,6 +7,7 @@ or on a cluster.
 import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from colintern import log, records
@@ -31,6 +32,19 @@ from colintern.records.lease import Held
 _SHOWN_BAD = 5
 
 
+@dataclass(frozen=True)
+class BegunStore:
+    """A store that is being made.
+
+    Attributes:
+        held: its lease.
+        codec: how it keeps features.
+    """
+
+    held: Held
+    codec: Codec
+
+
 class Crew(Protocol):
     """Those who encode.
 
@@ -45,18 +59,13 @@ class Crew(Protocol):
         ...
 
     def encode(
-        self,
-        work: PlannedWork,
-        codec: Codec,
-        held: Mapping[str, Held],
-        progress: EncodingProgress,
+        self, work: PlannedWork, stores: Mapping[str, BegunStore], progress: EncodingProgress
     ) -> Iterator[tuple[str, WrittenShard]]:
         """Write the shards of some work, in any order.
 
         Args:
             work: at least one shard.
-            codec: how features are stored.
-            held: the lease of each store, by the store's path.
+            stores: what it belongs to, by path.
             progress: told of shards that are under way, and of facts; not of written ones.
 
         Yields:
@@ -129,14 +138,17 @@ def _encode_missing(
     incomplete = [plan for plan in plans if plan.missing()]
     if not incomplete:
         return {}
+    stores = {
+        plan.target.path: BegunStore(held[plan.target.path], plan.target.codec)
+        for plan in incomplete
+    }
     work = PlannedWork(job for plan in incomplete for job in plan.missing().jobs)
     progress = EncodingProgress(len(work))
     written: dict[str, WrittenShard] = {}
-    codec = incomplete[0].target.codec  # the same for all stores of a run
-    for path, shard in crew.encode(work, codec, held, progress):
+    for path, shard in crew.encode(work, stores, progress):
         written[path] = shard
         progress.done(shard)
-    progress.keep([plan.target.path for plan in incomplete])
+    progress.keep(list(stores))
     return written
 
 

@@ -9,9 +9,9 @@ from colintern import log, records, storage
 from colintern.features.encoding import WrittenShard
 
 ENCODE_LOG = "encode_log.jsonl"
-# So many seconds after the start, lines come as many seconds apart: often while somebody looks,
+# So many seconds after the start, lines come as many seconds apart: often while somebody looks on,
 # and not a thousand of them in a night.
-_PAUSES = ((30, 2), (300, 10), (float("inf"), 60))
+_PAUSES = ((60, 5), (600, 15), (float("inf"), 60))
 
 
 class EncodingProgress:

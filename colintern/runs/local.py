@@ -9,7 +9,7 @@ from colintern.data.views import View
 from colintern.features.catalog import Catalog
 from colintern.features.codec import Codec
 from colintern.features.encoding import WrittenShard, encode_shard
-from colintern.features.making import make_stores
+from colintern.features.making import BegunStore, make_stores
 from colintern.features.plan import StoreTarget
 from colintern.features.progress import EncodingProgress
 from colintern.features.store import FeatureStore
@@ -61,16 +61,13 @@ class _LocalCrew:
         return read_inventory(files)
 
     def encode(
-        self,
-        work: PlannedWork,
-        codec: Codec,
-        held: Mapping[str, Held],
-        progress: EncodingProgress,
+        self, work: PlannedWork, stores: Mapping[str, BegunStore], progress: EncodingProgress
     ) -> Iterator[tuple[str, WrittenShard]]:
         """Write one shard after the other."""
         backbone = FrozenBackbone(self._config.backbone)
         batch_tokens = self._config.features.batch_tokens
         for shard in work:
+            codec = stores[shard.store].codec
             yield shard.path, encode_shard(shard, backbone, codec, batch_tokens)
 
 

@@ -54,7 +54,7 @@ def encoded(
     plan.begin()
     missing = plan.missing()[:number]
     for work in missing:
-        encode_shard(ShardWork.from_json(work.to_json()), backbone, plan.target.codec, 2_000)
+        encode_shard(ShardWork.unpacked(work.packed()), backbone, plan.target.codec, 2_000)
     if number is None:
         finish_store(plan, identity, 0.0, records.now())
     return [work.shard.file for work in missing]

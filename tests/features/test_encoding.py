@@ -96,7 +96,7 @@ def test_a_corpus_that_changes_while_it_is_encoded_is_told(tmp_path, backbone, c
     (file,) = (tmp_path / "set" / "corpus").iterdir()
     pages = [work for work in plan.missing() if work.folder.endswith("pages")]
     change(file)
-    work = ShardWork.from_json(pages[-1].to_json())
+    work = ShardWork.unpacked(pages[-1].packed())
     words = rf"corpus/{file.name}: page p\d+ .*the dataset changed while it was encoded"
     with pytest.raises(DatasetError, match=words):
         encode_shard(work, backbone, plan.target.codec, 2_000)

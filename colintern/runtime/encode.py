@@ -112,7 +112,7 @@ class _ShardEncoder:
 def _plan(target: StoreTarget, backbone: BackboneIdentity, config: Config) -> StorePlan:
     name = target.dataset.name
     began = time.monotonic()
-    target.content.begin()
+    target.begin()
     corpus = _inventory(CanonicalDataset(target.dataset.path).corpus_files)
     plan = plan_store(target, corpus, backbone, config.features)
     check_compute_dtype(plan, compute_dtype(config.backbone, device_of(config.cluster.use_gpu)))

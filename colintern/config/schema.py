@@ -166,7 +166,9 @@ class FeaturesConfig(Section):
 
     root: str | None = None
     dtype: Literal["bfloat16", "float16", "int8"] = "bfloat16"
-    pca_dim: None = None
+    pca_dim: Positive | None = None
+    merge: Annotated[Literal[1, 2], ADDED_LATER] = 1
+    max_tokens_per_page: Annotated[Positive | None, ADDED_LATER] = None
     shard_bytes: Positive = 256 * 2**20
     batch_tokens: Positive = 16_384
     # About 7,000 A4 pages of InternVL3-1B, and less than nearly any machine that trains has free.

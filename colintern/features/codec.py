@@ -5,11 +5,15 @@ Shapes: T tokens, P page tokens, Q query tokens, H backbone width, K numbers sto
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+from colintern.errors import ConfigError
+from colintern.features.reduction import Reduction
+from colintern.model.basis import BasisFile
 
 if TYPE_CHECKING:
     from colintern.config.schema import FeaturesConfig
@@ -67,11 +71,16 @@ class Codec:
         dtype: `features.dtype`.
         width: K.
         tile_tokens: rows and columns of tokens in one tile, as the backbone gives them.
+        reduction: how the tokens of a page become fewer.
+        basis: in which K coordinates are stored; None stores features as they are. To know sizes
+            it need not be there.
     """
 
     dtype: str
     width: int
     tile_tokens: tuple[int, int]
+    reduction: Reduction = field(default_factory=Reduction)
+    basis: BasisFile | None = None
 
     @property
     def bytes_per_token(self) -> int:
@@ -83,7 +92,7 @@ class Codec:
         """Stored tokens of a page that is cut into as many rows and columns of tiles."""
         tiles = rows * columns
         tiles += tiles > 1  # the thumbnail
-        return tiles * self.tile_tokens[0] * self.tile_tokens[1]
+        return self.reduction.num_tokens(tiles, self.tile_tokens)
 
     def encode_page(self, token_PH: Tensor) -> StoredTokens:
         """What is stored of a page; `is_finite` is false when it cannot be.
@@ -91,21 +100,54 @@ class Codec:
         Args:
             token_PH: the backbone's features, tile by tile, on the CPU.
         """
-        return self._stored(token_PH)
+        return self._stored(self.reduction.reduced(token_PH, self.tile_tokens))
 
     def encode_query(self, token_QH: Tensor) -> StoredTokens:
         """What is stored of a query, of which every token is kept; see `encode_page`."""
         return self._stored(token_QH)
 
-    def _stored(self, token_TK: Tensor) -> StoredTokens:
+    def _stored(self, token_TH: Tensor) -> StoredTokens:
+        token_TK = self.basis.basis.project(token_TH) if self.basis else token_TH
+        assert token_TK.shape[1] == self.width, "tokens of another width than the store's"
         if self.dtype == "int8":
             return _quantised(token_TK.float())
         return StoredTokens(token_TK.to(_DTYPES[self.dtype]))
 
 
-def codec_of(features: FeaturesConfig, backbone: BackboneIdentity) -> Codec:
-    """How the stores of a configuration keep features."""
-    return Codec(features.dtype, backbone.width, backbone.tiles.token_grid)
+def codec_of(
+    features: FeaturesConfig, backbone: BackboneIdentity, basis: BasisFile | None = None
+) -> Codec:
+    """How the stores of a configuration keep features.
+
+    Args:
+        features: the settings.
+        backbone: whose features they are.
+        basis: of `features.pca_dim`; without it sizes are known, but nothing can be encoded.
+
+    Raises:
+        ConfigError: `features.pca_dim` is larger than the width of the backbone.
+    """
+    check_pca_dim(features, backbone)
+    return Codec(
+        dtype=features.dtype,
+        width=features.pca_dim or backbone.width,
+        tile_tokens=backbone.tiles.token_grid,
+        reduction=Reduction(features.merge, features.max_tokens_per_page),
+        basis=basis,
+    )
+
+
+def check_pca_dim(features: FeaturesConfig, backbone: BackboneIdentity) -> None:
+    """Make sure that features have as many numbers as are to be kept.
+
+    Raises:
+        ConfigError: they have fewer.
+    """
+    if features.pca_dim is not None and features.pca_dim > backbone.width:
+        raise ConfigError(
+            f"features.pca_dim={features.pca_dim}: must not be above {backbone.width}, the "
+            "width of the backbone's features; set a smaller number, or null"
+        )
 
 
 def _quantised(token_TK: Tensor) -> StoredTokens:

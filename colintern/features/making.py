@@ -110,7 +110,7 @@ def make_stores(
 def _plan(target: StoreTarget, backbone: BackboneIdentity, config: Config, crew: Crew) -> StorePlan:
     name = target.dataset.name
     began = time.monotonic()
-    target.content.begin()
+    target.begin()
     corpus = crew.list_pages(target.content.corpus_files)
     plan = plan_store(target, corpus, backbone, config.features, config.cluster.use_gpu)
     check_compute_dtype(plan, compute_dtype(config.backbone, crew.device))

@@ -74,6 +74,16 @@ class StoreTarget:
             return {**self.identity, _EARLIER_KEY: self.content.footers}
         return self.inputs
 
+    def begin(self) -> None:
+        """What comes before the corpus is listed: its hash, and the basis beside the shards.
+
+        Raises:
+            StorageError: the basis is damaged.
+        """
+        self.content.begin()
+        if self.codec.basis is not None:
+            self.codec.basis.copy_to(self.path)
+
     def is_finished(self) -> bool:
         """Whether the store holds just this dataset."""
         return self.record() is not None

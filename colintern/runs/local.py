@@ -6,8 +6,8 @@ from typing import Any
 from colintern.config.schema import Config
 from colintern.data.inventory import Inventory, read_inventory
 from colintern.data.views import View
+from colintern.features.basis_sample import BasisTask, make_basis
 from colintern.features.catalog import Catalog
-from colintern.features.codec import Codec
 from colintern.features.encoding import WrittenShard, encode_shard
 from colintern.features.making import BegunStore, make_stores
 from colintern.features.plan import StoreTarget
@@ -36,6 +36,10 @@ class LocalWorkers:
     ) -> dict[str, Record]:
         """Encode one shard after the other."""
         return make_stores(targets, backbone, config, _LocalCrew(config))
+
+    def fit_basis(self, task: BasisTask, config: Config) -> None:
+        """Fit it here."""
+        make_basis(task, FrozenBackbone(config.backbone))
 
     def train(self, task: RoundTask, request: Request, held: Held, show: Tell) -> None:
         """Train as the only worker."""

@@ -22,8 +22,15 @@ from colintern.features.finish import (
     finish_store,
     finished_record,
 )
-from colintern.features.plan import StorePlan, StoreTarget, check_compute_dtype, plan_store
+from colintern.features.plan import (
+    StorePlan,
+    StoreTarget,
+    check_compute_dtype,
+    plan_store,
+    token_bytes,
+)
 from colintern.features.store import BAD_PAGES, BAD_QUERIES
+from colintern.features.summary import plan_summary
 from colintern.features.work import PlannedWork, ShardWork
 from colintern.model.backbone import BackboneIdentity, FrozenBackbone, compute_dtype
 from colintern.records import Record, lease
@@ -57,6 +64,7 @@ def encode_stores(
         plans = [
             _plan(target, backbone, config) for target in targets if found[target.path] is None
         ]
+        _say_plans(plans, backbone, config)
         missing = PlannedWork(job for plan in plans for job in plan.missing().jobs)
         written = _encode(missing, config, held) if missing else {}
         for plan in plans:
@@ -125,6 +133,12 @@ def _plan(target: StoreTarget, backbone: BackboneIdentity, config: Config) -> St
     )
     check_bad_fraction(name, corpus.bad(), len(corpus), config.data.max_bad_fraction)
     return plan
+
+
+def _say_plans(plans: Sequence[StorePlan], backbone: BackboneIdentity, config: Config) -> None:
+    if plans:
+        for line in plan_summary(plans, token_bytes(backbone), config.features.dtype):
+            log.say("plan", "%s", line)
 
 
 def _inventory(files: Sequence[str]) -> Inventory:

@@ -24,19 +24,8 @@ from colintern.config.schema import Config
 from colintern.records.run_folder import RunFolder
 from colintern.runs import loop
 from colintern.runs.local import LocalWorkers
-from colintern.runs.plan import Wanted, machine_of, make_plan
+from colintern.runs.plan import Prices, Wanted, machine_of, make_plan
 from colintern.runs.stages import Encode, stages_of
-
-
-def matrix_teraflops() -> float:
-    """What a large float32 matrix product reaches in this process, in 10**12 a second."""
-    side = torch.rand(2_048, 2_048)
-    seconds = []
-    for _ in range(7):
-        began = time.process_time()
-        torch.mm(side, side)
-        seconds.append(time.process_time() - began)
-    return 2 * len(side) ** 3 / statistics.median(seconds) / 1e12
 
 
 class TimedWorkers(LocalWorkers):
@@ -49,20 +38,34 @@ class TimedWorkers(LocalWorkers):
     def __init__(self) -> None:
         self.seconds: list[float] = []
 
-    def encode(self, *arguments: Any) -> Any:
-        return self._timed(super().encode, *arguments)
+    def encode(self, *arguments: Any, **keywords: Any) -> Any:
+        """Encode all datasets."""
+        return self._timed(super().encode, *arguments, **keywords)
 
-    def train(self, *arguments: Any) -> None:
-        self._timed(super().train, *arguments)
+    def train(self, *arguments: Any, **keywords: Any) -> None:
+        """Train in a round."""
+        self._timed(super().train, *arguments, **keywords)
 
-    def search(self, *arguments: Any) -> Any:
-        return self._timed(super().search, *arguments)
+    def search(self, *arguments: Any, **keywords: Any) -> Any:
+        """Mine or evaluate."""
+        return self._timed(super().search, *arguments, **keywords)
 
-    def _timed(self, work: Callable[..., Any], *arguments: Any) -> Any:
+    def _timed(self, work: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
         began = time.process_time()
-        result = work(*arguments)
+        result = work(*arguments, **keywords)
         self.seconds.append(time.process_time() - began)
         return result
+
+
+def matrix_teraflops() -> float:
+    """What a large float32 matrix product reaches in this process, in 10**12 a second."""
+    side = torch.rand(2_048, 2_048)
+    seconds = []
+    for _ in range(7):
+        began = time.process_time()
+        torch.mm(side, side)
+        seconds.append(time.process_time() - began)
+    return 2 * len(side) ** 3 / statistics.median(seconds) / 1e12
 
 
 def recorded_seconds(config: Config) -> dict[str, float]:
@@ -81,7 +84,7 @@ def recorded_seconds(config: Config) -> dict[str, float]:
 def planned_seconds(config: Config, teraflops: float) -> Mapping[str, float]:
     """Of every stage, on one worker."""
     machine = machine_of("cpu", 1, cores_per_device=1, is_disk=True, teraflops=teraflops)
-    plan = make_plan(config, Wanted(machine))
+    plan = make_plan(config, Wanted(machine, Prices()))
     return {stage.name: stage.seconds for stage in plan.stages}
 
 
@@ -105,9 +108,8 @@ def main() -> None:
         for (name, seconds), used in zip(planned.items(), processor, strict=True)
     ]
     totals = [sum(column) for column in zip(*(row[1:] for row in rows), strict=True)]
-    print(
-        f"{teraflops:.3f} TFLOP/s\n{'stage':<28}  planned s  recorded s  ratio  processor s  ratio"
-    )
+    print(f"{teraflops:.3f} TFLOP/s")
+    print(f"{'stage':<28}  planned s  recorded s  ratio  processor s  ratio")
     for name, seconds, wall, used in (*rows, ("all", *totals)):
         print(
             f"{name:<28}  {seconds:>9.1f}  {wall:>10.1f}  {seconds / wall:>5.2f}  "

@@ -257,7 +257,7 @@ def plan_run(
         is_disk=storage.is_local(settings.features_root),
         teraflops=teraflops,
         utilisation=utilisation,
-        read_bytes_per_second=read_rate and read_rate * 1e9,
+        read_bytes_per_second=read_rate * 1e9 if read_rate else None,
     )
     made = make_plan(
         settings,
@@ -266,7 +266,7 @@ def plan_run(
             Prices(price_per_gpu_hour, price_per_tb_month),
             max_pages=sample,
             num_pages=pages,
-            worker_memory=worker_memory and round(worker_memory * 1e9),
+            worker_memory=round(worker_memory * 1e9) if worker_memory else None,
         ),
     )
     lines = [json.dumps(made.document(), indent=2)] if as_json else plan_lines(made)

@@ -110,8 +110,8 @@ def plan_shards(
     Args:
         hashes: uint8 [N, 32].
         rows: which of them are the items, each once, in order.
-        amounts: how much each of the items has of something, int64, and how much of it a shard may
-            have; an item that has more stands alone.
+        amounts: how much each of the items has of something, in whole numbers, and how much of it
+            a shard may have; an item that has more stands alone.
         first_number: of the first shard, in its name.
     """
     ends = [(np.cumsum(amount, dtype=np.int64), most) for amount, most in amounts]

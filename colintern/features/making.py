@@ -24,6 +24,7 @@ from colintern.features.finish import (
 from colintern.features.plan import StorePlan, StoreTarget, check_compute_dtype, plan_store
 from colintern.features.progress import EncodingProgress
 from colintern.features.store import BAD_PAGES, BAD_QUERIES
+from colintern.features.summary import plan_summary
 from colintern.features.work import PlannedWork
 from colintern.model.backbone import BackboneIdentity, compute_dtype
 from colintern.records import Record, lease
@@ -98,6 +99,8 @@ def make_stores(
             for target in targets
             if found[target.path] is None
         ]
+        for line in plan_summary(plans) if plans else ():
+            log.say("plan", "%s", line)
         written = _encode_missing(plans, held, crew)
         for plan in plans:
             held[plan.target.path].check()

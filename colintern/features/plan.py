@@ -26,7 +26,7 @@ from colintern.errors import ConfigError, DatasetError
 from colintern.features.codec import Codec
 from colintern.features.cutting import PlannedShard, PlannedShards, megaflops, shard_limits
 from colintern.features.damage import recorded_sizes, whole_shards
-from colintern.features.planned import Items, PartPlan, begin_part, plan_part
+from colintern.features.planned import Items, PartPlan, Totals, begin_part, plan_part
 from colintern.features.shard_file import ShardFile
 from colintern.features.store import PAGES, QUERIES, RECORD
 from colintern.features.whole import is_whole
@@ -110,6 +110,7 @@ class StorePlan:
         queries: those that can be asked, and why others cannot.
         query_hashes: of their texts, uint8 [N, 32].
         parts: the shards of `pages` and of `queries`.
+        totals: what all of these are expected to take.
         work: for the shards that no earlier corpus had, and for the lost ones.
         sizes: what the store's record says of the shards that it names.
         whole: the shards that were there and whole when it was planned, by path.
@@ -120,6 +121,7 @@ class StorePlan:
     queries: Queries
     query_hashes: np.ndarray
     parts: Mapping[str, PartPlan]
+    totals: Mapping[str, Totals]
     work: PlannedWork
     sizes: Mapping[str, int]
     whole: Mapping[str, FileState]
@@ -180,7 +182,7 @@ def plan_store(
     query_hashes = _hashes_of(queries.texts)
     sizes = recorded_sizes(records.read_record(storage.join(target.path, RECORD)))
     limits = shard_limits(features.shard_bytes, use_gpu)
-    parts, whole = {}, {}
+    parts, totals, whole = {}, {}, {}
     for part, items in (
         (PAGES, _page_items(pages, backbone, target.codec)),
         (QUERIES, _query_items(query_hashes, backbone, target.codec)),
@@ -188,6 +190,7 @@ def plan_store(
         there = whole_shards(target.path, part, sizes)
         folder = storage.join(target.path, part)
         parts[part] = plan_part(folder, items, limits, there)
+        totals[part] = items.totals()
         whole |= {state.path: state for state in there.values()}
     work = PlannedWork(
         [
@@ -198,7 +201,7 @@ def plan_store(
         ]
     )
     pa.default_memory_pool().release_unused()
-    return StorePlan(target, pages, queries, query_hashes, parts, work, sizes, whole)
+    return StorePlan(target, pages, queries, query_hashes, parts, totals, work, sizes, whole)
 
 
 def check_compute_dtype(plan: StorePlan, dtype: str) -> None:
@@ -280,10 +283,11 @@ def _page_items(pages: Inventory, backbone: BackboneIdentity, codec: Codec) -> I
 
 
 def _megaflops(page_tokens: np.ndarray, backbone: BackboneIdentity) -> np.ndarray:
-    """Of encoding pages with so many tokens, int64."""
-    distinct, index = np.unique(page_tokens, return_inverse=True)
-    found = [megaflops(backbone.flops.page(number)) for number in distinct.tolist()]
-    return np.array(found, np.int64)[index]
+    """Of encoding pages with so many tokens, int32."""
+    of_number = np.zeros(page_tokens.max(initial=0) + 1, np.int32)
+    for number in np.unique(page_tokens).tolist():
+        of_number[number] = megaflops(backbone.flops.page(number))
+    return of_number[page_tokens]
 
 
 def _query_items(hashes: np.ndarray, backbone: BackboneIdentity, codec: Codec) -> Items:
@@ -291,7 +295,7 @@ def _query_items(hashes: np.ndarray, backbone: BackboneIdentity, codec: Codec) -
     rows = digests.first_rows(hashes)
     work = megaflops(backbone.flops.query(_QUERY_TOKENS))
     sizes = np.full(len(rows), _QUERY_TOKENS * codec.bytes_per_token)
-    return Items(hashes, rows, sizes, np.full(len(rows), work))
+    return Items(hashes, rows, sizes, np.full(len(rows), work, np.int32))
 
 
 def of_sizes(

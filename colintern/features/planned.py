@@ -34,13 +34,19 @@ class Items:
         hashes: of all rows of the corpus, uint8 [N, 32].
         rows: the row of each item in `hashes`, int32.
         sizes: bytes that each item is expected to take, int64.
-        megaflops: of encoding each item, int64.
+        megaflops: of encoding each item, int32.
     """
 
     hashes: np.ndarray
     rows: np.ndarray
     sizes: np.ndarray
     megaflops: np.ndarray
+
+    def totals(self) -> "Totals":
+        """Of all of them together."""
+        return Totals(
+            len(self.rows), int(self.sizes.sum()), int(self.megaflops.sum(dtype=np.int64))
+        )
 
     def cut(
         self, limits: ShardLimits, chosen: np.ndarray | slice = slice(None), first_number: int = 0
@@ -50,6 +56,15 @@ class Items:
         if limits.megaflops is not None:
             amounts.append((self.megaflops[chosen], limits.megaflops))
         return plan_shards(self.hashes, self.rows[chosen], amounts, first_number)
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What a store's `pages` or `queries` take in all: distinct items, bytes, 10**6 FLOPs."""
+
+    items: int
+    num_bytes: int
+    megaflops: int
 
 
 @dataclass(frozen=True)

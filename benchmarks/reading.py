@@ -19,10 +19,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -38,6 +38,8 @@ from colintern.features.store import PAGES, QUERIES, RECORD, FeatureStore
 TOKENS, WIDTH = 1_792, 896  # of an A4 page in InternVL3-1B
 CACHE_BYTES = 64 * 2**30
 Batches = list[np.ndarray]
+Clock = Callable[[], float]
+_CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
 def main() -> None:
@@ -47,11 +49,18 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32, help="pages read at one time")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--latency-ms", type=float, default=[0, 30], nargs="+", help="of S3")
-    parser.add_argument("--serve", type=float, help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--clock",
+        choices=_CLOCKS,
+        default="wall",
+        help="cpu: seconds that this process has computed, for a machine that others use too",
+    )
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.serve is not None:
-        _serve(arguments.serve)
+    if arguments.serve:
+        _serve()
         return
+    clock = _CLOCKS[arguments.clock]
     torch.set_num_threads(1)
     order = np.random.default_rng(0).permutation(arguments.pages)
     orders = {
@@ -63,40 +72,41 @@ def main() -> None:
         store = Path(folder, "store")
         _write_store(store, arguments.pages, arguments.shard_pages)
         for name, batches in orders.items():
-            _measure_disk(f"{'disk':<12}{name:<10}", str(store), batches, arguments.repeats)
-        for latency in arguments.latency_ms:
-            with _server(latency) as bucket:
-                for path in store.rglob("*.*"):
-                    name = path.relative_to(store).as_posix()
-                    storage.write_bytes(f"{bucket}/store/{name}", path.read_bytes())
+            rates = [_disk_rates(str(store), batches, clock) for _ in range(arguments.repeats)]
+            _print(f"{'disk':<12}{name:<10}", rates)
+        with _server() as (bucket, wait):
+            for path in store.rglob("*.*"):
+                name = path.relative_to(store).as_posix()
+                storage.write_bytes(f"{bucket}/store/{name}", path.read_bytes())
+            for latency in arguments.latency_ms:
+                wait(latency)
                 for name, batches in orders.items():
-                    place = f"{f'S3 + {latency:g} ms':<12}{name:<10}"
-                    _measure_s3(place, f"{bucket}/store", batches, arguments.repeats, folder)
+                    rates = [
+                        _s3_rates(f"{bucket}/store", batches, clock)
+                        for _ in range(arguments.repeats)
+                    ]
+                    _print(f"{f'S3 + {latency:g} ms':<12}{name:<10}", rates)
 
 
 _HEADS = ("plain cold", "store cold", "plain warm", "store warm")
 
 
-def _measure_disk(place: str, path: str, batches: Batches, repeats: int) -> None:
+def _disk_rates(path: str, batches: Batches, clock: Clock) -> list[float]:
     rates = []
-    for _ in range(repeats):
-        found = []
-        for read in (_plainly, _by_store):
-            _forget(path)
-            found += [_rate(read, path, batches), _rate(read, path, batches)]
-        rates.append([found[0], found[2], found[1], found[3]])
-    _print(place, rates)
+    for read in (_plainly, _by_store):
+        _forget(path)
+        rates.append([_rate(read, path, batches, clock) for _ in range(2)])
+    return [rates[0][0], rates[1][0], rates[0][1], rates[1][1]]
 
 
-def _measure_s3(place: str, path: str, batches: Batches, repeats: int, folder: str) -> None:
-    rates = []
-    for repeat in range(repeats):
-        os.environ[FOLDER_VARIABLE] = str(Path(folder, f"cache-{repeat}-{place.split()[-1]}"))
+def _s3_rates(path: str, batches: Batches, clock: Clock) -> list[float]:
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ[FOLDER_VARIABLE] = folder
         node_cache.cache_clear()
-        plain = [_rate(_plainly, path, batches) for _ in range(2)]
-        cold, warm = (_rate(_by_store, path, batches) for _ in range(2))
-        rates.append([plain[0], cold, plain[1], warm])
-    _print(place, rates)
+        rates = [
+            [_rate(read, path, batches, clock) for _ in range(2)] for read in (_plainly, _by_store)
+        ]
+    return [rates[0][0], rates[1][0], rates[0][1], rates[1][1]]
 
 
 def _print(place: str, rates: list[list[float]]) -> None:
@@ -104,11 +114,11 @@ def _print(place: str, rates: list[list[float]]) -> None:
     print(place + "".join(f"{rate:>12,.0f}" for rate in medians), flush=True)
 
 
-def _rate(read: Callable[[str, Batches], int], path: str, batches: Batches) -> float:
-    """MB/s; the store's manifest and headers are read before, by both."""
-    began = time.perf_counter()
+def _rate(read: Callable[[str, Batches], int], path: str, batches: Batches, clock: Clock) -> float:
+    """MB/s, with the opening of the store or of its files."""
+    began = clock()
     num_bytes = read(path, batches)
-    return num_bytes / 1e6 / (time.perf_counter() - began)
+    return num_bytes / 1e6 / (clock() - began)
 
 
 def _by_store(path: str, batches: Batches) -> int:
@@ -120,8 +130,10 @@ def _plainly(path: str, batches: Batches) -> int:
     """The same bytes in the same order, as they are."""
     pieces = _pieces(path)
     if storage.is_local(path):
-        files = {name: Path(name).open("rb") for name in {piece.path for piece in pieces}}
-        return sum(_from_files(files, [pieces[row] for row in batch]) for batch in batches)
+        with ExitStack() as stack:
+            names = {piece.path for piece in pieces}
+            files = {name: stack.enter_context(Path(name).open("rb")) for name in names}
+            return sum(_from_files(files, [pieces[row] for row in batch]) for batch in batches)
     file_system, _ = storage.file_system_of(path)
     total = 0
     for batch in batches:
@@ -131,7 +143,7 @@ def _plainly(path: str, batches: Batches) -> int:
     return total
 
 
-def _from_files(files: dict[str, BinaryIO], pieces: Sequence[storage.Piece]) -> int:
+def _from_files(files: Mapping[str, BufferedReader], pieces: Sequence[storage.Piece]) -> int:
     buffer = memoryview(bytearray(sum(piece.num_bytes for piece in pieces)))
     filled = 0
     for piece in pieces:
@@ -179,29 +191,33 @@ def _forget(path: str) -> None:
 
 
 @contextmanager
-def _server(latency_ms: float) -> Iterator[str]:
-    """The URL of a bucket on a server of its own."""
-    command = [sys.executable, "-m", "benchmarks.reading", "--serve", str(latency_ms)]
+def _server() -> Iterator[tuple[str, Callable[[float], None]]]:
+    """The URL of a bucket on a server of its own, and what sets its wait in milliseconds."""
+    command = [sys.executable, "-m", "benchmarks.reading", "--serve"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
     assert server.stdout is not None
+    assert server.stdin is not None
+    to_server = server.stdin
     try:
         environment, bucket = json.loads(server.stdout.readline())
         os.environ.update(environment)
-        yield bucket
+        yield bucket, lambda latency: print(latency, file=to_server, flush=True)
     finally:
         server.kill()
         server.wait()
 
 
-def _serve(latency_ms: float) -> None:
-    """Serve until the parent is gone."""
+def _serve() -> None:
+    """Serve until the parent is gone, and wait as it says."""
     from tests.s3_server import S3Server
 
     logging.disable(logging.INFO)
-    server = S3Server()
-    with server.running(), server.before(lambda *_: time.sleep(latency_ms / 1e3)):
+    server, latency_ms = S3Server(), [0.0]
+    os.environ.update(server.environment)
+    with server.running(), server.before(lambda *_: time.sleep(latency_ms[0] / 1e3)):
         print(json.dumps([server.environment, server.new_bucket()]), flush=True)
-        sys.stdin.read()
+        for line in sys.stdin:
+            latency_ms[0] = float(line)
 
 
 if __name__ == "__main__":

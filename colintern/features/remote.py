@@ -33,16 +33,17 @@ def read_headers(shards: Sequence[FileState], cache: NodeCache | None) -> list[b
         DamagedShardError: a shard has none.
     """
     found: dict[str, bytes] = {}
-    for state in shards if cache is not None else ():
-        if (kept := _kept(state, cache)) is not None:
-            found[state.path] = kept
+    if cache is not None:
+        kept = ((state.path, _kept(state, cache)) for state in shards)
+        found = {path: header for path, header in kept if header is not None}
     missing = [state for state in shards if state.path not in found]
     try:
         found |= _fetched(missing)
     except PathError:  # one by one, to know which
         found |= {state.path: read_header(state.path) for state in missing}
-    for state in missing if cache is not None else ():
-        cache.put(_header_key(state), _framed(found[state.path]))
+    if cache is not None:
+        for state in missing:
+            cache.put(_header_key(state), _framed(found[state.path]))
     return [found[state.path] for state in shards]
 
 

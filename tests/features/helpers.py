@@ -11,6 +11,7 @@ from colintern.config.files import parse_config
 from colintern.config.schema import Config, FeaturesConfig
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.inventory import read_inventory
+from colintern.features.codec import StoredTokens
 from colintern.features.encoding import encode_shard
 from colintern.features.finish import finish_store
 from colintern.features.manifest import MANIFEST, QUERY_SCHEMA
@@ -73,7 +74,7 @@ def made_up_store(folder: Path, num_shards: int, seed: int = 0) -> Path:
             for row in (row for row in rows if row["shard"] == file):
                 row["num_tokens"] = 5 + int(row["sha256"], 16) % 4
                 numbers = torch.randn(row["num_tokens"], WIDTH, generator=draw)
-                features[row["sha256"]] = numbers.bfloat16()
+                features[row["sha256"]] = StoredTokens(numbers.bfloat16())
             write_shard(str(folder / part / file), features, {}, "float32")
         pq.write_table(pa.Table.from_pylist(rows, QUERY_SCHEMA), folder / part / MANIFEST)
     records.write_record(str(folder / RECORD), str(folder), {}, [], records.now())

@@ -122,8 +122,9 @@ def test_shards_are_read_at_one_time(here, there, s3_server):
 
 def test_a_long_header_is_read_to_its_end(bucket):
     """A shard of many queries, whose header is cut off where the first request ends."""
-    tokens = StoredTokens(torch.ones(1, 2).bfloat16())
-    features = {f"{number:064x}": tokens for number in range(900)}
+    features = {
+        f"{number:064x}": StoredTokens(torch.ones(1, 2).bfloat16()) for number in range(900)
+    }
     path = f"{bucket}/store/pages/shard-0.safetensors"
     write_shard(path, features, {}, "float32")
     (state,) = storage.list_states(f"{bucket}/store/pages")

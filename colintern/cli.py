@@ -4,6 +4,7 @@ Each command imports what it runs: torch and Ray take seconds to import. `--help
 processes of `ingest`, which import this module too, should not wait for them.
 """
 
+import json
 import os
 import signal
 import sys
@@ -12,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from colintern import log
+from colintern import log, storage
 from colintern.config.files import load_config
 from colintern.errors import ColInternError, UserError, one_line
 from colintern.records.run_folder import RunFolder
@@ -44,6 +45,10 @@ Overrides = Annotated[
 RoundOption = Annotated[
     int | None,
     typer.Option("--round", help="Number of the round; default: the first that is not finished."),
+]
+Root = Annotated[
+    str,
+    typer.Argument(metavar="ROOT", help="A run.root, a features.root, or a folder above several."),
 ]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run: a path or URL.")]
 
@@ -163,8 +168,17 @@ def ingest_sources(
             help="Fail if a larger share of the pages is bad (1: never).",
         ),
     ] = 1.0,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace", help="Let go of pages and questions that the sources do not have any more."
+        ),
+    ] = False,
 ) -> None:
-    """Make a dataset folder from PDFs and images, or from a dataset in another layout."""
+    """Make a dataset folder from PDFs and images, or add new ones to it.
+
+    A dataset in another layout can be the source too.
+    """
     from colintern.ingestion import IngestSettings, RenderSettings, ingest
 
     settings = IngestSettings(
@@ -176,8 +190,87 @@ def ingest_sources(
         max_bad_fraction,
         config,
         relevant_from,
+        replace,
     )
     for line in ingest(sources, out, settings).lines():
+        typer.echo(line)
+
+
+@app.command("plan")
+def plan_run(
+    config: ConfigOption,
+    overrides: Overrides = None,
+    gpu: Annotated[
+        str | None,
+        typer.Option(
+            "--gpu",
+            metavar="TYPE",
+            help="A10G, L4, A100, H100, H200, B200 or cpu; default: H100 with cluster.use_gpu, "
+            "else cpu.",
+        ),
+    ] = None,
+    num_gpus: Annotated[
+        int | None,
+        typer.Option("--gpus", min=1, help="Number of them; default: cluster.encode_workers."),
+    ] = None,
+    teraflops: Annotated[
+        float | None,
+        typer.Option("--teraflops", help="Rate of one of them, instead of that of its type."),
+    ] = None,
+    utilisation: Annotated[
+        float | None,
+        typer.Option("--utilisation", help="Share of that rate that encoding reaches, 0 to 1."),
+    ] = None,
+    read_rate: Annotated[
+        float | None,
+        typer.Option("--read-gb-per-second", help="Features that are read from storage."),
+    ] = None,
+    price_per_gpu_hour: Annotated[
+        float | None, typer.Option("--price-per-gpu-hour", help="In any currency.")
+    ] = None,
+    price_per_tb_month: Annotated[
+        float | None, typer.Option("--price-per-tb-month", help="In the same currency.")
+    ] = None,
+    worker_memory: Annotated[
+        float | None,
+        typer.Option("--worker-memory-gb", help="Of a worker; default: this machine's memory."),
+    ] = None,
+    sample: Annotated[
+        int,
+        typer.Option("--sample", min=1, help="Look at so many pages of a dataset with more."),
+    ] = 10_000,
+    pages: Annotated[
+        int | None,
+        typer.Option("--pages", min=1, help="As if train had so many pages like its own."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Show what a run will take: sizes, memory, time and money, without running anything."""
+    settings = load_config(config, overrides or [])
+    from colintern.runs.plan import Prices, Wanted, machine_of, make_plan, plan_lines
+
+    cluster = settings.cluster
+    machine = machine_of(
+        gpu or ("H100" if cluster.use_gpu else "cpu"),
+        num_gpus or cluster.encode_workers,
+        cores_per_device=cluster.cpus_per_worker,
+        is_disk=storage.is_local(settings.features_root),
+        teraflops=teraflops,
+        utilisation=utilisation,
+        read_bytes_per_second=read_rate * 1e9 if read_rate else None,
+    )
+    made = make_plan(
+        settings,
+        Wanted(
+            machine,
+            Prices(price_per_gpu_hour, price_per_tb_month),
+            max_pages=sample,
+            num_pages=pages,
+            worker_memory=round(worker_memory * 1e9) if worker_memory else None,
+        ),
+    )
+    lines = [json.dumps(made.document(), indent=2)] if as_json else plan_lines(made)
+    for line in lines:
         typer.echo(line)
 
 
@@ -244,6 +337,46 @@ def search(
     if save:
         for path in save_images(run_path, dataset, hits, save):
             typer.echo(path)
+
+
+@app.command("ls")
+def list_root(
+    root: Root,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
+    """Show the runs, feature stores and datasets in a folder, with results and sizes."""
+    from colintern.runs.listing import listing, listing_lines
+
+    document = listing(root)
+    lines = [json.dumps(document, indent=2)] if as_json else listing_lines(document)
+    for line in lines:
+        typer.echo(line)
+
+
+@app.command()
+def clean(
+    root: Root,
+    runs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--runs",
+            metavar="ROOT",
+            help="Another folder with runs that use stores in ROOT; can be given several times.",
+        ),
+    ] = None,
+    is_sure: Annotated[
+        bool, typer.Option("--yes", help="Remove what is listed; without it nothing is removed.")
+    ] = False,
+) -> None:
+    """List the features and half-written files that no run uses; remove them with --yes."""
+    from colintern.runs.cleaning import cleaning_lines, find_unused, remove_unused
+
+    if is_sure:
+        lines = cleaning_lines(*remove_unused(root, runs or []))
+    else:
+        lines = cleaning_lines(find_unused(root, runs or []))
+    for line in lines:
+        typer.echo(line)
 
 
 def main() -> NoReturn:

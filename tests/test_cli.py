@@ -56,6 +56,8 @@ def _main(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
         (["status", "{c}.run"], "no run folder"),
         (["search", "{c}.run", "query"], "no run folder"),
         (["report", "{c}.run"], "no run folder"),
+        (["ls", "{c}.gone"], "no such folder"),
+        (["clean", "{c}.gone", "--yes"], "no such folder"),
         (["search", "{c}.run", ""], "QUERY: empty query"),
         (["search", "{c}.run", " \n\u2003"], "QUERY: empty query"),
         (["search", "{c}.run", "word " * 20_000], "QUERY: query of 100,000 characters"),
@@ -171,6 +173,8 @@ def test_the_commands_and_their_options_are_the_documented_ones():
         "status": ["run_path"],
         "report": ["run_path"],
         "compare": ["other_path", "run_path"],
+        "ls": ["--json", "root"],
+        "clean": ["--runs", "--yes", "root"],
         "search": ["--dataset", "--save", "-k", "query", "run_path"],
     }
 

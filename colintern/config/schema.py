@@ -21,6 +21,7 @@ DEMO_VARIANTS = ("demo", "demo-small", "demo-long")
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
+FromTo = Annotated[tuple[Positive, Positive], Field(strict=False)]  # a list, in YAML
 # Marks a key that the first recorded runs did not have. Its default must be what those runs did:
 # `near_duplicate: Annotated[float | None, ADDED_LATER] = None`.
 ADDED_LATER = "added later"
@@ -164,10 +165,14 @@ class FeaturesConfig(Section):
     """How features are stored."""
 
     root: str | None = None
-    dtype: Literal["bfloat16", "float16"] = "bfloat16"
-    pca_dim: None = None
+    dtype: Literal["bfloat16", "float16", "int8"] = "bfloat16"
+    pca_dim: Positive | None = None
+    merge: Annotated[Literal[1, 2], ADDED_LATER] = 1
+    max_tokens_per_page: Annotated[Positive | None, ADDED_LATER] = None
     shard_bytes: Positive = 256 * 2**20
     batch_tokens: Positive = 16_384
+    # About 7,000 A4 pages of InternVL3-1B, and less than nearly any machine that trains has free.
+    cache_bytes: Annotated[Count, ADDED_LATER] = 20 * 2**30
 
 
 class HeadsConfig(Section):
@@ -267,10 +272,31 @@ class EvaluationConfig(Section):
 class ClusterConfig(Section):
     """The machines that the stages ask Ray for."""
 
-    encode_workers: Positive = 1
+    encode_workers: Positive | FromTo = 1
     mining_workers: Positive = 1
     use_gpu: bool = False
     cpus_per_worker: Positive = 1
+
+    @field_validator("encode_workers")
+    @classmethod
+    def _least_first(cls, value: int | tuple[int, int]) -> int | tuple[int, int]:
+        if isinstance(value, tuple) and value[0] > value[1]:
+            raise ValueError(f"encode_workers ({list(value)}) must be [least, most]")
+        return value
+
+    @property
+    def least_encode_workers(self) -> int:
+        """Model workers that the cluster must be able to hold."""
+        return (
+            self.encode_workers if isinstance(self.encode_workers, int) else self.encode_workers[0]
+        )
+
+    @property
+    def most_encode_workers(self) -> int:
+        """Model workers that are asked for."""
+        return (
+            self.encode_workers if isinstance(self.encode_workers, int) else self.encode_workers[1]
+        )
 
 
 class Config(Section):

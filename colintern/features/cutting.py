@@ -3,6 +3,9 @@
 A shard's name holds a hash of its items, so a retry writes the same name with the same bytes, and
 what a killed run left behind is either exactly a planned shard or never looked at. An item is a
 distinct page or query text, by the hash of its bytes.
+
+A shard ends at its bytes, or at about a minute's work of one worker: a finished shard is how
+progress is seen, and what a worker that vanishes does not take with it.
 """
 
 from collections.abc import Sequence
@@ -12,6 +15,38 @@ from itertools import pairwise
 import numpy as np
 
 from colintern import storage
+
+_MEGA = 10**6  # FLOPs are counted in millions: those of a large corpus pass 2**63
+_WORK_SECONDS = 60
+# What one worker is taken to do in a second. On purpose constants and not measured: the same corpus
+# is cut alike on every machine of a kind. A few CPU cores reach 0.05 to 0.5 TFLOP/s in float32; an
+# H200 has reached 300 in bfloat16 (benchmarks/gpu.py), smaller GPUs a third or less of that.
+_CPU_MEGAFLOPS_PER_SECOND = 100_000
+_GPU_MEGAFLOPS_PER_SECOND = 100_000_000
+
+
+@dataclass(frozen=True)
+class ShardLimits:
+    """At how much a shard ends.
+
+    Attributes:
+        num_bytes: that its items are expected to take.
+        megaflops: of encoding them; None, as in earlier versions, for any number.
+    """
+
+    num_bytes: int
+    megaflops: int | None = None
+
+
+def shard_limits(shard_bytes: int, use_gpu: bool) -> ShardLimits:
+    """The limits of the shards of a store that is begun now."""
+    rate = _GPU_MEGAFLOPS_PER_SECOND if use_gpu else _CPU_MEGAFLOPS_PER_SECOND
+    return ShardLimits(shard_bytes, _WORK_SECONDS * rate)
+
+
+def megaflops(flops: int) -> int:
+    """Floating-point operations in millions, rounded down."""
+    return flops // _MEGA
 
 
 @dataclass(frozen=True)
@@ -65,24 +100,28 @@ class PlannedShards:
 
 
 def plan_shards(
-    hashes: np.ndarray, rows: np.ndarray, sizes: np.ndarray, shard_bytes: int, first_number: int = 0
+    hashes: np.ndarray,
+    rows: np.ndarray,
+    amounts: Sequence[tuple[np.ndarray, int]],
+    first_number: int = 0,
 ) -> PlannedShards:
-    """Cut items, in their order, into shards of about `shard_bytes`, at least one item each.
+    """Cut items, in their order, into shards within all limits, at least one item each.
 
     Args:
         hashes: uint8 [N, 32].
         rows: which of them are the items, each once, in order.
-        sizes: bytes that each of the items is expected to take, int64.
-        shard_bytes: as many as these may the items of a shard take; an item that is larger stands
-            alone.
+        amounts: how much each of the items has of something, in whole numbers, and how much of it
+            a shard may have; an item that has more stands alone.
         first_number: of the first shard, in its name.
     """
-    ends = np.cumsum(sizes, dtype=np.int64)
+    ends = [(np.cumsum(amount, dtype=np.int64), most) for amount, most in amounts]
     starts = [0]
-    while starts[-1] < len(rows):
-        before = ends[starts[-1] - 1] if starts[-1] else 0
-        end = int(np.searchsorted(ends, before + shard_bytes, side="right"))
-        starts.append(max(end, starts[-1] + 1))
+    while (start := starts[-1]) < len(rows):
+        end = min(
+            int(np.searchsorted(end, (end[start - 1] if start else 0) + most, side="right"))
+            for end, most in ends
+        )
+        starts.append(max(end, start + 1))
     files = [
         f"shard-{first_number + number:05d}{_ending(hashes[rows[start:end]])}"
         for number, (start, end) in enumerate(pairwise(starts))

@@ -23,9 +23,10 @@ from colintern.data.content import DatasetContent
 from colintern.data.inventory import Inventory
 from colintern.data.queries import Queries
 from colintern.errors import ConfigError, DatasetError
-from colintern.features.cutting import PlannedShard, PlannedShards
+from colintern.features.codec import Codec
+from colintern.features.cutting import PlannedShard, PlannedShards, megaflops, shard_limits
 from colintern.features.damage import recorded_sizes, whole_shards
-from colintern.features.planned import Items, PartPlan, plan_part
+from colintern.features.planned import Items, PartPlan, Totals, begin_part, plan_part
 from colintern.features.shard_file import ShardFile
 from colintern.features.store import PAGES, QUERIES, RECORD
 from colintern.features.whole import is_whole
@@ -36,18 +37,26 @@ from colintern.storage import FileState
 
 _CORPUS_KEY = "dataset_sha256.corpus"
 _EARLIER_KEY = "dataset_content"  # of records that hold `DatasetContent.footers`
-_BYTES_PER_NUMBER = 2
 _QUERY_TOKENS = 32  # a guess; it only decides how many queries share a shard
 
 
 @dataclass(frozen=True)
 class StoreTarget:
-    """A store to be made: of which dataset, where, and all that its features depend on."""
+    """A store to be made.
+
+    Attributes:
+        dataset: of which dataset.
+        path: its folder.
+        identity: all that its features depend on.
+        content: the hashes of the dataset's files.
+        codec: how it keeps features.
+    """
 
     dataset: DatasetConfig
     path: str
     identity: Mapping[str, Any]
     content: DatasetContent
+    codec: Codec
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -64,6 +73,16 @@ class StoreTarget:
         if _EARLIER_KEY in record.inputs:
             return {**self.identity, _EARLIER_KEY: self.content.footers}
         return self.inputs
+
+    def begin(self) -> None:
+        """What comes before the corpus is listed: its hash, and the basis beside the shards.
+
+        Raises:
+            StorageError: the basis is damaged.
+        """
+        self.content.begin()
+        if self.codec.basis is not None:
+            self.codec.basis.copy_to(self.path)
 
     def is_finished(self) -> bool:
         """Whether the store holds just this dataset."""
@@ -91,6 +110,7 @@ class StorePlan:
         queries: those that can be asked, and why others cannot.
         query_hashes: of their texts, uint8 [N, 32].
         parts: the shards of `pages` and of `queries`.
+        totals: what all of these are expected to take.
         work: for the shards that no earlier corpus had, and for the lost ones.
         sizes: what the store's record says of the shards that it names.
         whole: the shards that were there and whole when it was planned, by path.
@@ -101,9 +121,16 @@ class StorePlan:
     queries: Queries
     query_hashes: np.ndarray
     parts: Mapping[str, PartPlan]
+    totals: Mapping[str, Totals]
     work: PlannedWork
     sizes: Mapping[str, int]
     whole: Mapping[str, FileState]
+
+    def begin(self) -> None:
+        """Keep how shards are cut, before the first one is written; under the store's lease."""
+        for part, plan in self.parts.items():
+            if len(plan.new):
+                begin_part(storage.join(self.target.path, part), plan)
 
     def missing(self) -> PlannedWork:
         """The work that no earlier start has finished."""
@@ -131,14 +158,18 @@ def plan_store(
     corpus: Inventory,
     backbone: BackboneIdentity,
     features: FeaturesConfig,
+    use_gpu: bool = False,
 ) -> StorePlan:
     """Plan the shards of a dataset from its sorted page ids and its sorted queries.
+
+    What is planned is found again by a later start once `StorePlan.begin` was called.
 
     Args:
         target: the store.
         corpus: its pages.
-        backbone: how many tokens a page of some size has.
+        backbone: how a page of some size is tiled.
         features: `shard_bytes`.
+        use_gpu: what a minute's work is reckoned by.
 
     Raises:
         DatasetError: a page id belongs to two different images, or queries or judgements are no
@@ -150,14 +181,16 @@ def plan_store(
     queries = dataset.asked
     query_hashes = _hashes_of(queries.texts)
     sizes = recorded_sizes(records.read_record(storage.join(target.path, RECORD)))
-    parts, whole = {}, {}
+    limits = shard_limits(features.shard_bytes, use_gpu)
+    parts, totals, whole = {}, {}, {}
     for part, items in (
-        (PAGES, _page_items(pages, backbone)),
-        (QUERIES, _query_items(query_hashes, backbone)),
+        (PAGES, _page_items(pages, backbone, target.codec)),
+        (QUERIES, _query_items(query_hashes, backbone, target.codec)),
     ):
         there = whole_shards(target.path, part, sizes)
         folder = storage.join(target.path, part)
-        parts[part] = plan_part(folder, items, features.shard_bytes, there)
+        parts[part] = plan_part(folder, items, limits, there)
+        totals[part] = items.totals()
         whole |= {state.path: state for state in there.values()}
     work = PlannedWork(
         [
@@ -168,7 +201,7 @@ def plan_store(
         ]
     )
     pa.default_memory_pool().release_unused()
-    return StorePlan(target, pages, queries, query_hashes, parts, work, sizes, whole)
+    return StorePlan(target, pages, queries, query_hashes, parts, totals, work, sizes, whole)
 
 
 def check_compute_dtype(plan: StorePlan, dtype: str) -> None:
@@ -238,18 +271,31 @@ def _hashes_of(texts: pa.Array) -> np.ndarray:
     return hashes
 
 
-def _page_items(pages: Inventory, backbone: BackboneIdentity) -> Items:
+def _page_items(pages: Inventory, backbone: BackboneIdentity, codec: Codec) -> Items:
     """The distinct images that can be encoded, in the order of their page ids."""
     rows = digests.first_rows(pages.hashes)
     rows = rows[pc.is_null(pages.reasons).to_numpy(zero_copy_only=False)[rows]]
-    tokens = of_sizes(backbone.num_page_tokens, pages.widths[rows], pages.heights[rows])
-    return Items(pages.hashes, rows, tokens.astype(np.int64) * _token_bytes(backbone))
+    sides = pages.widths[rows], pages.heights[rows]
+    stored = of_sizes(lambda *size: codec.num_tokens(*backbone.tile_grid(*size)), *sides)
+    sizes = stored.astype(np.int64) * codec.bytes_per_token
+    computed = of_sizes(backbone.num_page_tokens, *sides)
+    return Items(pages.hashes, rows, sizes, _megaflops(computed, backbone))
 
 
-def _query_items(hashes: np.ndarray, backbone: BackboneIdentity) -> Items:
+def _megaflops(page_tokens: np.ndarray, backbone: BackboneIdentity) -> np.ndarray:
+    """Of encoding pages with so many tokens, int32."""
+    of_number = np.zeros(page_tokens.max(initial=0) + 1, np.int32)
+    for number in np.unique(page_tokens).tolist():
+        of_number[number] = megaflops(backbone.flops.page(number))
+    return of_number[page_tokens]
+
+
+def _query_items(hashes: np.ndarray, backbone: BackboneIdentity, codec: Codec) -> Items:
     """The distinct texts, in the order of their query ids."""
     rows = digests.first_rows(hashes)
-    return Items(hashes, rows, np.full(len(rows), _QUERY_TOKENS * _token_bytes(backbone)))
+    work = megaflops(backbone.flops.query(_QUERY_TOKENS))
+    sizes = np.full(len(rows), _QUERY_TOKENS * codec.bytes_per_token)
+    return Items(hashes, rows, sizes, np.full(len(rows), work, np.int32))
 
 
 def of_sizes(
@@ -311,7 +357,3 @@ def _page_work(
 def _query_work(texts: pa.Array, folder: str, shard: PlannedShard, rows: np.ndarray) -> ShardWork:
     chosen = texts.take(pa.array(rows)).to_pylist()
     return ShardWork(folder=folder, shard=shard, texts=tuple(chosen))
-
-
-def _token_bytes(backbone: BackboneIdentity) -> int:
-    return backbone.width * _BYTES_PER_NUMBER

@@ -3,10 +3,13 @@
 The plan is kept beside the shards: which items were planned into which, in order. With it a shard
 that is lost is made again under its name with its bytes, however the corpus has grown since. Stores
 of earlier versions have none: their shards are known by their manifest and their whole corpus.
+
+While a store is made, it keeps the limits that its shards were cut by: whoever goes on with it, on
+other machines or with another `features.shard_bytes`, finds the shards that are there.
 """
 
-from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -15,10 +18,11 @@ from colintern import storage
 from colintern.data import digests
 from colintern.data.compute import pc
 from colintern.features import tables
-from colintern.features.cutting import PlannedShards, plan_shards
+from colintern.features.cutting import PlannedShards, ShardLimits, plan_shards
 from colintern.features.manifest import MANIFEST
 
 PLAN = "plan.parquet"
+LIMITS = "limits.json"
 _SCHEMA = pa.schema({"shard": pa.string(), "sha256": pa.string()})
 
 
@@ -30,11 +34,37 @@ class Items:
         hashes: of all rows of the corpus, uint8 [N, 32].
         rows: the row of each item in `hashes`, int32.
         sizes: bytes that each item is expected to take, int64.
+        megaflops: of encoding each item, int32.
     """
 
     hashes: np.ndarray
     rows: np.ndarray
     sizes: np.ndarray
+    megaflops: np.ndarray
+
+    def totals(self) -> "Totals":
+        """Of all of them together."""
+        return Totals(
+            len(self.rows), int(self.sizes.sum()), int(self.megaflops.sum(dtype=np.int64))
+        )
+
+    def cut(
+        self, limits: ShardLimits, chosen: np.ndarray | slice = slice(None), first_number: int = 0
+    ) -> PlannedShards:
+        """Some of the items in shards, see `plan_shards`."""
+        amounts = [(self.sizes[chosen], limits.num_bytes)]
+        if limits.megaflops is not None:
+            amounts.append((self.megaflops[chosen], limits.megaflops))
+        return plan_shards(self.hashes, self.rows[chosen], amounts, first_number)
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What a store's `pages` or `queries` take in all: distinct items, bytes, 10**6 FLOPs."""
+
+    items: int
+    num_bytes: int
+    megaflops: int
 
 
 @dataclass(frozen=True)
@@ -45,11 +75,13 @@ class PartPlan:
         kept: those of earlier corpora.
         lost: the indexes in `kept` of those that are gone or damaged, to be made again.
         new: those of the items that no earlier corpus had; their rows are the corpus's.
+        limits: what the new ones are cut by.
     """
 
     kept: PlannedShards
     lost: tuple[int, ...]
     new: PlannedShards
+    limits: ShardLimits
 
     @property
     def files(self) -> list[str]:
@@ -57,7 +89,7 @@ class PartPlan:
         return [*self.kept.files, *self.new.files]
 
 
-def plan_part(folder: str, items: Items, shard_bytes: int, whole: Container[str]) -> PartPlan:
+def plan_part(folder: str, items: Items, limits: ShardLimits, whole: Collection[str]) -> PartPlan:
     """Plan the shards of `items` beside those that the store has already.
 
     A lost shard of which the corpus has not all items any more cannot be made again; what is left
@@ -66,10 +98,12 @@ def plan_part(folder: str, items: Items, shard_bytes: int, whole: Container[str]
     Args:
         folder: the store's `pages` or `queries`.
         items: all of the corpus that can be encoded.
-        shard_bytes: about the size of a shard.
+        limits: what new shards are cut by, if none is there yet.
         whole: the files of the shards that are there and whole (`damage.whole_shards`).
     """
-    earlier = _earlier_shards(folder, items, shard_bytes)
+    earlier = _earlier_shards(folder, items, limits.num_bytes)
+    if begun := _begun_with(folder, limits, not set(whole) <= set(earlier.files)):
+        limits = begun
     lost = {shard for shard, file in enumerate(earlier.files) if file not in whole}
     column = digests.column_of(items.hashes[items.rows])
     exact = [shard for shard in sorted(lost) if earlier.is_exact(shard)]
@@ -80,14 +114,35 @@ def plan_part(folder: str, items: Items, shard_bytes: int, whole: Container[str]
     if len(kept.rows):
         held = digests.column_of(kept.hashes[kept.rows])
         is_new = ~pc.is_in(column, held).to_numpy(zero_copy_only=False)
-    new = plan_shards(
-        items.hashes, items.rows[is_new], items.sizes[is_new], shard_bytes, len(earlier)
-    )
-    return PartPlan(kept, tuple(n for n, shard in enumerate(numbers) if shard in again), new)
+    new = items.cut(limits, is_new, len(earlier))
+    lost_numbers = tuple(number for number, shard in enumerate(numbers) if shard in again)
+    return PartPlan(kept, lost_numbers, new, limits)
+
+
+def begin_part(folder: str, plan: PartPlan) -> None:
+    """Keep what new shards are cut by, until all of them are there."""
+    storage.write_json(storage.join(folder, LIMITS), asdict(plan.limits))
+
+
+def _begun_with(folder: str, limits: ShardLimits, has_begun: bool) -> ShardLimits | None:
+    """What the new shards of an unfinished store are cut by; None if none is there.
+
+    Args:
+        folder: the store's `pages` or `queries`.
+        limits: those of a store that is begun now.
+        has_begun: whether shards are there that no plan names.
+    """
+    path = storage.join(folder, LIMITS)
+    if storage.exists(path):
+        return ShardLimits(**storage.read_json(path))
+    return ShardLimits(limits.num_bytes) if has_begun else None  # as earlier versions cut it
 
 
 def write_plan(folder: str, plan: PartPlan) -> None:
-    """Keep the plan of a store's `pages` or `queries` in their folder."""
+    """Keep the plan of a store's `pages` or `queries` in their folder, when all shards are there.
+
+    It says more than what they were cut by, which is forgotten then.
+    """
     parts = (plan.kept, plan.new)
     counts = np.concatenate([np.diff(part.starts) for part in parts])
     codes = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
@@ -108,6 +163,7 @@ def write_plan(folder: str, plan: PartPlan) -> None:
 
     with storage.writing(storage.join(folder, PLAN)) as file:
         tables.write_table(file, _SCHEMA, len(codes), rows)
+    storage.delete(storage.join(folder, LIMITS))
 
 
 def _are_there(shards: PlannedShards, shard: int, items: pa.Array) -> bool:
@@ -123,7 +179,7 @@ def _earlier_shards(folder: str, items: Items, shard_bytes: int) -> PlannedShard
     known = _read(storage.join(folder, MANIFEST))
     if not len(known):
         return known
-    at_once = plan_shards(items.hashes, items.rows, items.sizes, shard_bytes)
+    at_once = items.cut(ShardLimits(shard_bytes))
     if set(known.files) <= set(at_once.files):
         return at_once
     numbers = {file: number for number, file in enumerate(at_once.files)}

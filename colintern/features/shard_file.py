@@ -1,4 +1,6 @@
-"""One shard of features: a safetensors file with a tensor [tokens, H] per distinct item.
+"""One shard of features: a safetensors file with a tensor [T, K] per distinct item.
+
+An int8 item `{hash}` has its scales beside it, `{hash}.scale`, float32 [T] (see `codec`).
 
 Safetensors because numpy, Arrow and Parquet have no bfloat16, and because its header says at which
 bytes an item stands: a local file is mapped into memory, a remote one is read in ranges. A checksum
@@ -18,17 +20,20 @@ import numpy as np
 import pyarrow as pa
 import torch
 from safetensors.torch import save
-from torch import Tensor
 
 from colintern import storage
 from colintern.data import digests
 from colintern.errors import DamagedShardError, PathError
+from colintern.features.codec import StoredTokens
 from colintern.features.damage import damaged
 
-_TORCH_TYPES = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32}
+_VALUE_TYPES = {"BF16": torch.bfloat16, "F16": torch.float16, "I8": torch.int8}
+_SCALE = ".scale"
+_SCALE_TYPES = {"F32": torch.float32}
 # The one entry of the file's metadata, as JSON: safetensors writes several in a random order.
 _NOTES_KEY = "colintern"
 _MAX_HEADER_BYTES = 100_000_000  # the format's own limit
+_NO_CRC32 = -1  # what no bytes have
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class ShardItems:
 
 def write_shard(
     path: str,
-    features: Mapping[str, Tensor],
+    features: Mapping[str, StoredTokens],
     bad: Mapping[str, str],
     compute_dtype: str,
     pixels: Mapping[str, str] | None = None,
@@ -59,7 +64,7 @@ def write_shard(
 
     Args:
         path: the file.
-        features: item hash to [tokens, H].
+        features: item hash to its tokens.
         bad: item hash to the reason why it has no features.
         compute_dtype: what the backbone computed in, which says more than what is stored.
         pixels: of pages, item hash to the hash of what the page shows (`images.pixels`).
@@ -67,10 +72,12 @@ def write_shard(
     Returns:
         The size of the file.
     """
-    contiguous = {name: tensor.contiguous() for name, tensor in features.items()}
+    tensors = {name: tokens.values_TK.contiguous() for name, tokens in features.items()}
+    for name, tokens in features.items():
+        if tokens.scale_T is not None:
+            tensors[name + _SCALE] = tokens.scale_T.contiguous()
     checksums = {
-        name: zlib.crc32(tensor.view(torch.uint8).numpy().data)
-        for name, tensor in contiguous.items()
+        name: zlib.crc32(tensor.view(torch.uint8).numpy().data) for name, tensor in tensors.items()
     }
     notes = {
         "bad_items": dict(sorted(bad.items())),
@@ -79,7 +86,7 @@ def write_shard(
     }
     if pixels:
         notes["pixels_sha256"] = dict(sorted(pixels.items()))
-    data = save(contiguous, {_NOTES_KEY: json.dumps(notes)})
+    data = save(tensors, {_NOTES_KEY: json.dumps(notes)})
     storage.write_bytes(path, data)
     return len(data)
 
@@ -109,8 +116,11 @@ def items_of(
 
 @dataclass(frozen=True)
 class _Stored:
+    """Where a tensor of the file stands."""
+
+    name: str
     dtype: torch.dtype
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     start: int
     end: int
 
@@ -121,20 +131,21 @@ class ShardFile:
     Args:
         path: the file.
         num_bytes: its size, where that is known.
+        header: its header (`read_header`), where that has been read.
 
     Raises:
         DamagedShardError: it is gone, or not whole.
     """
 
-    def __init__(self, path: str, num_bytes: int | None = None) -> None:
+    def __init__(
+        self, path: str, num_bytes: int | None = None, header: bytes | None = None
+    ) -> None:
         self.path = path
-        header = _read_header(path)
+        header = read_header(path) if header is None else header
         try:
             entries = json.loads(header)
             notes = json.loads(entries.pop("__metadata__", {}).get(_NOTES_KEY, "{}"))
-            self._stored = {
-                name: _located(entry, 8 + len(header)) for name, entry in entries.items()
-            }
+            self._stored, self._scales = _located_all(entries, 8 + len(header))
         except (ValueError, KeyError, TypeError, AttributeError):  # whatever it has become
             damaged(path, "its header is not readable")
         self.bad: dict[str, str] = notes.get("bad_items", {})
@@ -142,7 +153,8 @@ class ShardFile:
         self.compute_dtype: str | None = notes.get("compute_dtype")
         self.pixels: dict[str, str] = notes.get("pixels_sha256", {})
         self._checksums: dict[str, int] | None = notes.get("crc32")
-        end = max((stored.end for stored in self._stored.values()), default=8 + len(header))
+        located = [*self._stored.values(), *self._scales.values()]
+        end = max((stored.end for stored in located), default=8 + len(header))
         if num_bytes not in (None, end):
             damaged(path, f"has {num_bytes:,} bytes instead of {end:,}")
 
@@ -161,33 +173,55 @@ class ShardFile:
         except ValueError as error:
             damaged(self.path, str(error))
 
-    def nothing(self) -> Tensor:
-        """Features of no tokens, [0, H] in the stored dtype: what no items have."""
+    def nothing(self) -> StoredTokens:
+        """No tokens, in the stored type and width: what no items have."""
         stored = next(iter(self._stored.values()))
-        return torch.empty(0, stored.shape[1], dtype=stored.dtype)
+        values_TK = torch.empty(0, stored.shape[1], dtype=stored.dtype)
+        return StoredTokens(values_TK, torch.empty(0) if self._scales else None)
 
-    def read(self, hashes: Sequence[str]) -> list[Tensor]:
-        """The features [tokens, H] of some items, in the stored dtype, on the CPU; read only.
+    def read(self, hashes: Sequence[str]) -> list[StoredTokens]:
+        """Some items as they are stored, on the CPU; read only.
 
         Raises:
             DamagedShardError: they are not those that were written.
         """
-        if not self._stored.keys() >= set(hashes):
-            damaged(self.path, "lacks an item that its manifest names")
-        wanted = [self._stored[sha256] for sha256 in hashes]
+        parts = [part for sha256 in hashes for part in self.parts(sha256)]
         if self._map is None:
-            pieces = storage.read_ranges(
-                self.path, [(stored.start, stored.end) for stored in wanted]
-            )
+            pieces = storage.read_pieces([part.piece for part in parts])
             raw = [np.frombuffer(bytearray(piece), np.uint8) for piece in pieces]
         else:
-            raw = [self._map[stored.start : stored.end] for stored in wanted]
-        for sha256, stored, data in zip(hashes, wanted, raw, strict=True):
-            self._check(sha256, stored, data)
-        return [
+            raw = [self._map[part.piece.start : part.piece.end] for part in parts]
+        for part, data in zip(parts, raw, strict=True):
+            part.check(data)
+        found = iter(raw)
+        return [self.made(sha256, [next(found) for _ in self.parts(sha256)]) for sha256 in hashes]
+
+    def parts(self, sha256: str) -> "list[ShardPart]":
+        """Where the bytes of an item stand: its values, and the scales of an int8 item.
+
+        Raises:
+            DamagedShardError: the shard has no such item.
+        """
+        if sha256 not in self._stored:
+            damaged(self.path, "lacks an item that its manifest names")
+        return [self._part(stored) for stored in self._tensors(sha256)]
+
+    def made(self, sha256: str, raw: Sequence[np.ndarray]) -> StoredTokens:
+        """The tokens of an item, from the bytes of its `parts`, which they share."""
+        tensors = [
             torch.from_numpy(data).view(stored.dtype).view(stored.shape)
-            for data, stored in zip(raw, wanted, strict=True)
+            for data, stored in zip(raw, self._tensors(sha256), strict=True)
         ]
+        return StoredTokens(*tensors)
+
+    def _tensors(self, sha256: str) -> "list[_Stored]":
+        scales = [self._scales[sha256]] if self._scales else []
+        return [self._stored[sha256], *scales]
+
+    def _part(self, stored: "_Stored") -> "ShardPart":
+        known = self._checksums
+        crc32 = None if known is None else known.get(stored.name, _NO_CRC32)
+        return ShardPart(storage.Piece(self.path, stored.start, stored.end), stored.name, crc32)
 
     def check(self) -> None:
         """Make sure that all items are as they were written.
@@ -197,13 +231,6 @@ class ShardFile:
         """
         for name in self._stored:
             self.read([name])
-
-    def _check(self, sha256: str, stored: _Stored, data: np.ndarray) -> None:
-        if len(data) != stored.end - stored.start:
-            damaged(self.path, f"item {sha256} is cut off")
-        known = self._checksums
-        if known is not None and known.get(sha256) != zlib.crc32(data.data):
-            damaged(self.path, f"item {sha256} has another checksum than when it was written")
 
     @cached_property
     def _map(self) -> np.ndarray | None:
@@ -217,16 +244,53 @@ class ShardFile:
             return np.memmap(storage.local_path(self.path), np.uint8, mode="c")
 
 
-def _read_header(path: str) -> bytes:
+@dataclass(frozen=True)
+class ShardPart:
+    """The bytes of a tensor in a shard, which are checked by whoever has read them.
+
+    Attributes:
+        piece: where they stand.
+        name: of the tensor.
+        crc32: what they were when they were written; None in a shard of an earlier version.
+    """
+
+    piece: storage.Piece
+    name: str
+    crc32: int | None
+
+    def check(self, data: np.ndarray) -> None:
+        """Make sure that these are the bytes that were written.
+
+        Raises:
+            DamagedShardError: they are not.
+        """
+        if len(data) != self.piece.num_bytes:
+            damaged(self.piece.path, f"item {self.name} is cut off")
+        if self.crc32 is not None and self.crc32 != zlib.crc32(data.data):
+            what = f"item {self.name} has another checksum than when it was written"
+            damaged(self.piece.path, what)
+
+
+def header_length(path: str, first: bytes) -> int:
+    """How long the header of a shard is, by the shard's first bytes; it starts after 8 of them.
+
+    Raises:
+        DamagedShardError: no header is that long.
+    """
+    length = int.from_bytes(first[:8], "little")
+    if length > _MAX_HEADER_BYTES:
+        damaged(path, "its header is not readable")
+    return length
+
+
+def read_header(path: str) -> bytes:
     """The header of a shard.
 
     Raises:
         DamagedShardError: there is none.
     """
     try:
-        length = int.from_bytes(storage.read_bytes(path, 0, 8), "little")
-        if length > _MAX_HEADER_BYTES:
-            damaged(path, "its header is not readable")
+        length = header_length(path, storage.read_bytes(path, 0, 8))
         return storage.read_bytes(path, 8, 8 + length)
     except PathError as error:
         if not isinstance(error.__cause__, FileNotFoundError):
@@ -236,14 +300,40 @@ def _read_header(path: str) -> bytes:
         ) from error
 
 
-def _located(entry: Mapping[str, Any], data_start: int) -> _Stored:
-    """Where an item stands, by its entry in the header.
+def _located_all(
+    entries: Mapping[str, Mapping[str, Any]], data_start: int
+) -> tuple[dict[str, _Stored], dict[str, _Stored]]:
+    """Where the values of each item stand, and of int8 items the scales; by the item's hash.
+
+    Raises:
+        ValueError: they do not belong together.
+        KeyError: they are of a type that is not stored.
+    """
+    values, scales = {}, {}
+    for name, entry in entries.items():
+        if name.endswith(_SCALE):
+            item = name.removesuffix(_SCALE)
+            scales[item] = _located(name, entry, _SCALE_TYPES, data_start)
+        else:
+            values[name] = _located(name, entry, _VALUE_TYPES, data_start)
+    with_scale = {name for name, stored in values.items() if stored.dtype == torch.int8}
+    if scales.keys() != with_scale or (with_scale and len(with_scale) < len(values)):
+        raise ValueError("int8 tokens and scales do not belong together")
+    if any(scales[name].shape != values[name].shape[:1] for name in with_scale):
+        raise ValueError("an item has not a scale for each token")
+    return values, scales
+
+
+def _located(
+    name: str, entry: Mapping[str, Any], types: Mapping[str, torch.dtype], data_start: int
+) -> _Stored:
+    """Where a tensor stands, by its entry in the header.
 
     Raises:
         ValueError: it cannot stand there.
     """
-    dtype, shape = _TORCH_TYPES[entry["dtype"]], tuple(entry["shape"])
+    dtype, shape = types[entry["dtype"]], tuple(entry["shape"])
     start, end = (data_start + offset for offset in entry["data_offsets"])
     if end - start != dtype.itemsize * math.prod(shape):
         raise ValueError(f"{shape} in {end - start} bytes")
-    return _Stored(dtype, shape, start, end)
+    return _Stored(name, dtype, shape, start, end)

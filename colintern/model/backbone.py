@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from safetensors import SafetensorError
@@ -16,13 +17,12 @@ from colintern.config.schema import BackboneConfig
 from colintern.errors import BackboneError, one_line
 from colintern.model.attention import check_bidirectional
 from colintern.model.checkpoint import checkpoint_hash, find_checkpoint, weight_files
-from colintern.model.internvl_config import (
-    layer_numbers,
-    read_internvl_config,
-    tokens_per_tile,
-)
+from colintern.model.flops import BackboneFlops, backbone_flops
+from colintern.model.internvl_config import layer_numbers, read_internvl_config, token_grid
+from colintern.model.pixels import pixel_values
 from colintern.model.processor import Processor, TilePlanner
 from colintern.model.quiet import quiet_transformers
+from colintern.model.tiles import Tiler
 from colintern.model.weights import check_weights, refuse_misfits
 from colintern.streams import packed
 
@@ -36,15 +36,19 @@ class BackboneIdentity:
     Attributes:
         checkpoint_sha256: over weights, configuration, tokenizer and image processor files.
         width: numbers per token: H of the model, times the number of its layers that are taken.
-        tiles: how a page is cut into tiles.
+        tiles: how many tiles and tokens a page has.
+        tiler: cuts a page into its tiles.
         joins_prefix: whether the tokenizer may join the end of the query prefix and the start of
             the text into one token.
+        flops: what it computes for a page and for a query.
     """
 
     checkpoint_sha256: str
     width: int
     tiles: TilePlanner
+    tiler: Tiler
     joins_prefix: bool
+    flops: BackboneFlops
 
     def tile_grid(self, width: int, height: int) -> tuple[int, int]:
         """Rows and columns of tiles for a page of this size in pixels."""
@@ -69,8 +73,25 @@ def read_identity(config: BackboneConfig) -> BackboneIdentity:
         checkpoint_sha256=checkpoint_hash(folder),
         width=model_config.text_config.hidden_size * config.num_layers,
         tiles=processor.tiles,
+        tiler=processor.tiler,
         joins_prefix=processor.joins_prefix(),
+        flops=backbone_flops(
+            model_config,
+            processor.tiles.tokens_per_tile,
+            prompt_tokens=len(processor.page_tokens(0)),
+            has_language_model=config.layer != "projector",
+        ),
     )
+
+
+def read_processor(config: BackboneConfig) -> Processor:
+    """The tokenizer and image processor of a backbone, without its weights.
+
+    Raises:
+        BackboneError: as `read_identity`.
+    """
+    folder = find_checkpoint(config)
+    return _fitting_processor(folder, config, read_internvl_config(folder, config))
 
 
 def compute_dtype(config: BackboneConfig, device: str) -> str:
@@ -107,6 +128,9 @@ class FrozenBackbone:
         self.compute_dtype = compute_dtype(config, device)
         self.width: int = model_config.text_config.hidden_size * config.num_layers
         self.tiles = self._processor.tiles
+        self.tiler = self._processor.tiler
+        # In the model's type: each pixel is then rounded as it would be one by one.
+        self._pixel_table = self._processor.pixel_table().to(self._device, self._model.dtype)
 
     def encode_pages(
         self, images: Sequence[Image.Image], *, batch_tokens: int = DEFAULT_BATCH_TOKENS
@@ -123,19 +147,12 @@ class FrozenBackbone:
             every token. Tiles come in reading order, then the thumbnail; inside a tile, tokens go
             row by row.
         """
-        return self.encode_tiles(list(map(self.page_tiles, images)), batch_tokens=batch_tokens)
-
-    def page_tiles(self, image: Image.Image) -> Tensor:
-        """The model's input for an RGB page: [tiles, 3, height, width] float32 on the CPU.
-
-        It takes a few megabytes for any size of page, so the image itself can be freed.
-        """
-        return self._processor.page_tiles(image)
+        return self.encode_tiles(list(map(self.tiler, images)), batch_tokens=batch_tokens)
 
     def encode_tiles(
-        self, pages: Sequence[Tensor], *, batch_tokens: int = DEFAULT_BATCH_TOKENS
+        self, pages: Sequence[np.ndarray], *, batch_tokens: int = DEFAULT_BATCH_TOKENS
     ) -> list[Tensor]:
-        """Like `encode_pages`, from the results of `page_tiles`."""
+        """Like `encode_pages`, from the tiles that `tiler` makes of each page."""
         sizes = [len(tiles) * self.tiles.tokens_per_tile for tiles in pages]
 
         def encode(indexes: list[int]) -> list[Tensor]:
@@ -159,8 +176,8 @@ class FrozenBackbone:
 
         return _in_batches([len(ids) for ids in tokens], batch_tokens, encode)
 
-    def _page_features(self, pages: list[Tensor], num_tokens: int) -> list[Tensor]:
-        pixels = torch.cat(pages).to(self._device, self._model.dtype)
+    def _page_features(self, pages: list[np.ndarray], num_tokens: int) -> list[Tensor]:
+        pixels = self._pixel_values(pages)
         if not self._layers:  # the projector
             features = self._model.get_image_features(pixels, return_dict=True).pooler_output
             return list(features.reshape(len(pages), num_tokens, -1))
@@ -169,6 +186,13 @@ class FrozenBackbone:
         hidden = self._hidden_states(input_ids=ids, pixel_values=pixels)
         is_image = ids[0] == self._processor.context_id
         return list(hidden[:, is_image])
+
+    def _pixel_values(self, pages: list[np.ndarray]) -> Tensor:
+        """The model's input for the tiles of some pages: [tiles, 3, height, width]."""
+        tiles = torch.from_numpy(np.concatenate(pages))
+        if self._device.type == "cuda":
+            tiles = tiles.pin_memory()  # else the copy waits for what the device does
+        return pixel_values(tiles.to(self._device, non_blocking=True), self._pixel_table)
 
     def _query_features(self, token_ids: list[list[int]]) -> list[Tensor]:
         ids = torch.tensor(token_ids).to(self._device)
@@ -230,7 +254,7 @@ def _in_batches(
 
 def _fitting_processor(folder: Path, config: BackboneConfig, model_config: Any) -> Processor:
     """The tokenizer and image processor, after a check that they belong to the model."""
-    processor = Processor(folder, config, tokens_per_tile(model_config))
+    processor = Processor(folder, config, token_grid(model_config))
     tile = tuple(model_config.vision_config.image_size)
     rows = model_config.text_config.vocab_size
     for belongs, model_has, other_has in (

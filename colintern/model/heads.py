@@ -53,7 +53,13 @@ class BackboneInfo(_Info):
 
 
 class HeadsInfo(_Info):
-    """The content of `colintern.json`, beside the weights: all that is needed to use them."""
+    """The content of `colintern.json`, beside the weights: all that is needed to use them.
+
+    Attributes:
+        features_width: numbers per token that the heads take.
+        pca: the hash of the basis whose coordinates they take; None for the backbone's features.
+        layer_mix: whether they mix the layers in the features.
+    """
 
     format: Literal[1] = 1
     backbone: BackboneInfo
@@ -65,7 +71,7 @@ class HeadsInfo(_Info):
     query_prefix: str
     query_augmentation_tokens: int
     max_tiles: int
-    pca: None = None
+    pca: str | None = None
     stores: dict[str, str]
     layer_mix: Annotated[bool, ADDED_LATER] = False
 
@@ -76,13 +82,16 @@ class HeadsInfo(_Info):
         return len(layers) if self.layer_mix and isinstance(layers, tuple) else 1
 
 
-def heads_info(config: Config, features_width: int, stores: Mapping[str, str]) -> HeadsInfo:
+def heads_info(
+    config: Config, features_width: int, stores: Mapping[str, str], pca: str | None = None
+) -> HeadsInfo:
     """What is written beside the heads of a run.
 
     Args:
         config: of the run.
-        features_width: numbers per token of the features that are stored: H, or L*H.
+        features_width: numbers per token of the features that are stored: H, L*H, or the basis's K.
         stores: the path of each dataset's feature store, by dataset name.
+        pca: the hash of the basis that features are stored in, if there is one.
     """
     backbone, heads = config.backbone, config.heads
     return HeadsInfo(
@@ -100,6 +109,7 @@ def heads_info(config: Config, features_width: int, stores: Mapping[str, str]) -
         query_prefix=backbone.query_prefix,
         query_augmentation_tokens=backbone.query_augmentation_tokens,
         max_tiles=backbone.max_tiles,
+        pca=pca,
         stores=dict(stores),
         layer_mix=heads.layer_mix,
     )

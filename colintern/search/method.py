@@ -30,8 +30,35 @@ def is_exact_best(
         certified_queries: how many queries are searched exactly to certify the rest.
     """
     exact_cost = query_tokens * page_tokens * dim
+    cheap = exact_cost < _WORTH_APPROXIMATING
+    return cheap or exact_cost < _WORTH_RATIO * approximate_cost(
+        num_queries=num_queries,
+        query_tokens=query_tokens,
+        num_pages=num_pages,
+        page_tokens=page_tokens,
+        dim=dim,
+        candidates=candidates,
+        certified_queries=certified_queries,
+    )
+
+
+def approximate_cost(
+    *,
+    num_queries: int,
+    query_tokens: int,
+    num_pages: int,
+    page_tokens: int,
+    dim: int,
+    candidates: int,
+    certified_queries: int,
+) -> float:
+    """Multiply-adds of an exact search that take as long as an approximate one.
+
+    Its certificate counts, and that pairs which are scored again are slow; arguments as of
+    `is_exact_best`.
+    """
+    exact_cost = query_tokens * page_tokens * dim
     pooled_cost = num_queries * num_pages * dim
     rescoring_cost = _RESCORED_PAIR * exact_cost * min(1.0, candidates / num_pages)
     certificate_cost = exact_cost * min(1.0, certified_queries / num_queries)
-    cheap = exact_cost < _WORTH_APPROXIMATING
-    return cheap or exact_cost < _WORTH_RATIO * (pooled_cost + rescoring_cost + certificate_cost)
+    return pooled_cost + rescoring_cost + certificate_cost

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from colintern.data.canonical import CanonicalDataset, iterate_pages
-from colintern.data.demo import write_demo
+from colintern.data.demo import demo_counts, write_demo
 from colintern.data.demo.build import build_split
 from colintern.data.demo.fields import FIELD_NAMES
 from colintern.data.demo.prose import passages, word_runs
@@ -50,6 +50,18 @@ def test_splits_share_no_module_no_text_and_no_value(built):
             ]
             assert values[0]
             assert not values[0] & values[1]
+
+
+def test_counts_are_those_of_what_is_written(tmp_path):
+    """A plan of the demo that is another before the demo is written than after it."""
+    counts = demo_counts("demo-small", "dev")
+    write_demo(str(tmp_path), "demo-small", "dev")
+    dataset = CanonicalDataset(str(tmp_path))
+    assert counts.num_pages == len(dataset.documents())
+    assert sorted(counts.texts) == sorted(query.text for query in dataset.queries())
+    assert counts.num_pairs == sum(len(own) for own in dataset.judgements().values())
+    (_, page), *_ = iterate_pages(dataset.corpus_files[0])
+    assert decode(page.image).size == (counts.side, counts.side)
 
 
 def test_judgements_are_complete(tmp_path):

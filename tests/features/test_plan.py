@@ -6,11 +6,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from colintern import records
-from colintern.config.schema import BackboneConfig
+from colintern.config.schema import BackboneConfig, FeaturesConfig
 from colintern.errors import ConfigError, DriftError
+from colintern.features import cutting
 from colintern.features.plan import check_compute_dtype
 from colintern.features.store import FeatureStore
 from colintern.model.backbone import compute_dtype
+from tests.features import helpers
 from tests.features.helpers import encoded, planned
 from tests.helpers import make_corpus
 
@@ -82,3 +84,36 @@ def test_a_record_names_the_file_that_has_changed_since(tmp_path, backbone):
     assert planned(tmp_path)[0].target.is_finished()
     earlier = replace(record, inputs={"dataset_content": "hash of the footers"})
     assert "dataset_sha256.corpus" not in target.inputs_like(earlier)
+
+
+def _files(root) -> list[str]:
+    store = next((root / "runs" / "features").iterdir())
+    return sorted(str(path.relative_to(store)) for path in store.rglob("*.*"))
+
+
+def test_a_store_that_is_begun_keeps_its_shards(tmp_path, backbone, monkeypatch):
+    """Shards encoded again because the run goes on with a GPU, or with another shard_bytes."""
+    make_corpus(tmp_path / "set", num_pages=30, num_queries=20)
+    plan, _ = planned(tmp_path)
+    coarse = plan.parts["pages"].new
+    monkeypatch.setattr(cutting, "_CPU_MEGAFLOPS_PER_SECOND", 10)
+    fine = planned(tmp_path)[0].parts["pages"].new
+    assert len(fine) > len(coarse)
+    first = encoded(tmp_path, backbone, 2)
+    assert first == list(fine.files[:2])
+    monkeypatch.setattr(cutting, "_CPU_MEGAFLOPS_PER_SECOND", 10**9)
+    monkeypatch.setattr(helpers, "FEATURES", FeaturesConfig(shard_bytes=10**9))
+    rest = encoded(tmp_path, backbone)
+    assert not set(first) & set(rest)
+    assert planned(tmp_path)[0].parts["pages"].files == list(fine.files)
+    assert "pages/limits.json" not in _files(tmp_path)
+
+
+def test_a_store_that_an_earlier_version_began_keeps_its_shards(tmp_path, backbone, monkeypatch):
+    """All of a half finished store encoded again after an update: its shards are cut by bytes."""
+    make_corpus(tmp_path / "set", num_pages=30, num_queries=20)
+    first = encoded(tmp_path, backbone, 2)
+    for limits in (tmp_path / "runs").rglob("limits.json"):
+        limits.unlink()
+    monkeypatch.setattr(cutting, "_CPU_MEGAFLOPS_PER_SECOND", 10)
+    assert not set(first) & set(encoded(tmp_path, backbone))

@@ -242,4 +242,5 @@ def test_tiles_are_transformers_own(checkpoint, max_tiles):
     options = {"crop_to_patches": True, "max_patches": max_tiles, "return_tensors": "pt"}
     for picture in _pictures():
         expected = images(images=[picture], **options)["pixel_values"]
-        assert torch.equal(backbone.page_tiles(picture), expected), picture.size
+        tiles = backbone.tiler(picture)
+        assert torch.equal(backbone._pixel_values([tiles]), expected), picture.size

@@ -5,6 +5,6 @@ differ in a name, a city, a date, a number: the near misses that hard negatives 
 pages print the prose of the standard library's documentation.
 """
 
-from colintern.data.demo.build import DEMO_VERSION, write_demo, write_demo_files
+from colintern.data.demo.build import DEMO_VERSION, demo_counts, write_demo, write_demo_files
 
-__all__ = ["DEMO_VERSION", "write_demo", "write_demo_files"]
+__all__ = ["DEMO_VERSION", "demo_counts", "write_demo", "write_demo_files"]

@@ -91,6 +91,28 @@ def write_demo_files(folder: str, variant: str, split: str) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class DemoCounts:
+    """What a split holds, known without drawing a page; pages are square with `side` pixels."""
+
+    num_pages: int
+    side: int
+    texts: list[str]
+    num_pairs: int
+
+
+def demo_counts(variant: str, split: str) -> DemoCounts:
+    """What `write_demo` would write."""
+    pages, queries = build_split(variant, split)
+    index = PageIndex(pages)
+    return DemoCounts(
+        num_pages=len(pages),
+        side=_SIZES[variant, split].side,
+        texts=[query.text for query in queries],
+        num_pairs=sum(len(index.bearing(query.asked)) for query in queries),
+    )
+
+
 def build_split(variant: str, split: str) -> tuple[list[DemoPage], list[DemoQuery]]:
     """The pages, sorted by id, and the queries of a split, not yet drawn or judged."""
     size = _SIZES[variant, split]

@@ -10,6 +10,7 @@ from colintern.records import Inputs
 from colintern.records.lease import Held
 from colintern.records.run_folder import RunFolder
 from colintern.runs.stages.stage import Made, Stage
+from colintern.runtime.resources import ENCODE_WORKERS
 
 if TYPE_CHECKING:
     from colintern.features.plan import StoreTarget
@@ -22,7 +23,7 @@ class Encode(Stage):
     """Brings the feature store of a dataset up to date, and notes which manifests the run uses."""
 
     dataset: str
-    workers_setting: ClassVar[str | None] = "cluster.encode_workers"
+    workers_setting: ClassVar[str | None] = ENCODE_WORKERS
 
     @property
     def name(self) -> str:

@@ -50,7 +50,7 @@ class UntrainedHeads(Stage):
             heads, _ = load_heads(config.training.init_heads)
         else:
             heads = init_heads(
-                config.heads, run.backbone.width, config.run.seed, config.backbone.num_layers
+                config.heads, run.codec.width, config.run.seed, config.backbone.num_layers
             )
         held.check()
         save_heads(heads, run.folder.heads(0), run.heads_info)

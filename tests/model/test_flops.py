@@ -1,0 +1,80 @@
+"""Operations counted from a model's sizes are those that torch counts when it runs."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import InternVLConfig
+
+from colintern.config.schema import BackboneConfig
+from colintern.model.backbone import FrozenBackbone, read_identity
+from colintern.model.flops import backbone_flops
+from tests.model.twins import QWEN2_TEXT, VISION, config_document
+
+
+def _counted(backbone: FrozenBackbone, run) -> int:
+    # The counter knows no kernel of attention on a CPU, but the products that eager is made of.
+    backbone._model.set_attn_implementation("eager")
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return counter.get_total_flops()
+
+
+@pytest.mark.parametrize("layer", [-1, "projector"])
+@pytest.mark.parametrize(
+    "name", ["reader", "random", "InternVL2_5-2B", "InternVL3-1B", "InternVL3_5-1B"]
+)
+def test_pages_and_queries_cost_what_torch_counts(name, layer, twin):
+    """A forgotten product or factor: plans that are off, and shards of hours instead of minutes."""
+    path = name if name in ("reader", "random") else str(twin(name)[0])
+    config = BackboneConfig(path=path, layer=layer)
+    flops = replace(read_identity(config).flops, is_causal=False)
+    backbone = FrozenBackbone(config)
+    for num_tiles in (1, 3):
+        tiles = torch.zeros(num_tiles, 3, *backbone._processor.tile)
+        page = _counted(backbone, lambda tiles=tiles: backbone.encode_tiles([tiles]))
+        assert flops.page(num_tiles * backbone.tiles.tokens_per_tile) == pytest.approx(
+            page, rel=0.01
+        )
+    tokens = len(backbone._processor.query_tokens("Where is the kettle?"))
+    query = _counted(backbone, lambda: backbone.encode_queries(["Where is the kettle?"]))
+    assert flops.query(tokens) == pytest.approx(query, rel=0.01)
+    assert flops.page(256) > 0
+
+
+def test_experts_count_as_far_as_they_are_used():
+    """A mixture of experts priced as if each token went through all of them, or through none."""
+    sizes = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24}
+    text = QWEN2_TEXT | {"model_type": "qwen3_moe", "head_dim": 4} | sizes
+    document = config_document(text, VISION, tied=False, image_token_id=1)
+    flops = backbone_flops(InternVLConfig.from_dict(document), 256, 4)
+    assert flops.language is not None
+    attention = 28 * 4 * 2 * (7 + 1)
+    assert flops.language.weights == 2 * (attention + 28 * 4 + 2 * 3 * 28 * 24)
+
+
+def test_a_published_size_is_as_measured_on_a_gpu():
+    """The figures of the README: 5.7 TFLOP with the weights, for an A4 page of InternVL3-1B."""
+    vision = VISION | {
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+    }
+    text = QWEN2_TEXT | {
+        "hidden_size": 896,
+        "intermediate_size": 4864,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 14,
+        "num_key_value_heads": 2,
+    }
+    document = config_document(text, vision, tied=False, image_token_id=1)
+    flops = backbone_flops(InternVLConfig.from_dict(document), 256, 10)
+    without = replace(
+        flops,
+        vision=replace(flops.vision, attention=0),
+        language=flops.language and replace(flops.language, attention=0),
+    )
+    assert without.page(1_792) / 1e12 == pytest.approx(5.7, rel=0.01)
+    assert flops.page(1_792) / 1e12 == pytest.approx(6.6, rel=0.02)

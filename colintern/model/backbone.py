@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from PIL import Image
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 from transformers import AutoModel
 
 from colintern.config.schema import BackboneConfig
@@ -122,6 +123,8 @@ class FrozenBackbone:
         self._model: Any = _load_model(folder, config, model_config, device).to(self._device)
         if config.attention == "bidirectional":
             check_bidirectional(self._model, config.path)
+        if self._layers:
+            _leave_out_above(max(self._layers), self._model.language_model)
         self.compute_dtype = compute_dtype(config, device)
         self.width: int = model_config.text_config.hidden_size * config.num_layers
         self.tiles = self._processor.tiles
@@ -140,8 +143,9 @@ class FrozenBackbone:
 
         Returns:
             The image tokens of each page, [P, H] on the CPU, in the model's dtype; with a list of L
-            layers [P, L*H], side by side in the list's order. Tiles come in reading order, then the
-            thumbnail; inside a tile, tokens go row by row.
+            layers [P, L*H], side by side in the list's order, each with a root mean square of 1 in
+            every token. Tiles come in reading order, then the thumbnail; inside a tile, tokens go
+            row by row.
         """
         return self.encode_tiles(list(map(self.tiler, images)), batch_tokens=batch_tokens)
 
@@ -205,7 +209,31 @@ class FrozenBackbone:
             return self._model(**inputs, use_cache=False).last_hidden_state
         chosen = list(self._layers)
         outputs = self._model(**inputs, use_cache=False, output_hidden_states=chosen)
-        return torch.cat([outputs.hidden_states[layer] for layer in chosen], dim=-1)
+        states = [outputs.hidden_states[layer] for layer in chosen]
+        return (
+            states[0] if len(states) == 1 else torch.cat(list(map(_of_unit_size, states)), dim=-1)
+        )
+
+
+def _leave_out_above(layer: int, language_model: Any) -> None:
+    """Leave out the layers that come after the last one that is taken: they cost time for nothing.
+
+    A language model whose parts have other names than those of InternVL's runs as a whole.
+    """
+    layers, norm = (getattr(language_model, name, None) for name in ("layers", "norm"))
+    if isinstance(layers, nn.ModuleList) and norm is not None and layer < len(layers):
+        language_model.layers = layers[: max(layer, 1)]  # a first one, to take what goes into it
+        language_model.norm = nn.Identity()  # transformers takes the last hidden state behind it
+
+
+def _of_unit_size(token_TH: Tensor) -> Tensor:
+    """Tokens divided by their root mean square, in their dtype.
+
+    Between layers an LLM's hidden states can be a hundred times as large as after its last norm.
+    Side by side, the largest would be all that a head sees, and all that 8 bits can hold.
+    """
+    wide = token_TH.float()
+    return functional.rms_norm(wide, wide.shape[-1:], eps=1e-12).to(token_TH.dtype)
 
 
 def _in_batches(

@@ -11,13 +11,7 @@ from colintern.errors import BackboneError
 from colintern.model.backbone import FrozenBackbone
 from colintern.model.quiet import quiet_transformers
 from colintern.model.random_checkpoint import write_random_checkpoint
-
-LANGUAGE_MODELS = {
-    "qwen2": "InternVL3-38B",
-    "qwen3": "InternVL3_5-1B",
-    "qwen3_moe": "InternVL3_5-30B-A3B",
-    "llama": "InternVL2_5-2B",
-}
+from tests.model.twins import LANGUAGE_MODELS
 
 
 def _pages(backbone: FrozenBackbone) -> list[torch.Tensor]:

@@ -215,25 +215,31 @@ def plan_run(
     ] = None,
     teraflops: Annotated[
         float | None,
-        typer.Option("--teraflops", help="Rate of one of them, instead of that of its type."),
+        typer.Option(
+            "--teraflops", min=1e-6, help="Rate of one of them, instead of that of its type."
+        ),
     ] = None,
     utilisation: Annotated[
         float | None,
-        typer.Option("--utilisation", help="Share of that rate that encoding reaches, 0 to 1."),
+        typer.Option(
+            "--utilisation", min=1e-6, max=1.0, help="Share of that rate that encoding reaches."
+        ),
     ] = None,
     read_rate: Annotated[
         float | None,
-        typer.Option("--read-gb-per-second", help="Features that are read from storage."),
+        typer.Option("--read-gb-per-second", min=1e-6, help="Features that are read from storage."),
     ] = None,
     price_per_gpu_hour: Annotated[
-        float | None, typer.Option("--price-per-gpu-hour", help="In any currency.")
+        float | None, typer.Option("--price-per-gpu-hour", min=0.0, help="In any currency.")
     ] = None,
     price_per_tb_month: Annotated[
-        float | None, typer.Option("--price-per-tb-month", help="In the same currency.")
+        float | None, typer.Option("--price-per-tb-month", min=0.0, help="In the same currency.")
     ] = None,
     worker_memory: Annotated[
         float | None,
-        typer.Option("--worker-memory-gb", help="Of a worker; default: this machine's memory."),
+        typer.Option(
+            "--worker-memory-gb", min=1e-6, help="What a worker may take; default: as this machine."
+        ),
     ] = None,
     sample: Annotated[
         int,
@@ -247,7 +253,8 @@ def plan_run(
 ) -> None:
     """Show what a run will take: sizes, memory, time and money, without running anything."""
     settings = load_config(config, overrides or [])
-    from colintern.runs.plan import Prices, Wanted, machine_of, make_plan, plan_lines
+    from colintern.runs import preflight
+    from colintern.runs.plan.machine import Prices, machine_of
 
     cluster = settings.cluster
     machine = machine_of(
@@ -259,6 +266,12 @@ def plan_run(
         utilisation=utilisation,
         read_bytes_per_second=read_rate * 1e9 if read_rate else None,
     )
+    preflight.check_roots(settings)
+    preflight.find_sources(settings)
+    # Imported now: torch takes seconds, see `runs.runner`.
+    from colintern.runs.plan.lines import plan_lines
+    from colintern.runs.plan.make import Wanted, make_plan
+
     made = make_plan(
         settings,
         Wanted(

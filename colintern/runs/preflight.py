@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from colintern import log, storage
 from colintern.config.schema import Config, DatasetConfig, datasets
 from colintern.data.canonical import CanonicalDataset
-from colintern.data.resolve import datasets_root, find_source, with_datasets
+from colintern.data.resolve import FoundSource, datasets_root, find_source, with_datasets
 from colintern.data.splits import UnseenPages, split_views
 from colintern.data.text import normalised
 from colintern.errors import CheckpointError, ConfigError, DatasetError
@@ -39,14 +39,23 @@ def check(config: Config) -> bool:
     """
     check_roots(config)
     check_extras(config)
-    root = datasets_root(config)
-    sources = [find_source(dataset, root) for dataset in datasets(config.data)]
+    sources = find_sources(config)
     for setting in unused_settings(config):
         log.warn_once("config", setting)
     is_ready = all(source.write is None for source in sources)
     if is_ready:
         check_datasets(with_datasets(config))
     return is_ready
+
+
+def find_sources(config: Config) -> list[FoundSource]:
+    """Where each dataset of a run is read from.
+
+    Raises:
+        DatasetError: one is missing or has no known layout.
+    """
+    root = datasets_root(config)
+    return [find_source(dataset, root) for dataset in datasets(config.data)]
 
 
 def check_roots(config: Config) -> None:

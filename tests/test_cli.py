@@ -53,6 +53,7 @@ def _main(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
         (["mine", "--config", "{c}", "--round", "2"], "colintern encode"),
         (["run"], "--config"),
         (["run", "--config", "{c}", "--rounds", "3"], "--rounds"),
+        (["run", "--continue-from", "{c}.run"], "no run folder"),
         (["status", "{c}.run"], "no run folder"),
         (["search", "{c}.run", "query"], "no run folder"),
         (["report", "{c}.run"], "no run folder"),
@@ -150,7 +151,7 @@ def test_the_commands_and_their_options_are_the_documented_ones():
         for name, command in group.commands.items()  # pyright: ignore
     }
     assert found == {
-        "run": ["--config", "overrides"],
+        "run": ["--config", "--continue-from", "overrides"],
         "encode": ["--config", "overrides"],
         "train": ["--config", "--round", "overrides"],
         "mine": ["--config", "--round", "overrides"],
@@ -165,6 +166,7 @@ def test_the_commands_and_their_options_are_the_documented_ones():
             "--processes",
             "--queries",
             "--relevant-from",
+            "--replace",
             "--split",
             "sources",
         ],

@@ -9,11 +9,13 @@ from colintern.features.plan import StoreTarget
 from colintern.features.store import CORPUS_HASHES, store_path
 from colintern.model.backbone import BackboneIdentity
 
+BACKBONE_HASH = "backbone_sha256"  # among the inputs of every store
+
 
 def store_target(config: Config, dataset: DatasetConfig, backbone: BackboneIdentity) -> StoreTarget:
     """The feature store of a dataset under this configuration."""
     identity = {
-        "backbone_sha256": backbone.checkpoint_sha256,
+        BACKBONE_HASH: backbone.checkpoint_sha256,
         **{f"backbone.{key}": value for key, value in _backbone_keys(config.backbone).items()},
         "features.dtype": config.features.dtype,
         "features.pca_dim": config.features.pca_dim,

@@ -15,6 +15,7 @@ import typer
 
 from colintern import log, storage
 from colintern.config.files import load_config
+from colintern.config.schema import Config
 from colintern.errors import ColInternError, UserError, one_line
 from colintern.records.run_folder import RunFolder
 from colintern.runs import status
@@ -54,9 +55,28 @@ Run = Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run: a path
 
 
 @app.command()
-def run(config: ConfigOption, overrides: Overrides = None) -> None:
+def run(
+    config: Annotated[
+        str | None,
+        typer.Option(
+            "--config",
+            help="YAML file with the settings of the run, such as those in configs/; with "
+            "--continue-from it may be left out: then the settings are those of RUN.",
+        ),
+    ] = None,
+    overrides: Overrides = None,
+    continue_from: Annotated[
+        str | None,
+        typer.Option(
+            "--continue-from",
+            metavar="RUN",
+            help="Start a new run (run.name=NEW) from the best heads of this one, with the "
+            "datasets as they are now.",
+        ),
+    ] = None,
+) -> None:
     """Run the whole loop, from encoding to the report; finished stages are skipped."""
-    settings = load_config(config, overrides or [])  # a mistake in them is told without the wait
+    settings = _settings(config, overrides or [], continue_from)  # mistakes are told without a wait
     from colintern.runs import loop
 
     folder = loop.run(settings)
@@ -390,6 +410,18 @@ def clean(
         lines = cleaning_lines(find_unused(root, runs or []))
     for line in lines:
         typer.echo(line)
+
+
+def _settings(config: str | None, overrides: list[str], continue_from: str | None) -> Config:
+    if continue_from is not None:
+        from colintern.runs.continuing import continued_config, say_where_it_starts
+
+        settings = continued_config(continue_from, config, overrides)
+        say_where_it_starts(settings)
+        return settings
+    if config is None:
+        raise UserError("Missing option '--config' (see colintern run --help)")
+    return load_config(config, overrides)
 
 
 def main() -> NoReturn:

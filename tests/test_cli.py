@@ -59,6 +59,7 @@ def _main(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
         (["plan", "--config", "{c}", "backbone.path=/no/model"], "backbone.path=/no/model"),
         (["plan", "--config", "{c}", "--gpu", "K80"], "--gpu K80: is not known; choose one of"),
         (["plan", "--config", "{c}", "--utilisation", "35"], "--utilisation"),
+        (["run", "--continue-from", "{c}.run"], "no run folder"),
         (["status", "{c}.run"], "no run folder"),
         (["search", "{c}.run", "query"], "no run folder"),
         (["report", "{c}.run"], "no run folder"),
@@ -174,7 +175,7 @@ def test_the_commands_and_their_options_are_the_documented_ones():
         for name, command in group.commands.items()  # pyright: ignore
     }
     assert found == {
-        "run": ["--config", "overrides"],
+        "run": ["--config", "--continue-from", "overrides"],
         "encode": ["--config", "overrides"],
         "train": ["--config", "--round", "overrides"],
         "mine": ["--config", "--round", "overrides"],
@@ -189,6 +190,7 @@ def test_the_commands_and_their_options_are_the_documented_ones():
             "--processes",
             "--queries",
             "--relevant-from",
+            "--replace",
             "--split",
             "sources",
         ],

@@ -195,12 +195,16 @@ def check_init_heads(config: Config, backbone: BackboneIdentity) -> None:
     """Make sure that `training.init_heads`, if set, fits the configuration and the backbone.
 
     Raises:
-        CheckpointError: it cannot be loaded, or has another shape than the configuration asks for.
+        CheckpointError: it cannot be loaded, has another shape than the configuration asks for, or
+            was trained on features of another backbone, as far as its store is in `features.root`.
     """
     folder = config.training.init_heads
     if folder is None:
         return
+    from colintern.features.store import RECORD
     from colintern.model.heads import load_heads
+    from colintern.records import read_record
+    from colintern.runs.stores import BACKBONE_HASH
 
     _, info = load_heads(folder)
     wanted = {
@@ -221,6 +225,15 @@ def check_init_heads(config: Config, backbone: BackboneIdentity) -> None:
                 f"training.init_heads={folder}: made for {key}={found}, not {asked}; "
                 "change the setting, or take other heads"
             )
+    near = [store for store in info.stores.values() if store.startswith(config.features_root)]
+    records_there = filter(None, (read_record(storage.join(store, RECORD)) for store in near))
+    known = {record.inputs.get(BACKBONE_HASH) for record in records_there} - {None}
+    if known and backbone.checkpoint_sha256 not in known:
+        raise CheckpointError(
+            f"training.init_heads={folder}: trained on features of {info.backbone.path}, which is "
+            f"another backbone than backbone.path={config.backbone.path}; set it back, or take "
+            "other heads"
+        )
 
 
 def check_init_basis(config: Config, basis: BasisFile | None) -> None:

@@ -279,7 +279,7 @@ def plan_run(
     cluster = settings.cluster
     machine = machine_of(
         gpu or ("H100" if cluster.use_gpu else "cpu"),
-        num_gpus or cluster.encode_workers,
+        num_gpus or cluster.most_encode_workers,
         cores_per_device=cluster.cpus_per_worker,
         is_disk=storage.is_local(settings.features_root),
         teraflops=teraflops,

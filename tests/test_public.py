@@ -25,7 +25,7 @@ def test_the_public_names_are_the_documented_ones():
     assert all(name in (colintern.__doc__ or "") for name in colintern.__all__)
     for name, wanted in SIGNATURES.items():
         found = str(inspect.signature(getattr(colintern, name)))
-        for module in ("collections.abc.", "colintern.config.schema.", "colintern.ingestion.run."):
+        for module in ("collections.abc.", "colintern.config.schema.", "colintern.ingestion.work."):
             found = found.replace(module, "")
         assert found.replace("'", "").startswith(wanted)
     with pytest.raises(AttributeError, match="no attribute 'train_everything'"):

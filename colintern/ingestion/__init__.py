@@ -2,6 +2,7 @@
 
 from colintern.ingestion.drawn import RenderSettings
 from colintern.ingestion.findings import Report
-from colintern.ingestion.run import IngestSettings, ingest
+from colintern.ingestion.run import ingest
+from colintern.ingestion.work import IngestSettings
 
 __all__ = ["IngestSettings", "RenderSettings", "Report", "ingest"]

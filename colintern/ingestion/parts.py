@@ -13,7 +13,7 @@ import io
 import json
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from typing import NamedTuple
 
@@ -66,19 +66,37 @@ class Part:
 
 
 @dataclass(frozen=True)
+class DrawnPiece:
+    """Pages `first` (from 0) up to `last`, left out, of a file, as they were drawn.
+
+    Attributes:
+        name: of the file.
+        version: of the file, as far as its state shows.
+        first: the first page.
+        last: the page after the last one.
+        sha256: of a local file, which may get another state and keep its bytes.
+    """
+
+    name: str
+    version: str
+    first: int
+    last: int
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
 class Origin:
     """What a written part was made of, as it stands in the part.
 
     Attributes:
         rules: the version of the rules of drawing.
         settings: of drawing.
-        pieces: name and version of a file, and its pages from `first` (from 0) up to `last`, left
-            out.
+        pieces: of the files.
     """
 
     rules: int
     settings: RenderSettings
-    pieces: tuple[tuple[str, str, int, int], ...]
+    pieces: tuple[DrawnPiece, ...]
 
     @property
     def is_by_present_rules(self) -> bool:
@@ -186,7 +204,7 @@ def save_part(
                 with storage.named_errors(part.path):
                     writer.write_table(_table(pages))
             reasons = json.dumps([asdict(item) for item in bad])
-            origin = json.dumps(asdict(origin_as_planned(part)))
+            origin = json.dumps(asdict(_with_hashes(origin_as_planned(part), part)))
             writer.add_key_value_metadata({_BAD_KEY: reasons, _ORIGIN_KEY: origin})
             with storage.named_errors(part.path):
                 writer.close()
@@ -238,16 +256,25 @@ def origin_of(path: str) -> Origin | None:
     if text is None:
         return None
     found = json.loads(text)
-    pieces = tuple((name, version, first, last) for name, version, first, last in found["pieces"])
+    pieces = tuple(DrawnPiece(**piece) for piece in found["pieces"])
     return Origin(found["rules"], RenderSettings(**found["settings"]), pieces)
 
 
 def origin_as_planned(part: Part) -> Origin:
-    """What `origin_of` says of a part when it is written."""
-    pieces = (
-        (piece.file.name, piece.file.version, piece.first, piece.last) for piece in part.pieces
-    )
+    """What `origin_of` says of a part when it is written, but for the hashes of files."""
+    pieces = (DrawnPiece(of.file.name, of.file.version, of.first, of.last) for of in part.pieces)
     return Origin(_DRAWING_RULES, part.settings, tuple(pieces))
+
+
+def _with_hashes(origin: Origin, part: Part) -> Origin:
+    """With the hashes of local files; an object store tells when the bytes are others."""
+    pieces = (
+        replace(drawn, sha256=storage.sha256_of_file(of.file.path))
+        if storage.is_local(of.file.path) and storage.exists(of.file.path)
+        else drawn
+        for drawn, of in zip(origin.pieces, part.pieces, strict=True)
+    )
+    return replace(origin, pieces=tuple(pieces))
 
 
 def number_in(path: str) -> int:

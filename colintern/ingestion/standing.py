@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from colintern import storage
@@ -11,6 +11,7 @@ from colintern.data.parquet import open_parquet
 from colintern.ingestion.drawn import RenderSettings
 from colintern.ingestion.findings import BadItem
 from colintern.ingestion.parts import (
+    DrawnPiece,
     Origin,
     WrittenPage,
     number_in,
@@ -108,9 +109,9 @@ class Sorted:
         versions = {file.name: file.version for file, _ in counted}
         found: dict[str, list[range]] = {}
         for part in self.kept:
-            for name, version, first, last in part.origin.pieces:
-                if versions.get(name) == version:
-                    found.setdefault(name, []).append(range(first, last))
+            for piece in part.origin.pieces:
+                if versions.get(piece.name) == piece.version:
+                    found.setdefault(piece.name, []).append(range(piece.first, piece.last))
         return found
 
     def next_number(self) -> int:
@@ -139,7 +140,7 @@ def sort_parts(
     current = {file.name: (file.version, num_pages) for file, num_pages in counted}
     for part in _read_parts(drawn, counted, standing.corpus, settings):
         gone = [page for page in part.pages if page.number > current.get(page.doc_id, ("", 0))[1]]
-        versions = {name: version for name, version, _, _ in part.origin.pieces}
+        versions = {piece.name: piece.version for piece in part.origin.pieces}
         changed = [
             page
             for page in part.pages
@@ -160,15 +161,43 @@ def sort_parts(
 def _read_parts(
     paths: Sequence[str], counted: Counted, corpus: str, settings: RenderSettings
 ) -> list[StandingPart]:
-    parts, unknown = [], []
+    parts, unknown, by_content = [], [], _ByContent(counted)
     for path in paths:
         pages, bad = read_part(path)
         origin = origin_of(path)
         if origin is None:
             unknown.append((path, pages, bad))
         else:
-            parts.append(StandingPart(path, origin, pages, bad))
+            parts.append(StandingPart(path, by_content.recognised(origin), pages, bad))
     return sorted([*parts, *_of_earlier(unknown, counted, corpus, settings)], key=_path)
+
+
+class _ByContent:
+    """Recognises files that have another state, and the bytes that they had: as after a copy."""
+
+    def __init__(self, counted: Counted) -> None:
+        self._files = {file.name: file for file, _ in counted}
+        self._hashes: dict[str, str] = {}
+
+    def recognised(self, origin: Origin) -> Origin:
+        """With the versions that files have now, of those that have the bytes that were drawn."""
+        pieces = (
+            replace(piece, version=self._files[piece.name].version)
+            if self._is_same(piece)
+            else piece
+            for piece in origin.pieces
+        )
+        return replace(origin, pieces=tuple(pieces))
+
+    def _is_same(self, piece: DrawnPiece) -> bool:
+        file = self._files.get(piece.name)
+        if file is None or piece.sha256 is None or file.version == piece.version:
+            return False
+        if not storage.is_local(file.path):
+            return False
+        if piece.name not in self._hashes:
+            self._hashes[piece.name] = storage.sha256_of_file(file.path)
+        return self._hashes[piece.name] == piece.sha256
 
 
 def _path(part: StandingPart) -> str:
@@ -198,7 +227,7 @@ def _of_earlier(
 def still_bad(part: StandingPart, counted: Counted) -> list[BadItem]:
     """What a kept part says is bad, of files that are as they were."""
     versions = {(file.name, file.version) for file, _ in counted}
-    known = {piece[0] for piece in part.origin.pieces if piece[:2] in versions}
+    known = {piece.name for piece in part.origin.pieces if (piece.name, piece.version) in versions}
     return [item for item in part.bad if item.name in known]
 
 
@@ -215,7 +244,8 @@ def told_loss(found: Sorted, num_questions: int) -> str | None:
     if found.gone:
         questions = f" and {_counted(num_questions, 'question')}" if num_questions else ""
         told.append(
-            f"{_pages(found.gone)}{questions} would go, as the sources do not have them any more"
+            f"{_pages(found.gone)}{questions} would go, as these sources do not have them (if "
+            "others do, name them too)"
         )
     if found.changed:
         told.append(f"{_pages(found.changed)} would be drawn again, as the files have changed")

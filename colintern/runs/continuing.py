@@ -4,14 +4,22 @@ The only thing that the new run takes over is `training.init_heads`. The stores 
 where `features.root` is the same, so only new pages are encoded.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from colintern import log, storage
 from colintern.config.files import load_config, with_overrides
-from colintern.config.schema import Config
+from colintern.config.schema import DEV, Config
+from colintern.data.compute import pc
 from colintern.errors import ConfigError, MissingStageError
 from colintern.records.run_folder import RunFolder
+from colintern.runs.stages import Encode
+
+if TYPE_CHECKING:
+    from colintern.runs.opened import OpenedRun
 
 _HEADS = re.compile(r"(?P<run>.+)/round-(?P<round>\d+)/heads/?")
 
@@ -94,3 +102,34 @@ def say_where_it_starts(config: Config) -> None:
         told.append("its loop has not ended")
     more = f" ({'; '.join(told)})" if told else ""
     log.say("run", "starts from round %d of %s%s", number, run_path, more)
+
+
+def num_trained_on(run: OpenedRun) -> int:
+    """How many dev questions the run that this one goes on from was trained on.
+
+    A dev set that is taken out of the training set moves a little when that grows.
+    """
+    start, data = _HEADS.fullmatch(run.config.training.init_heads or ""), run.config.data
+    if start is None or data.dev is not None:
+        return 0
+    source = RunFolder(start["run"])
+    if not storage.exists(source.run_json):
+        return 0
+    before, encoded = source.read().config, source.record(Encode(data.train.name).name)
+    is_split_too = before.data.dev is None and before.data.train == data.train
+    if encoded is None or not is_split_too or not storage.exists(source.results(0, DEV)):
+        return 0
+    from colintern.evaluation.results import read_results
+    from colintern.features.manifest import open_manifest
+    from colintern.features.store import QUERIES, manifests_of
+    from colintern.model.heads import read_info
+
+    stores = read_info(source.heads(int(start["round"]))).stores
+    folder = storage.join(stores[data.train.name], QUERIES)
+    known = open_manifest(folder, manifests_of(encoded)[QUERIES].sha256).ids
+    was_dev = read_results(source.results(0, DEV))["query_id"].unique()
+    view, _ = run.catalog.evaluated(DEV)
+    asked = view.judgements.query_ids
+    was_asked = pc.is_in(asked, value_set=known.cast(asked.type))
+    was_trained_on = pc.and_not(was_asked, pc.is_in(asked, value_set=was_dev.cast(asked.type)))
+    return int(pc.sum(was_trained_on).as_py() or 0)

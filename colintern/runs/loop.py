@@ -227,9 +227,16 @@ def _begins(document: Mapping[str, Any], folder: RunFolder) -> bool:
 
 def _say_what_datasets_lack(runner: Runner) -> None:
     """Pages that train and test share make a test too easy, queries without a text too hard."""
-    from colintern.runs.progress import say_held_out, say_not_asked, say_seen_in_training
+    from colintern.runs.continuing import num_trained_on
+    from colintern.runs.progress import (
+        say_held_out,
+        say_not_asked,
+        say_seen_in_training,
+        say_trained_on,
+    )
 
     config, catalog = runner.run.config, runner.run.catalog
+    say_trained_on(num_trained_on(runner.run))
     say_held_out(config.data.train.name, catalog.pages_held_out())
     for name in evaluated_names(config.data):
         say_not_asked(name, catalog.not_asked(name))

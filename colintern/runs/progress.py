@@ -34,6 +34,17 @@ def say_seen_in_training(name: str, pages: Sequence[str]) -> None:
         log.say("data", "%s: %d pages are also training pages: %s", name, len(pages), shown)
 
 
+def say_trained_on(num_questions: int) -> None:
+    """How many dev questions the heads know that a run starts from."""
+    if num_questions:
+        log.warn_once(
+            "data",
+            f"dev: {num_questions:,} of its questions were trained on in the run that this one "
+            "goes on from, as dev is taken out of a training set that has changed; so results on "
+            "dev, from round 0 on, are too good: give data.dev a dataset of its own",
+        )
+
+
 def say_not_asked(name: str, reasons: Mapping[str, str]) -> None:
     """Which judged queries cannot be asked, and so count 0 in every metric."""
     if reasons:

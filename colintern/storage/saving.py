@@ -93,7 +93,8 @@ def move(source: str, target: str) -> None:
             local_path(source).replace(local_path(target))
             return
         file_system, inner = fresh_file_system_of(source)
-        file_system.mv(inner, fresh_file_system_of(target)[1])
+        file_system.cp_file(inner, fresh_file_system_of(target)[1])  # `mv` would expand patterns
+        file_system.rm_file(inner)
 
 
 def delete(path: str) -> None:

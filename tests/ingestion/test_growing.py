@@ -1,6 +1,7 @@
 """A dataset that is ingested again: what is there stays, what is new is added."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -151,7 +152,7 @@ def _a_dataset(source: Path, out: Path) -> None:
     ("ingest_again", "told"),
     [
         (_without_a_source, r"5 pages of 0\.png, 1\.png and 3 more files and 2 questions would go"),
-        (_only_damaged, r"5 pages of .* would go, as the sources do not have them any more"),
+        (_only_damaged, r"5 pages of .* would go, as these sources do not have them"),
         (_changed, r"1 page of 1\.png would be drawn again, as the files have changed"),
         (_other_size, r"all pages would be drawn again: they were drawn with dpi=144"),
         (_fewer_questions, r"1 questions \(the first: 'what is one\?'\) would go, as .*q\.csv"),
@@ -206,6 +207,19 @@ def _moves(monkeypatch, stop_at: int) -> list[str]:
         for module in (storage, saving):
             monkeypatch.setattr(module, name, step)
     return steps
+
+
+def test_a_file_with_another_date_is_the_same_file(source, tmp_path):
+    """A corpus drawn again, or refused, because the sources were copied without their dates."""
+    out = tmp_path / "out"
+    run_ingest(source, out=out)
+    before = _files(out)
+    os.utime(source / "1.png", (1, 1))
+    shutil.copytree(source, tmp_path / "copy")
+    os.utime(tmp_path / "copy" / "2.png", (1, 1))
+    for folder in (source, tmp_path / "copy"):
+        run_ingest(folder, out=out)
+        assert _files(out) == before
 
 
 @pytest.mark.parametrize("stop_at", range(1, 7))

@@ -9,7 +9,9 @@ import pytest
 
 from colintern import storage
 from colintern.config.schema import Config
+from colintern.data.canonical import CanonicalDataset
 from colintern.errors import CheckpointError, ColInternError, DriftError
+from colintern.evaluation.results import read_results
 from colintern.features.plan import StoreTarget
 from colintern.ingestion import IngestSettings, ingest
 from colintern.ingestion.pool import Processes
@@ -169,6 +171,24 @@ def test_heads_of_another_backbone_are_refused(tmp_path, monkeypatch):
     config = continued_config(first.path, None, ["run.name=new", f"backbone.path={other}"])
     with pytest.raises(CheckpointError, match=r"another backbone than backbone\.path=.*/backbone"):
         loop.run(config, NoWorkers())
+
+
+def test_dev_questions_that_the_first_run_was_trained_on_are_told(tmp_path, caplog):
+    """A dev set that moves as the data grow, and a start that knows its answers, without a word."""
+
+    def dev_of(folder: RunFolder) -> set[str]:
+        return set(read_results(folder.results(0, "dev"))["query_id"].to_pylist())
+
+    _ingest(tmp_path, 20, 20)
+    first = loop.run(_config(tmp_path, loop={"max_rounds": 1}), QuickWorkers())
+    asked = {query.query_id for query in CanonicalDataset(str(tmp_path / "train")).queries()}
+    _ingest(tmp_path, 24, 24)
+    settings = ["run.name=new", "data.dev_fraction=0.4"]
+    with caplog.at_level("INFO", "colintern"):
+        new = loop.run(continued_config(first.path, None, settings), QuickWorkers())
+    moved = dev_of(new) & (asked - dev_of(first))
+    assert moved
+    assert f"dev: {len(moved)} of its questions were trained on" in caplog.text
 
 
 def _judge_another(root: Path) -> None:

@@ -18,6 +18,7 @@ from colintern.data.canonical import CanonicalDataset, iterate_pages
 from colintern.errors import LeaseHeldError, PathError, StorageError
 from colintern.features.store import FeatureStore
 from colintern.ingestion import IngestSettings, ingest
+from colintern.ingestion.pool import Processes
 from colintern.records import lease
 from colintern.retrieval.retriever import search_run
 from colintern.runs import loop
@@ -301,6 +302,29 @@ def test_ingest_from_s3_to_s3(bucket):
     assert [(page.page_id, page.image) for page in pages] == [
         (f"sub/{number}.png", png(number)) for number in range(3)
     ]
+
+
+def test_a_dataset_on_s3_grows(bucket, monkeypatch):
+    """New parts that cannot be renamed into their place, or old ones that are uploaded again."""
+    monkeypatch.setattr(Processes, "each", lambda _, do, work, __: ((one, do(one)) for one in work))
+    source, out = f"{bucket}/in [1]", f"{bucket}/out [*]"
+    for number in range(2):
+        storage.write_bytes(f"{source}/{number}.png", png(number))
+    ingest([source], out)
+    before = storage.list_states(f"{out}/corpus")
+    storage.write_bytes(f"{source}/2.png", png(2))
+    storage.write_bytes(f"{bucket}/more/a.png", png(3))
+    storage.write_bytes(f"{bucket}/q.csv", b"query,file\nwhat is a?,more/a.png\n")
+    settings = IngestSettings(queries=f"{bucket}/q.csv")
+    report = ingest([source, f"{bucket}/more"], out, settings)
+    assert (report.pages, report.judgements) == (4, 1)
+    dataset = CanonicalDataset(out)
+    dataset.check()
+    assert sorted(dataset.documents()) == ["0.png", "1.png", "2.png", "more/a.png"]
+    after = {state.path: state for state in storage.list_states(f"{out}/corpus")}
+    assert [after[state.path] for state in before] == before
+    assert len(after) == 2
+    assert not [path for path in storage.find_files(out) if "_beside" in path]
 
 
 @pytest.mark.ray

@@ -1,0 +1,137 @@
+"""PDFs and pictures as sources: pages of new files are drawn, and added to those that are there."""
+
+import posixpath
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+
+from colintern import log, storage
+from colintern.data.canonical import DATASET_DONE
+from colintern.data.writing import write_questions
+from colintern.ingestion.asked import Asked, AskedChange, change_of, read_asked, write_change
+from colintern.ingestion.drawing import counted_files, write_parts
+from colintern.ingestion.findings import BadItem, Report, equal_pages
+from colintern.ingestion.parts import Part, WrittenPage, plan_parts, read_part
+from colintern.ingestion.pool import Processes
+from colintern.ingestion.questions import read_questions
+from colintern.ingestion.sources import Sources
+from colintern.ingestion.standing import Sorted, sort_parts, still_bad, told_loss
+from colintern.ingestion.swap import Swap, beside
+from colintern.ingestion.work import Work
+
+
+def ingest_documents(found: Sources, work: Work) -> Report:
+    """Bring a dataset up to date with PDFs and pictures.
+
+    Raises:
+        DatasetError: something would be lost.
+        TooManyBadPagesError: see `Work.check_bad`.
+    """
+    standing, settings, render = work.standing, work.settings, work.settings.render
+    corpus = storage.join(work.build, "corpus")
+    before = Asked() if standing.is_first else read_asked(standing.folder)
+    with Processes(settings.num_processes) as processes:
+        counted, damaged = counted_files(found.files, processes)
+        stays = Sorted()
+        if not standing.is_first:
+            stays = sort_parts(standing, counted, render, renew=settings.replace)
+            _check_loss(stays, before, work)
+        there, first = stays.there(counted), stays.next_number()
+        parts = plan_parts(counted, corpus, render, there=there, first_number=first)
+        write_parts(parts, corpus, processes, work.check)
+    bad = [
+        *found.bad,
+        *damaged,
+        *(item for part in stays.kept for item in still_bad(part, counted)),
+    ]
+    pages = [page for part in stays.kept for page in part.pages]
+    for part in parts:
+        entries, without = read_part(part.path)
+        pages += entries
+        bad += without
+    change, bad_queries = _questions(before, pages, work)
+    report = Report(
+        pages=len(pages),
+        documents=len({page.doc_id for page in pages}),
+        bad=sorted(bad, key=lambda item: (item.name, item.page or 0)),
+        bad_queries=bad_queries,
+        skipped=found.skipped,
+        duplicates=equal_pages((page.page_id, page.picture) for page in pages),
+        queries=len(change.now.queries),
+        judgements=len(change.now.judgements),
+        settings=asdict(render),
+    )
+    if standing.is_first:
+        _finish_first(change, report, work)
+    else:
+        work.check_bad(report)
+        _put_in(parts, stays, change, report, work)
+    return report
+
+
+def _finish_first(change: AskedChange, report: Report, work: Work) -> None:
+    """Write what comes last in a new dataset; it is finished even if too much is bad."""
+    work.check()
+    write_questions(work.standing.folder, change.now.queries, change.now.judgements)
+    work.check()
+    storage.write_json(storage.join(work.build, DATASET_DONE), report.document())
+    work.check_bad(report)
+
+
+def _check_loss(stays: Sorted, before: Asked, work: Work) -> None:
+    gone = {page.page_id for page in stays.gone}
+    left = {found.query_id for found in before.judgements if found.page_id not in gone}
+    lost = {found.query_id for found in before.judgements} - left
+    work.refuse(told_loss(stays, len(lost)))
+    num_old = sum(not part.origin.is_by_present_rules for part in stays.kept)
+    if num_old:
+        log.say(
+            "ingest",
+            "%d parts were drawn by rules of an earlier version; --replace draws them again",
+            num_old,
+        )
+
+
+def _questions(
+    before: Asked, pages: Sequence[WrittenPage], work: Work
+) -> tuple[AskedChange, list[BadItem]]:
+    """What becomes of the questions: without a queries file those that are there stay."""
+    settings, report = work.settings, work.standing.report or {}
+    if settings.queries is None:
+        bad = [BadItem(**item) for item in report.get("refused_queries", [])]
+        return change_of(before, before.on({page.page_id for page in pages})), bad
+    queries, judgements, bad = read_questions(settings.queries, pages, settings.relevant_from)
+    change = change_of(before, Asked(queries, judgements).called_as(before))
+    lost = change.told_loss()
+    work.refuse(lost and f"{lost} would go, as {settings.queries} does not have them")
+    return change, bad
+
+
+def _put_in(
+    parts: Sequence[Part], stays: Sorted, change: AskedChange, report: Report, work: Work
+) -> None:
+    """Put in what was built beside, if there is anything new."""
+    out = work.standing.folder
+    is_same = not (parts or stays.dropped or change.is_loss) and change.added == Asked([], [])
+    if is_same and work.standing.report == report.document():
+        log.say("ingest", "nothing is new: %s is as it was", out)
+        storage.delete_folder(beside(out))
+        return
+    num_there = sum(len(part.pages) for part in stays.kept)
+    log.say(
+        "ingest",
+        "new: %s pages, %s questions; %s pages stay as they were",
+        f"{report.pages - num_there:,}",
+        f"{len(change.added.queries):,}",
+        f"{num_there:,}",
+    )
+    Swap(
+        folder=out,
+        begun=work.begun,
+        report=report.document(),
+        new=[storage.join("corpus", posixpath.basename(part.path)) for part in parts],
+        old=stays.dropped,
+        write_questions=partial(write_change, out, change),
+        replaces=bool(stays.dropped) or change.is_loss,
+        check=work.check,
+    ).do()

@@ -184,11 +184,11 @@ class ShardFile:
         """
         if not self._stored.keys() >= set(hashes):
             damaged(self.path, "lacks an item that its manifest names")
-        values = self._read([self._stored[sha256] for sha256 in hashes])
+        wanted = [self._stored[sha256] for sha256 in hashes]
         if not self._scales:
-            return [StoredTokens(values_TK) for values_TK in values]
-        scales = self._read([self._scales[sha256] for sha256 in hashes])
-        return list(map(StoredTokens, values, scales))
+            return list(map(StoredTokens, self._read(wanted)))
+        tensors = self._read([*wanted, *(self._scales[sha256] for sha256 in hashes)])
+        return list(map(StoredTokens, tensors[: len(hashes)], tensors[len(hashes) :]))
 
     def _read(self, wanted: Sequence[_Stored]) -> list[Tensor]:
         """Tensors of the file, compared with their checksums."""

@@ -37,7 +37,7 @@ class LocalWorkers:
         """Encode one store after the other; shards that an earlier start has written are kept."""
         return {target.path: _encoded(target, backbone, config) for target in targets}
 
-    def fit_basis(self, task: BasisTask, config: Config) -> None:
+    def fit_basis(self, task: BasisTask, config: Config, held: Held) -> None:
         """Fit it here."""
         make_basis(task, FrozenBackbone(config.backbone))
 

@@ -57,7 +57,7 @@ def test_small_stores_are_trained_on_mined_and_measured(run):
             tokens, lengths = items.read(range(len(items)))
             assert tokens.values_TK.shape == (sum(lengths), 12), name
             assert str(tokens.values_TK.dtype) == "torch.int8"
-        assert set(store.pages.num_tokens.tolist()) == {3}
+        assert set(store.pages.num_tokens.tolist()) == {3}  # as planned: see `features.codec`
         assert min(store.queries.num_tokens.tolist()) > 3
     folder = Path(run.path)
     lines = (folder / "round-1/train_log.jsonl").read_text().splitlines()

@@ -126,7 +126,7 @@ def test_a_basis_is_shared_by_seeds_and_codecs(tmp_path):
     config = make_config(tmp_path, features={"pca_dim": 5})
     first = _encoded(config)
     other = make_config(tmp_path, features={"pca_dim": 5}, run={"name": "b", "seed": 7})
-    with open_run(other, workers=NoWorkers()) as runner:  # pyright: ignore[reportArgumentType]
+    with open_run(other, workers=NoWorkers()) as runner:
         assert runner.run.targets["train"].path == first["train"].path
     merged = {"pca_dim": 5, "merge": 2}
     second = _encoded(make_config(tmp_path, features=merged, run={"name": "c"}))

@@ -11,15 +11,13 @@ from colintern.errors import DatasetError
 from colintern.images.decode import BadImageError, decode
 from colintern.model.backbone import FrozenBackbone
 from colintern.model.basis import fit_basis, write_basis
-from colintern.streams import packed
 
 # At most 65,536 tokens of pages, and 1,024 queries of about 20: some times the width of a backbone
 # in every direction. Many pages with some tokens each say more than few pages with all of theirs.
 _MAX_PAGES = 128
 _TOKENS_OF_A_PAGE = 512
 _MAX_QUERIES = 1_024
-_SEED = 0  # fixed, so that runs with other seeds share stores
-_PAGES_AT_A_TIME = 32  # whose bytes are in memory
+_SEED = 0  # fixed: runs with other seeds share stores
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ def make_basis(task: BasisTask, backbone: FrozenBackbone) -> None:
     """Encode the sample, page by page, fit a basis to it and write it.
 
     Raises:
-        DatasetError: no page of the sample can be decoded.
+        DatasetError: no page of the sample can be used.
     """
     dataset = CanonicalDataset(task.dataset)
     write_basis(task.path, fit_basis(_tokens(dataset, backbone), task.dim))
@@ -49,26 +47,27 @@ def make_basis(task: BasisTask, backbone: FrozenBackbone) -> None:
 
 def _tokens(dataset: CanonicalDataset, backbone: FrozenBackbone) -> Iterator[Tensor]:
     """token_TH of the sample's pages, spread evenly over each, then of its queries."""
-    num_pages = 0
+    is_empty = True
     page_ids, queries = dataset.page_ids(), dataset.asked
     chosen = [page_ids[row].as_py() for row in _sample(len(page_ids), _MAX_PAGES)]
-    for part in packed(chosen, lambda _: 1, _PAGES_AT_A_TIME):
-        images = dataset.images(part)
-        for page_id in part:
-            try:
-                picture = decode(images[page_id])
-            except BadImageError:  # encoding lists it with its reason
-                continue
-            token_PH = backbone.encode_pages([picture])[0]
-            num_pages += 1
+    images = dataset.images(set(chosen))
+    for page_id in chosen:
+        try:
+            picture = decode(images[page_id])
+        except BadImageError:  # encoding lists it with its reason
+            continue
+        token_PH = backbone.encode_pages([picture])[0]
+        if token_PH.isfinite().all():  # encoding lists others, too
+            is_empty = False
             yield token_PH[:: -(-len(token_PH) // _TOKENS_OF_A_PAGE)]
-    if not num_pages:
+    if is_empty:
         raise DatasetError(
-            f"{dataset.path}: none of {len(chosen)} sampled pages can be decoded, so that no basis "
+            f"{dataset.path}: none of {len(chosen)} sampled pages can be encoded, so that no basis "
             "can be fitted for features.pca_dim; correct the images, or set features.pca_dim=null"
         )
     texts = [queries.texts[row].as_py() for row in _sample(len(queries), _MAX_QUERIES)]
-    yield from backbone.encode_queries(texts)
+    encoded = backbone.encode_queries(texts)
+    yield from (token_QH for token_QH in encoded if token_QH.isfinite().all())
 
 
 def _sample(size: int, limit: int) -> list[int]:

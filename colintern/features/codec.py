@@ -48,7 +48,9 @@ class StoredTokens:
     def decoded(self, device: str | torch.device = "cpu") -> Tensor:
         """The tokens as float32 [T, K] on `device`, where they are decoded: fewer bytes move."""
         token_TK = self.values_TK.to(device).float()
-        return token_TK if self.scale_T is None else token_TK * self.scale_T.to(device)[:, None]
+        if self.scale_T is not None:  # then it is a copy already
+            token_TK *= self.scale_T.to(device)[:, None]
+        return token_TK
 
     def room(self, num_tokens: int) -> StoredTokens:
         """Memory for as many tokens of this type and width, on the CPU; `put` fills it."""

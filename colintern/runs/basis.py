@@ -51,7 +51,7 @@ def ensure_basis(config: Config, backbone: BackboneIdentity, workers: Workers) -
         started_at = records.now()
         log.say("encode", "fitting a basis of %d components on a sample of the training set", dim)
         path = storage.join(folder, BASIS)
-        workers.fit_basis(BasisTask(config.data.train.path, dim, path), config)
+        workers.fit_basis(BasisTask(config.data.train.path, dim, path), config, held)
         held.check()
         records.write_record(storage.join(folder, RECORD), folder, inputs, [BASIS], started_at)
     made = _found(folder)

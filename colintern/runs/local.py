@@ -37,7 +37,7 @@ class LocalWorkers:
         """Encode one shard after the other."""
         return make_stores(targets, backbone, config, _LocalCrew(config))
 
-    def fit_basis(self, task: BasisTask, config: Config) -> None:
+    def fit_basis(self, task: BasisTask, config: Config, held: Held) -> None:
         """Fit it here."""
         make_basis(task, FrozenBackbone(config.backbone))
 

@@ -35,12 +35,13 @@ class Workers(Protocol):
         """
         ...
 
-    def fit_basis(self, task: BasisTask, config: Config) -> None:
+    def fit_basis(self, task: BasisTask, config: Config, held: Held) -> None:
         """Encode a sample of a dataset and write a basis that is fitted to it.
 
         Args:
             task: of which dataset, and where to.
             config: the backbone, and what a worker needs.
+            held: the lease of the basis's folder.
         """
         ...
 

@@ -7,16 +7,24 @@ import ray
 from colintern.config.schema import Config
 from colintern.features.basis_sample import BasisTask, make_basis
 from colintern.model.backbone import FrozenBackbone
+from colintern.records.lease import Held
 from colintern.runtime.cluster import device_of
+from colintern.runtime.shared import why_not_to_work
 
 
-def fit_basis(task: BasisTask, config: Config) -> None:
-    """Encode the sample where a GPU is, if there is to be one, and write the basis."""
+def fit_basis(task: BasisTask, config: Config, held: Held) -> None:
+    """Encode the sample where a GPU is, if there is to be one, and write the basis.
+
+    Raises:
+        ColInternError: our own error of the task, as Ray wraps it.
+    """
     cluster = config.cluster
     num_gpus = 1 if cluster.use_gpu else 0
     remote: Any = ray.remote(num_cpus=cluster.cpus_per_worker, num_gpus=num_gpus)(_fit)
-    ray.get(remote.remote(task, config))
+    ray.get(remote.remote(task, config, held))
 
 
-def _fit(task: BasisTask, config: Config) -> None:
+def _fit(task: BasisTask, config: Config, held: Held) -> None:
+    if error := why_not_to_work(held):
+        raise error
     make_basis(task, FrozenBackbone(config.backbone, device_of(config.cluster.use_gpu)))

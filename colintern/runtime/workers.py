@@ -46,11 +46,11 @@ class RayWorkers:
         self._cluster.ensure()
         return make_stores(targets, backbone, config, RayCrew(config))
 
-    def fit_basis(self, task: BasisTask, config: Config) -> None:
+    def fit_basis(self, task: BasisTask, config: Config, held: Held) -> None:
         """Fit it in one task, which has what an actor that encodes has."""
         self.close()
         self._cluster.ensure()
-        fit_basis(task, config)
+        fit_basis(task, config, held)
 
     def train(self, task: RoundTask, request: Request, held: Held, show: Tell) -> None:
         """Train a round with a group of workers."""

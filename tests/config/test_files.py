@@ -38,7 +38,7 @@ def file(tmp_path) -> str:
         ("data.train=3", "'data.train' is 3"),
         ("data.eval=[demo, demo]", "two datasets are called 'demo-test'"),
         ("mining.range_min=60", "range_min (60) must be below range_max (50)"),
-        ("features.pca_dim=3", "only null is supported"),
+        ("training.filter_margin=3", "only null is supported"),
         ("backbone.layer=top", "'backbone.layer' is 'top'"),
         ("backbone.layer=[1]", "backbone.layer: a list needs two or more layers, found [1]"),
         ("backbone.layer=[1, 1]", "backbone.layer: a list must not name a layer twice"),

@@ -26,7 +26,7 @@ from tests.helpers import WIDTH
 FEATURES = FeaturesConfig(shard_bytes=200_000)  # a few pages fill several shards
 
 
-def config_of(root: Path, backbone: str = "reader") -> Config:
+def config_of(root: Path, backbone: str = "random") -> Config:
     """A configuration that trains on the dataset in `root/set`."""
     document = {
         "data": {"train": str(root / "set")},
@@ -37,7 +37,7 @@ def config_of(root: Path, backbone: str = "reader") -> Config:
 
 
 def planned(
-    root: Path, target: StoreTarget | None = None, backbone: str = "reader"
+    root: Path, target: StoreTarget | None = None, backbone: str = "random"
 ) -> tuple[StorePlan, BackboneIdentity]:
     """The store of `root/set`, planned; `target` is it as an earlier start has seen it."""
     config = config_of(root, backbone)
@@ -48,7 +48,7 @@ def planned(
 
 
 def encoded(
-    root: Path, backbone: FrozenBackbone, number: int | None = None, path: str = "reader"
+    root: Path, backbone: FrozenBackbone, number: int | None = None, path: str = "random"
 ) -> list[str]:
     """Encode the missing shards, or only `number` of them; returns what was encoded."""
     plan, identity = planned(root, backbone=path)

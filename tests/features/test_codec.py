@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as arrays
 
 from colintern.errors import DamagedShardError
 from colintern.features.codec import Codec, StoredTokens
+from colintern.features.reduction import Reduction
 from colintern.features.shard_file import ShardFile, write_shard
 
 _LARGEST = 2.0**15  # well inside float16
@@ -55,10 +56,10 @@ def test_floats_are_off_by_their_rounding_at_most(dtype, bits):
 
 def test_int8_rounds_half_to_even_and_keeps_zeros():
     """A zero token divided by its scale of 0."""
-    token_TK = torch.tensor([[127.0, 0.5, 1.5, -2.5, -127.0], [0.0] * 5])
+    token_TK = torch.tensor([[127.0, 0.5, 1.5, -2.5, 3.5, -127.0], [0.0] * 6])
     stored = codec("int8").encode_page(token_TK)
-    assert stored.values_TK.tolist() == [[127, 0, 2, -2, -127], [0] * 5]
-    assert stored.decoded()[1].tolist() == [0.0] * 5
+    assert stored.values_TK.tolist() == [[127, 0, 2, -2, 4, -127], [0] * 6]
+    assert stored.decoded()[1].tolist() == [0.0] * 6
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
@@ -114,3 +115,22 @@ def test_tokens_of_an_unknown_type_are_damage(tmp_path):
         write_shard(str(tmp_path / name), {"ab" * 32: tokens}, {}, "float32")
         with pytest.raises(DamagedShardError, match="its header is not readable"):
             ShardFile(str(tmp_path / name))
+
+
+@given(
+    st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.sampled_from([1, 2]),
+    st.none() | st.integers(1, 40),
+)
+@settings(deadline=None, max_examples=30)
+def test_a_page_has_as_many_tokens_and_bytes_as_planned(tile, rows, columns, merge, limit):
+    """Shards of another size than `features.shard_bytes`; a thumbnail that is forgotten."""
+    made = Codec("int8", 6, tile, Reduction(merge, limit))
+    tiles = rows * columns + (rows * columns > 1)
+    stored = made.encode_page(_tokens(tiles * tile[0] * tile[1]))
+    assert len(stored) == made.num_tokens(rows, columns)
+    assert stored.scale_T is not None
+    size = stored.values_TK.nbytes + stored.scale_T.nbytes
+    assert size == len(stored) * made.bytes_per_token

@@ -40,7 +40,7 @@ PREFIXES = ["Query: ", "Query:", "", "query", "Find <IMG_CONTEXT>", "Find <img>"
 
 def _processor(path: str | Path, **settings) -> Processor:
     config = BackboneConfig(path=str(path), **settings)
-    return Processor(find_checkpoint(config), config, 256)
+    return Processor(find_checkpoint(config), config, (16, 16))
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)

@@ -57,7 +57,7 @@ def test_small_stores_are_trained_on_mined_and_measured(run):
             tokens, lengths = items.read(range(len(items)))
             assert tokens.values_TK.shape == (sum(lengths), 12), name
             assert str(tokens.values_TK.dtype) == "torch.int8"
-        assert set(store.pages.num_tokens.tolist()) == {3}
+        assert set(store.pages.num_tokens.tolist()) == {3}  # as planned: see `features.codec`
         assert min(store.queries.num_tokens.tolist()) > 3
     folder = Path(run.path)
     lines = (folder / "round-1/train_log.jsonl").read_text().splitlines()
@@ -126,7 +126,7 @@ def test_a_basis_is_shared_by_seeds_and_codecs(tmp_path):
     config = make_config(tmp_path, features={"pca_dim": 5})
     first = _encoded(config)
     other = make_config(tmp_path, features={"pca_dim": 5}, run={"name": "b", "seed": 7})
-    with open_run(other, workers=NoWorkers()) as runner:  # pyright: ignore[reportArgumentType]
+    with open_run(other, workers=NoWorkers()) as runner:
         assert runner.run.targets["train"].path == first["train"].path
     merged = {"pca_dim": 5, "merge": 2}
     second = _encoded(make_config(tmp_path, features=merged, run={"name": "c"}))

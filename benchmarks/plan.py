@@ -24,7 +24,8 @@ from colintern.config.schema import Config
 from colintern.records.run_folder import RunFolder
 from colintern.runs import loop
 from colintern.runs.local import LocalWorkers
-from colintern.runs.plan import Prices, Wanted, machine_of, make_plan
+from colintern.runs.plan.machine import Prices, machine_of
+from colintern.runs.plan.make import Wanted, make_plan
 from colintern.runs.stages import Encode, stages_of
 
 

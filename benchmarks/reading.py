@@ -31,6 +31,7 @@ import torch
 
 from colintern import records, storage
 from colintern.features.cache import FOLDER_VARIABLE, node_cache
+from colintern.features.codec import StoredTokens
 from colintern.features.manifest import MANIFEST, QUERY_SCHEMA
 from colintern.features.shard_file import ShardFile, write_shard
 from colintern.features.store import PAGES, QUERIES, RECORD, FeatureStore
@@ -123,7 +124,7 @@ def _rate(read: Callable[[str, Batches], int], path: str, batches: Batches, cloc
 
 def _by_store(path: str, batches: Batches) -> int:
     pages = FeatureStore(path, cache_bytes=CACHE_BYTES).pages
-    return sum(pages.read(batch)[0].nbytes for batch in batches)
+    return sum(pages.read(batch)[0].values_TK.nbytes for batch in batches)
 
 
 def _plainly(path: str, batches: Batches) -> int:
@@ -157,7 +158,7 @@ def _pieces(path: str) -> list[storage.Piece]:
     found = []
     for file in storage.list_files(storage.join(path, PAGES), ".safetensors"):
         shard = ShardFile(file)
-        found += [shard.part(sha256).piece for sha256 in sorted(shard.num_tokens())]
+        found += [shard.parts(sha256)[0].piece for sha256 in sorted(shard.num_tokens())]
     return found
 
 
@@ -175,11 +176,15 @@ def _write_store(folder: Path, num_pages: int, shard_pages: int) -> None:
         ]
         for start in range(0, len(rows), shard_pages):
             own = rows[start : start + shard_pages]
-            features = {row["sha256"]: torch.randn(TOKENS, WIDTH).bfloat16() for row in own}
+            features = {row["sha256"]: _tokens() for row in own}
             write_shard(str(folder / part / own[0]["shard"]), features, {}, "float32")
         (folder / part).mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.Table.from_pylist(rows, QUERY_SCHEMA), folder / part / MANIFEST)
     records.write_record(str(folder / RECORD), str(folder), {}, [], records.now())
+
+
+def _tokens() -> StoredTokens:
+    return StoredTokens(torch.randn(TOKENS, WIDTH).bfloat16())
 
 
 def _forget(path: str) -> None:

@@ -15,6 +15,7 @@ import typer
 
 from colintern import log, storage
 from colintern.config.files import load_config
+from colintern.config.schema import Config
 from colintern.errors import ColInternError, UserError, one_line
 from colintern.records.run_folder import RunFolder
 from colintern.runs import status
@@ -54,9 +55,28 @@ Run = Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run: a path
 
 
 @app.command()
-def run(config: ConfigOption, overrides: Overrides = None) -> None:
+def run(
+    config: Annotated[
+        str | None,
+        typer.Option(
+            "--config",
+            help="YAML file with the settings of the run, such as those in configs/; with "
+            "--continue-from it may be left out: then the settings are those of RUN.",
+        ),
+    ] = None,
+    overrides: Overrides = None,
+    continue_from: Annotated[
+        str | None,
+        typer.Option(
+            "--continue-from",
+            metavar="RUN",
+            help="Start a new run (run.name=NEW) from the best heads of this one, with the "
+            "datasets as they are now.",
+        ),
+    ] = None,
+) -> None:
     """Run the whole loop, from encoding to the report; finished stages are skipped."""
-    settings = load_config(config, overrides or [])  # a mistake in them is told without the wait
+    settings = _settings(config, overrides or [], continue_from)  # mistakes are told without a wait
     from colintern.runs import loop
 
     folder = loop.run(settings)
@@ -215,25 +235,31 @@ def plan_run(
     ] = None,
     teraflops: Annotated[
         float | None,
-        typer.Option("--teraflops", help="Rate of one of them, instead of that of its type."),
+        typer.Option(
+            "--teraflops", min=1e-6, help="Rate of one of them, instead of that of its type."
+        ),
     ] = None,
     utilisation: Annotated[
         float | None,
-        typer.Option("--utilisation", help="Share of that rate that encoding reaches, 0 to 1."),
+        typer.Option(
+            "--utilisation", min=1e-6, max=1.0, help="Share of that rate that encoding reaches."
+        ),
     ] = None,
     read_rate: Annotated[
         float | None,
-        typer.Option("--read-gb-per-second", help="Features that are read from storage."),
+        typer.Option("--read-gb-per-second", min=1e-6, help="Features that are read from storage."),
     ] = None,
     price_per_gpu_hour: Annotated[
-        float | None, typer.Option("--price-per-gpu-hour", help="In any currency.")
+        float | None, typer.Option("--price-per-gpu-hour", min=0.0, help="In any currency.")
     ] = None,
     price_per_tb_month: Annotated[
-        float | None, typer.Option("--price-per-tb-month", help="In the same currency.")
+        float | None, typer.Option("--price-per-tb-month", min=0.0, help="In the same currency.")
     ] = None,
     worker_memory: Annotated[
         float | None,
-        typer.Option("--worker-memory-gb", help="Of a worker; default: this machine's memory."),
+        typer.Option(
+            "--worker-memory-gb", min=1e-6, help="What a worker may take; default: as this machine."
+        ),
     ] = None,
     sample: Annotated[
         int,
@@ -247,18 +273,25 @@ def plan_run(
 ) -> None:
     """Show what a run will take: sizes, memory, time and money, without running anything."""
     settings = load_config(config, overrides or [])
-    from colintern.runs.plan import Prices, Wanted, machine_of, make_plan, plan_lines
+    from colintern.runs import preflight
+    from colintern.runs.plan.machine import Prices, machine_of
 
     cluster = settings.cluster
     machine = machine_of(
         gpu or ("H100" if cluster.use_gpu else "cpu"),
-        num_gpus or cluster.encode_workers,
+        num_gpus or cluster.most_encode_workers,
         cores_per_device=cluster.cpus_per_worker,
         is_disk=storage.is_local(settings.features_root),
         teraflops=teraflops,
         utilisation=utilisation,
         read_bytes_per_second=read_rate * 1e9 if read_rate else None,
     )
+    preflight.check_roots(settings)
+    preflight.find_sources(settings)
+    # Imported now: torch takes seconds, see `runs.runner`.
+    from colintern.runs.plan.lines import plan_lines
+    from colintern.runs.plan.make import Wanted, make_plan
+
     made = make_plan(
         settings,
         Wanted(
@@ -377,6 +410,18 @@ def clean(
         lines = cleaning_lines(find_unused(root, runs or []))
     for line in lines:
         typer.echo(line)
+
+
+def _settings(config: str | None, overrides: list[str], continue_from: str | None) -> Config:
+    if continue_from is not None:
+        from colintern.runs.continuing import continued_config, say_where_it_starts
+
+        settings = continued_config(continue_from, config, overrides)
+        say_where_it_starts(settings)
+        return settings
+    if config is None:
+        raise UserError("Missing option '--config' (see colintern run --help)")
+    return load_config(config, overrides)
 
 
 def main() -> NoReturn:

@@ -1,11 +1,13 @@
 """The command line as a user meets it: one line, the right exit code, no traceback."""
 
 import errno
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,11 @@ def _main(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
         (["mine", "--config", "{c}", "--round", "2"], "colintern encode"),
         (["run"], "--config"),
         (["run", "--config", "{c}", "--rounds", "3"], "--rounds"),
+        (["plan", "--config", "{c}", "data.train=/no/such/folder"], "/folder: no such file"),
+        (["plan", "--config", "{c}", "backbone.path=/no/model"], "backbone.path=/no/model"),
+        (["plan", "--config", "{c}", "--gpu", "K80"], "--gpu K80: is not known; choose one of"),
+        (["plan", "--config", "{c}", "--utilisation", "35"], "--utilisation"),
+        (["run", "--continue-from", "{c}.run"], "no run folder"),
         (["status", "{c}.run"], "no run folder"),
         (["search", "{c}.run", "query"], "no run folder"),
         (["report", "{c}.run"], "no run folder"),
@@ -142,6 +149,22 @@ def test_a_corpus_without_judgements_is_refused(monkeypatch, capsys, config, tmp
     assert "no page is judged relevant" in err
 
 
+def test_a_plan_is_printed_and_nothing_is_written(monkeypatch, capsys, config, tmp_path):
+    """A look at the costs that begins the run, or JSON that a program cannot read."""
+    before = sorted(tmp_path.rglob("*"))
+    arguments = ["plan", "--config", config, "--gpu", "l4", "--gpus", "2"]
+    code, out, _ = _main(monkeypatch, capsys, *arguments, "--price-per-gpu-hour", "1.5")
+    assert code == 0
+    assert "2 x L4" in out
+    assert "price of that time" in out
+    code, out, _ = _main(monkeypatch, capsys, *arguments, "--json", "--pages", "1000000")
+    document = json.loads(out)
+    assert code == 0
+    assert document["machine"]["teraflops"] == 121
+    assert document["datasets"][0]["pages"]["items"] == 1_000_000
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_the_commands_and_their_options_are_the_documented_ones():
     """An option that other people's scripts use is renamed."""
     import typer.main
@@ -152,7 +175,7 @@ def test_the_commands_and_their_options_are_the_documented_ones():
         for name, command in group.commands.items()  # pyright: ignore
     }
     assert found == {
-        "run": ["--config", "overrides"],
+        "run": ["--config", "--continue-from", "overrides"],
         "encode": ["--config", "overrides"],
         "train": ["--config", "--round", "overrides"],
         "mine": ["--config", "--round", "overrides"],
@@ -167,8 +190,24 @@ def test_the_commands_and_their_options_are_the_documented_ones():
             "--processes",
             "--queries",
             "--relevant-from",
+            "--replace",
             "--split",
             "sources",
+        ],
+        "plan": [
+            "--config",
+            "--gpu",
+            "--gpus",
+            "--json",
+            "--pages",
+            "--price-per-gpu-hour",
+            "--price-per-tb-month",
+            "--read-gb-per-second",
+            "--sample",
+            "--teraflops",
+            "--utilisation",
+            "--worker-memory-gb",
+            "overrides",
         ],
         "status": ["run_path"],
         "report": ["run_path"],
@@ -194,9 +233,16 @@ def test_every_help_text_stands_alone():
         assert text.split()[0] not in {"Of", "Default:", "None"}, text
 
 
-@pytest.mark.parametrize("command", ["run", "encode", "train", "mine", "evaluate"])
 @pytest.mark.parametrize(
-    "overrides", [["run.nam=x"], ["data.train=/no/such/folder"], ["data.dev={train}"]]
+    ("command", "overrides"),
+    [
+        *product(
+            ["run", "encode", "train", "mine", "evaluate"],
+            [["run.nam=x"], ["data.train=/no/such/folder"], ["data.dev={train}"]],
+        ),
+        ("plan", ["data.train=/no/such/folder"]),
+        ("plan", ["--gpu=K80"]),
+    ],
 )
 def test_a_mistake_is_told_before_torch_is_there(config, tmp_path, command, overrides):
     """Seconds of imports before a misspelt key, or a dataset that cannot be used, is named."""

@@ -31,10 +31,23 @@ def load_config(path: str, overrides: Sequence[str] = ()) -> Config:
     Raises:
         ConfigError: one line that names the file, the key and the remedy.
     """
-    document = _read_document(path, ())
+    return with_overrides(_read_document(path, ()), overrides, source=path)
+
+
+def with_overrides(document: dict[str, Any], overrides: Sequence[str], source: str) -> Config:
+    """Check a document in which `a.b=c` arguments replace what it says.
+
+    Args:
+        document: sections with keys; changed.
+        overrides: the arguments.
+        source: where the document is from, for error messages.
+
+    Raises:
+        ConfigError: one line that names the source, the key and the remedy.
+    """
     for override in overrides:
         _apply_override(document, override)
-    return parse_config(document, source=path)
+    return parse_config(document, source)
 
 
 def parse_config(document: dict[str, Any], source: str) -> Config:

@@ -27,7 +27,9 @@ from colintern.storage.local_files import temporary_name
 
 FOLDER_VARIABLE = "COLINTERN_CACHE"
 _FILLED_TO = 0.9  # what stays when something has to go: so the entries are seldom listed
-_LEAST_FREE = 0.1  # of the disk stays free: Ray fails tasks on a disk that is 95 % full
+# Of the disk this stays free: Kubernetes takes pods from a machine whose disk is 85 % full, and Ray
+# fails tasks at 95 %.
+_LEAST_FREE = 0.2
 _SIZE_DIGITS = 20  # always as many, so that the size is written over what it replaces at once
 
 

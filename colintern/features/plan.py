@@ -35,7 +35,8 @@ from colintern.images.pixels import picture_of, pixels_of
 from colintern.model.backbone import BackboneIdentity
 from colintern.storage import FileState
 
-_CORPUS_KEY = "dataset_sha256.corpus"
+_DATA_KEYS = "dataset_sha256."
+_CORPUS_KEY = f"{_DATA_KEYS}corpus"
 _EARLIER_KEY = "dataset_content"  # of records that hold `DatasetContent.footers`
 _QUERY_TOKENS = 32  # a guess; it only decides how many queries share a shard
 
@@ -65,7 +66,7 @@ class StoreTarget:
         return {
             **self.identity,
             _CORPUS_KEY: self.content.corpus,
-            **{f"dataset_sha256.{name}": sha256 for name, sha256 in questions},
+            **{f"{_DATA_KEYS}{name}": sha256 for name, sha256 in questions},
         }
 
     def inputs_like(self, record: records.Record) -> dict[str, Any]:
@@ -83,6 +84,10 @@ class StoreTarget:
         self.content.begin()
         if self.codec.basis is not None:
             self.codec.basis.copy_to(self.path)
+
+    def is_only_data(self, name: str) -> bool:
+        """Whether an input says nothing but what the dataset holds."""
+        return name == _EARLIER_KEY or name.startswith(_DATA_KEYS)
 
     def is_finished(self) -> bool:
         """Whether the store holds just this dataset."""

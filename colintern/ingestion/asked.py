@@ -1,6 +1,6 @@
 """The questions of a dataset that is ingested again: what stays, what is added, what would go."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from colintern import storage
@@ -78,6 +78,11 @@ class AskedChange:
     lost_queries: Sequence[Query] = ()
     lost_judgements: Sequence[Judgement] = ()
 
+    @property
+    def is_loss(self) -> bool:
+        """Whether something would go or be judged otherwise."""
+        return bool(self.lost_queries or self.lost_judgements)
+
     def told_loss(self) -> str | None:
         """What would go, for a person; None if nothing would."""
         told = []
@@ -112,16 +117,19 @@ def write_change(folder: str, change: AskedChange) -> None:
 
     What is only added stands in files of its own: a run that is going on reads those that it knows.
     """
-    is_whole = bool(change.lost_queries or change.lost_judgements)
-    chosen = change.now if is_whole else change.added
-    for part, write, rows in (
-        ("queries", write_queries, chosen.queries),
-        ("qrels", write_qrels, chosen.judgements),
-    ):
-        there = storage.list_files(storage.join(folder, part), ".parquet")
-        if not rows and there and not is_whole:
-            continue
-        path = write(folder, rows, 0 if is_whole else len(there))
-        for other in there if is_whole else ():
-            if other != path:
-                storage.delete(other)
+    chosen = change.now if change.is_loss else change.added
+    if chosen.queries or change.is_loss:
+        _put(
+            folder, "queries", change, lambda number: write_queries(folder, chosen.queries, number)
+        )
+    if chosen.judgements or change.is_loss:
+        _put(folder, "qrels", change, lambda number: write_qrels(folder, chosen.judgements, number))
+
+
+def _put(folder: str, part: str, change: AskedChange, write: Callable[[int], str]) -> None:
+    """Write a file of a part: one more, or the only one where something is lost."""
+    there = storage.list_files(storage.join(folder, part), ".parquet")
+    path = write(0 if change.is_loss else len(there))
+    for other in there if change.is_loss else ():
+        if other != path:
+            storage.delete(other)

@@ -256,8 +256,7 @@ def _put_in(
 ) -> None:
     """Put in what was built beside, if there is anything new."""
     out = work.standing.folder
-    is_asked_otherwise = bool(change.lost_queries or change.lost_judgements)
-    is_same = not (parts or stays.dropped or is_asked_otherwise) and change.added == Asked([], [])
+    is_same = not (parts or stays.dropped or change.is_loss) and change.added == Asked([], [])
     if is_same and work.standing.report == report.document():
         log.say("ingest", "nothing is new: %s is as it was", out)
         storage.delete_folder(beside(out))
@@ -273,7 +272,7 @@ def _put_in(
         new=[storage.join("corpus", posixpath.basename(part.path)) for part in parts],
         old=stays.dropped,
         write_questions=partial(write_change, out, change),
-        replaces=bool(stays.dropped) or is_asked_otherwise,
+        replaces=bool(stays.dropped) or change.is_loss,
         check=work.check,
     ).do()
 

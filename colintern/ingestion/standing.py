@@ -190,7 +190,9 @@ def _of_earlier(
     files = [(file, num_pages) for file, num_pages in counted if file.name in names]
     planned = {part.path: origin_as_planned(part) for part in plan_parts(files, corpus, settings)}
     nothing = Origin(0, settings, ())
-    return [StandingPart(path, planned.get(path, nothing), *rest) for path, *rest in unknown]
+    return [
+        StandingPart(path, planned.get(path, nothing), pages, bad) for path, pages, bad in unknown
+    ]
 
 
 def still_bad(part: StandingPart, counted: Counted) -> list[BadItem]:

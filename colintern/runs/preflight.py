@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from colintern import log, storage
 from colintern.config.schema import Config, DatasetConfig, datasets
 from colintern.data.canonical import CanonicalDataset
-from colintern.data.resolve import datasets_root, find_source, with_datasets
+from colintern.data.resolve import FoundSource, datasets_root, find_source, with_datasets
 from colintern.data.splits import UnseenPages, split_views
 from colintern.data.text import normalised
 from colintern.errors import CheckpointError, ConfigError, DatasetError
@@ -39,14 +39,23 @@ def check(config: Config) -> bool:
     """
     check_roots(config)
     check_extras(config)
-    root = datasets_root(config)
-    sources = [find_source(dataset, root) for dataset in datasets(config.data)]
+    sources = find_sources(config)
     for setting in unused_settings(config):
         log.warn_once("config", setting)
     is_ready = all(source.write is None for source in sources)
     if is_ready:
         check_datasets(with_datasets(config))
     return is_ready
+
+
+def find_sources(config: Config) -> list[FoundSource]:
+    """Where each dataset of a run is read from.
+
+    Raises:
+        DatasetError: one is missing or has no known layout.
+    """
+    root = datasets_root(config)
+    return [find_source(dataset, root) for dataset in datasets(config.data)]
 
 
 def check_roots(config: Config) -> None:
@@ -186,12 +195,16 @@ def check_init_heads(config: Config, backbone: BackboneIdentity) -> None:
     """Make sure that `training.init_heads`, if set, fits the configuration and the backbone.
 
     Raises:
-        CheckpointError: it cannot be loaded, or has another shape than the configuration asks for.
+        CheckpointError: it cannot be loaded, has another shape than the configuration asks for, or
+            was trained on features of another backbone, as far as its store is in `features.root`.
     """
     folder = config.training.init_heads
     if folder is None:
         return
+    from colintern.features.store import RECORD
     from colintern.model.heads import load_heads
+    from colintern.records import read_record
+    from colintern.runs.stores import BACKBONE_HASH
 
     _, info = load_heads(folder)
     wanted = {
@@ -212,6 +225,15 @@ def check_init_heads(config: Config, backbone: BackboneIdentity) -> None:
                 f"training.init_heads={folder}: made for {key}={found}, not {asked}; "
                 "change the setting, or take other heads"
             )
+    near = [store for store in info.stores.values() if store.startswith(config.features_root)]
+    records_there = filter(None, (read_record(storage.join(store, RECORD)) for store in near))
+    known = {record.inputs.get(BACKBONE_HASH) for record in records_there} - {None}
+    if known and backbone.checkpoint_sha256 not in known:
+        raise CheckpointError(
+            f"training.init_heads={folder}: trained on features of {info.backbone.path}, which is "
+            f"another backbone than backbone.path={config.backbone.path}; set it back, or take "
+            "other heads"
+        )
 
 
 def check_init_basis(config: Config, basis: BasisFile | None) -> None:

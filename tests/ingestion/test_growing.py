@@ -14,6 +14,7 @@ from colintern.data.resolve import find_source
 from colintern.errors import DatasetError
 from colintern.ingestion import IngestSettings, RenderSettings, ingest, parts
 from colintern.ingestion.pool import Processes
+from colintern.storage import saving
 from tests.helpers import make_corpus, png
 from tests.ingestion.helpers import pages_in, run_ingest
 
@@ -193,7 +194,7 @@ def _moves(monkeypatch, stop_at: int) -> list[str]:
     """Kill the process at this step of putting in what was built beside; the steps so far."""
     steps: list[str] = []
     for name in ("move", "delete", "write_bytes"):
-        original = getattr(storage.saving, name)
+        original = getattr(saving, name)
 
         def step(*args, _name=name, _original=original):
             if "lease" not in args[0]:
@@ -202,7 +203,7 @@ def _moves(monkeypatch, stop_at: int) -> list[str]:
                 steps.append(f"{_name} {args[0]}")
             return _original(*args)
 
-        for module in (storage, storage.saving):
+        for module in (storage, saving):
             monkeypatch.setattr(module, name, step)
     return steps
 

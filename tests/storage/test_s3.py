@@ -43,6 +43,9 @@ def test_files_on_s3(bucket):
     assert storage.list_files(f"{bucket}/a") == [path]
     assert storage.list_folders(bucket) == ["a"]
     assert storage.find_files(bucket, ".bin") == [path]
+    (state,) = storage.find_states(bucket)
+    assert (state.path, state.size, state.names_content) == (path, 3, True)
+    assert storage.find_states(f"{bucket}/gone") == []
     assert storage.sha256_of_file(path) == storage.sha256_of_bytes(b"new")
     storage.delete(path)
     storage.delete(path)

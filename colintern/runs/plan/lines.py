@@ -6,7 +6,7 @@ from colintern.runs.plan.make import Plan
 from colintern.runs.plan.sizes import DatasetSizes
 
 _NAME = 26
-_STEPS = (("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3))
+_STEPS = (("E", 1e18), ("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3))
 
 
 def plan_lines(plan: Plan) -> Iterator[str]:

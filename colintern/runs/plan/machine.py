@@ -57,7 +57,7 @@ class Shares:
 # taken; a training step 0.03 without fused kernels; search 0.02, as it computes in float32.
 _GPU_SHARES = Shares(0.3, 0.03, 0.02)
 # Measured with the demo (benchmarks/plan.py), against a large float32 matrix product.
-_CPU_SHARES = Shares(0.5, 0.3, 0.7)
+_CPU_SHARES = Shares(0.5, 0.3, 0.6)
 
 
 @dataclass(frozen=True)

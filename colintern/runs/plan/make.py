@@ -5,9 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from colintern.config.schema import Config, datasets
-from colintern.errors import ConfigError
 from colintern.model.backbone import BackboneIdentity, read_identity, read_processor
-from colintern.runs import preflight
 from colintern.runs.plan.census import take_census
 from colintern.runs.plan.machine import Machine, Prices
 from colintern.runs.plan.needs import Needs, needs_of, own_memory, warnings_of
@@ -108,9 +106,6 @@ def make_plan(config: Config, wanted: Wanted) -> Plan:
     Raises:
         UserError: a dataset or the backbone is missing or cannot be used.
     """
-    preflight.check_roots(config)
-    if wanted.num_pages is not None and wanted.num_pages < 1:
-        raise ConfigError(f"--pages {wanted.num_pages}: must be at least 1")
     backbone = read_identity(config.backbone)
     sizes = _sizes(config, backbone, wanted)
     machine, dtype = wanted.machine, config.features.dtype

@@ -32,6 +32,7 @@ class Needs:
         training_step: in each training process, for the features of its share of a step.
         search_worker: in each worker that mines or evaluates, for what it knows of all pages.
         search_embeddings: in each of them, for its part of the largest corpus.
+        num_search_workers: how many of them there are.
         store: on storage, for the tensors of features.
         free_disk: where the store will stand; None for an object store.
     """
@@ -41,6 +42,7 @@ class Needs:
     training_step: int
     search_worker: int
     search_embeddings: int
+    num_search_workers: int
     store: int
     free_disk: int | None
 
@@ -73,6 +75,7 @@ def needs_of(
         training_step=num_step_tokens * width * _FLOAT_BYTES,
         search_worker=_SEARCH_BYTES_PER_PAGE * most_pages,
         search_embeddings=embedding_bytes(largest, config.heads.dim) // num_search_workers,
+        num_search_workers=num_search_workers,
         store=store,
         free_disk=_free_disk(config.features_root),
     )
@@ -145,15 +148,18 @@ def _memory_warnings(machine: Machine, needs: Needs, worker_memory: int) -> Iter
             "a search worker's part of the embeddings",
             needs.search_embeddings + own,
             device,
-            f"raise cluster.mining_workers {_times(needs.search_embeddings, device - own)}",
+            _more_search_workers(needs, device - own),
         ),
     ):
         if needed > limit:
             yield f"{what} needs {needed / 1e9:,.1f} GB of {limit / 1e9:,.1f} GB: {remedy}"
 
 
-def _times(needed: int, limit: int) -> str:
-    return f"{math.ceil(needed / limit)} times" if limit > 0 else "and take larger machines"
+def _more_search_workers(needs: Needs, limit: int) -> str:
+    if limit <= 0:
+        return "take larger machines"
+    embeddings = needs.search_embeddings * needs.num_search_workers
+    return f"raise cluster.mining_workers to {math.ceil(embeddings / limit)}, each on its own"
 
 
 def _feeding_warning(

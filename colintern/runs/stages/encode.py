@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from colintern import records
 from colintern.config.schema import DEV, Config
 from colintern.records import Inputs
 from colintern.records.lease import Held
@@ -43,6 +44,18 @@ class Encode(Stage):
     def lost_files(self, folder: RunFolder) -> list[str]:
         """None: what it wrote stands in the store, see `is_done`."""
         return []
+
+    def check_drift(self, run: OpenedRun) -> None:
+        """Make sure that the settings and the dataset are as recorded.
+
+        Raises:
+            DriftError: they are not; of a dataset it is told what has become of it.
+        """
+        record = run.folder.record(self.name)
+        if record is not None:
+            inputs = self.inputs(run)
+            run.check_dataset(self.dataset, record, inputs)
+            records.check_drift(self.name, record, inputs)
 
     def is_done(self, run: OpenedRun) -> bool:
         """Whether the dataset is encoded, and its store is still there.

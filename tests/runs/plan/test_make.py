@@ -15,7 +15,9 @@ from colintern.model.backbone import read_identity
 from colintern.runs import loop
 from colintern.runs.local import LocalWorkers
 from colintern.runs.opened import OpenedRun
-from colintern.runs.plan import Plan, Prices, Wanted, machine_of, make_plan, plan_lines
+from colintern.runs.plan.lines import plan_lines
+from colintern.runs.plan.machine import Prices, machine_of
+from colintern.runs.plan.make import Plan, Wanted, make_plan
 from colintern.training.examples import TrainingSet
 from tests.helpers import corpus_of, make_corpus, png
 from tests.local_run import make_config

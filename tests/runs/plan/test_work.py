@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from colintern.config.files import parse_config
 from colintern.config.schema import HeadsConfig, TrainingConfig
 from colintern.model.heads import init_heads
-from colintern.runs.plan import machine_of
+from colintern.runs.plan.machine import machine_of
 from colintern.runs.plan.sizes import Amounts, DatasetSizes
 from colintern.runs.plan.work import Work
 from colintern.training.batch import Batch

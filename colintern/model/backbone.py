@@ -18,7 +18,12 @@ from colintern.errors import BackboneError, one_line
 from colintern.model.attention import check_bidirectional
 from colintern.model.checkpoint import checkpoint_hash, find_checkpoint, weight_files
 from colintern.model.flops import BackboneFlops, backbone_flops
-from colintern.model.internvl_config import layer_numbers, read_internvl_config, token_grid
+from colintern.model.internvl_config import (
+    layer_numbers,
+    num_layers_run,
+    read_internvl_config,
+    token_grid,
+)
 from colintern.model.pixels import pixel_values
 from colintern.model.processor import Processor, TilePlanner
 from colintern.model.quiet import quiet_transformers
@@ -79,7 +84,7 @@ def read_identity(config: BackboneConfig) -> BackboneIdentity:
             model_config,
             processor.tiles.tokens_per_tile,
             prompt_tokens=len(processor.page_tokens(0)),
-            has_language_model=config.layer != "projector",
+            language_layers=num_layers_run(model_config, config),
         ),
     )
 
@@ -123,8 +128,7 @@ class FrozenBackbone:
         self._model: Any = _load_model(folder, config, model_config, device).to(self._device)
         if config.attention == "bidirectional":
             check_bidirectional(self._model, config.path)
-        if self._layers:
-            _leave_out_above(max(self._layers), self._model.language_model)
+        _leave_out_above(num_layers_run(model_config, config), self._model.language_model)
         self.compute_dtype = compute_dtype(config, device)
         self.width: int = model_config.text_config.hidden_size * config.num_layers
         self.tiles = self._processor.tiles
@@ -215,14 +219,14 @@ class FrozenBackbone:
         )
 
 
-def _leave_out_above(layer: int, language_model: Any) -> None:
-    """Leave out the layers that come after the last one that is taken: they cost time for nothing.
+def _leave_out_above(num_layers: int, language_model: Any) -> None:
+    """Leave out the layers above the first `num_layers`: they would cost time for nothing.
 
     A language model whose parts have other names than those of InternVL's runs as a whole.
     """
     layers, norm = (getattr(language_model, name, None) for name in ("layers", "norm"))
-    if isinstance(layers, nn.ModuleList) and norm is not None and layer < len(layers):
-        language_model.layers = layers[: max(layer, 1)]  # a first one, to take what goes into it
+    if isinstance(layers, nn.ModuleList) and norm is not None and num_layers < len(layers):
+        language_model.layers = layers[:num_layers]
         language_model.norm = nn.Identity()  # transformers takes the last hidden state behind it
 
 

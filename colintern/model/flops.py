@@ -69,7 +69,11 @@ class BackboneFlops:
 
 
 def backbone_flops(
-    model_config: Any, tokens_per_tile: int, prompt_tokens: int, *, has_language_model: bool = True
+    model_config: Any,
+    tokens_per_tile: int,
+    prompt_tokens: int,
+    *,
+    language_layers: int | None = None,
 ) -> BackboneFlops:
     """Read the sizes of an InternVL.
 
@@ -77,20 +81,23 @@ def backbone_flops(
         model_config: its `InternVLConfig`.
         tokens_per_tile: image tokens of a tile.
         prompt_tokens: tokens beside a page's image tokens.
-        has_language_model: false where features are taken before it (`backbone.layer: projector`).
+        language_layers: how many layers of the language model are run, from the first; 0 where
+            features are taken before it (`backbone.layer: projector`); None for all.
     """
     vision, text = model_config.vision_config, model_config.text_config
     width, patch = vision.hidden_size, vision.patch_size[0] * vision.patch_size[1]
     size, side = vision.image_size, vision.patch_size
+    layers = text.num_hidden_layers if language_layers is None else language_layers
     merged = width * round(1 / model_config.downsample_ratio) ** 2
     return BackboneFlops(
         vision=_vision_products(vision),
-        language=_language_products(text) if has_language_model else None,
+        language=_language_products(text, layers) if layers else None,
         tile_patches=(size[0] // side[0]) * (size[1] // side[1]),
         patch_weights=vision.num_channels * patch * width,
         projector_weights=merged * text.hidden_size + text.hidden_size**2,
         tokens_per_tile=tokens_per_tile,
         prompt_tokens=prompt_tokens,
+        is_causal=getattr(text, "is_causal", True),
     )
 
 
@@ -100,22 +107,22 @@ def _vision_products(vision: Any) -> LayerProducts:
     return LayerProducts(vision.num_hidden_layers * layer, vision.num_hidden_layers * 2 * width)
 
 
-def _language_products(text: Any) -> LayerProducts:
-    """Those of a decoder like Llama: grouped keys and values, a gated MLP, perhaps experts."""
+def _language_products(text: Any, num_layers: int) -> LayerProducts:
+    """Those of the first layers of a decoder: grouped keys, a gated MLP, perhaps experts."""
     head_dim = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     heads = text.num_attention_heads
     key_value_heads = getattr(text, "num_key_value_heads", None) or heads
     # Query and output projections are as wide as all heads, those of keys and values narrower.
     projections = text.hidden_size * head_dim * 2 * (heads + key_value_heads)
-    weights = sum(projections + mlp for mlp in _mlps(text))
-    return LayerProducts(weights, text.num_hidden_layers * 2 * heads * head_dim)
+    weights = sum(projections + mlp for mlp in _mlps(text, num_layers))
+    return LayerProducts(weights, num_layers * 2 * heads * head_dim)
 
 
-def _mlps(text: Any) -> Iterator[int]:
+def _mlps(text: Any, num_layers: int) -> Iterator[int]:
     """The multiply-adds of each layer's MLP: three products, as it is gated."""
     dense = 3 * text.hidden_size * text.intermediate_size
     experts = getattr(text, "num_experts", None)
-    for layer in range(text.num_hidden_layers):
+    for layer in range(num_layers):
         if not experts or not _has_experts(text, layer):
             yield dense
         else:

@@ -100,6 +100,12 @@ def layer_numbers(model_config: Any, config: BackboneConfig) -> tuple[int, ...]:
     return tuple(layer + num_states if layer < 0 else layer for layer in layers)
 
 
+def num_layers_run(model_config: Any, config: BackboneConfig) -> int:
+    """How many layers of the language model are run: up to the highest that is taken."""
+    numbers = layer_numbers(model_config, config)
+    return max(1, *numbers) if numbers else 0  # a first one, to take what goes into it
+
+
 def _check_layers(model_config: Any, config: BackboneConfig) -> None:
     last = model_config.text_config.num_hidden_layers
     numbers = layer_numbers(model_config, config)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from transformers import InternVLConfig, InternVLModel, RecurrentGemmaConfig
 
@@ -14,11 +13,11 @@ from colintern.model.random_checkpoint import write_random_checkpoint
 from tests.model.twins import LANGUAGE_MODELS
 
 
-def _pages(backbone: FrozenBackbone) -> list[torch.Tensor]:
+def _pages(backbone: FrozenBackbone) -> list[np.ndarray]:
     """The tiles of two pages that differ in their last tile only."""
     pixels = np.random.default_rng(0).integers(0, 256, (448, 896, 3), dtype=np.uint8)
-    left, right, _ = backbone.page_tiles(Image.fromarray(pixels))
-    return [torch.stack([left, right]), torch.stack([left, left])]
+    left, right, _ = backbone.tiler(Image.fromarray(pixels))
+    return [np.stack([left, right]), np.stack([left, left])]
 
 
 @pytest.mark.parametrize("attention", ["causal", "bidirectional"])

@@ -1,6 +1,7 @@
 """Operations counted from a model's sizes are those that torch counts when it runs."""
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 import torch
@@ -12,6 +13,8 @@ from colintern.model.backbone import FrozenBackbone, read_identity
 from colintern.model.flops import backbone_flops
 from tests.model.twins import QWEN2_TEXT, VISION, config_document
 
+NAMES = ["reader", "random", "InternVL2_5-2B", "InternVL3-1B", "InternVL3_5-1B"]
+
 
 def _counted(backbone: FrozenBackbone, run) -> int:
     # The counter knows no kernel of attention on a CPU, but the products that eager is made of.
@@ -21,15 +24,18 @@ def _counted(backbone: FrozenBackbone, run) -> int:
     return counter.get_total_flops()
 
 
-@pytest.mark.parametrize("layer", [-1, "projector"])
 @pytest.mark.parametrize(
-    "name", ["reader", "random", "InternVL2_5-2B", "InternVL3-1B", "InternVL3_5-1B"]
+    ("name", "layer"),
+    [*product(NAMES, [-1, "projector"]), ("reader", 1), ("reader", 0), ("reader", (2, 0))],
 )
 def test_pages_and_queries_cost_what_torch_counts(name, layer, twin):
     """A forgotten product or factor: plans that are off, and shards of hours instead of minutes."""
     path = name if name in ("reader", "random") else str(twin(name)[0])
     config = BackboneConfig(path=path, layer=layer)
-    flops = replace(read_identity(config).flops, is_causal=False)
+    bidirectional = config.model_copy(update={"attention": "bidirectional"})
+    assert read_identity(config).flops.is_causal
+    flops = read_identity(bidirectional).flops
+    assert not flops.is_causal
     backbone = FrozenBackbone(config)
     for num_tiles in (1, 3):
         tiles = torch.zeros(num_tiles, 3, *backbone._processor.tile)

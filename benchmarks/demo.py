@@ -55,7 +55,7 @@ class Bench:
     def untrained(self) -> str:
         """Fresh heads; returns their folder."""
         path = storage.join(self.folder, "round-0")
-        heads = init_heads(self.run.config.heads, self.run.backbone.width, self.seed)
+        heads = init_heads(self.run.config.heads, self.run.codec.width, self.seed)
         save_heads(heads, path, self.run.heads_info)
         return path
 

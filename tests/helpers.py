@@ -27,6 +27,7 @@ from colintern.data.writing import write_dataset
 from colintern.evaluation.evaluate import evaluate
 from colintern.evaluation.results import SCHEMA
 from colintern.features.catalog import Catalog
+from colintern.features.codec import StoredTokens
 from colintern.features.manifest import PAGE_SCHEMA, QUERY_SCHEMA
 from colintern.features.shard_file import write_shard
 from colintern.images.decode import decode
@@ -154,8 +155,8 @@ def make_store(corpus: CorpusFolder, folder: Path) -> CorpusFolder:
         sha256 = sha256_of_bytes(query.text.encode())
         queries[sha256] = noisy.bfloat16()
         query_rows.append((query.query_id, sha256, "shard-0.safetensors", 4))
-    write_shard(str(folder / "pages" / "shard-0.safetensors"), pages, {}, "float32")
-    write_shard(str(folder / "queries" / "shard-0.safetensors"), queries, {}, "float32")
+    write_shard(str(folder / "pages" / "shard-0.safetensors"), stored(pages), {}, "float32")
+    write_shard(str(folder / "queries" / "shard-0.safetensors"), stored(queries), {}, "float32")
     for part, schema, rows in (
         ("pages", PAGE_SCHEMA, page_rows),
         ("queries", QUERY_SCHEMA, query_rows),
@@ -166,6 +167,11 @@ def make_store(corpus: CorpusFolder, folder: Path) -> CorpusFolder:
         pq.write_table(table, folder / part / "manifest.parquet", compression="zstd")
     records.write_record(str(folder / "record.json"), str(folder), {}, [], records.now())
     return replace(corpus, store=str(folder))
+
+
+def stored(tensors: Mapping[str, torch.Tensor]) -> dict[str, StoredTokens]:
+    """Item hash to tokens of a type that is stored as it is."""
+    return {name: StoredTokens(tensor) for name, tensor in tensors.items()}
 
 
 def view_of(

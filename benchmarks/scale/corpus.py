@@ -11,8 +11,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from colintern.config.schema import DatasetConfig
+from colintern.config.schema import DatasetConfig, FeaturesConfig
 from colintern.data.content import DatasetContent
+from colintern.features.codec import codec_of
 from colintern.features.plan import StoreTarget
 from colintern.model.backbone import BackboneIdentity
 from colintern.model.flops import BackboneFlops, LayerProducts
@@ -75,7 +76,7 @@ def row_groups(target: StoreTarget, num_pages: int) -> list[tuple[tuple[str, int
 
 def backbone() -> BackboneIdentity:
     """What planning asks of a backbone, of InternVL3-1B's sizes."""
-    tiles = TilePlanner(448, 448, tokens_per_tile=256, max_tiles=12)
+    tiles = TilePlanner(448, 448, token_grid=(16, 16), max_tiles=12)
     flops = BackboneFlops(
         vision=LayerProducts(302_000_000, 49_000),
         language=LayerProducts(358_000_000, 43_000),
@@ -108,7 +109,8 @@ def dataset_in(folder: Path) -> StoreTarget:
     path = str(folder / "set")
     identity = {"dataset_path": path}
     dataset = DatasetConfig(name="set", path=path)
-    return StoreTarget(dataset, str(folder / "store"), identity, DatasetContent(path))
+    codec = codec_of(FeaturesConfig(), backbone())
+    return StoreTarget(dataset, str(folder / "store"), identity, DatasetContent(path), codec)
 
 
 def write_hollow_shard(

@@ -146,8 +146,10 @@ class FeaturesConfig(Section):
     """How features are stored."""
 
     root: str | None = None
-    dtype: Literal["bfloat16", "float16"] = "bfloat16"
-    pca_dim: None = None
+    dtype: Literal["bfloat16", "float16", "int8"] = "bfloat16"
+    pca_dim: Positive | None = None
+    merge: Annotated[Literal[1, 2], ADDED_LATER] = 1
+    max_tokens_per_page: Annotated[Positive | None, ADDED_LATER] = None
     shard_bytes: Positive = 256 * 2**20
     batch_tokens: Positive = 16_384
 

@@ -196,6 +196,10 @@ class CanonicalDataset:
         found = {str(row["corpus-id"]): _text(row.get("doc-id")) for row in rows}
         return {page_id: found[page_id] for page_id in sorted(found)}
 
+    def page_ids(self) -> pa.Array:
+        """All page ids, sorted by code point, each once; no image is read."""
+        return self._column(self.corpus_files, "corpus-id", ["doc-id"]).unique().sort()
+
     def images(self, page_ids: Collection[str]) -> dict[str, bytes]:
         """The image bytes of those pages that are there; no row group without one is read."""
         found = {

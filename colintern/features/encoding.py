@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-import torch
 from torch import Tensor
 
 from colintern import storage
 from colintern.data.canonical import read_images
 from colintern.errors import DatasetError
+from colintern.features.codec import Codec, StoredTokens
 from colintern.features.damage import mended
 from colintern.features.shard_file import ShardItems, items_of, write_shard
 from colintern.features.work import ShardWork
@@ -18,7 +18,6 @@ from colintern.images.pixels import pixels_sha256
 from colintern.model.backbone import FrozenBackbone
 from colintern.streams import packed
 
-STORED_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 _NOT_FINITE = "the backbone's features of it are not finite"
 
 
@@ -36,19 +35,19 @@ class WrittenShard:
 
 
 def encode_shard(
-    work: ShardWork, backbone: FrozenBackbone, dtype: str, batch_tokens: int
+    work: ShardWork, backbone: FrozenBackbone, codec: Codec, batch_tokens: int
 ) -> WrittenShard:
     """Encode one planned shard and write it; what cannot be used is noted in it with its reason.
 
     Raises:
         DatasetError: a page is not the one that was listed; nothing is written.
     """
-    features: dict[str, Tensor] = {}
+    features: dict[str, StoredTokens] = {}
     bad: dict[str, str] = {}
     pixels: dict[str, str] = {}
     if work.texts:
         encoded = backbone.encode_queries(work.texts, batch_tokens=batch_tokens)
-        features = dict(zip(work.shard.items, encoded, strict=True))
+        features = dict(zip(work.shard.items, map(codec.encode_query, encoded), strict=True))
     for indexes in _model_batches(work.batch_keys, batch_tokens):
         tiles = {}
         for index, image in zip(indexes, _images(work, indexes), strict=True):
@@ -58,16 +57,15 @@ def encode_shard(
             except BadImageError as error:
                 bad[item] = str(error)
         encoded = backbone.encode_tiles(list(tiles.values()), batch_tokens=batch_tokens)
-        features.update(zip(tiles, encoded, strict=True))
-    features = {name: tensor.to(STORED_DTYPES[dtype]) for name, tensor in features.items()}
+        features.update(zip(tiles, map(codec.encode_page, encoded), strict=True))
     # One such item would turn every loss, and every score of its batch, into NaN.
-    overflown = [name for name, tensor in features.items() if not tensor.isfinite().all()]
+    overflown = [name for name, tokens in features.items() if not tokens.is_finite]
     for name in overflown:
         del features[name]
         bad[name] = _NOT_FINITE
     num_bytes = write_shard(work.path, features, bad, backbone.compute_dtype, pixels)
     mended(work.path)
-    num_tokens = {name: tensor.shape[0] for name, tensor in features.items()}
+    num_tokens = {name: len(tokens) for name, tokens in features.items()}
     return WrittenShard(num_bytes, items_of(num_tokens, bad, pixels))
 
 

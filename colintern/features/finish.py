@@ -34,6 +34,7 @@ from colintern.features.store import (
     manifests_of,
 )
 from colintern.model.backbone import BackboneIdentity
+from colintern.model.basis import BASIS
 
 _NOT_IN_A_SHARD = "no features"
 _NAMED_BAD = 3
@@ -134,7 +135,9 @@ def finish_store(
         storage.join(QUERIES, _add_queries(plan, found[QUERIES])),
     ]
     _write_bad(store, bad_pages, bad_queries)
-    files = [records.describe(store, file) for file in (*manifests, BAD_PAGES, BAD_QUERIES)]
+    basis = [BASIS] if plan.target.codec.basis else []
+    written_now = (*manifests, BAD_PAGES, BAD_QUERIES, *basis)
+    files = [records.describe(store, file) for file in written_now]
     shards = [
         records.Output(path.removeprefix(store).lstrip("/"), sizes[path], None)
         for path in plan.shard_paths()

@@ -23,6 +23,7 @@ from colintern.data.content import DatasetContent
 from colintern.data.inventory import Inventory
 from colintern.data.queries import Queries
 from colintern.errors import ConfigError, DatasetError
+from colintern.features.codec import Codec
 from colintern.features.cutting import PlannedShard, PlannedShards, megaflops, shard_limits
 from colintern.features.damage import recorded_sizes, whole_shards
 from colintern.features.planned import Items, PartPlan, Totals, begin_part, plan_part
@@ -36,18 +37,26 @@ from colintern.storage import FileState
 
 _CORPUS_KEY = "dataset_sha256.corpus"
 _EARLIER_KEY = "dataset_content"  # of records that hold `DatasetContent.footers`
-_BYTES_PER_NUMBER = 2
 _QUERY_TOKENS = 32  # a guess; it only decides how many queries share a shard
 
 
 @dataclass(frozen=True)
 class StoreTarget:
-    """A store to be made: of which dataset, where, and all that its features depend on."""
+    """A store to be made.
+
+    Attributes:
+        dataset: of which dataset.
+        path: its folder.
+        identity: all that its features depend on.
+        content: the hashes of the dataset's files.
+        codec: how it keeps features.
+    """
 
     dataset: DatasetConfig
     path: str
     identity: Mapping[str, Any]
     content: DatasetContent
+    codec: Codec
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -64,6 +73,16 @@ class StoreTarget:
         if _EARLIER_KEY in record.inputs:
             return {**self.identity, _EARLIER_KEY: self.content.footers}
         return self.inputs
+
+    def begin(self) -> None:
+        """What comes before the corpus is listed: its hash, and the basis beside the shards.
+
+        Raises:
+            StorageError: the basis is damaged.
+        """
+        self.content.begin()
+        if self.codec.basis is not None:
+            self.codec.basis.copy_to(self.path)
 
     def is_finished(self) -> bool:
         """Whether the store holds just this dataset."""
@@ -148,7 +167,7 @@ def plan_store(
     Args:
         target: the store.
         corpus: its pages.
-        backbone: how many tokens a page of some size has.
+        backbone: how a page of some size is tiled.
         features: `shard_bytes`.
         use_gpu: what a minute's work is reckoned by.
 
@@ -165,8 +184,8 @@ def plan_store(
     limits = shard_limits(features.shard_bytes, use_gpu)
     parts, totals, whole = {}, {}, {}
     for part, items in (
-        (PAGES, _page_items(pages, backbone)),
-        (QUERIES, _query_items(query_hashes, backbone)),
+        (PAGES, _page_items(pages, backbone, target.codec)),
+        (QUERIES, _query_items(query_hashes, backbone, target.codec)),
     ):
         there = whole_shards(target.path, part, sizes)
         folder = storage.join(target.path, part)
@@ -252,13 +271,19 @@ def _hashes_of(texts: pa.Array) -> np.ndarray:
     return hashes
 
 
-def _page_items(pages: Inventory, backbone: BackboneIdentity) -> Items:
+def _page_items(pages: Inventory, backbone: BackboneIdentity, codec: Codec) -> Items:
     """The distinct images that can be encoded, in the order of their page ids."""
     rows = digests.first_rows(pages.hashes)
     rows = rows[pc.is_null(pages.reasons).to_numpy(zero_copy_only=False)[rows]]
-    tokens = of_sizes(backbone.num_page_tokens, pages.widths[rows], pages.heights[rows])
-    sizes = tokens.astype(np.int64) * token_bytes(backbone)
-    return Items(pages.hashes, rows, sizes, _megaflops(tokens, backbone))
+    tokens = of_sizes(
+        lambda *size: codec.num_tokens(*backbone.tile_grid(*size)),
+        pages.widths[rows],
+        pages.heights[rows],
+    )
+    sizes = tokens.astype(np.int64) * codec.bytes_per_token
+    # All tokens are encoded, however many are stored.
+    seen = of_sizes(backbone.num_page_tokens, pages.widths[rows], pages.heights[rows])
+    return Items(pages.hashes, rows, sizes, _megaflops(seen, backbone))
 
 
 def _megaflops(page_tokens: np.ndarray, backbone: BackboneIdentity) -> np.ndarray:
@@ -269,11 +294,11 @@ def _megaflops(page_tokens: np.ndarray, backbone: BackboneIdentity) -> np.ndarra
     return of_number[page_tokens]
 
 
-def _query_items(hashes: np.ndarray, backbone: BackboneIdentity) -> Items:
+def _query_items(hashes: np.ndarray, backbone: BackboneIdentity, codec: Codec) -> Items:
     """The distinct texts, in the order of their query ids."""
     rows = digests.first_rows(hashes)
     work = megaflops(backbone.flops.query(_QUERY_TOKENS))
-    sizes = np.full(len(rows), _QUERY_TOKENS * token_bytes(backbone))
+    sizes = np.full(len(rows), _QUERY_TOKENS * codec.bytes_per_token)
     return Items(hashes, rows, sizes, np.full(len(rows), work, np.int32))
 
 
@@ -336,8 +361,3 @@ def _page_work(
 def _query_work(texts: pa.Array, folder: str, shard: PlannedShard, rows: np.ndarray) -> ShardWork:
     chosen = texts.take(pa.array(rows)).to_pylist()
     return ShardWork(folder=folder, shard=shard, texts=tuple(chosen))
-
-
-def token_bytes(backbone: BackboneIdentity) -> int:
-    """Bytes of a stored token."""
-    return backbone.width * _BYTES_PER_NUMBER

@@ -1,4 +1,6 @@
-"""One shard of features: a safetensors file with a tensor [tokens, H] per distinct item.
+"""One shard of features: a safetensors file with a tensor [T, K] per distinct item.
+
+An int8 item `{hash}` has its scales beside it, `{hash}.scale`, float32 [T] (see `codec`).
 
 Safetensors because numpy, Arrow and Parquet have no bfloat16, and because its header says at which
 bytes an item stands: a local file is mapped into memory, a remote one is read in ranges. A checksum
@@ -23,9 +25,12 @@ from torch import Tensor
 from colintern import storage
 from colintern.data import digests
 from colintern.errors import DamagedShardError, PathError
+from colintern.features.codec import StoredTokens
 from colintern.features.damage import damaged
 
-_TORCH_TYPES = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32}
+_VALUE_TYPES = {"BF16": torch.bfloat16, "F16": torch.float16, "I8": torch.int8}
+_SCALE = ".scale"
+_SCALE_TYPES = {"F32": torch.float32}
 # The one entry of the file's metadata, as JSON: safetensors writes several in a random order.
 _NOTES_KEY = "colintern"
 _MAX_HEADER_BYTES = 100_000_000  # the format's own limit
@@ -50,7 +55,7 @@ class ShardItems:
 
 def write_shard(
     path: str,
-    features: Mapping[str, Tensor],
+    features: Mapping[str, StoredTokens],
     bad: Mapping[str, str],
     compute_dtype: str,
     pixels: Mapping[str, str] | None = None,
@@ -59,7 +64,7 @@ def write_shard(
 
     Args:
         path: the file.
-        features: item hash to [tokens, H].
+        features: item hash to its tokens.
         bad: item hash to the reason why it has no features.
         compute_dtype: what the backbone computed in, which says more than what is stored.
         pixels: of pages, item hash to the hash of what the page shows (`images.pixels`).
@@ -67,10 +72,12 @@ def write_shard(
     Returns:
         The size of the file.
     """
-    contiguous = {name: tensor.contiguous() for name, tensor in features.items()}
+    tensors = {name: tokens.values_TK.contiguous() for name, tokens in features.items()}
+    for name, tokens in features.items():
+        if tokens.scale_T is not None:
+            tensors[name + _SCALE] = tokens.scale_T.contiguous()
     checksums = {
-        name: zlib.crc32(tensor.view(torch.uint8).numpy().data)
-        for name, tensor in contiguous.items()
+        name: zlib.crc32(tensor.view(torch.uint8).numpy().data) for name, tensor in tensors.items()
     }
     notes = {
         "bad_items": dict(sorted(bad.items())),
@@ -79,7 +86,7 @@ def write_shard(
     }
     if pixels:
         notes["pixels_sha256"] = dict(sorted(pixels.items()))
-    data = save(contiguous, {_NOTES_KEY: json.dumps(notes)})
+    data = save(tensors, {_NOTES_KEY: json.dumps(notes)})
     storage.write_bytes(path, data)
     return len(data)
 
@@ -109,8 +116,11 @@ def items_of(
 
 @dataclass(frozen=True)
 class _Stored:
+    """Where a tensor of the file stands."""
+
+    name: str
     dtype: torch.dtype
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     start: int
     end: int
 
@@ -132,9 +142,7 @@ class ShardFile:
         try:
             entries = json.loads(header)
             notes = json.loads(entries.pop("__metadata__", {}).get(_NOTES_KEY, "{}"))
-            self._stored = {
-                name: _located(entry, 8 + len(header)) for name, entry in entries.items()
-            }
+            self._stored, self._scales = _located_all(entries, 8 + len(header))
         except (ValueError, KeyError, TypeError, AttributeError):  # whatever it has become
             damaged(path, "its header is not readable")
         self.bad: dict[str, str] = notes.get("bad_items", {})
@@ -142,7 +150,8 @@ class ShardFile:
         self.compute_dtype: str | None = notes.get("compute_dtype")
         self.pixels: dict[str, str] = notes.get("pixels_sha256", {})
         self._checksums: dict[str, int] | None = notes.get("crc32")
-        end = max((stored.end for stored in self._stored.values()), default=8 + len(header))
+        located = [*self._stored.values(), *self._scales.values()]
+        end = max((stored.end for stored in located), default=8 + len(header))
         if num_bytes not in (None, end):
             damaged(path, f"has {num_bytes:,} bytes instead of {end:,}")
 
@@ -161,20 +170,28 @@ class ShardFile:
         except ValueError as error:
             damaged(self.path, str(error))
 
-    def nothing(self) -> Tensor:
-        """Features of no tokens, [0, H] in the stored dtype: what no items have."""
+    def nothing(self) -> StoredTokens:
+        """No tokens, in the stored type and width: what no items have."""
         stored = next(iter(self._stored.values()))
-        return torch.empty(0, stored.shape[1], dtype=stored.dtype)
+        values_TK = torch.empty(0, stored.shape[1], dtype=stored.dtype)
+        return StoredTokens(values_TK, torch.empty(0) if self._scales else None)
 
-    def read(self, hashes: Sequence[str]) -> list[Tensor]:
-        """The features [tokens, H] of some items, in the stored dtype, on the CPU; read only.
+    def read(self, hashes: Sequence[str]) -> list[StoredTokens]:
+        """Some items as they are stored, on the CPU; read only.
 
         Raises:
             DamagedShardError: they are not those that were written.
         """
         if not self._stored.keys() >= set(hashes):
             damaged(self.path, "lacks an item that its manifest names")
-        wanted = [self._stored[sha256] for sha256 in hashes]
+        values = self._read([self._stored[sha256] for sha256 in hashes])
+        if not self._scales:
+            return [StoredTokens(values_TK) for values_TK in values]
+        scales = self._read([self._scales[sha256] for sha256 in hashes])
+        return list(map(StoredTokens, values, scales))
+
+    def _read(self, wanted: Sequence[_Stored]) -> list[Tensor]:
+        """Tensors of the file, compared with their checksums."""
         if self._map is None:
             pieces = storage.read_ranges(
                 self.path, [(stored.start, stored.end) for stored in wanted]
@@ -182,8 +199,8 @@ class ShardFile:
             raw = [np.frombuffer(bytearray(piece), np.uint8) for piece in pieces]
         else:
             raw = [self._map[stored.start : stored.end] for stored in wanted]
-        for sha256, stored, data in zip(hashes, wanted, raw, strict=True):
-            self._check(sha256, stored, data)
+        for stored, data in zip(wanted, raw, strict=True):
+            self._check(stored, data)
         return [
             torch.from_numpy(data).view(stored.dtype).view(stored.shape)
             for data, stored in zip(raw, wanted, strict=True)
@@ -198,12 +215,12 @@ class ShardFile:
         for name in self._stored:
             self.read([name])
 
-    def _check(self, sha256: str, stored: _Stored, data: np.ndarray) -> None:
+    def _check(self, stored: _Stored, data: np.ndarray) -> None:
         if len(data) != stored.end - stored.start:
-            damaged(self.path, f"item {sha256} is cut off")
+            damaged(self.path, f"item {stored.name} is cut off")
         known = self._checksums
-        if known is not None and known.get(sha256) != zlib.crc32(data.data):
-            damaged(self.path, f"item {sha256} has another checksum than when it was written")
+        if known is not None and known.get(stored.name) != zlib.crc32(data.data):
+            damaged(self.path, f"item {stored.name} has another checksum than when it was written")
 
     @cached_property
     def _map(self) -> np.ndarray | None:
@@ -236,14 +253,40 @@ def _read_header(path: str) -> bytes:
         ) from error
 
 
-def _located(entry: Mapping[str, Any], data_start: int) -> _Stored:
-    """Where an item stands, by its entry in the header.
+def _located_all(
+    entries: Mapping[str, Mapping[str, Any]], data_start: int
+) -> tuple[dict[str, _Stored], dict[str, _Stored]]:
+    """Where the values of each item stand, and of int8 items the scales; by the item's hash.
+
+    Raises:
+        ValueError: they do not belong together.
+        KeyError: they are of a type that is not stored.
+    """
+    values, scales = {}, {}
+    for name, entry in entries.items():
+        if name.endswith(_SCALE):
+            item = name.removesuffix(_SCALE)
+            scales[item] = _located(name, entry, _SCALE_TYPES, data_start)
+        else:
+            values[name] = _located(name, entry, _VALUE_TYPES, data_start)
+    with_scale = {name for name, stored in values.items() if stored.dtype == torch.int8}
+    if scales.keys() != with_scale or (with_scale and len(with_scale) < len(values)):
+        raise ValueError("int8 tokens and scales do not belong together")
+    if any(scales[name].shape != values[name].shape[:1] for name in with_scale):
+        raise ValueError("an item has not a scale for each token")
+    return values, scales
+
+
+def _located(
+    name: str, entry: Mapping[str, Any], types: Mapping[str, torch.dtype], data_start: int
+) -> _Stored:
+    """Where a tensor stands, by its entry in the header.
 
     Raises:
         ValueError: it cannot stand there.
     """
-    dtype, shape = _TORCH_TYPES[entry["dtype"]], tuple(entry["shape"])
+    dtype, shape = types[entry["dtype"]], tuple(entry["shape"])
     start, end = (data_start + offset for offset in entry["data_offsets"])
     if end - start != dtype.itemsize * math.prod(shape):
         raise ValueError(f"{shape} in {end - start} bytes")
-    return _Stored(dtype, shape, start, end)
+    return _Stored(name, dtype, shape, start, end)

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from torch import Tensor
 
 from colintern import storage
 from colintern.data import columns, digests
 from colintern.data.compute import pc
 from colintern.errors import DatasetError, MissingStageError
+from colintern.features.codec import StoredTokens
 from colintern.features.damage import check_whole, damaged, recorded_sizes, whole_shards
 from colintern.features.manifest import Manifest, is_manifest, open_manifest
 from colintern.features.shard_file import ShardFile
@@ -133,11 +133,11 @@ class Items:
         shown, equal = (pc.is_in(digests.column_of(column), wanted) for column in own_hashes)
         return pc.or_(shown, equal).to_numpy(zero_copy_only=False)
 
-    def read(self, positions: Sequence[int] | np.ndarray) -> tuple[Tensor, list[int]]:
+    def read(self, positions: Sequence[int] | np.ndarray) -> tuple[StoredTokens, list[int]]:
         """Features of several items, or of none, one after the other.
 
         Returns:
-            token_TH in the stored dtype on the CPU, and the number of tokens of each item.
+            The tokens as they are stored, on the CPU, and the number of tokens of each item.
 
         Raises:
             DatasetError: there are no items at all.
@@ -154,21 +154,20 @@ class Items:
         assert index.min() >= 0, "an unknown item"
         lengths = manifest.num_tokens[index]
         ends = np.cumsum(lengths, dtype=np.int64)
-        token_TH: Tensor | None = None
+        tokens: StoredTokens | None = None
         shards = manifest.shard[index]
         for shard in np.unique(shards):  # what one shard holds is read together
             mine = np.flatnonzero(shards == shard)
             file = self._shard(int(shard))
             hashes = [manifest.hashes[position].tobytes().hex() for position in index[mine]]
-            if token_TH is None:
-                nothing = file.nothing()
-                token_TH = nothing.new_empty(int(ends[-1]), nothing.shape[1])
+            if tokens is None:
+                tokens = file.nothing().room(int(ends[-1]))
             for at, part in zip(mine, file.read(hashes), strict=True):
                 if len(part) != lengths[at]:
                     damaged(file.path, "has another number of tokens than its manifest says")
-                token_TH[ends[at] - lengths[at] : ends[at]] = part  # which may be closed now
-        assert token_TH is not None
-        return token_TH, lengths.tolist()
+                tokens.put(int(ends[at] - lengths[at]), part)  # its shard may be closed now
+        assert tokens is not None
+        return tokens, lengths.tolist()
 
     def _shard(self, shard: int) -> ShardFile:
         """A shard by its index in the manifest; of those that are open it becomes the last."""

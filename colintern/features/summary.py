@@ -6,25 +6,27 @@ from colintern.features.plan import StorePlan
 from colintern.features.store import PAGES
 
 
-def plan_summary(plans: Sequence[StorePlan], bytes_per_token: int, dtype: str) -> list[str]:
-    """Pages, tokens a page, bytes, operations and shards.
+def plan_summary(plans: Sequence[StorePlan]) -> list[str]:
+    """Pages, stored tokens a page, bytes, operations and shards; nothing, of no plans.
 
     Args:
-        plans: of all stores that are not finished.
-        bytes_per_token: of a stored token.
-        dtype: that features are stored in.
+        plans: of all stores that are not finished; they keep features alike.
     """
+    if not plans:
+        return []
+    codec = plans[0].target.codec
     pages = [plan.totals[PAGES] for plan in plans]
     num_pages = sum(total.items for total in pages)
-    tokens = sum(total.num_bytes for total in pages) / bytes_per_token
+    tokens = sum(total.num_bytes for total in pages) / codec.bytes_per_token
     names = ", ".join(plan.target.dataset.name for plan in plans)
     everything = [total for plan in plans for total in plan.totals.values()]
     size = sum(total.num_bytes for total in everything)
     work = sum(total.megaflops for total in everything)
-    shards = [(len(plan.work), len(plan.missing())) for plan in plans]
+    num_shards = sum(len(plan.work) for plan in plans)
+    num_missing = sum(len(plan.missing()) for plan in plans)
     return [
         f"{names}: {num_pages:,} pages, {tokens / max(1, num_pages):,.0f} tokens a page; features "
-        f"of {size / 1e9:,.3g} GB in {dtype}",
-        f"encoding takes {work / 1e6:,.3g} TFLOP, in {sum(total for total, _ in shards):,} shards, "
-        f"{sum(missing for _, missing in shards):,} to do; `colintern plan` tells hours and memory",
+        f"of {size / 1e9:,.3g} GB in {codec.dtype}",
+        f"encoding takes {work / 1e6:,.3g} TFLOP, in {num_shards:,} shards, {num_missing:,} to do; "
+        "`colintern plan` tells hours and memory",
     ]

@@ -15,7 +15,7 @@ from colintern.config.schema import BackboneConfig
 from colintern.errors import BackboneError, one_line
 from colintern.model.checkpoint import checkpoint_hash, find_checkpoint, weight_files
 from colintern.model.flops import BackboneFlops, backbone_flops
-from colintern.model.internvl_config import read_internvl_config, tokens_per_tile
+from colintern.model.internvl_config import read_internvl_config, token_grid
 from colintern.model.processor import Processor, TilePlanner
 from colintern.model.quiet import quiet_transformers
 from colintern.model.weights import check_weights, refuse_misfits
@@ -207,7 +207,7 @@ def _in_batches(
 
 def _fitting_processor(folder: Path, config: BackboneConfig, model_config: Any) -> Processor:
     """The tokenizer and image processor, after a check that they belong to the model."""
-    processor = Processor(folder, config, tokens_per_tile(model_config))
+    processor = Processor(folder, config, token_grid(model_config))
     tile = tuple(model_config.vision_config.image_size)
     rows = model_config.text_config.vocab_size
     for belongs, model_has, other_has in (

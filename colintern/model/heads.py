@@ -33,7 +33,12 @@ class BackboneInfo(BaseModel):
 
 
 class HeadsInfo(BaseModel):
-    """The content of `colintern.json`, beside the weights: all that is needed to use them."""
+    """The content of `colintern.json`, beside the weights: all that is needed to use them.
+
+    Attributes:
+        features_width: numbers per token that the heads take.
+        pca: the hash of the basis whose coordinates they take; None for the backbone's features.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -47,17 +52,20 @@ class HeadsInfo(BaseModel):
     query_prefix: str
     query_augmentation_tokens: int
     max_tiles: int
-    pca: None = None
+    pca: str | None = None
     stores: dict[str, str]
 
 
-def heads_info(config: Config, features_width: int, stores: Mapping[str, str]) -> HeadsInfo:
+def heads_info(
+    config: Config, features_width: int, stores: Mapping[str, str], pca: str | None = None
+) -> HeadsInfo:
     """What is written beside the heads of a run.
 
     Args:
         config: of the run.
-        features_width: H, numbers per token of the backbone's features.
+        features_width: H, numbers per token of the stored features.
         stores: the path of each dataset's feature store, by dataset name.
+        pca: the hash of the basis that features are stored in, if there is one.
     """
     backbone, heads = config.backbone, config.heads
     return HeadsInfo(
@@ -70,6 +78,7 @@ def heads_info(config: Config, features_width: int, stores: Mapping[str, str]) -
         query_prefix=backbone.query_prefix,
         query_augmentation_tokens=backbone.query_augmentation_tokens,
         max_tiles=backbone.max_tiles,
+        pca=pca,
         stores=dict(stores),
     )
 
@@ -78,7 +87,7 @@ class Heads(nn.Module):
     """Projects backbone features [T, H] to embeddings [T, E], L2-normalised, float32.
 
     Args:
-        kind: `linear`, or `mlp` with one hidden layer of the backbone's width and exact GELU.
+        kind: `linear`, or `mlp` with one hidden layer of width H and exact GELU.
         width: H.
         dim: E.
         shared: one projection for queries and pages.

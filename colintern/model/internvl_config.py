@@ -43,13 +43,14 @@ def read_internvl_config(folder: Path, config: BackboneConfig) -> Any:
     return found
 
 
-def tokens_per_tile(model_config: Any) -> int:
-    """Image tokens of one tile: its patches, after the pixel shuffle has merged neighbours."""
-    vision = model_config.vision_config
-    patches = [
-        size // patch for size, patch in zip(vision.image_size, vision.patch_size, strict=True)
-    ]
-    return int(patches[0] * patches[1] * model_config.downsample_ratio**2)
+def token_grid(model_config: Any) -> tuple[int, int]:
+    """Rows and columns of image tokens in one tile.
+
+    They are its patches, after the pixel shuffle has merged neighbours.
+    """
+    vision, ratio = model_config.vision_config, model_config.downsample_ratio
+    height, width = vision.image_size
+    return int(height // vision.patch_size[0] * ratio), int(width // vision.patch_size[1] * ratio)
 
 
 def _read_document(path: Path, name: str) -> dict[str, Any]:
@@ -97,7 +98,7 @@ def _check_layer(model_config: Any, config: BackboneConfig) -> None:
 
 
 def _check_tiles(model_config: Any, name: str) -> None:
-    """Refuse settings of the vision part for which `tokens_per_tile` would be wrong."""
+    """Refuse settings of the vision part for which `token_grid` would be wrong."""
     vision, layer = model_config.vision_config, model_config.vision_feature_layer
     layers = vision.num_hidden_layers
     usable = {

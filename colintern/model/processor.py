@@ -35,14 +35,22 @@ _START, _END, _CONTEXT = "<img>", "</img>", "<IMG_CONTEXT>"
 
 
 class TilePlanner:
-    """The number of tiles and tokens for a page of a given size; needs no pixels and no weights."""
+    """The number of tiles and tokens for a page of a given size; needs no pixels and no weights.
+
+    Args:
+        tile_height: pixels.
+        tile_width: pixels.
+        token_grid: rows and columns of image tokens in one tile.
+        max_tiles: most tiles of a page, without the thumbnail.
+    """
 
     def __init__(
-        self, tile_height: int, tile_width: int, tokens_per_tile: int, max_tiles: int
+        self, tile_height: int, tile_width: int, token_grid: tuple[int, int], max_tiles: int
     ) -> None:
         self._tile = (tile_height, tile_width)
         self._max_tiles = max_tiles
-        self.tokens_per_tile = tokens_per_tile
+        self.token_grid = token_grid
+        self.tokens_per_tile = token_grid[0] * token_grid[1]
 
     @property
     def tile_pixels(self) -> int:
@@ -69,14 +77,14 @@ class Processor:
     Args:
         folder: the checkpoint folder.
         config: prompts and tiling.
-        tokens_per_tile: image tokens of one tile.
+        token_grid: rows and columns of image tokens in one tile.
 
     Raises:
         BackboneError: the tokenizer or image processor files are missing, damaged, or belong to
             another model.
     """
 
-    def __init__(self, folder: Path, config: BackboneConfig, tokens_per_tile: int) -> None:
+    def __init__(self, folder: Path, config: BackboneConfig, token_grid: tuple[int, int]) -> None:
         self._config = config
         if not any(list(folder.glob(pattern)) for pattern in _VOCABULARIES):
             raise BackboneError(
@@ -87,7 +95,7 @@ class Processor:
         self._images = self._loaded("image processor", GotOcr2ImageProcessorPil, folder)
         size = self._images.size
         self.tile = (size.height, size.width) if size else (0, 0)
-        self.tiles = TilePlanner(*self.tile, tokens_per_tile, config.max_tiles)
+        self.tiles = TilePlanner(*self.tile, token_grid, config.max_tiles)
         self.context_id = self._special(_CONTEXT)
         before, slot, after = config.page_prompt.partition(IMAGE_SLOT)
         self._page_start = [*self._plain(before), self._special(_START)]

@@ -10,13 +10,15 @@ from colintern.data.canonical import CanonicalDataset
 from colintern.data.resolve import resolved
 from colintern.data.text import bad_query_reason
 from colintern.errors import DatasetError, MissingStageError, UserError
-from colintern.features.encoding import STORED_DTYPES
+from colintern.features.codec import Codec
 from colintern.features.finish import finished_record
+from colintern.features.plan import StoreTarget
 from colintern.features.store import FeatureStore
 from colintern.images.decode import suffix_of
-from colintern.model.backbone import FrozenBackbone, read_identity
+from colintern.model.backbone import BackboneIdentity, FrozenBackbone, read_identity
 from colintern.model.heads import Heads, load_heads
 from colintern.records.run_folder import RunFolder
+from colintern.runs.basis import known_basis
 from colintern.runs.runner import requests
 from colintern.runs.stages import Encode, Train
 from colintern.runs.stores import store_target
@@ -66,8 +68,12 @@ def search_run(
         raise UserError(f"-k {depth}: must be at least 1")
     config = _config_of(run_path)
     heads, _ = load_heads(RunFolder(run_path).heads(best_round(run_path)))
-    store = _store(config, _dataset(config, dataset), workers)
-    queries = _embedded(heads, query, config)
+    backbone = read_identity(config.backbone)
+    target = store_target(
+        config, _dataset(config, dataset), backbone, known_basis(config, backbone)
+    )
+    store = _store(target, backbone, config, workers)
+    queries = _embedded(heads, query, target.codec, config)
     pages = store.pages
     shard = CorpusShard(pages, heads, np.arange(len(pages)))
     keys = next(searcher.exact(LocalShards([shard]), queries, min(depth, len(pages))))[0]
@@ -117,11 +123,11 @@ def best_round(run_path: str) -> int:
     return number
 
 
-def _embedded(heads: Heads, query: str, config: Config) -> EmbeddedQueries:
-    """The query as one from a store would be: its features rounded to what stores keep."""
+def _embedded(heads: Heads, query: str, codec: Codec, config: Config) -> EmbeddedQueries:
+    """The query as one from a store would be: its features as stores keep them."""
     features = FrozenBackbone(config.backbone).encode_queries([query])[0]
-    stored = features.to(STORED_DTYPES[config.features.dtype])
-    return EmbeddedQueries(heads.exact_queries(stored.float()), (len(stored),))
+    stored = codec.encode_query(features)
+    return EmbeddedQueries(heads.exact_queries(stored.decoded()), (len(stored),))
 
 
 def _dataset(config: Config, name: str | None) -> DatasetConfig:
@@ -138,10 +144,10 @@ def _dataset(config: Config, name: str | None) -> DatasetConfig:
     return resolved(DatasetConfig.model_validate(path), config)
 
 
-def _store(config: Config, dataset: DatasetConfig, workers: Workers | None) -> FeatureStore:
+def _store(
+    target: StoreTarget, backbone: BackboneIdentity, config: Config, workers: Workers | None
+) -> FeatureStore:
     """The features of a dataset, which are made first where they are missing."""
-    backbone = read_identity(config.backbone)
-    target = store_target(config, dataset, backbone)
     if finished_record(target, config.data.max_bad_fraction) is None:
         if workers is not None:
             workers.encode([target], backbone, config)

@@ -8,6 +8,7 @@ from colintern.config.schema import Config
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.inventory import read_inventory
 from colintern.data.views import View
+from colintern.features.basis_sample import BasisTask, make_basis
 from colintern.features.catalog import Catalog
 from colintern.features.encoding import WrittenShard, encode_shard
 from colintern.features.finish import finish_store, finished_record
@@ -36,6 +37,10 @@ class LocalWorkers:
         """Encode one store after the other; shards that an earlier start has written are kept."""
         return {target.path: _encoded(target, backbone, config) for target in targets}
 
+    def fit_basis(self, task: BasisTask, config: Config) -> None:
+        """Fit it here."""
+        make_basis(task, FrozenBackbone(config.backbone))
+
     def train(self, task: RoundTask, request: Request, held: Held, show: Tell) -> None:
         """Train as the only worker."""
         train_round(task, open_round(task), Worker(), show, held.check)
@@ -53,18 +58,16 @@ def _encoded(target: StoreTarget, backbone: BackboneIdentity, config: Config) ->
         if record := finished_record(target, config.data.max_bad_fraction):
             return record
         started_at = records.now()
-        target.content.begin()
+        target.begin()
         corpus = read_inventory(CanonicalDataset(target.dataset.path).corpus_files)
         plan = plan_store(target, corpus, backbone, config.features, config.cluster.use_gpu)
         check_compute_dtype(plan, compute_dtype(config.backbone, "cpu"))
         plan.begin()
         written: dict[str, WrittenShard] = {}
         if missing := plan.missing():
-            frozen, features = FrozenBackbone(config.backbone), config.features
+            frozen, batch_tokens = FrozenBackbone(config.backbone), config.features.batch_tokens
             for work in missing:
-                written[work.path] = encode_shard(
-                    work, frozen, features.dtype, features.batch_tokens
-                )
+                written[work.path] = encode_shard(work, frozen, target.codec, batch_tokens)
         held.check()
         limit = config.data.max_bad_fraction
         return finish_store(plan, backbone, limit, started_at, written).record

@@ -4,10 +4,12 @@ from colintern import records, storage
 from colintern.config.schema import DEV, Config
 from colintern.errors import DamagedShardError, DriftError, MissingStageError
 from colintern.features.catalog import Catalog, Snapshot
+from colintern.features.codec import codec_of
 from colintern.features.manifest import MANIFEST, has_manifest
 from colintern.features.store import RECORD, FeatureStore, manifests_of
 from colintern.features.whole import is_whole
 from colintern.model.backbone import BackboneIdentity
+from colintern.model.basis import BasisFile
 from colintern.model.heads import HeadsInfo, heads_info, heads_sha256
 from colintern.records.run_folder import RunFolder
 from colintern.runs.stages import Encode, Mine, Stage, Train
@@ -21,17 +23,22 @@ class OpenedRun:
     Args:
         config: with every dataset resolved to a canonical folder.
         backbone: the identity of the frozen backbone.
+        basis: of `features.pca_dim`, where that is set.
 
     Attributes:
+        codec: how features are stored.
         folder: the run folder.
         targets: the feature store of every dataset, by the dataset's name.
     """
 
-    def __init__(self, config: Config, backbone: BackboneIdentity) -> None:
+    def __init__(
+        self, config: Config, backbone: BackboneIdentity, basis: BasisFile | None = None
+    ) -> None:
         self.config = config
         self.backbone = backbone
         self.folder = RunFolder(config.run_path)
-        self.targets = store_targets(config, backbone)
+        self.codec = codec_of(config.features, backbone, basis)
+        self.targets = store_targets(config, backbone, basis)
         self._catalog: Catalog | None = None
         self._manifest_hashes: dict[str, dict[str, str]] = {}
         self._held_out: tuple[Catalog, str | None] | None = None
@@ -55,7 +62,8 @@ class OpenedRun:
     def heads_info(self) -> HeadsInfo:
         """What is written beside the heads of every round."""
         stores = {name: target.path for name, target in self.targets.items()}
-        return heads_info(self.config, self.backbone.width, stores)
+        basis = self.codec.basis
+        return heads_info(self.config, self.codec.width, stores, basis and basis.sha256)
 
     # Hashes of what stages have made
 

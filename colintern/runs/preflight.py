@@ -20,6 +20,7 @@ from colintern.errors import CheckpointError, ConfigError, DatasetError
 
 if TYPE_CHECKING:
     from colintern.model.backbone import BackboneIdentity
+    from colintern.model.basis import BasisFile
 
 _SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray sets it for the driver of a submitted job only
 
@@ -207,7 +208,10 @@ def check_init_heads(config: Config, backbone: BackboneIdentity) -> None:
         "heads.dim": (config.heads.dim, info.dim),
         "heads.shared": (config.heads.shared, info.shared),
         "backbone.layer": (config.backbone.layer, info.backbone.layer),
-        "the backbone's width": (backbone.width, info.features_width),
+        "the width of features": (
+            config.features.pca_dim or backbone.width,
+            info.features_width,
+        ),
     }
     for key, (asked, found) in wanted.items():
         if asked != found:
@@ -215,6 +219,26 @@ def check_init_heads(config: Config, backbone: BackboneIdentity) -> None:
                 f"training.init_heads={folder}: made for {key}={found}, not {asked}; "
                 "change the setting, or take other heads"
             )
+
+
+def check_init_basis(config: Config, basis: BasisFile | None) -> None:
+    """Make sure that `training.init_heads`, if set, takes features in the basis of the run.
+
+    Raises:
+        CheckpointError: it takes those in another basis, or in none.
+    """
+    folder = config.training.init_heads
+    if folder is None:
+        return
+    from colintern.model.heads import read_info
+
+    found, wanted = read_info(folder).pca, basis and basis.sha256
+    if found != wanted:
+        raise CheckpointError(
+            f"training.init_heads={folder}: made for features in the basis {found}, not {wanted}; "
+            "set features.pca_dim, features.root and data.train as in the run that trained them, "
+            "or take other heads"
+        )
 
 
 def unused_settings(config: Config) -> list[str]:

@@ -116,6 +116,7 @@ def open_run(
     is_checked = preflight.check(config)
     # Imported now: torch takes seconds, which nobody should wait for who has mistyped a setting.
     from colintern.model.backbone import read_identity
+    from colintern.runs.basis import ensure_basis
     from colintern.runs.drift import check_drift
     from colintern.runs.opened import OpenedRun
 
@@ -125,8 +126,10 @@ def open_run(
         config = with_datasets(config)
         if not is_checked:
             preflight.check_datasets(config)
-        opened = OpenedRun(config, backbone)
         with _workers(config, kinds, workers) as chosen:
+            basis = ensure_basis(config, backbone, chosen)
+            preflight.check_init_basis(config, basis)
+            opened = OpenedRun(config, backbone, basis)
             check_drift(opened)
             _write_run_json(opened.folder, config, held)
             yield Runner(opened, chosen, held)

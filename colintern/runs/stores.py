@@ -3,37 +3,63 @@
 from typing import Any
 
 from colintern import storage
-from colintern.config.schema import BackboneConfig, Config, DatasetConfig, datasets
+from colintern.config.schema import Config, DatasetConfig, datasets
 from colintern.data.content import DatasetContent
+from colintern.features.codec import codec_of
 from colintern.features.plan import StoreTarget
 from colintern.features.store import CORPUS_HASHES, store_path
 from colintern.model.backbone import BackboneIdentity
+from colintern.model.basis import BasisFile
+
+# Of the settings of features those that decide what is stored.
+_STORED_KEYS = ("dtype", "pca_dim", "merge", "max_tokens_per_page")
 
 
-def store_target(config: Config, dataset: DatasetConfig, backbone: BackboneIdentity) -> StoreTarget:
-    """The feature store of a dataset under this configuration."""
+def store_target(
+    config: Config,
+    dataset: DatasetConfig,
+    backbone: BackboneIdentity,
+    basis: BasisFile | None = None,
+) -> StoreTarget:
+    """The feature store of a dataset under this configuration.
+
+    Args:
+        config: of the run.
+        dataset: resolved to a canonical folder.
+        backbone: whose features are stored.
+        basis: of `features.pca_dim`, where that is set.
+    """
+    features = config.features.as_inputs()
     identity = {
-        "backbone_sha256": backbone.checkpoint_sha256,
-        **{f"backbone.{key}": value for key, value in _backbone_keys(config.backbone).items()},
-        "features.dtype": config.features.dtype,
-        "features.pca_dim": config.features.pca_dim,
+        **backbone_inputs(config, backbone),
+        **{f"features.{key}": features[key] for key in _STORED_KEYS if key in features},
+        **({"features.basis_sha256": basis.sha256} if basis else {}),
         "dataset_path": dataset.path,
         "dataset_revision": dataset.revision,
     }
-    if backbone.joins_prefix:  # else the ids are those of versions that tokenised the prefix alone
-        identity["query_tokens"] = "joined"
     path = store_path(config.features_root, dataset.name, identity)
     content = DatasetContent(dataset.path, storage.join(path, CORPUS_HASHES))
-    return StoreTarget(dataset=dataset, path=path, identity=identity, content=content)
+    codec = codec_of(config.features, backbone, basis)
+    return StoreTarget(dataset, path, identity, content, codec)
 
 
-def store_targets(config: Config, backbone: BackboneIdentity) -> dict[str, StoreTarget]:
+def store_targets(
+    config: Config, backbone: BackboneIdentity, basis: BasisFile | None = None
+) -> dict[str, StoreTarget]:
     """The feature stores of all datasets of a run, by the dataset's name."""
     return {
-        dataset.name: store_target(config, dataset, backbone) for dataset in datasets(config.data)
+        dataset.name: store_target(config, dataset, backbone, basis)
+        for dataset in datasets(config.data)
     }
 
 
-def _backbone_keys(backbone: BackboneConfig) -> dict[str, Any]:
-    """The backbone's settings; its path is left out, its content hash says more."""
-    return {key: value for key, value in backbone.as_inputs().items() if key != "path"}
+def backbone_inputs(config: Config, backbone: BackboneIdentity) -> dict[str, Any]:
+    """What features depend on of the backbone; its path is left out, its hash says more."""
+    keys = config.backbone.as_inputs().items()
+    inputs = {
+        "backbone_sha256": backbone.checkpoint_sha256,
+        **{f"backbone.{key}": value for key, value in keys if key != "path"},
+    }
+    if backbone.joins_prefix:  # else the ids are those of versions that tokenised the prefix alone
+        inputs["query_tokens"] = "joined"
+    return inputs

@@ -15,6 +15,7 @@ from colintern.runtime.resources import Request
 from colintern.runtime.work import SearchWork, Tell
 
 if TYPE_CHECKING:
+    from colintern.features.basis_sample import BasisTask
     from colintern.features.catalog import Catalog
     from colintern.features.plan import StoreTarget
     from colintern.model.backbone import BackboneIdentity
@@ -31,6 +32,15 @@ class Workers(Protocol):
 
         Returns:
             The path of each store to its record.
+        """
+        ...
+
+    def fit_basis(self, task: BasisTask, config: Config) -> None:
+        """Encode a sample of a dataset and write a basis that is fitted to it.
+
+        Args:
+            task: of which dataset, and where to.
+            config: the backbone, and what a worker needs.
         """
         ...
 

@@ -15,6 +15,7 @@ from colintern.config.schema import Config
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.inventory import Inventory, inventory_of, read_entries, row_groups
 from colintern.errors import ColInternError
+from colintern.features.codec import Codec
 from colintern.features.encoding import WrittenShard, encode_shard
 from colintern.features.finish import (
     FinishedStore,
@@ -27,7 +28,6 @@ from colintern.features.plan import (
     StoreTarget,
     check_compute_dtype,
     plan_store,
-    token_bytes,
 )
 from colintern.features.store import BAD_PAGES, BAD_QUERIES
 from colintern.features.summary import plan_summary
@@ -64,9 +64,11 @@ def encode_stores(
         plans = [
             _plan(target, backbone, config) for target in targets if found[target.path] is None
         ]
-        _say_plans(plans, backbone, config)
+        for line in plan_summary(plans):
+            log.say("plan", "%s", line)
         missing = PlannedWork(job for plan in plans for job in plan.missing().jobs)
-        written = _encode(missing, config, held) if missing else {}
+        codecs = {target.path: target.codec for target in targets}
+        written = _encode(missing, config, codecs, held) if missing else {}
         for plan in plans:
             held[plan.target.path].check()
             finished = finish_store(plan, backbone, limit, started_at, written)
@@ -83,8 +85,11 @@ class _ShardEncoder:
     pickled here: Ray Data pickles objects too, and warns of it each time.
     """
 
-    def __init__(self, config: Config, held: Mapping[str, lease.Held]) -> None:
+    def __init__(
+        self, config: Config, codecs: Mapping[str, Codec], held: Mapping[str, lease.Held]
+    ) -> None:
         self._config = config
+        self._codecs = codecs
         self._held = held
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
@@ -97,11 +102,12 @@ class _ShardEncoder:
 
     def _outcome(self, work: ShardWork) -> WrittenShard | ColInternError:
         """What was written, or what went wrong."""
-        if error := why_not_to_work(self._held[work.folder.rpartition("/")[0]]):
+        store = work.folder.rpartition("/")[0]
+        if error := why_not_to_work(self._held[store]):
             return error
-        features = self._config.features
+        batch_tokens = self._config.features.batch_tokens
         try:
-            return encode_shard(work, self._backbone, features.dtype, features.batch_tokens)
+            return encode_shard(work, self._backbone, self._codecs[store], batch_tokens)
         except ColInternError as error:
             return error
 
@@ -114,7 +120,7 @@ class _ShardEncoder:
 def _plan(target: StoreTarget, backbone: BackboneIdentity, config: Config) -> StorePlan:
     name = target.dataset.name
     began = time.monotonic()
-    target.content.begin()
+    target.begin()
     corpus = _inventory(CanonicalDataset(target.dataset.path).corpus_files)
     plan = plan_store(target, corpus, backbone, config.features, config.cluster.use_gpu)
     check_compute_dtype(plan, compute_dtype(config.backbone, device_of(config.cluster.use_gpu)))
@@ -135,19 +141,16 @@ def _plan(target: StoreTarget, backbone: BackboneIdentity, config: Config) -> St
     return plan
 
 
-def _say_plans(plans: Sequence[StorePlan], backbone: BackboneIdentity, config: Config) -> None:
-    if plans:
-        for line in plan_summary(plans, token_bytes(backbone), config.features.dtype):
-            log.say("plan", "%s", line)
-
-
 def _inventory(files: Sequence[str]) -> Inventory:
     task, groups = ray.remote(num_cpus=1)(read_entries), row_groups(files)
     return inventory_of(groups, ray.get([task.remote(*group) for group in groups]))
 
 
 def _encode(
-    missing: PlannedWork, config: Config, held: Mapping[str, lease.Held]
+    missing: PlannedWork,
+    config: Config,
+    codecs: Mapping[str, Codec],
+    held: Mapping[str, lease.Held],
 ) -> dict[str, WrittenShard]:
     """Run the work through a pool of actors, and say how far it is.
 
@@ -163,7 +166,7 @@ def _encode(
     work: Any = _Rows(missing)
     rows = ray.data.from_items(work, override_num_blocks=len(missing)).map_batches(
         _ShardEncoder,
-        fn_constructor_args=(config, held),
+        fn_constructor_args=(config, codecs, held),
         batch_size=1,
         compute=ActorPoolStrategy(size=workers),
         num_cpus=cluster.cpus_per_worker,

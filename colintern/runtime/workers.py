@@ -5,11 +5,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from colintern.config.schema import Config
+from colintern.features.basis_sample import BasisTask
 from colintern.features.catalog import Catalog
 from colintern.features.plan import StoreTarget
 from colintern.model.backbone import BackboneIdentity
 from colintern.records import Record
 from colintern.records.lease import Held
+from colintern.runtime.basis import fit_basis
 from colintern.runtime.cluster import Cluster, cluster_of
 from colintern.runtime.encode import encode_stores
 from colintern.runtime.relay import Relay
@@ -42,6 +44,12 @@ class RayWorkers:
         self.close()
         self._cluster.ensure()
         return encode_stores(targets, backbone, config)
+
+    def fit_basis(self, task: BasisTask, config: Config) -> None:
+        """Fit it in one task, which has what an actor that encodes has."""
+        self.close()
+        self._cluster.ensure()
+        fit_basis(task, config)
 
     def train(self, task: RoundTask, request: Request, held: Held, show: Tell) -> None:
         """Train a round with a group of workers."""

@@ -32,8 +32,8 @@ def embedded(
     """
     sizes = items.num_tokens[positions]
     for batch in packed(range(len(sizes)), lambda row: int(sizes[row]), _TOKENS):
-        token_TH, lengths = items.read(positions[batch[0] : batch[-1] + 1])
-        yield batch[0], project(token_TH.to(device).float()), lengths
+        tokens, lengths = items.read(positions[batch[0] : batch[-1] + 1])
+        yield batch[0], project(tokens.decoded(device)), lengths
 
 
 def embed_queries(heads: Heads, items: Items, positions: NDArray[np.int64]) -> EmbeddedQueries:

@@ -57,15 +57,15 @@ def build_batch(training_set: TrainingSet, batch: GlobalBatch, worker: Worker) -
     mine = batch.examples[rows.start : rows.stop]
     view, pages = training_set.view, training_set.store.pages
     queries = view.queries[[example.query for example in mine]]
-    query_TH, query_lengths = training_set.store.queries.read(queries)
+    query_tokens, query_lengths = training_set.store.queries.read(queries)
     negatives = [page for example in mine for page in example.negatives]
-    page_TH, lengths = pages.read([*(example.page for example in mine), *negatives])
+    page_tokens, lengths = pages.read([*(example.page for example in mine), *negatives])
     return Batch(
         step=batch.step,
         epoch=batch.epoch,
-        query_TH=query_TH.to(worker.device, torch.float32),
+        query_TH=query_tokens.decoded(worker.device),
         query_lengths=query_lengths,
-        page_TH=page_TH.to(worker.device, torch.float32),
+        page_TH=page_tokens.decoded(worker.device),
         page_lengths=lengths[: len(mine)],
         negative_lengths=[pages.num_tokens[list(row.negatives)].tolist() for row in mine],
         global_page_lengths=pages.num_tokens[[row.page for row in batch.examples]].tolist(),

@@ -17,7 +17,7 @@ from colintern.runs.stores import store_target
 FEATURES = FeaturesConfig(shard_bytes=200_000)  # a few pages fill several shards
 
 
-def config_of(root: Path, backbone: str = "reader") -> Config:
+def config_of(root: Path, backbone: str = "random") -> Config:
     """A configuration that trains on the dataset in `root/set`."""
     document = {
         "data": {"train": str(root / "set")},
@@ -28,7 +28,7 @@ def config_of(root: Path, backbone: str = "reader") -> Config:
 
 
 def planned(
-    root: Path, target: StoreTarget | None = None, backbone: str = "reader"
+    root: Path, target: StoreTarget | None = None, backbone: str = "random"
 ) -> tuple[StorePlan, BackboneIdentity]:
     """The store of `root/set`, planned; `target` is it as an earlier start has seen it."""
     config = config_of(root, backbone)
@@ -39,14 +39,14 @@ def planned(
 
 
 def encoded(
-    root: Path, backbone: FrozenBackbone, number: int | None = None, path: str = "reader"
+    root: Path, backbone: FrozenBackbone, number: int | None = None, path: str = "random"
 ) -> list[str]:
     """Encode the missing shards, or only `number` of them; returns what was encoded."""
     plan, identity = planned(root, backbone=path)
     plan.begin()
     missing = plan.missing()[:number]
     for work in missing:
-        encode_shard(ShardWork.from_json(work.to_json()), backbone, "bfloat16", 2_000)
+        encode_shard(ShardWork.from_json(work.to_json()), backbone, plan.target.codec, 2_000)
     if number is None:
         finish_store(plan, identity, 0.0, records.now())
     return [work.shard.file for work in missing]

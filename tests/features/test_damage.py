@@ -19,7 +19,7 @@ from colintern.features.shard_file import ShardFile, write_shard
 from colintern.features.store import FeatureStore
 from colintern.features.whole import is_whole
 from tests.features.helpers import encoded, planned
-from tests.helpers import make_corpus, make_store
+from tests.helpers import make_corpus, make_store, stored
 
 Damage = Callable[[Path], None]
 
@@ -51,12 +51,13 @@ DAMAGES = [Path.unlink, _cut, _zeroed, _flipped, _without_header, _with_a_huge_h
 
 def _pages(path: str, page_ids: list[str]) -> tuple[torch.Tensor, list[int]]:
     pages = FeatureStore(path).pages
-    return pages.read(pages.find(page_ids))
+    tokens, lengths = pages.read(pages.find(page_ids))
+    return tokens.decoded(), lengths
 
 
 def _read_all(store: Path, part: str) -> torch.Tensor:
     items = getattr(FeatureStore(str(store)), part)
-    return items.read(range(len(items)))[0]
+    return items.read(range(len(items)))[0].decoded()
 
 
 @pytest.mark.parametrize("part", ["pages", "queries"])
@@ -183,12 +184,12 @@ def test_others_read_on_while_a_shard_is_marked_and_made_again(tmp_path, backbon
     encoded(tmp_path, backbone)
     store = Path(planned(tmp_path)[0].target.path)
     items = FeatureStore(str(store)).pages
-    features = items.read(range(len(items)))[0]
+    features = items.read(range(len(items)))[0].decoded()
     shard = min(store.glob("pages/*.s*"))
     Path(f"{shard}.damaged").touch()  # by a worker whose memory had failed
     assert torch.equal(_read_all(store, "pages"), features)
     assert encoded(tmp_path, backbone) == [shard.name]
-    assert torch.equal(items.read(range(len(items)))[0], features)
+    assert torch.equal(items.read(range(len(items)))[0].decoded(), features)
     assert not Path(f"{shard}.damaged").exists()
 
 
@@ -236,7 +237,7 @@ def test_opening_a_store_on_s3_takes_no_request_for_each_shard(tmp_path, bucket,
 
 def test_the_same_items_give_the_same_bytes(tmp_path):
     """Checksums in an order of their own: a shard that is made again differs."""
-    features = {name: torch.arange(8.0).view(2, 4) for name in "dacb"}
+    features = stored({name: torch.arange(8.0).view(2, 4).half() for name in "dacb"})
     for name in ("a", "b"):
         write_shard(str(tmp_path / name), features, {}, "float32")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()

@@ -1,6 +1,7 @@
 """What the backbone cannot encode costs its page or query only (property 10)."""
 
 import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -50,7 +51,7 @@ def test_features_that_are_not_finite_cost_their_page_or_query_only(tmp_path, ba
     plan, identity = planned(tmp_path)
     overflowing = _Overflowing(backbone)
     for work in plan.missing():
-        encode_shard(work, overflowing, "float16", 2_000)
+        encode_shard(work, overflowing, replace(plan.target.codec, dtype="float16"), 2_000)
     with pytest.raises(TooManyBadPagesError, match="2 of 12 pages"):
         finish_store(plan, identity, 0.1, records.now())
     finished = finish_store(plan, identity, 0.2, records.now())
@@ -62,7 +63,7 @@ def test_features_that_are_not_finite_cost_their_page_or_query_only(tmp_path, ba
         items, lines = getattr(store, part), Path(store.path, f"bad_{part}.jsonl")
         assert len(lines.read_text().splitlines()) == len(kept)
         assert not set(kept) & set(items.ids.to_pylist())
-        assert items.read(range(len(items)))[0].isfinite().all()
+        assert items.read(range(len(items)))[0].is_finite
     data = config_of(tmp_path).data
     test = data.train.model_copy(update={"name": "test"})
     data = data.model_copy(update={"eval": (test,)})
@@ -98,7 +99,7 @@ def test_a_corpus_that_changes_while_it_is_encoded_is_told(tmp_path, backbone, c
     work = ShardWork.from_json(pages[-1].to_json())
     words = rf"corpus/{file.name}: page p\d+ .*the dataset changed while it was encoded"
     with pytest.raises(DatasetError, match=words):
-        encode_shard(work, backbone, "bfloat16", 2_000)
+        encode_shard(work, backbone, plan.target.codec, 2_000)
     assert not Path(work.path).exists()
 
 
@@ -116,5 +117,5 @@ def test_one_picture_of_a_model_batch_is_in_memory(tmp_path, backbone, monkeypat
 
     monkeypatch.setattr(encoding, "decode", counted)
     for work in plan.missing():
-        encode_shard(work, backbone, "float16", 16_384)
+        encode_shard(work, backbone, plan.target.codec, 16_384)
     assert len(decoded) > 2

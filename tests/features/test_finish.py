@@ -23,7 +23,7 @@ from colintern.search.embedding import embed_queries
 from colintern.search.shard import CorpusShard
 from colintern.search.shards import LocalShards
 from tests.features.helpers import config_of, encoded, planned
-from tests.helpers import make_corpus, measured, pairs_of
+from tests.helpers import make_corpus, measured, pairs_of, stored
 
 
 def test_queries_that_cannot_be_asked_are_listed_and_left_out(tmp_path, backbone):
@@ -50,7 +50,8 @@ def test_queries_that_cannot_be_asked_are_listed_and_left_out(tmp_path, backbone
     assert sorted(asked) == kept
     assert {query_id for query_id, _ in [*pairs_of(train), *pairs_of(dev)]} == set(kept)
     assert pairs_of(train)
-    heads = init_heads(HeadsConfig(), store.queries.read([0])[0].shape[1], seed=0)
+    width = store.queries.read([0])[0].values_TK.shape[1]
+    heads = init_heads(HeadsConfig(), width, seed=0)
     view = whole_view("test", CanonicalDataset(data.train.path), store.pages, store.queries)
     shards = LocalShards([CorpusShard(store.pages, heads, view.pages)])
     results, document = measured(view, shards, embed_queries(heads, store.queries, view.queries))
@@ -73,8 +74,8 @@ def test_too_many_are_named_with_their_reasons(tmp_path, kind, named):
         if work.folder.endswith(kind):
             write_shard(work.path, {}, dict.fromkeys(work.shard.items, "blurred"), "float32")
         else:
-            features = {sha256: torch.ones(2, 4) for sha256 in work.shard.items}
-            write_shard(work.path, features, {}, "float32")
+            features = {sha256: torch.ones(2, 4).half() for sha256 in work.shard.items}
+            write_shard(work.path, stored(features), {}, "float32")
     with pytest.raises(TooManyBadPagesError) as caught:
         finish_store(plan, identity, 0.5, records.now())
     assert str(caught.value) == (
@@ -89,7 +90,9 @@ def test_what_encoders_return_is_what_their_shards_hold(tmp_path, backbone, monk
     make_corpus(path, num_pages=20, num_queries=9)
     plan, identity = planned(tmp_path)
     missing = plan.missing()
-    written = {work.path: encode_shard(work, backbone, "bfloat16", 2_000) for work in missing}
+    written = {
+        work.path: encode_shard(work, backbone, plan.target.codec, 2_000) for work in missing
+    }
     folder = Path(plan.target.path)
     found = []
     for known in ({}, written):
@@ -121,7 +124,7 @@ def test_a_finished_store_is_held_against_the_limit_too(tmp_path, backbone, kind
     pq.write_table(table.set_column(1, "query", pa.array(texts)), path)
     plan, identity = planned(tmp_path)
     for work in plan.missing():
-        encode_shard(work, backbone, "bfloat16", 2_000)
+        encode_shard(work, backbone, plan.target.codec, 2_000)
     works = [work for work in plan.work if work.folder.endswith(kind)]
     bad = [item for work in works for item in work.shard.items][:10]
     for work in works:

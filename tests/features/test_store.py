@@ -17,6 +17,7 @@ import torch
 from colintern import records
 from colintern.data.canonical import read_images
 from colintern.errors import DatasetError, MissingStageError
+from colintern.features.codec import StoredTokens
 from colintern.features.manifest import MANIFEST, QUERY_SCHEMA, open_manifest
 from colintern.features.shard_file import ShardFile, write_shard
 from colintern.features.store import FeatureStore, Items
@@ -35,16 +36,16 @@ def test_features_are_those_of_the_page(tmp_path, backbone):
     expected = backbone.encode_pages([picture])[0].bfloat16()
     found, lengths = store.pages.read([7])
     assert lengths == [store.pages.num_tokens[7]] == [64]
-    torch.testing.assert_close(found.float(), expected.float(), atol=0.02, rtol=0.02)
+    torch.testing.assert_close(found.decoded(), expected.float(), atol=0.02, rtol=0.02)
     assert store.pages.row(0).sha256 == store.pages.row(1).sha256
-    assert torch.equal(store.pages.read([0])[0], store.pages.read([1])[0])
+    assert torch.equal(store.pages.read([0])[0].decoded(), store.pages.read([1])[0].decoded())
     num_stored = sum(
         len(ShardFile(str(p)).num_tokens()) for p in Path(store.path).glob("pages/*.s*")
     )
     assert num_stored == 11
     expected = backbone.encode_queries(["question 3 of many"])[0]
     found, _ = store.queries.read([3])
-    torch.testing.assert_close(found.float(), expected, atol=0.02, rtol=0.02)
+    torch.testing.assert_close(found.decoded(), expected, atol=0.02, rtol=0.02)
 
 
 def test_an_unfinished_store_is_not_read(tmp_path):
@@ -60,7 +61,7 @@ from colintern.features.store import FeatureStore
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 pages = FeatureStore(sys.argv[1]).pages
 found, lengths = pages.read(range(len(pages)))
-assert sum(lengths) == len(found) and found.isfinite().all()
+assert sum(lengths) == len(found) and found.is_finite
 print(len(pages))
 """
 
@@ -70,7 +71,9 @@ def test_a_store_of_more_shards_than_files_may_be_open_is_read(tmp_path):
     rows, folder = [], tmp_path / "store" / "pages"
     for number in range(100):
         sha256, file = f"{number:064x}", f"shard-{number:05d}.safetensors"
-        write_shard(str(folder / file), {sha256: torch.ones(2, 4).bfloat16()}, {}, "float32")
+        write_shard(
+            str(folder / file), {sha256: StoredTokens(torch.ones(2, 4).bfloat16())}, {}, "float32"
+        )
         rows.append({"id": f"p{number:03d}", "sha256": sha256, "shard": file, "num_tokens": 2})
     table = pa.Table.from_pylist(rows, QUERY_SCHEMA)
     (tmp_path / "store" / "queries").mkdir()
@@ -96,16 +99,17 @@ def test_what_is_read_does_not_depend_on_how_many_shards_are_open(tmp_path, back
     assert len({whole.pages.row(at).shard for at in range(20)}) > 2
     few = Items(open_manifest(f"{path}/pages", None), files, most_open=1)
     order = [19, 0, 7, 0, 12, 3, 1]
-    (found, lengths), (expected, same) = few.read(order), whole.pages.read(order)
+    (found, lengths), (tokens, same) = few.read(order), whole.pages.read(order)
+    expected = tokens.decoded()
     assert lengths == same
-    assert torch.equal(found, expected)
+    assert torch.equal(found.decoded(), expected)
     copy = pickle.loads(pickle.dumps(few))  # as a worker gets it
-    assert torch.equal(copy.read(order)[0], expected)
-    assert torch.equal(few.read([7])[0], expected[sum(same[:2]) : sum(same[:3])])
+    assert torch.equal(copy.read(order)[0].decoded(), expected)
+    assert torch.equal(few.read([7])[0].decoded(), expected[sum(same[:2]) : sum(same[:3])])
     rows = np.array([3, 7, 19])
     part = FeatureStore(path, page_rows=rows)
     assert part.pages.ids.to_pylist() == ["p003", "p007", "p019"]
-    assert torch.equal(part.pages.read([0, 2])[0], whole.pages.read([3, 19])[0])
+    assert torch.equal(part.pages.read([0, 2])[0].decoded(), whole.pages.read([3, 19])[0].decoded())
     assert part.pages.pictures.tolist() == [0, 1, 2]
     assert [part.pages.row(at) for at in range(3)] == [whole.pages.row(at) for at in rows]
 
@@ -124,7 +128,7 @@ def test_threads_that_share_items_open_a_shard_once(corpus, monkeypatch):
     pages = FeatureStore(corpus.store).pages
     with ThreadPoolExecutor(2) as threads:
         (one, _), (other, _) = threads.map(pages.read, [[3], [3]])
-    assert torch.equal(one, other)
+    assert torch.equal(one.decoded(), other.decoded())
     assert len(opened) == 1
 
 

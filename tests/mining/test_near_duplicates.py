@@ -14,6 +14,7 @@ from torch import Tensor
 
 from colintern.config.schema import MiningConfig
 from colintern.data.entities import Query
+from colintern.features.codec import StoredTokens
 from colintern.mining.miner import Corpus
 from colintern.scoring.queries import EmbeddedQueries
 from colintern.search.likeness import likeness
@@ -34,10 +35,10 @@ class _Pages:
     def num_tokens(self) -> np.ndarray:
         return np.array([len(self.tokens[page_id]) for page_id in sorted(self.tokens)])
 
-    def read(self, positions: np.ndarray) -> tuple[Tensor, list[int]]:
+    def read(self, positions: np.ndarray) -> tuple[StoredTokens, list[int]]:
         ids = sorted(self.tokens)
         found = [self.tokens[ids[position]] for position in positions]
-        return torch.cat(found), [len(tokens) for tokens in found]
+        return StoredTokens(torch.cat(found)), [len(tokens) for tokens in found]
 
 
 class _AsTheyAre(torch.nn.Module):

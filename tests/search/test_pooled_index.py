@@ -13,6 +13,7 @@ from torch import Tensor
 
 from colintern.config.schema import HeadsConfig, MiningConfig
 from colintern.data.entities import Query
+from colintern.features.codec import StoredTokens
 from colintern.mining.miner import Corpus
 from colintern.model.heads import init_heads
 from colintern.search import order, pooled_index, searcher
@@ -142,9 +143,9 @@ class _Memory:
         self._ids, self._features = sorted(features), features
         self.num_tokens = np.array([len(features[item_id]) for item_id in self._ids])
 
-    def read(self, positions: np.ndarray) -> tuple[Tensor, list[int]]:
+    def read(self, positions: np.ndarray) -> tuple[StoredTokens, list[int]]:
         parts = [self._features[self._ids[position]] for position in positions]
-        return torch.cat(parts), [len(part) for part in parts]
+        return StoredTokens(torch.cat(parts)), [len(part) for part in parts]
 
 
 @pytest.fixture

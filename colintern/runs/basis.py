@@ -1,0 +1,102 @@
+"""The basis of `features.pca_dim`: a prerequisite of stores, made on first use and then kept.
+
+It stands in `{features.root}/basis-{8 hex}/`, a record beside it. It is fitted on the training set
+as that is at first, and stays when the set grows, as features that are stored in it stay.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from colintern import log, records, storage
+from colintern.config.schema import Config
+from colintern.errors import MissingStageError
+from colintern.features.basis_sample import BasisTask
+from colintern.features.codec import check_pca_dim
+from colintern.features.store import RECORD, store_path
+from colintern.model.backbone import BackboneIdentity
+from colintern.model.basis import BASIS, BasisFile
+from colintern.records import lease
+from colintern.runs.stores import backbone_inputs
+
+if TYPE_CHECKING:
+    from colintern.runs.workers import Workers
+
+
+def ensure_basis(config: Config, backbone: BackboneIdentity, workers: Workers) -> BasisFile | None:
+    """The basis of a configuration, which is made first if it is missing or damaged.
+
+    Args:
+        config: with every dataset resolved to a canonical folder.
+        backbone: whose features it is of.
+        workers: one of whom encodes a sample.
+
+    Returns:
+        None without `features.pca_dim`.
+
+    Raises:
+        ConfigError: `features.pca_dim` is larger than the width of the backbone.
+    """
+    dim = config.features.pca_dim
+    if dim is None:
+        return None
+    check_pca_dim(config.features, backbone)
+    inputs = _inputs(config, backbone)
+    folder = _folder(config, inputs)
+    if found := _found(folder):
+        return found
+    with lease.held(folder, wait=True) as held:
+        if found := _found(folder):
+            return found
+        started_at = records.now()
+        log.say("encode", "fitting a basis of %d components on a sample of the training set", dim)
+        path = storage.join(folder, BASIS)
+        workers.fit_basis(BasisTask(config.data.train.path, dim, path), config)
+        held.check()
+        records.write_record(storage.join(folder, RECORD), folder, inputs, [BASIS], started_at)
+    made = _found(folder)
+    assert made is not None
+    return made
+
+
+def known_basis(config: Config, backbone: BackboneIdentity) -> BasisFile | None:
+    """The basis of a run that has one already; None without `features.pca_dim`.
+
+    Raises:
+        MissingStageError: it is gone or damaged.
+    """
+    if config.features.pca_dim is None:
+        return None
+    folder = _folder(config, _inputs(config, backbone))
+    if found := _found(folder):
+        return found
+    raise MissingStageError(
+        f"{folder}: the basis of features.pca_dim is missing or damaged; run first: "
+        "colintern encode --config ..."
+    )
+
+
+def _found(folder: str) -> BasisFile | None:
+    """The basis in a folder, if it is there as it was recorded."""
+    record, path = records.read_record(storage.join(folder, RECORD)), storage.join(folder, BASIS)
+    if record is None or not storage.exists(path):
+        return None
+    sha256 = record.outputs[0].sha256
+    if sha256 is None or storage.sha256_of_file(path) != sha256:
+        return None
+    return BasisFile(path, sha256)
+
+
+def _folder(config: Config, inputs: dict[str, Any]) -> str:
+    return store_path(config.features_root, "basis", inputs)
+
+
+def _inputs(config: Config, backbone: BackboneIdentity) -> dict[str, Any]:
+    """What the basis is told by; of the training set that is its path, not its pages."""
+    train = config.data.train
+    return {
+        **backbone_inputs(config, backbone),
+        "features.pca_dim": config.features.pca_dim,
+        "dataset_path": train.path,
+        "dataset_revision": train.revision,
+    }

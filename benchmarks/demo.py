@@ -55,7 +55,8 @@ class Bench:
     def untrained(self) -> str:
         """Fresh heads; returns their folder."""
         path = storage.join(self.folder, "round-0")
-        heads = init_heads(self.run.config.heads, self.run.codec.width, self.seed)
+        config, width = self.run.config, self.run.codec.width
+        heads = init_heads(config.heads, width, self.seed, config.backbone.num_layers)
         save_heads(heads, path, self.run.heads_info)
         return path
 

@@ -117,14 +117,14 @@ def encode(repeats: int) -> None:
         _write_backbone(Path(folder))
         backbone = FrozenBackbone(BackboneConfig(path=folder), "cuda")
     pages = [_page(seed) for seed in range(32)]
-    tiles = [backbone.page_tiles(page) for page in pages]
+    tiles = [backbone.tiler(page) for page in pages]
     assert {len(page) * backbone.tiles.tokens_per_tile for page in tiles} == {PAGE_TOKENS}
     flops = _flops(backbone, len(tiles[0]))
     print("batch tok.  tiling p/s  model p/s  both p/s  waits for tiles  TFLOP/s  peak GB")
     for budget in (1_792, 7_168, 28_672, 57_344):
         found = _medians(
             {
-                "tiling": lambda: [backbone.page_tiles(page) for page in pages[:4]],
+                "tiling": lambda: [backbone.tiler(page) for page in pages[:4]],
                 "model": lambda: backbone.encode_tiles(tiles, batch_tokens=budget),  # noqa: B023
                 "both": lambda: backbone.encode_pages(pages, batch_tokens=budget),  # noqa: B023
             },

@@ -15,6 +15,7 @@ import typer
 
 from colintern import log, storage
 from colintern.config.files import load_config
+from colintern.config.schema import Config
 from colintern.errors import ColInternError, UserError, one_line
 from colintern.records.run_folder import RunFolder
 from colintern.runs import status
@@ -46,13 +47,36 @@ RoundOption = Annotated[
     int | None,
     typer.Option("--round", help="Number of the round; default: the first that is not finished."),
 ]
+Root = Annotated[
+    str,
+    typer.Argument(metavar="ROOT", help="A run.root, a features.root, or a folder above several."),
+]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run: a path or URL.")]
 
 
 @app.command()
-def run(config: ConfigOption, overrides: Overrides = None) -> None:
+def run(
+    config: Annotated[
+        str | None,
+        typer.Option(
+            "--config",
+            help="YAML file with the settings of the run, such as those in configs/; with "
+            "--continue-from it may be left out: then the settings are those of RUN.",
+        ),
+    ] = None,
+    overrides: Overrides = None,
+    continue_from: Annotated[
+        str | None,
+        typer.Option(
+            "--continue-from",
+            metavar="RUN",
+            help="Start a new run (run.name=NEW) from the best heads of this one, with the "
+            "datasets as they are now.",
+        ),
+    ] = None,
+) -> None:
     """Run the whole loop, from encoding to the report; finished stages are skipped."""
-    settings = load_config(config, overrides or [])  # a mistake in them is told without the wait
+    settings = _settings(config, overrides or [], continue_from)  # mistakes are told without a wait
     from colintern.runs import loop
 
     folder = loop.run(settings)
@@ -164,8 +188,17 @@ def ingest_sources(
             help="Fail if a larger share of the pages is bad (1: never).",
         ),
     ] = 1.0,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace", help="Let go of pages and questions that the sources do not have any more."
+        ),
+    ] = False,
 ) -> None:
-    """Make a dataset folder from PDFs and images, or from a dataset in another layout."""
+    """Make a dataset folder from PDFs and images, or add new ones to it.
+
+    A dataset in another layout can be the source too.
+    """
     from colintern.ingestion import IngestSettings, RenderSettings, ingest
 
     settings = IngestSettings(
@@ -177,6 +210,7 @@ def ingest_sources(
         max_bad_fraction,
         config,
         relevant_from,
+        replace,
     )
     for line in ingest(sources, out, settings).lines():
         typer.echo(line)
@@ -245,7 +279,7 @@ def plan_run(
     cluster = settings.cluster
     machine = machine_of(
         gpu or ("H100" if cluster.use_gpu else "cpu"),
-        num_gpus or cluster.encode_workers,
+        num_gpus or cluster.most_encode_workers,
         cores_per_device=cluster.cpus_per_worker,
         is_disk=storage.is_local(settings.features_root),
         teraflops=teraflops,
@@ -336,6 +370,58 @@ def search(
     if save:
         for path in save_images(run_path, dataset, hits, save):
             typer.echo(path)
+
+
+@app.command("ls")
+def list_root(
+    root: Root,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
+    """Show the runs, feature stores and datasets in a folder, with results and sizes."""
+    from colintern.runs.listing import listing, listing_lines
+
+    document = listing(root)
+    lines = [json.dumps(document, indent=2)] if as_json else listing_lines(document)
+    for line in lines:
+        typer.echo(line)
+
+
+@app.command()
+def clean(
+    root: Root,
+    runs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--runs",
+            metavar="ROOT",
+            help="Another folder with runs that use stores in ROOT; can be given several times.",
+        ),
+    ] = None,
+    is_sure: Annotated[
+        bool, typer.Option("--yes", help="Remove what is listed; without it nothing is removed.")
+    ] = False,
+) -> None:
+    """List the features and half-written files that no run uses; remove them with --yes."""
+    from colintern.runs.cleaning import cleaning_lines, find_unused, remove_unused
+
+    if is_sure:
+        lines = cleaning_lines(*remove_unused(root, runs or []))
+    else:
+        lines = cleaning_lines(find_unused(root, runs or []))
+    for line in lines:
+        typer.echo(line)
+
+
+def _settings(config: str | None, overrides: list[str], continue_from: str | None) -> Config:
+    if continue_from is not None:
+        from colintern.runs.continuing import continued_config, say_where_it_starts
+
+        settings = continued_config(continue_from, config, overrides)
+        say_where_it_starts(settings)
+        return settings
+    if config is None:
+        raise UserError("Missing option '--config' (see colintern run --help)")
+    return load_config(config, overrides)
 
 
 def main() -> NoReturn:

@@ -14,6 +14,12 @@ from tests.helpers import CorpusFolder, make_corpus, make_store
 torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_this_session(tmp_path_factory):
+    """Features of stores on S3 are not kept in the home folder."""
+    os.environ["COLINTERN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture
 def corpus(tmp_path) -> CorpusFolder:
     """A small canonical dataset folder with its feature store, both made of random numbers.

@@ -59,9 +59,12 @@ def _main(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
         (["plan", "--config", "{c}", "backbone.path=/no/model"], "backbone.path=/no/model"),
         (["plan", "--config", "{c}", "--gpu", "K80"], "--gpu K80: is not known; choose one of"),
         (["plan", "--config", "{c}", "--utilisation", "35"], "--utilisation"),
+        (["run", "--continue-from", "{c}.run"], "no run folder"),
         (["status", "{c}.run"], "no run folder"),
         (["search", "{c}.run", "query"], "no run folder"),
         (["report", "{c}.run"], "no run folder"),
+        (["ls", "{c}.gone"], "no such folder"),
+        (["clean", "{c}.gone", "--yes"], "no such folder"),
         (["search", "{c}.run", ""], "QUERY: empty query"),
         (["search", "{c}.run", " \n\u2003"], "QUERY: empty query"),
         (["search", "{c}.run", "word " * 20_000], "QUERY: query of 100,000 characters"),
@@ -172,7 +175,7 @@ def test_the_commands_and_their_options_are_the_documented_ones():
         for name, command in group.commands.items()  # pyright: ignore
     }
     assert found == {
-        "run": ["--config", "overrides"],
+        "run": ["--config", "--continue-from", "overrides"],
         "encode": ["--config", "overrides"],
         "train": ["--config", "--round", "overrides"],
         "mine": ["--config", "--round", "overrides"],
@@ -187,6 +190,7 @@ def test_the_commands_and_their_options_are_the_documented_ones():
             "--processes",
             "--queries",
             "--relevant-from",
+            "--replace",
             "--split",
             "sources",
         ],
@@ -208,6 +212,8 @@ def test_the_commands_and_their_options_are_the_documented_ones():
         "status": ["run_path"],
         "report": ["run_path"],
         "compare": ["other_path", "run_path"],
+        "ls": ["--json", "root"],
+        "clean": ["--runs", "--yes", "root"],
         "search": ["--dataset", "--save", "-k", "query", "run_path"],
     }
 

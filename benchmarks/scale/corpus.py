@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from PIL import Image
 
 from colintern.config.schema import DatasetConfig, FeaturesConfig
 from colintern.data.content import DatasetContent
@@ -18,6 +19,7 @@ from colintern.features.plan import StoreTarget
 from colintern.model.backbone import BackboneIdentity
 from colintern.model.flops import BackboneFlops, LayerProducts
 from colintern.model.processor import TilePlanner
+from colintern.model.tiles import Tiler
 
 PAGES_PER_ROW_GROUP = 1_000
 NUM_QUERIES = 1_000
@@ -77,6 +79,7 @@ def row_groups(target: StoreTarget, num_pages: int) -> list[tuple[tuple[str, int
 def backbone() -> BackboneIdentity:
     """What planning asks of a backbone, of InternVL3-1B's sizes."""
     tiles = TilePlanner(448, 448, token_grid=(16, 16), max_tiles=12)
+    tiler = Tiler(448, 448, 12, Image.Resampling.BICUBIC)
     flops = BackboneFlops(
         vision=LayerProducts(302_000_000, 49_000),
         language=LayerProducts(358_000_000, 43_000),
@@ -86,7 +89,7 @@ def backbone() -> BackboneIdentity:
         tokens_per_tile=256,
         prompt_tokens=10,
     )
-    return BackboneIdentity("0" * 64, _WIDTH, tiles, joins_prefix=False, flops=flops)
+    return BackboneIdentity("0" * 64, _WIDTH, tiles, tiler, joins_prefix=False, flops=flops)
 
 
 def dataset_in(folder: Path) -> StoreTarget:

@@ -36,7 +36,7 @@ def plan_and_finish(folder: Path, num_pages: int) -> dict[str, Any]:
         missing = plan.missing()
     with meter.timed("hand over"):  # each is let go as Ray takes it
         for work in missing:
-            work.to_json()
+            work.packed()
     written = {work.path: _written(work) for work in missing}
     with meter.timed("finish"):
         finish_store(plan, backbone, 0.0, records.now(), written)

@@ -31,10 +31,23 @@ def load_config(path: str, overrides: Sequence[str] = ()) -> Config:
     Raises:
         ConfigError: one line that names the file, the key and the remedy.
     """
-    document = _read_document(path, ())
+    return with_overrides(_read_document(path, ()), overrides, source=path)
+
+
+def with_overrides(document: dict[str, Any], overrides: Sequence[str], source: str) -> Config:
+    """Check a document in which `a.b=c` arguments replace what it says.
+
+    Args:
+        document: sections with keys; changed.
+        overrides: the arguments.
+        source: where the document is from, for error messages.
+
+    Raises:
+        ConfigError: one line that names the source, the key and the remedy.
+    """
     for override in overrides:
         _apply_override(document, override)
-    return parse_config(document, source=path)
+    return parse_config(document, source)
 
 
 def parse_config(document: dict[str, Any], source: str) -> Config:
@@ -143,7 +156,7 @@ def _explain(error: ValidationError) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     if problem["type"] == "value_error":
-        return f"{key}: {message}"
+        return f"{key}: {message}" if key else message
     for pydantic_word, yaml_word in _YAML_WORDS.items():
         message = re.sub(pydantic_word, yaml_word, message)
     return f"'{key}' is {problem['input']!r}: {message}; see configs/reference.yaml"

@@ -21,9 +21,12 @@ DEMO_VARIANTS = ("demo", "demo-small", "demo-long")
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
+FromTo = Annotated[tuple[Positive, Positive], Field(strict=False)]  # a list, in YAML
 # Marks a key that the first recorded runs did not have. Its default must be what those runs did:
 # `near_duplicate: Annotated[float | None, ADDED_LATER] = None`.
 ADDED_LATER = "added later"
+# One hidden state of the backbone, or several beside each other.
+Layers = int | Literal["projector"] | Annotated[tuple[int, ...], Field(strict=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]  # a signed 64-bit integer, as generators take them
 
 
@@ -135,11 +138,27 @@ class BackboneConfig(Section):
     path: str = READER
     revision: str | None = None
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
-    layer: int | Literal["projector"] = -1
+    layer: Layers = -1
     page_prompt: str = "Describe the page."
     query_prefix: str = "Query: "
     query_augmentation_tokens: Count = 0
     max_tiles: Positive = 12
+    attention: Annotated[Literal["causal", "bidirectional"], ADDED_LATER] = "causal"
+
+    @field_validator("layer")
+    @classmethod
+    def _are_different(cls, layer: Layers) -> Layers:
+        if isinstance(layer, tuple):
+            if len(layer) < 2:
+                raise ValueError(f"a list needs two or more layers, found {list(layer)}")
+            if len(set(layer)) < len(layer):
+                raise ValueError(f"a list must not name a layer twice, found {list(layer)}")
+        return layer
+
+    @property
+    def num_layers(self) -> int:
+        """L, the hidden states that stand beside each other in the features of a token."""
+        return len(self.layer) if isinstance(self.layer, tuple) else 1
 
 
 class FeaturesConfig(Section):
@@ -152,6 +171,8 @@ class FeaturesConfig(Section):
     max_tokens_per_page: Annotated[Positive | None, ADDED_LATER] = None
     shard_bytes: Positive = 256 * 2**20
     batch_tokens: Positive = 16_384
+    # About 7,000 A4 pages of InternVL3-1B, and less than nearly any machine that trains has free.
+    cache_bytes: Annotated[Count, ADDED_LATER] = 20 * 2**30
 
 
 class HeadsConfig(Section):
@@ -160,7 +181,7 @@ class HeadsConfig(Section):
     kind: Literal["linear", "mlp"] = "linear"
     dim: Positive = 128
     shared: bool = False
-    layer_mix: Literal[False] = False
+    layer_mix: bool = False
 
 
 class TrainingConfig(Section):
@@ -251,10 +272,31 @@ class EvaluationConfig(Section):
 class ClusterConfig(Section):
     """The machines that the stages ask Ray for."""
 
-    encode_workers: Positive = 1
+    encode_workers: Positive | FromTo = 1
     mining_workers: Positive = 1
     use_gpu: bool = False
     cpus_per_worker: Positive = 1
+
+    @field_validator("encode_workers")
+    @classmethod
+    def _least_first(cls, value: int | tuple[int, int]) -> int | tuple[int, int]:
+        if isinstance(value, tuple) and value[0] > value[1]:
+            raise ValueError(f"encode_workers ({list(value)}) must be [least, most]")
+        return value
+
+    @property
+    def least_encode_workers(self) -> int:
+        """Model workers that the cluster must be able to hold."""
+        return (
+            self.encode_workers if isinstance(self.encode_workers, int) else self.encode_workers[0]
+        )
+
+    @property
+    def most_encode_workers(self) -> int:
+        """Model workers that are asked for."""
+        return (
+            self.encode_workers if isinstance(self.encode_workers, int) else self.encode_workers[1]
+        )
 
 
 class Config(Section):
@@ -270,6 +312,20 @@ class Config(Section):
     loop: LoopConfig = LoopConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     cluster: ClusterConfig = ClusterConfig()
+
+    @model_validator(mode="after")
+    def _layers_can_be_mixed(self) -> "Config":
+        if self.heads.layer_mix and self.backbone.num_layers == 1:
+            raise ValueError(
+                f"heads.layer_mix: needs several layers, but backbone.layer={self.backbone.layer}; "
+                "set a list, such as backbone.layer=[-1, 12], or heads.layer_mix=false"
+            )
+        if self.heads.layer_mix and self.features.pca_dim is not None:
+            raise ValueError(
+                "heads.layer_mix: cannot tell the layers apart after features.pca_dim="
+                f"{self.features.pca_dim}, which reduces them together; set one of the two back"
+            )
+        return self
 
     @property
     def run_path(self) -> str:

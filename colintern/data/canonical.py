@@ -52,19 +52,25 @@ class CanonicalDataset:
 
     Args:
         path: the folder.
-        questions: what `questions()` was when a run began; queries and judgements that are not
-            those any more are an error. None takes them as they are.
+        questions: what `questions()` was when a run began. Those files alone are read, whatever
+            was added since; one that has changed is an error. None takes them as they are.
+        corpus_files: the files of the pages at that time; None lists them.
 
     Raises:
         DatasetError: the folder, or one of its three parts, is missing.
     """
 
-    def __init__(self, path: str, questions: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        questions: Mapping[str, str] | None = None,
+        corpus_files: Sequence[str] | None = None,
+    ) -> None:
         self.path = path
         self._questions = questions
-        self.corpus_files, self.query_files, self.qrels_files = (
-            self._files(part) for part in PARTS
-        )
+        found, query_files, qrels_files = (self._files(part) for part in PARTS)
+        self.corpus_files = found if corpus_files is None else list(corpus_files)
+        self.query_files, self.qrels_files = self._known(query_files), self._known(qrels_files)
 
     def _files(self, part: str) -> list[str]:
         folder = storage.join(self.path, part)
@@ -77,6 +83,14 @@ class CanonicalDataset:
             )
         return files
 
+    def _known(self, files: list[str]) -> list[str]:
+        """Without the files of questions that were added since a run began."""
+        known = self._questions or {}
+        return [file for file in files if self._name(file) in known] or files
+
+    def _name(self, file: str) -> str:
+        return file.removeprefix(self.path).lstrip("/")
+
     def content_hash(self) -> str:
         """A hash of all that the dataset holds: every file of its three parts."""
         lines = [f"{name} {sha256}" for name, sha256 in self.questions().items()]
@@ -84,9 +98,9 @@ class CanonicalDataset:
         return storage.sha256_of_bytes("\n".join(lines).encode())
 
     def corpus_hash(self, hashes: FileHashes) -> str:
-        """A hash of all that the files of the corpus hold; `hashes` may know it already."""
-        states = storage.list_states(storage.join(self.path, "corpus"), ".parquet")
-        files = [state for state in states if not _is_hidden(state.path)]
+        """A hash of all that `corpus_files` hold; `hashes` may know it already."""
+        listed, chosen = storage.join(self.path, "corpus"), set(self.corpus_files)
+        files = [state for state in storage.list_states(listed, ".parquet") if state.path in chosen]
         found = zip(files, hashes.of(files), strict=True)
         lines = (f"{file.path.removeprefix(self.path)} {held}" for file, held in found)
         return storage.sha256_of_bytes("\n".join(lines).encode())
@@ -138,8 +152,7 @@ class CanonicalDataset:
     def _hashes(self, files: Sequence[str]) -> dict[str, str]:
         folder = files[0].rpartition("/")[0]
         found = sha256_of_files(folder, [file.rpartition("/")[2] for file in files])
-        names = (file.removeprefix(self.path).lstrip("/") for file in files)
-        return dict(zip(names, found, strict=True))
+        return dict(zip(map(self._name, files), found, strict=True))
 
     @cached_property
     def asked(self) -> Queries:

@@ -16,21 +16,29 @@ class DatasetContent:
 
     Attributes:
         questions: each file of queries and judgements to its SHA-256, when this object was made.
+        corpus_files: the files of the pages at that time; those that are added later are not read.
     """
 
     def __init__(self, path: str, memory: str | None = None) -> None:
         self._path = path
         self._hashes = FileHashes(memory, trusts_tags=True)
-        self.questions = CanonicalDataset(path).questions()
+        dataset = CanonicalDataset(path)
+        self.questions = dataset.questions()
+        self.corpus_files = dataset.corpus_files
 
     @cached_property
     def corpus(self) -> str:
         """The hash of all pages, from when it was first asked for."""
-        return CanonicalDataset(self._path).corpus_hash(self._hashes)
+        return self._corpus_hash()
 
     def begin(self) -> None:
         """Hash the corpus as it is now, before its pages are listed."""
         _ = self.corpus
+
+    def _corpus_hash(self) -> str:
+        return CanonicalDataset(self._path, corpus_files=self.corpus_files).corpus_hash(
+            self._hashes
+        )
 
     @cached_property
     def footers(self) -> str:
@@ -38,14 +46,13 @@ class DatasetContent:
         return CanonicalDataset(self._path).footers_hash()
 
     def check_unchanged(self) -> None:
-        """Make sure that the dataset still holds what it did.
+        """Make sure that the dataset still holds what it did; something may have been added.
 
         Raises:
             DatasetError: it does not.
         """
-        dataset = CanonicalDataset(self._path, self.questions)
-        dataset.check_questions()
-        if dataset.corpus_hash(self._hashes) != self.corpus:
+        CanonicalDataset(self._path, self.questions).check_questions()
+        if self._corpus_hash() != self.corpus:
             raise DatasetError(
                 f"{self._path}/corpus: the dataset changed while it was encoded; run the same "
                 "command again when nobody writes to it"

@@ -77,9 +77,24 @@ def write_dataset(
 
 def write_questions(folder: str, queries: Sequence[Query], judgements: Sequence[Judgement]) -> None:
     """Write `queries/` and `qrels/` of a canonical dataset folder."""
-    for part, table in (("queries", _query_table(queries)), ("qrels", _qrels_table(judgements))):
-        path = storage.join(folder, part, "part-00000.parquet")
-        storage.write_bytes(path, parquet_bytes(table))
+    write_queries(folder, queries)
+    write_qrels(folder, judgements)
+
+
+def write_queries(folder: str, queries: Sequence[Query], number: int = 0) -> str:
+    """Write the file of `queries/` that has this number; returns its path."""
+    return _write_table(folder, "queries", _query_table(queries), number)
+
+
+def write_qrels(folder: str, judgements: Sequence[Judgement], number: int = 0) -> str:
+    """Write the file of `qrels/` that has this number; returns its path."""
+    return _write_table(folder, "qrels", _qrels_table(judgements), number)
+
+
+def _write_table(folder: str, part: str, table: pa.Table, number: int) -> str:
+    path = storage.join(folder, part, f"part-{number:05d}.parquet")
+    storage.write_bytes(path, parquet_bytes(table))
+    return path
 
 
 def corpus_table(pages: Sequence[Page]) -> pa.Table:

@@ -1,4 +1,8 @@
-"""The metrics that tables show, with their titles. A small module: `--help` waits for no import."""
+"""The titles of what tables show. A small module: `--help` waits for no import."""
+
+import re
+
+_HEADS_OF_A_RUN = re.compile(r"([^/]+)/round-(\d+)/heads/?")
 
 METRIC_TITLES = {
     "ndcg_at_5": "nDCG@5",
@@ -7,3 +11,21 @@ METRIC_TITLES = {
     "recall_at_5": "Recall@5",
     "recall_at_10": "Recall@10",
 }
+
+
+def where_from(init_heads: str | None) -> str | None:
+    """Where the heads before round 1 come from, in a few words; None for untrained ones.
+
+    Args:
+        init_heads: the setting `training.init_heads`.
+    """
+    if init_heads is None:
+        return None
+    found = _HEADS_OF_A_RUN.search(init_heads)
+    return f"round {found[2]} of {found[1]}" if found else "given heads"
+
+
+def title_of_start(init_heads: str | None) -> str:
+    """What tables call the heads before round 1."""
+    start = where_from(init_heads)
+    return "untrained" if start is None else f"start: {start}"

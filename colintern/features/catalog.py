@@ -40,12 +40,14 @@ class Catalog:
         seed: the run's, for the choice of dev queries.
         stores: dataset name to the path of its feature store.
         snapshots: dataset name to what is read of it; one without is read as it is now.
+        cache_bytes: how much of remote stores each machine may keep (`features.cache_bytes`).
     """
 
     data: DataConfig
     seed: int
     stores: Mapping[str, str]
     snapshots: Mapping[str, Snapshot] = field(default_factory=dict)
+    cache_bytes: int = 0
 
     def __getstate__(self) -> dict[str, Any]:
         own = (item.name for item in fields(self))  # not what has been read
@@ -116,7 +118,8 @@ class Catalog:
     def store(self, name: str) -> FeatureStore:
         """The store of a dataset, as its manifests are now or as the run has recorded them."""
         snapshot = self.snapshots.get(name)
-        return FeatureStore(self.stores[name], snapshot and snapshot.manifests)
+        manifests = snapshot and snapshot.manifests
+        return FeatureStore(self.stores[name], manifests, cache_bytes=self.cache_bytes)
 
     def _is_pinned(self, name: str) -> bool:
         """Whether all that is read of a dataset is known by its hash."""

@@ -1,22 +1,17 @@
 """What a worker does: the pages or the queries of one planned shard become its file."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import groupby
+from types import MappingProxyType
 
 from torch import Tensor
 
-from colintern import storage
-from colintern.data.canonical import read_images
-from colintern.errors import DatasetError
 from colintern.features.codec import Codec, StoredTokens
 from colintern.features.damage import mended
+from colintern.features.preparing import PreparedPages, page_batches, prepare
 from colintern.features.shard_file import ShardItems, items_of, write_shard
 from colintern.features.work import ShardWork
-from colintern.images.decode import BadImageError, decode
-from colintern.images.pixels import pixels_sha256
 from colintern.model.backbone import FrozenBackbone
-from colintern.streams import packed
 
 _NOT_FINITE = "the backbone's features of it are not finite"
 
@@ -34,71 +29,110 @@ class WrittenShard:
     items: ShardItems
 
 
+@dataclass(frozen=True)
+class EncodedBatch:
+    """What the model, and those who prepared its input, have found out about some items.
+
+    Attributes:
+        features: item to [tokens, H] in the model's type, on the CPU.
+        pixels: of pages, item to the hash of what it shows.
+        bad: items without features, and why.
+    """
+
+    features: Mapping[str, Tensor]
+    pixels: Mapping[str, str]
+    bad: Mapping[str, str]
+
+    def __len__(self) -> int:
+        return len(self.features) + len(self.bad)
+
+
+class ShardBuilder:
+    """What becomes a shard: filled while the model runs, then written.
+
+    Features are brought into the form in which they are stored as they come: of a shard, no more
+    than its file is in memory, and a batch of the model.
+
+    Args:
+        work: the shard.
+        codec: how features are stored.
+        refused: items that are not encoded, and why.
+    """
+
+    def __init__(
+        self, work: ShardWork, codec: Codec, refused: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        self._work = work
+        self._encode = codec.encode_query if work.texts else codec.encode_page
+        self._features: dict[str, StoredTokens] = {}
+        self._bad = dict(refused)
+        self._pixels: dict[str, str] = {}
+
+    def add(self, encoded: EncodedBatch) -> None:
+        """Take in what the model gives for a batch."""
+        self._bad.update(encoded.bad)
+        self._pixels.update(encoded.pixels)
+        for item, features in encoded.features.items():
+            stored = self._encode(features)
+            # One such item would turn every loss, and every score of its batch, into NaN.
+            if stored.is_finite:
+                self._features[item] = stored
+            else:
+                self._bad[item] = _NOT_FINITE
+
+    def write(self, compute_dtype: str) -> WrittenShard:
+        """Write the file; what cannot be used is noted in it with its reason.
+
+        Args:
+            compute_dtype: what the backbone has computed in.
+        """
+        path, features = self._work.path, self._features
+        num_bytes = write_shard(path, features, self._bad, compute_dtype, self._pixels)
+        mended(path)
+        num_tokens = {item: len(stored) for item, stored in features.items()}
+        return WrittenShard(num_bytes, items_of(num_tokens, self._bad, self._pixels))
+
+
 def encode_shard(
     work: ShardWork, backbone: FrozenBackbone, codec: Codec, batch_tokens: int
 ) -> WrittenShard:
-    """Encode one planned shard and write it; what cannot be used is noted in it with its reason.
+    """Encode one planned shard and write it, all in this process and thread.
 
     Raises:
         DatasetError: a page is not the one that was listed; nothing is written.
     """
-    features: dict[str, StoredTokens] = {}
-    bad: dict[str, str] = {}
-    pixels: dict[str, str] = {}
-    if work.texts:
-        encoded = backbone.encode_queries(work.texts, batch_tokens=batch_tokens)
-        features = dict(zip(work.shard.items, map(codec.encode_query, encoded), strict=True))
-    for indexes in _model_batches(work.batch_keys, batch_tokens):
-        tiles = {}
-        for index, image in zip(indexes, _images(work, indexes), strict=True):
-            item = work.shard.items[index]
-            try:
-                pixels[item], tiles[item] = _looked_at(image, backbone)
-            except BadImageError as error:
-                bad[item] = str(error)
-        encoded = backbone.encode_tiles(list(tiles.values()), batch_tokens=batch_tokens)
-        features.update(zip(tiles, map(codec.encode_page, encoded), strict=True))
-    # One such item would turn every loss, and every score of its batch, into NaN.
-    overflown = [name for name, tokens in features.items() if not tokens.is_finite]
-    for name in overflown:
-        del features[name]
-        bad[name] = _NOT_FINITE
-    num_bytes = write_shard(work.path, features, bad, backbone.compute_dtype, pixels)
-    mended(work.path)
-    num_tokens = {name: len(tokens) for name, tokens in features.items()}
-    return WrittenShard(num_bytes, items_of(num_tokens, bad, pixels))
+    builder = ShardBuilder(work, codec)
+    prepared = (prepare(batch, backbone.tiler) for batch in page_batches(work, batch_tokens))
+    for batch in encoded_batches(work, prepared, backbone, batch_tokens):
+        builder.add(batch)
+    return builder.write(backbone.compute_dtype)
 
 
-def _looked_at(image: bytes, backbone: FrozenBackbone) -> tuple[str, Tensor]:
-    """The hash of a page's pixels, and its tiles.
+def encoded_batches(
+    work: ShardWork,
+    prepared: Iterable[PreparedPages],
+    backbone: FrozenBackbone,
+    batch_tokens: int,
+    without: Container[str] = (),
+) -> Iterator[EncodedBatch]:
+    """Run the model over a shard.
 
-    Its picture is gone then: of a batch all bytes and tiles are in memory, but one picture.
+    Args:
+        work: the shard.
+        prepared: its pages, if it has pages, in their batches.
+        backbone: the model.
+        batch_tokens: tokens in one of the model's batches.
+        without: queries that are left out.
 
-    Raises:
-        BadImageError: it cannot be decoded.
+    Yields:
+        What the model gives for the queries, or for one batch of pages after the other.
     """
-    picture = decode(image)
-    return pixels_sha256(picture), backbone.page_tiles(picture)
-
-
-def _images(work: ShardWork, indexes: Sequence[int]) -> list[bytes]:
-    """The image bytes of some items of a shard, which are those that its plan has hashed.
-
-    Raises:
-        DatasetError: another picture stands there now: features would be filed under a wrong hash.
-    """
-    images = read_images([work.locations[index] for index in indexes])
-    for index, image in zip(indexes, images, strict=True):
-        if storage.sha256_of_bytes(image) != work.shard.items[index]:
-            raise DatasetError(
-                f"{work.locations[index].file}: page {work.page_ids[index]} is not the picture "
-                "that was listed: the dataset changed while it was encoded; run the same command "
-                "again when nobody writes to it any more"
-            )
-    return images
-
-
-def _model_batches(keys: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Indexes of pages with equally many tokens, about `batch_tokens` together, at least one."""
-    for _, same in groupby(sorted(range(len(keys)), key=keys.__getitem__), keys.__getitem__):
-        yield from packed(same, keys.__getitem__, batch_tokens)
+    asked = zip(work.shard.items, work.texts, strict=True) if work.texts else ()
+    texts = {item: text for item, text in asked if item not in without}
+    if texts:
+        encoded = backbone.encode_queries(list(texts.values()), batch_tokens=batch_tokens)
+        yield EncodedBatch(dict(zip(texts, encoded, strict=True)), {}, {})
+    for batch in prepared:
+        encoded = backbone.encode_tiles(batch.pages(), batch_tokens=batch_tokens)
+        features = dict(zip(batch.num_tiles, encoded, strict=True))
+        yield EncodedBatch(features, batch.pixels, batch.bad)

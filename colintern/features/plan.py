@@ -35,7 +35,8 @@ from colintern.images.pixels import picture_of, pixels_of
 from colintern.model.backbone import BackboneIdentity
 from colintern.storage import FileState
 
-_CORPUS_KEY = "dataset_sha256.corpus"
+_DATA_KEYS = "dataset_sha256."
+_CORPUS_KEY = f"{_DATA_KEYS}corpus"
 _EARLIER_KEY = "dataset_content"  # of records that hold `DatasetContent.footers`
 _QUERY_TOKENS = 32  # a guess; it only decides how many queries share a shard
 
@@ -65,7 +66,7 @@ class StoreTarget:
         return {
             **self.identity,
             _CORPUS_KEY: self.content.corpus,
-            **{f"dataset_sha256.{name}": sha256 for name, sha256 in questions},
+            **{f"{_DATA_KEYS}{name}": sha256 for name, sha256 in questions},
         }
 
     def inputs_like(self, record: records.Record) -> dict[str, Any]:
@@ -83,6 +84,10 @@ class StoreTarget:
         self.content.begin()
         if self.codec.basis is not None:
             self.codec.basis.copy_to(self.path)
+
+    def is_only_data(self, name: str) -> bool:
+        """Whether an input says nothing but what the dataset holds."""
+        return name == _EARLIER_KEY or name.startswith(_DATA_KEYS)
 
     def is_finished(self) -> bool:
         """Whether the store holds just this dataset."""
@@ -275,15 +280,11 @@ def _page_items(pages: Inventory, backbone: BackboneIdentity, codec: Codec) -> I
     """The distinct images that can be encoded, in the order of their page ids."""
     rows = digests.first_rows(pages.hashes)
     rows = rows[pc.is_null(pages.reasons).to_numpy(zero_copy_only=False)[rows]]
-    tokens = of_sizes(
-        lambda *size: codec.num_tokens(*backbone.tile_grid(*size)),
-        pages.widths[rows],
-        pages.heights[rows],
-    )
-    sizes = tokens.astype(np.int64) * codec.bytes_per_token
-    # All tokens are encoded, however many are stored.
-    seen = of_sizes(backbone.num_page_tokens, pages.widths[rows], pages.heights[rows])
-    return Items(pages.hashes, rows, sizes, _megaflops(seen, backbone))
+    sides = pages.widths[rows], pages.heights[rows]
+    stored = of_sizes(lambda *size: codec.num_tokens(*backbone.tile_grid(*size)), *sides)
+    sizes = stored.astype(np.int64) * codec.bytes_per_token
+    computed = of_sizes(backbone.num_page_tokens, *sides)
+    return Items(pages.hashes, rows, sizes, _megaflops(computed, backbone))
 
 
 def _megaflops(page_tokens: np.ndarray, backbone: BackboneIdentity) -> np.ndarray:

@@ -20,7 +20,6 @@ import numpy as np
 import pyarrow as pa
 import torch
 from safetensors.torch import save
-from torch import Tensor
 
 from colintern import storage
 from colintern.data import digests
@@ -34,6 +33,7 @@ _SCALE_TYPES = {"F32": torch.float32}
 # The one entry of the file's metadata, as JSON: safetensors writes several in a random order.
 _NOTES_KEY = "colintern"
 _MAX_HEADER_BYTES = 100_000_000  # the format's own limit
+_NO_CRC32 = -1  # what no bytes have
 
 
 @dataclass(frozen=True)
@@ -131,14 +131,17 @@ class ShardFile:
     Args:
         path: the file.
         num_bytes: its size, where that is known.
+        header: its header (`read_header`), where that has been read.
 
     Raises:
         DamagedShardError: it is gone, or not whole.
     """
 
-    def __init__(self, path: str, num_bytes: int | None = None) -> None:
+    def __init__(
+        self, path: str, num_bytes: int | None = None, header: bytes | None = None
+    ) -> None:
         self.path = path
-        header = _read_header(path)
+        header = read_header(path) if header is None else header
         try:
             entries = json.loads(header)
             notes = json.loads(entries.pop("__metadata__", {}).get(_NOTES_KEY, "{}"))
@@ -182,29 +185,43 @@ class ShardFile:
         Raises:
             DamagedShardError: they are not those that were written.
         """
-        if not self._stored.keys() >= set(hashes):
-            damaged(self.path, "lacks an item that its manifest names")
-        values = self._read([self._stored[sha256] for sha256 in hashes])
-        if not self._scales:
-            return [StoredTokens(values_TK) for values_TK in values]
-        scales = self._read([self._scales[sha256] for sha256 in hashes])
-        return list(map(StoredTokens, values, scales))
-
-    def _read(self, wanted: Sequence[_Stored]) -> list[Tensor]:
-        """Tensors of the file, compared with their checksums."""
+        parts = [part for sha256 in hashes for part in self.parts(sha256)]
         if self._map is None:
-            pieces = storage.read_ranges(
-                self.path, [(stored.start, stored.end) for stored in wanted]
-            )
+            pieces = storage.read_pieces([part.piece for part in parts])
             raw = [np.frombuffer(bytearray(piece), np.uint8) for piece in pieces]
         else:
-            raw = [self._map[stored.start : stored.end] for stored in wanted]
-        for stored, data in zip(wanted, raw, strict=True):
-            self._check(stored, data)
-        return [
+            raw = [self._map[part.piece.start : part.piece.end] for part in parts]
+        for part, data in zip(parts, raw, strict=True):
+            part.check(data)
+        found = iter(raw)
+        return [self.made(sha256, [next(found) for _ in self.parts(sha256)]) for sha256 in hashes]
+
+    def parts(self, sha256: str) -> "list[ShardPart]":
+        """Where the bytes of an item stand: its values, and the scales of an int8 item.
+
+        Raises:
+            DamagedShardError: the shard has no such item.
+        """
+        if sha256 not in self._stored:
+            damaged(self.path, "lacks an item that its manifest names")
+        return [self._part(stored) for stored in self._tensors(sha256)]
+
+    def made(self, sha256: str, raw: Sequence[np.ndarray]) -> StoredTokens:
+        """The tokens of an item, from the bytes of its `parts`, which they share."""
+        tensors = [
             torch.from_numpy(data).view(stored.dtype).view(stored.shape)
-            for data, stored in zip(raw, wanted, strict=True)
+            for data, stored in zip(raw, self._tensors(sha256), strict=True)
         ]
+        return StoredTokens(*tensors)
+
+    def _tensors(self, sha256: str) -> "list[_Stored]":
+        scales = [self._scales[sha256]] if self._scales else []
+        return [self._stored[sha256], *scales]
+
+    def _part(self, stored: "_Stored") -> "ShardPart":
+        known = self._checksums
+        crc32 = None if known is None else known.get(stored.name, _NO_CRC32)
+        return ShardPart(storage.Piece(self.path, stored.start, stored.end), stored.name, crc32)
 
     def check(self) -> None:
         """Make sure that all items are as they were written.
@@ -214,13 +231,6 @@ class ShardFile:
         """
         for name in self._stored:
             self.read([name])
-
-    def _check(self, stored: _Stored, data: np.ndarray) -> None:
-        if len(data) != stored.end - stored.start:
-            damaged(self.path, f"item {stored.name} is cut off")
-        known = self._checksums
-        if known is not None and known.get(stored.name) != zlib.crc32(data.data):
-            damaged(self.path, f"item {stored.name} has another checksum than when it was written")
 
     @cached_property
     def _map(self) -> np.ndarray | None:
@@ -234,16 +244,53 @@ class ShardFile:
             return np.memmap(storage.local_path(self.path), np.uint8, mode="c")
 
 
-def _read_header(path: str) -> bytes:
+@dataclass(frozen=True)
+class ShardPart:
+    """The bytes of a tensor in a shard, which are checked by whoever has read them.
+
+    Attributes:
+        piece: where they stand.
+        name: of the tensor.
+        crc32: what they were when they were written; None in a shard of an earlier version.
+    """
+
+    piece: storage.Piece
+    name: str
+    crc32: int | None
+
+    def check(self, data: np.ndarray) -> None:
+        """Make sure that these are the bytes that were written.
+
+        Raises:
+            DamagedShardError: they are not.
+        """
+        if len(data) != self.piece.num_bytes:
+            damaged(self.piece.path, f"item {self.name} is cut off")
+        if self.crc32 is not None and self.crc32 != zlib.crc32(data.data):
+            what = f"item {self.name} has another checksum than when it was written"
+            damaged(self.piece.path, what)
+
+
+def header_length(path: str, first: bytes) -> int:
+    """How long the header of a shard is, by the shard's first bytes; it starts after 8 of them.
+
+    Raises:
+        DamagedShardError: no header is that long.
+    """
+    length = int.from_bytes(first[:8], "little")
+    if length > _MAX_HEADER_BYTES:
+        damaged(path, "its header is not readable")
+    return length
+
+
+def read_header(path: str) -> bytes:
     """The header of a shard.
 
     Raises:
         DamagedShardError: there is none.
     """
     try:
-        length = int.from_bytes(storage.read_bytes(path, 0, 8), "little")
-        if length > _MAX_HEADER_BYTES:
-            damaged(path, "its header is not readable")
+        length = header_length(path, storage.read_bytes(path, 0, 8))
         return storage.read_bytes(path, 8, 8 + length)
     except PathError as error:
         if not isinstance(error.__cause__, FileNotFoundError):

@@ -6,7 +6,7 @@ Layout: `{root}/{dataset}-{8 hex}/record.json`, `pages/` and `queries/`, each wi
 
 import resource
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,11 @@ from colintern import storage
 from colintern.data import columns, digests
 from colintern.data.compute import pc
 from colintern.errors import DatasetError, MissingStageError
+from colintern.features.cache import NodeCache, node_cache
 from colintern.features.codec import StoredTokens
 from colintern.features.damage import check_whole, damaged, recorded_sizes, whole_shards
 from colintern.features.manifest import Manifest, is_manifest, open_manifest
+from colintern.features.remote import read_headers, read_items
 from colintern.features.shard_file import ShardFile
 from colintern.records import Output, Record, fingerprint, read_record
 from colintern.storage import FileState
@@ -58,19 +60,25 @@ class Items:
         manifest: what the items are, and where.
         shards: file name to how it looks, of the shards that are whole.
         most_open: how many shards may be open; None goes by what the process may open.
+        cache: what keeps parts of a store that is not on this machine.
     """
 
     def __init__(
-        self, manifest: Manifest, shards: Mapping[str, FileState], most_open: int | None = None
+        self,
+        manifest: Manifest,
+        shards: Mapping[str, FileState],
+        most_open: int | None = None,
+        cache: NodeCache | None = None,
     ) -> None:
         self._manifest = manifest
         self._files = shards
         self._most_open = most_open or _most_open_shards()
+        self._cache = cache
         self._open: dict[int, ShardFile] = {}
         self._opening = threading.Lock()  # held while `_open` changes
 
     def __reduce__(self) -> tuple[type["Items"], tuple[object, ...]]:
-        return Items, (self._manifest, self._files, self._most_open)
+        return Items, (self._manifest, self._files, self._most_open, self._cache)
 
     def __len__(self) -> int:
         return len(self._manifest)
@@ -155,31 +163,53 @@ class Items:
         lengths = manifest.num_tokens[index]
         ends = np.cumsum(lengths, dtype=np.int64)
         tokens: StoredTokens | None = None
-        shards = manifest.shard[index]
-        for shard in np.unique(shards):  # what one shard holds is read together
-            mine = np.flatnonzero(shards == shard)
-            file = self._shard(int(shard))
-            hashes = [manifest.hashes[position].tobytes().hex() for position in index[mine]]
+        for at, part in self._parts(index):
             if tokens is None:
-                tokens = file.nothing().room(int(ends[-1]))
-            for at, part in zip(mine, file.read(hashes), strict=True):
-                if len(part) != lengths[at]:
-                    damaged(file.path, "has another number of tokens than its manifest says")
-                tokens.put(int(ends[at] - lengths[at]), part)  # its shard may be closed now
+                tokens = part.room(int(ends[-1]))
+            if len(part) != lengths[at]:
+                file = self._state(int(manifest.shard[index[at]])).path
+                damaged(file, "has another number of tokens than its manifest says")
+            tokens.put(int(ends[at] - lengths[at]), part)  # its shard may be closed now
         assert tokens is not None
         return tokens, lengths.tolist()
 
+    def _parts(self, index: np.ndarray) -> Iterator[tuple[int, StoredTokens]]:
+        """The number of each of some positions, and its tokens, in the order of the shards."""
+        shards = self._manifest.shard[index]
+        hashes = [self._manifest.hashes[position].tobytes().hex() for position in index]
+        if not storage.is_local(self._manifest.folder):
+            opened = self._shards(np.unique(shards).tolist())
+            wanted = [
+                (self._state(shard), opened[shard], sha256)
+                for shard, sha256 in zip(shards.tolist(), hashes, strict=True)
+            ]
+            yield from read_items(wanted, self._cache)
+            return
+        for shard in np.unique(shards):  # one after the other: each open one has a descriptor
+            mine = np.flatnonzero(shards == shard).tolist()
+            found = self._shard(int(shard)).read([hashes[at] for at in mine])
+            yield from zip(mine, found, strict=True)
+
+    def _state(self, shard: int) -> FileState:
+        """How a shard looked when the store was opened, by its index in the manifest."""
+        return self._files[self._manifest.shards[shard]]
+
     def _shard(self, shard: int) -> ShardFile:
-        """A shard by its index in the manifest; of those that are open it becomes the last."""
+        """A shard by its index in the manifest, opened."""
+        return self._shards([shard])[shard]
+
+    def _shards(self, shards: Sequence[int]) -> dict[int, ShardFile]:
+        """Shards by their indexes; of those that are open they become the last."""
         with self._opening:
-            file = self._open.pop(shard, None)
-            if file is None:
-                state = self._files[self._manifest.shards[shard]]
-                file = ShardFile(state.path, state.size)
-            self._open[shard] = file
-            if len(self._open) > self._most_open:
-                del self._open[next(iter(self._open))]
-            return file
+            found = {shard: self._open.pop(shard) for shard in shards if shard in self._open}
+            states = {shard: self._state(shard) for shard in shards if shard not in found}
+            headers = read_headers(list(states.values()), self._cache)
+            for (shard, state), header in zip(states.items(), headers, strict=True):
+                found[shard] = ShardFile(state.path, state.size, header)
+            self._open |= found
+            for shard in list(self._open)[: -self._most_open]:
+                del self._open[shard]
+            return found
 
 
 @dataclass(frozen=True)
@@ -202,9 +232,12 @@ class FeatureStore:
             them; what is not named is read as it is now.
         page_rows: the positions of the pages that are asked for, increasing; None for all. The
             others are not kept in memory, nor are the queries, and positions count only these.
+        cache_bytes: how much of it may be kept on this machine's disk (`features.cache_bytes`);
+            a store that stands on a disk is never copied.
 
     Attributes:
         manifests: the hashes of those that were read.
+        cache_bytes: as given.
 
     Raises:
         MissingStageError: the store has no record, that is, encoding has not finished, or has no
@@ -217,6 +250,7 @@ class FeatureStore:
         path: str,
         manifests: Mapping[str, str] | None = None,
         page_rows: np.ndarray | None = None,
+        cache_bytes: int = 0,
     ) -> None:
         record = read_record(storage.join(path, RECORD))
         if record is None:
@@ -225,6 +259,7 @@ class FeatureStore:
             )
         self.path = path
         self.manifests = dict(manifests or {})
+        self.cache_bytes = cache_bytes
         sizes = recorded_sizes(record)
         self.pages = self._opened(PAGES, sizes, page_rows)
         no_rows = None if page_rows is None else np.empty(0, np.int64)
@@ -237,7 +272,8 @@ class FeatureStore:
         whole = whole_shards(self.path, part, sizes, marked_too=True)
         paths = [storage.join(folder, file) for file in manifest.shards]
         check_whole(paths, {state.path for state in whole.values()})
-        return Items(manifest, whole)
+        cache = None if storage.is_local(self.path) else node_cache(self.cache_bytes)
+        return Items(manifest, whole, cache=cache)
 
 
 def _most_open_shards() -> int:

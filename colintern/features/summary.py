@@ -7,13 +7,11 @@ from colintern.features.store import PAGES
 
 
 def plan_summary(plans: Sequence[StorePlan]) -> list[str]:
-    """Pages, stored tokens a page, bytes, operations and shards; nothing, of no plans.
+    """Pages, tokens a page, bytes, operations and shards.
 
     Args:
-        plans: of all stores that are not finished; they keep features alike.
+        plans: of all stores that are not finished, one at least; they share a codec.
     """
-    if not plans:
-        return []
     codec = plans[0].target.codec
     pages = [plan.totals[PAGES] for plan in plans]
     num_pages = sum(total.items for total in pages)
@@ -22,11 +20,10 @@ def plan_summary(plans: Sequence[StorePlan]) -> list[str]:
     everything = [total for plan in plans for total in plan.totals.values()]
     size = sum(total.num_bytes for total in everything)
     work = sum(total.megaflops for total in everything)
-    num_shards = sum(len(plan.work) for plan in plans)
-    num_missing = sum(len(plan.missing()) for plan in plans)
+    shards = [(len(plan.work), len(plan.missing())) for plan in plans]
     return [
         f"{names}: {num_pages:,} pages, {tokens / max(1, num_pages):,.0f} tokens a page; features "
         f"of {size / 1e9:,.3g} GB in {codec.dtype}",
-        f"encoding takes {work / 1e6:,.3g} TFLOP, in {num_shards:,} shards, {num_missing:,} to do; "
-        "`colintern plan` tells hours and memory",
+        f"encoding takes {work / 1e6:,.3g} TFLOP, in {sum(total for total, _ in shards):,} shards, "
+        f"{sum(missing for _, missing in shards):,} to do; `colintern plan` tells hours and memory",
     ]

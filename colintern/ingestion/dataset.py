@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from colintern import storage
-from colintern.data.canonical import PARTS, PageLocation, iterate_pages
+from colintern.data.canonical import PARTS, CanonicalDataset, PageLocation, iterate_pages
 from colintern.data.entities import Page
 from colintern.data.importing import Questions, import_pages
 from colintern.data.inventory import row_groups
@@ -25,6 +25,7 @@ from colintern.data.writing import CorpusWriter, parquet_bytes, unchecked, write
 from colintern.errors import DatasetError
 from colintern.images.decode import BadImageError, decode
 from colintern.images.pixels import pixels_sha256
+from colintern.ingestion.asked import change_of, read_asked
 from colintern.ingestion.findings import BadItem, Report, equal_pages
 from colintern.ingestion.pool import (
     SECONDS_PER_PAGE,
@@ -118,6 +119,36 @@ def copy_dataset(
         judgements=len(asked.judgements),
         settings={"layout": layout.kind, "language": language},
     )
+
+
+def is_same_dataset(folder: str, other: str) -> bool:
+    """Whether two canonical folders hold the same, file by file."""
+    return CanonicalDataset(folder).content_hash() == CanonicalDataset(other).content_hash()
+
+
+def told_copy_loss(folder: str, other: str) -> str | None:
+    """What would go if `other` took the place of `folder`, for a person; None if nothing would."""
+    before, now = CanonicalDataset(folder), CanonicalDataset(other)
+    hashes, found = _image_hashes(before), _image_hashes(now)
+    gone = sorted(hashes.keys() - found.keys())
+    changed = [name for name, sha256 in hashes.items() if found.get(name, sha256) != sha256]
+    told = [
+        f"{len(names):,} pages would {what} (the first: {names[0]})"
+        for names, what in ((gone, "go"), (changed, "change"))
+        if names
+    ]
+    if lost := change_of(read_asked(folder), read_asked(other)).told_loss():
+        told.append(f"{lost} would go")
+    return "; ".join(told) or None
+
+
+def _image_hashes(dataset: CanonicalDataset) -> dict[str, str]:
+    """Page id to the SHA-256 of its image's bytes."""
+    return {
+        page.page_id: storage.sha256_of_bytes(page.image)
+        for file in dataset.corpus_files
+        for _, page in iterate_pages(file)
+    }
 
 
 def _first_of(seen: Sequence[_Seen]) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """Corpus files planned from the list of sources: one worker writes a part, whole or not at all.
 
-A part's name holds a hash of everything that its pages depend on. So a killed ingest resumes, and
-after a change in the sources only the parts with changed files are written again.
+A part's name holds a hash of everything that its pages depend on, so a killed ingest resumes. What
+it was made of also stands inside, so that a later ingest knows which of its pages are there already
+(`standing.py`).
 
 Parts are cut by the number of pages and the bytes of their sources, which limits what a kill costs.
 This does not limit memory, as a few bytes may become a large picture. So a part is written one row
@@ -10,7 +11,8 @@ group at a time, and its writer holds no more than `_BYTES_PER_ROW_GROUP` and on
 
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import posixpath
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import NamedTuple
@@ -21,6 +23,7 @@ import pyarrow.parquet as pq
 from colintern import storage
 from colintern.data.canonical import PIXELS
 from colintern.data.entities import Page
+from colintern.data.parquet import open_parquet
 from colintern.data.writing import corpus_table, unchecked, with_pixels
 from colintern.images.pixels import picture_of
 from colintern.ingestion.drawn import RenderSettings
@@ -33,8 +36,9 @@ _PAGES_PER_PART = 64  # a row group of them is read at once
 _SOURCE_BYTES_PER_PART = 256 * 2**20
 _BYTES_PER_ROW_GROUP = 32 * 2**20  # writing one takes about three times as much memory
 _BAD_KEY = b"colintern.refused"
+_ORIGIN_KEY = b"colintern.made_of"  # earlier versions did not write it
 # The version of the rules by which pages are drawn and decoded: raise it when they change, so that
-# an ingest that resumes or is repeated keeps no page of older rules. There was none before 2.
+# an ingest that resumes keeps no page of older rules. There was none before 2.
 _DRAWING_RULES = 2
 
 
@@ -62,6 +66,27 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What a written part was made of, as it stands in the part.
+
+    Attributes:
+        rules: the version of the rules of drawing.
+        settings: of drawing.
+        pieces: name and version of a file, and its pages from `first` (from 0) up to `last`, left
+            out.
+    """
+
+    rules: int
+    settings: RenderSettings
+    pieces: tuple[tuple[str, str, int, int], ...]
+
+    @property
+    def is_by_present_rules(self) -> bool:
+        """Whether its pages would be drawn the same way now."""
+        return self.rules == _DRAWING_RULES
+
+
+@dataclass(frozen=True)
 class WrittenPage:
     """What a written part knows of a page besides its image.
 
@@ -76,18 +101,34 @@ class WrittenPage:
 
 
 def plan_parts(
-    counted: Iterable[tuple[SourceFile, int]], corpus: str, settings: RenderSettings
+    counted: Iterable[tuple[SourceFile, int]],
+    corpus: str,
+    settings: RenderSettings,
+    *,
+    there: Mapping[str, Sequence[range]] | None = None,
+    first_number: int = 0,
 ) -> list[Part]:
-    """Cut files, sorted by name and with their numbers of pages, into parts in `corpus`."""
+    """Cut files into parts, which are to be written.
+
+    Args:
+        counted: files, sorted by name, with their numbers of pages.
+        corpus: the folder of the parts.
+        settings: how pages are drawn.
+        there: by the name of a file, its pages (from 0) that other parts have.
+        first_number: that the parts are numbered from.
+    """
+    there = there or {}
     pages = (
         _SourcePage(file, position, file.num_bytes / num_pages)
         for file, num_pages in counted
         for position in range(num_pages)
+        if not any(position in found for found in there.get(file.name, ()))
     )
     cut = packed(
         pages, lambda page: page.num_bytes, _SOURCE_BYTES_PER_PART, max_items=_PAGES_PER_PART
     )
-    return [_part(number, _pieces(found), corpus, settings) for number, found in enumerate(cut)]
+    numbered = enumerate(cut, first_number)
+    return [_part(number, _pieces(found), corpus, settings) for number, found in numbered]
 
 
 class _SourcePage(NamedTuple):
@@ -100,8 +141,10 @@ class _SourcePage(NamedTuple):
 
 def _pieces(pages: Sequence[_SourcePage]) -> list[Piece]:
     """The pages of one part, neighbours of one file together."""
-    by_file = (list(found) for _, found in groupby(pages, lambda page: page.file))
-    return [Piece(found[0].file, found[0].position, found[-1].position + 1) for found in by_file]
+    # Pages that follow each other in a file have one difference between position and index.
+    runs = groupby(enumerate(pages), lambda pair: (pair[1].file, pair[1].position - pair[0]))
+    found = ([page for _, page in run] for _, run in runs)
+    return [Piece(run[0].file, run[0].position, run[-1].position + 1) for run in found]
 
 
 def single_pages(part: Part) -> list[Part]:
@@ -143,7 +186,8 @@ def save_part(
                 with storage.named_errors(part.path):
                     writer.write_table(_table(pages))
             reasons = json.dumps([asdict(item) for item in bad])
-            writer.add_key_value_metadata({_BAD_KEY: reasons})
+            origin = json.dumps(asdict(origin_as_planned(part)))
+            writer.add_key_value_metadata({_BAD_KEY: reasons, _ORIGIN_KEY: origin})
             with storage.named_errors(part.path):
                 writer.close()
         check()
@@ -175,7 +219,7 @@ def _table(pages: Sequence[Page]) -> pa.Table:
 
 def read_part(path: str) -> tuple[list[WrittenPage], list[BadItem]]:
     """The pages and bad items of a written part, without images."""
-    with _opened(path) as parquet:
+    with open_parquet(path, []) as parquet:
         table = parquet.read(columns=["corpus-id", "doc-id", "page", "sha256", PIXELS])
         bad = _bad_items(parquet)
     entries = [
@@ -185,6 +229,30 @@ def read_part(path: str) -> tuple[list[WrittenPage], list[BadItem]]:
         for row in table.to_pylist()
     ]
     return entries, bad
+
+
+def origin_of(path: str) -> Origin | None:
+    """What a written part was made of; None for a part of an earlier version."""
+    with open_parquet(path, []) as parquet:
+        text = (parquet.metadata.metadata or {}).get(_ORIGIN_KEY)
+    if text is None:
+        return None
+    found = json.loads(text)
+    pieces = tuple((name, version, first, last) for name, version, first, last in found["pieces"])
+    return Origin(found["rules"], RenderSettings(**found["settings"]), pieces)
+
+
+def origin_as_planned(part: Part) -> Origin:
+    """What `origin_of` says of a part when it is written."""
+    pieces = (
+        (piece.file.name, piece.file.version, piece.first, piece.last) for piece in part.pieces
+    )
+    return Origin(_DRAWING_RULES, part.settings, tuple(pieces))
+
+
+def number_in(path: str) -> int:
+    """The number of a part, by its name."""
+    return int(posixpath.basename(path).split("-")[1])
 
 
 def pages_of(path: str) -> Iterator[Page | BadItem]:

@@ -1,46 +1,41 @@
 """Ingest from the first look at the sources to the finished dataset folder."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+import posixpath
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from math import isfinite
+from typing import Any
 
 from colintern import log, storage
 from colintern.config.schema import DatasetConfig
 from colintern.data import hub
 from colintern.data.canonical import DATASET_DONE, INGEST_BEGUN
-from colintern.data.entities import Page
 from colintern.data.importing import check_language
 from colintern.data.judgements import read_judgements
 from colintern.data.layouts import Layout, find_layout
-from colintern.data.page_counter import PageCounter
 from colintern.data.resolve import source_url
-from colintern.data.writing import unchecked, write_questions
+from colintern.data.writing import write_questions
 from colintern.errors import DatasetError, TooManyBadPagesError
-from colintern.images.decode import BadImageError
-from colintern.ingestion.dataset import copy_dataset, is_dataset
+from colintern.ingestion.asked import Asked, AskedChange, change_of, read_asked, write_change
+from colintern.ingestion.dataset import copy_dataset, is_dataset, is_same_dataset, told_copy_loss
+from colintern.ingestion.drawing import counted_files, write_parts
 from colintern.ingestion.drawn import RenderSettings
 from colintern.ingestion.findings import BadItem, Report, equal_pages
-from colintern.ingestion.parts import (
-    Part,
-    WrittenPage,
-    pages_of,
-    plan_parts,
-    read_part,
-    save_part,
-    single_pages,
-    write_part,
-)
-from colintern.ingestion.pool import (
-    SECONDS_PER_PAGE,
-    SECONDS_PER_PART,
-    CrashedError,
-    Processes,
-)
+from colintern.ingestion.parts import Part, WrittenPage, plan_parts, read_part
+from colintern.ingestion.pool import Processes
 from colintern.ingestion.questions import read_questions
-from colintern.ingestion.rendering import Contents, contents_of
-from colintern.ingestion.sources import SourceFile, Sources, count_by_kind, find_sources
+from colintern.ingestion.sources import Sources, count_by_kind, find_sources, prefixes_of
+from colintern.ingestion.standing import (
+    Sorted,
+    Standing,
+    read_standing,
+    sort_parts,
+    still_bad,
+    told_loss,
+)
+from colintern.ingestion.swap import Swap, beside, files_of
 from colintern.records import lease
 from colintern.records.lease_file import is_lease_file
 
@@ -58,6 +53,7 @@ class IngestSettings:
         max_bad_fraction: stop with an error when a larger share is bad.
         config: of a dataset that has several configurations.
         relevant_from: from which score on a page is relevant; None takes whole numbers as they are.
+        replace: pages and questions that are in the dataset already may go.
     """
 
     render: RenderSettings = field(default_factory=RenderSettings)
@@ -68,10 +64,15 @@ class IngestSettings:
     max_bad_fraction: float = 1.0
     config: str | None = None
     relevant_from: float | None = None
+    replace: bool = False
 
 
 def ingest(sources: Sequence[str], out: str, settings: IngestSettings | None = None) -> Report:
     """Make the canonical dataset folder `out` of PDFs, pictures, or one dataset of another layout.
+
+    A folder that is there grows: pages of files that are as they were stay as they are, those of
+    new files are added. What is new is built beside and put in at the end. What would lose pages or
+    questions, or change them, is an error without `settings.replace`.
 
     Started again after a kill, it resumes: parts of the corpus that are written are kept. Only the
     copy of a dataset starts from the beginning.
@@ -88,7 +89,8 @@ def ingest(sources: Sequence[str], out: str, settings: IngestSettings | None = N
         The report, which also stands in `out`.
 
     Raises:
-        DatasetError: a source is missing, `out` holds something else, or the queries file is bad.
+        DatasetError: a source is missing, `out` holds something else or would lose something, or
+            the queries file is bad.
         TooManyBadPagesError: more than `max_bad_fraction` is bad, or no page was written.
         LeaseLostError: another ingest into `out` has taken over meanwhile.
     """
@@ -97,73 +99,216 @@ def ingest(sources: Sequence[str], out: str, settings: IngestSettings | None = N
     _check_out(out, sources)
     if settings.relevant_from is not None and not isfinite(settings.relevant_from):
         raise DatasetError(f"--relevant-from {settings.relevant_from}: is not a finite number")
-    found = _layout_of(sources, settings) or find_sources(sources)
+    layout = _layout_of(sources, settings)
+    standing = read_standing(out)
+    found = None if layout else find_sources(sources, standing.prefixes)
     if settings.queries:
         # An unreadable queries file is an error before the work, not after it.
         read_questions(settings.queries, [], settings.relevant_from)
     with lease.held(out, wait=False) as held:
-        storage.write_json(storage.join(out, INGEST_BEGUN), {"sources": list(sources)})
-        storage.delete(storage.join(out, DATASET_DONE))
-        if isinstance(found, Sources):
-            report = _from_files(found, out, settings, held)
-        else:
-            report = _from_dataset(sources[0], found, out, settings, held)
-        held.check()
-        storage.write_json(storage.join(out, DATASET_DONE), report.document())
-    _check_bad_fraction(report, settings.max_bad_fraction)
-    return report
+        standing = read_standing(out)  # another ingest may have ended since
+        if not settings.replace:
+            _check_goes_on(standing, sources)
+        work = _Work(standing, sources, settings, held.check)
+        if standing.is_first:
+            storage.write_json(storage.join(out, INGEST_BEGUN), work.begun)
+        return _from_dataset(layout, work) if layout else _from_files(found or _NOTHING, work)
 
 
-def _from_files(found: Sources, out: str, settings: IngestSettings, held: lease.Held) -> Report:
-    bad = list(found.bad)
-    corpus = storage.join(out, "corpus")
+_NOTHING = Sources([], [], {})
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One ingest: what is there, of what it is made, how, and the check before anything is written.
+
+    What is made for a dataset that was finished before is built beside it.
+    """
+
+    standing: Standing
+    sources: Sequence[str]
+    settings: IngestSettings
+    check: Callable[[], None]
+
+    @property
+    def begun(self) -> dict[str, Any]:
+        """The content of `ingest.json`."""
+        prefixes = {**prefixes_of(self.sources), **self.standing.prefixes}
+        return {"sources": list(self.sources), "prefixes": prefixes}
+
+    @property
+    def build(self) -> str:
+        """The folder in which new files are written."""
+        out = self.standing.folder
+        return out if self.standing.is_first else beside(out)
+
+    def refuse(self, lost: str | None) -> None:
+        """Make sure that nothing is lost that the user wants to keep.
+
+        Raises:
+            DatasetError: something would be.
+        """
+        if lost and self.standing.report is not None and not self.settings.replace:
+            raise DatasetError(
+                f"--out {self.standing.folder}: {lost}; name all sources as they were, choose "
+                "another --out, or give --replace"
+            )
+
+    def check_bad(self, report: Report) -> None:
+        """Make sure that not too much is bad; a report that says so stands beside the new pages.
+
+        Raises:
+            TooManyBadPagesError: no page could be written, or too few; a dataset that was there
+                stays as it is.
+        """
+        path = storage.join(self.build, DATASET_DONE)
+        try:
+            _check_bad_fraction(report, self.settings.max_bad_fraction, path)
+        except TooManyBadPagesError:
+            self.check()
+            storage.write_json(path, report.document())
+            raise
+
+
+def _from_files(found: Sources, work: _Work) -> Report:
+    standing, settings, render = work.standing, work.settings, work.settings.render
+    corpus = storage.join(work.build, "corpus")
+    before = Asked() if standing.is_first else read_asked(standing.folder)
     with Processes(settings.num_processes) as processes:
-        counted, damaged = _counted(found.files, processes)
-        bad += damaged
-        parts = plan_parts(counted, corpus, settings.render)
-        _write(parts, corpus, processes, held.check)
-
-    pages: list[WrittenPage] = []
+        counted, damaged = counted_files(found.files, processes)
+        stays = Sorted()
+        if not standing.is_first:
+            stays = sort_parts(standing, counted, render, renew=settings.replace)
+            _check_loss(stays, before, work)
+        there, first = stays.there(counted), stays.next_number()
+        parts = plan_parts(counted, corpus, render, there=there, first_number=first)
+        write_parts(parts, corpus, processes, work.check)
+    bad = [
+        *found.bad,
+        *damaged,
+        *(item for part in stays.kept for item in still_bad(part, counted)),
+    ]
+    pages = [page for part in stays.kept for page in part.pages]
     for part in parts:
         entries, without = read_part(part.path)
         pages += entries
         bad += without
-    queries, judgements, bad_queries = [], [], []
-    if settings.queries:
-        queries, judgements, bad_queries = read_questions(
-            settings.queries, pages, settings.relevant_from
-        )
-    held.check()
-    write_questions(out, queries, judgements)
-    return Report(
+    change, bad_queries = _questions(before, pages, work)
+    report = Report(
         pages=len(pages),
         documents=len({page.doc_id for page in pages}),
         bad=sorted(bad, key=lambda item: (item.name, item.page or 0)),
         bad_queries=bad_queries,
         skipped=found.skipped,
         duplicates=equal_pages((page.page_id, page.picture) for page in pages),
-        queries=len(queries),
-        judgements=len(judgements),
-        settings=asdict(settings.render),
+        queries=len(change.now.queries),
+        judgements=len(change.now.judgements),
+        settings=asdict(render),
     )
+    if standing.is_first:
+        _finish_first(change, report, work)
+    else:
+        work.check_bad(report)
+        _put_in(parts, stays, change, report, work)
+    return report
 
 
-def _from_dataset(
-    source: str, layout: Layout, out: str, settings: IngestSettings, held: lease.Held
-) -> Report:
+def _finish_first(change: AskedChange, report: Report, work: _Work) -> None:
+    """Write what comes last in a new dataset; it is finished even if too much is bad."""
+    work.check()
+    write_questions(work.standing.folder, change.now.queries, change.now.judgements)
+    work.check()
+    storage.write_json(storage.join(work.build, DATASET_DONE), report.document())
+    work.check_bad(report)
+
+
+def _check_loss(stays: Sorted, before: Asked, work: _Work) -> None:
+    gone = {page.page_id for page in stays.gone}
+    left = {found.query_id for found in before.judgements if found.page_id not in gone}
+    lost = {found.query_id for found in before.judgements} - left
+    work.refuse(told_loss(stays, len(lost)))
+    num_old = sum(not part.origin.is_by_present_rules for part in stays.kept)
+    if num_old:
+        log.say(
+            "ingest",
+            "%d parts were drawn by rules of an earlier version; --replace draws them again",
+            num_old,
+        )
+
+
+def _questions(
+    before: Asked, pages: Sequence[WrittenPage], work: _Work
+) -> tuple[AskedChange, list[BadItem]]:
+    """What becomes of the questions: without a queries file those that are there stay."""
+    settings, report = work.settings, work.standing.report or {}
+    if settings.queries is None:
+        bad = [BadItem(**item) for item in report.get("refused_queries", [])]
+        return change_of(before, before.on({page.page_id for page in pages})), bad
+    queries, judgements, bad = read_questions(settings.queries, pages, settings.relevant_from)
+    change = change_of(before, Asked(queries, judgements).called_as(before))
+    lost = change.told_loss()
+    work.refuse(lost and f"{lost} would go, as {settings.queries} does not have them")
+    return change, bad
+
+
+def _put_in(
+    parts: Sequence[Part], stays: Sorted, change: AskedChange, report: Report, work: _Work
+) -> None:
+    """Put in what was built beside, if there is anything new."""
+    out = work.standing.folder
+    is_same = not (parts or stays.dropped or change.is_loss) and change.added == Asked([], [])
+    if is_same and work.standing.report == report.document():
+        log.say("ingest", "nothing is new: %s is as it was", out)
+        storage.delete_folder(beside(out))
+        return
+    if not stays.dropped:
+        told = "%s pages are added to the %s that were there"
+        num_there = sum(len(part.pages) for part in stays.kept)
+        log.say("ingest", told, f"{report.pages - num_there:,}", f"{num_there:,}")
+    Swap(
+        folder=out,
+        begun=work.begun,
+        report=report.document(),
+        new=[storage.join("corpus", posixpath.basename(part.path)) for part in parts],
+        old=stays.dropped,
+        write_questions=partial(write_change, out, change),
+        replaces=bool(stays.dropped) or change.is_loss,
+        check=work.check,
+    ).do()
+
+
+def _from_dataset(layout: Layout, work: _Work) -> Report:
+    source, standing, settings = work.sources[0], work.standing, work.settings
     taken = {file for files in layout.parts.values() for file in files}
     root = storage.absolute(source)
     others = [file.removeprefix(root) for file in storage.find_files(root) if file not in taken]
     with Processes(settings.num_processes) as processes:
         report = copy_dataset(
             layout,
-            out,
+            work.build,
             settings.language,
             processes,
-            held.check,
+            work.check,
             relevant_from=settings.relevant_from,
         )
-    return replace(report, skipped=count_by_kind(others))
+    report = replace(report, skipped=count_by_kind(others))
+    out = standing.folder
+    if standing.is_first:
+        work.check()
+        storage.write_json(storage.join(out, DATASET_DONE), report.document())
+    work.check_bad(report)
+    if standing.is_first:
+        return report
+    if standing.report is not None:
+        work.refuse(told_copy_loss(out, work.build))
+        if is_same_dataset(out, work.build):
+            log.say("ingest", "nothing is new: %s is as it was", out)
+            storage.delete_folder(work.build)
+            return report
+    new = files_of(work.build)
+    old = [storage.join(out, name) for name in files_of(out) if name not in new]
+    Swap(out, work.begun, report.document(), new, old, None, replaces=True, check=work.check).do()
+    return report
 
 
 def _layout_of(sources: Sequence[str], settings: IngestSettings) -> Layout | None:
@@ -207,86 +352,6 @@ def _layout_of(sources: Sequence[str], settings: IngestSettings) -> Layout | Non
     return layout
 
 
-def _counted(
-    files: Sequence[SourceFile], processes: Processes
-) -> tuple[list[tuple[SourceFile, int]], list[BadItem]]:
-    """Every file with its number of pages, in order; worker processes open those to be counted."""
-    counts = {file: 1 for file in files if not file.may_have_pages}
-    bad = []
-    many = [file for file in files if file.may_have_pages]
-    for file, found in processes.each(_contents, many, SECONDS_PER_PART):
-        if isinstance(found, Contents):
-            counts[file] = found.num_pages
-            bad += [BadItem(file.name, None, text, is_warning=True) for text in found.warnings]
-        else:
-            bad.append(BadItem(file.name, None, str(found)))
-    return [(file, counts[file]) for file in files if file in counts], bad
-
-
-def _contents(file: SourceFile) -> Contents | str:
-    try:
-        return contents_of(file)
-    except BadImageError as error:
-        return str(error)
-
-
-def _write(
-    parts: Sequence[Part],
-    corpus: str,
-    processes: Processes,
-    check: Callable[[], None] = unchecked,
-) -> None:
-    """Write the missing parts, and remove those of an earlier state of the sources.
-
-    `check` as in `save_part`; it is sent to other processes.
-    """
-    there = set(storage.list_files(corpus, ".parquet"))
-    missing = [part for part in parts if part.path not in there]
-    total = sum(part.num_pages for part in missing)
-    kept = sum(part.num_pages for part in parts) - total
-    if kept:
-        log.say("ingest", "%s pages are there already", f"{kept:,}")
-    progress = PageCounter("ingest", "pages", total)
-    crashed: list[Part] = []
-    write = partial(write_part, check=check)
-    for part, found in processes.each(write, missing, SECONDS_PER_PART):
-        if isinstance(found, CrashedError):
-            crashed.append(part)
-        else:
-            progress.add(part.num_pages)
-    for part in crashed:
-        log.say("ingest", "%s: again, page by page", part.pieces[0].file.name)
-        _write_page_by_page(part, processes, check)
-    storage.remove_abandoned(corpus)  # files that crashed workers left half written
-    check()
-    for path in there - {part.path for part in parts}:
-        storage.delete(path)
-
-
-def _write_page_by_page(part: Part, processes: Processes, check: Callable[[], None]) -> None:
-    """Write a part with a page that kills its process: page by page, to find that one."""
-    singles = single_pages(part)
-    write = partial(write_part, check=check)
-    crashed = {
-        single.path: str(found)
-        for single, found in processes.each(write, singles, SECONDS_PER_PAGE)
-        if isinstance(found, CrashedError)
-    }
-
-    def found() -> Iterator[Page | BadItem]:
-        for single in singles:
-            if single.path not in crashed:
-                yield from pages_of(single.path)
-                continue
-            piece = single.pieces[0]
-            number = piece.last if piece.file.may_have_pages else None
-            yield BadItem(piece.file.name, number, crashed[single.path])
-
-    save_part(part, found(), check)
-    for single in singles:
-        storage.delete(single.path)
-
-
 def _check_out(out: str, sources: Sequence[str]) -> None:
     """Make sure that `out` is new or ours and apart from the sources, and no source comes twice."""
     out = storage.real(out)
@@ -304,12 +369,26 @@ def _check_out(out: str, sources: Sequence[str]) -> None:
         )
 
 
-def _check_bad_fraction(report: Report, limit: float) -> None:
+def _check_goes_on(standing: Standing, sources: Sequence[str]) -> None:
+    """Make sure that an unfinished ingest is not given up for another one without a word.
+
+    Raises:
+        DatasetError: a source of it is not among the sources now, and parts of it are written.
+    """
+    missing = standing.begun_sources - {storage.real(source) for source in sources}
+    if standing.report is None and missing and standing.corpus_files():
+        raise DatasetError(
+            f"--out {standing.folder}: holds an unfinished ingest of {min(missing)}, which would "
+            "go; name its sources too, choose another --out, or give --replace"
+        )
+
+
+def _check_bad_fraction(report: Report, limit: float, path: str) -> None:
     if report.pages == 0:
         reason = report.bad[0].line() if report.bad else "the sources are empty"
         raise TooManyBadPagesError(f"no page could be written; the first reason: {reason}")
     if report.bad_fraction > limit:
         raise TooManyBadPagesError(
             f"{report.bad_fraction:.1%} of the pages are bad, more than "
-            f"--max-bad-fraction={limit} allows; dataset.json lists them with their reasons"
+            f"--max-bad-fraction={limit} allows; {path} lists them with their reasons"
         )

@@ -56,13 +56,26 @@ class Sources:
     skipped: dict[str, int]
 
 
-def find_sources(paths: Sequence[str]) -> Sources:
+def prefixes_of(paths: Sequence[str]) -> dict[str, str]:
+    """From each source, as `storage.real` calls it, to what the names of its files begin with.
+
+    With several sources this is each one's own last part, with one it is nothing.
+    """
+    last_parts = {
+        storage.real(path): posixpath.basename(storage.absolute(path).rstrip("/")) for path in paths
+    }
+    return last_parts if len(paths) > 1 else dict.fromkeys(last_parts, "")
+
+
+def find_sources(paths: Sequence[str], prefixes: Mapping[str, str] | None = None) -> Sources:
     """All PDFs and pictures at `paths`: files, or folders with all folders inside them.
 
     Hidden files are skipped: systems keep thumbnails and deleted files under such names.
 
     Args:
-        paths: local or URLs. With several, names begin with each one's own last part.
+        paths: local or URLs.
+        prefixes: what names begin with, of sources that an earlier ingest knows; others as in
+            `prefixes_of`.
 
     Raises:
         DatasetError: a path does not exist, two files have one name, or there is nothing to do.
@@ -70,10 +83,11 @@ def find_sources(paths: Sequence[str]) -> Sources:
     files: list[SourceFile] = []
     bad: list[BadItem] = []
     others: list[str] = []
+    chosen = {**prefixes_of(paths), **(prefixes or {})}
     for path in (storage.absolute(path) for path in paths):
-        folder = posixpath.basename(path.rstrip("/"))
+        folder = chosen[storage.real(path)]
         for file, inner, reason in _walk(path):
-            prefix = folder if len(paths) > 1 and file != path else ""
+            prefix = folder if file != path else ""
             name = posixpath.join(prefix, inner)
             kind = kind_of(file)
             if _is_hidden(inner) and file != path:

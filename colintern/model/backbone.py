@@ -5,19 +5,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 from transformers import AutoModel
 
 from colintern.config.schema import BackboneConfig
 from colintern.errors import BackboneError, one_line
+from colintern.model.attention import check_bidirectional
 from colintern.model.checkpoint import checkpoint_hash, find_checkpoint, weight_files
 from colintern.model.flops import BackboneFlops, backbone_flops
-from colintern.model.internvl_config import read_internvl_config, token_grid
+from colintern.model.internvl_config import layer_numbers, read_internvl_config, token_grid
+from colintern.model.pixels import pixel_values
 from colintern.model.processor import Processor, TilePlanner
 from colintern.model.quiet import quiet_transformers
+from colintern.model.tiles import Tiler
 from colintern.model.weights import check_weights, refuse_misfits
 from colintern.streams import packed
 
@@ -30,8 +35,9 @@ class BackboneIdentity:
 
     Attributes:
         checkpoint_sha256: over weights, configuration, tokenizer and image processor files.
-        width: H, numbers per token.
-        tiles: how a page is cut into tiles.
+        width: numbers per token: H of the model, times the number of its layers that are taken.
+        tiles: how many tiles and tokens a page has.
+        tiler: cuts a page into its tiles.
         joins_prefix: whether the tokenizer may join the end of the query prefix and the start of
             the text into one token.
         flops: what it computes for a page and for a query.
@@ -40,6 +46,7 @@ class BackboneIdentity:
     checkpoint_sha256: str
     width: int
     tiles: TilePlanner
+    tiler: Tiler
     joins_prefix: bool
     flops: BackboneFlops
 
@@ -64,8 +71,9 @@ def read_identity(config: BackboneConfig) -> BackboneIdentity:
     check_weights(weight_files(folder, config.path), model_config, config.path)
     return BackboneIdentity(
         checkpoint_sha256=checkpoint_hash(folder),
-        width=model_config.text_config.hidden_size,
+        width=model_config.text_config.hidden_size * config.num_layers,
         tiles=processor.tiles,
+        tiler=processor.tiler,
         joins_prefix=processor.joins_prefix(),
         flops=backbone_flops(
             model_config,
@@ -97,23 +105,32 @@ class FrozenBackbone:
     """An InternVL model that computes features and never learns.
 
     Args:
-        config: path, revision, dtype, layer, prompts, tiling.
+        config: path, revision, dtype, layer, attention, prompts, tiling.
         device: where it runs; features come back to the CPU.
 
     Raises:
-        BackboneError: the checkpoint cannot be found, is not InternVL, or lacks weights.
+        BackboneError: the checkpoint cannot be found, is not InternVL, lacks weights, or cannot
+            attend as it is asked to.
     """
 
     def __init__(self, config: BackboneConfig, device: str = "cpu") -> None:
         folder = find_checkpoint(config)
         model_config = read_internvl_config(folder, config)
         self._processor = _fitting_processor(folder, config, model_config)
-        self._layer = config.layer
+        self._layers = layer_numbers(model_config, config)
+        self._last_layer: int = model_config.text_config.num_hidden_layers
         self._device = torch.device(device)
         self._model: Any = _load_model(folder, config, model_config, device).to(self._device)
+        if config.attention == "bidirectional":
+            check_bidirectional(self._model, config.path)
+        if self._layers:
+            _leave_out_above(max(self._layers), self._model.language_model)
         self.compute_dtype = compute_dtype(config, device)
-        self.width: int = model_config.text_config.hidden_size
+        self.width: int = model_config.text_config.hidden_size * config.num_layers
         self.tiles = self._processor.tiles
+        self.tiler = self._processor.tiler
+        # In the model's type: each pixel is then rounded as it would be one by one.
+        self._pixel_table = self._processor.pixel_table().to(self._device, self._model.dtype)
 
     def encode_pages(
         self, images: Sequence[Image.Image], *, batch_tokens: int = DEFAULT_BATCH_TOKENS
@@ -125,22 +142,17 @@ class FrozenBackbone:
             batch_tokens: image tokens in one model batch; a batch has at least one page.
 
         Returns:
-            The image tokens of each page, [P, H] on the CPU, in the model's dtype. Tiles come in
-            reading order, then the thumbnail; inside a tile, tokens go row by row.
+            The image tokens of each page, [P, H] on the CPU, in the model's dtype; with a list of L
+            layers [P, L*H], side by side in the list's order, each with a root mean square of 1 in
+            every token. Tiles come in reading order, then the thumbnail; inside a tile, tokens go
+            row by row.
         """
-        return self.encode_tiles(list(map(self.page_tiles, images)), batch_tokens=batch_tokens)
-
-    def page_tiles(self, image: Image.Image) -> Tensor:
-        """The model's input for an RGB page: [tiles, 3, height, width] float32 on the CPU.
-
-        It takes a few megabytes for any size of page, so the image itself can be freed.
-        """
-        return self._processor.page_tiles(image)
+        return self.encode_tiles(list(map(self.tiler, images)), batch_tokens=batch_tokens)
 
     def encode_tiles(
-        self, pages: Sequence[Tensor], *, batch_tokens: int = DEFAULT_BATCH_TOKENS
+        self, pages: Sequence[np.ndarray], *, batch_tokens: int = DEFAULT_BATCH_TOKENS
     ) -> list[Tensor]:
-        """Like `encode_pages`, from the results of `page_tiles`."""
+        """Like `encode_pages`, from the tiles that `tiler` makes of each page."""
         sizes = [len(tiles) * self.tiles.tokens_per_tile for tiles in pages]
 
         def encode(indexes: list[int]) -> list[Tensor]:
@@ -154,8 +166,8 @@ class FrozenBackbone:
         """Encode query texts; texts with the same number of tokens share a model batch.
 
         Returns:
-            All tokens of each query, [Q, H] on the CPU, in the model's dtype: prefix, text,
-            augmentation. With `layer: projector` they are the LLM's input embeddings.
+            All tokens of each query, [Q, H] or [Q, L*H] on the CPU, in the model's dtype: prefix,
+            text, augmentation. With `layer: projector` they are the LLM's input embeddings.
         """
         tokens = [self._processor.query_tokens(text) for text in texts]
 
@@ -164,29 +176,64 @@ class FrozenBackbone:
 
         return _in_batches([len(ids) for ids in tokens], batch_tokens, encode)
 
-    def _page_features(self, pages: list[Tensor], num_tokens: int) -> list[Tensor]:
-        pixels = torch.cat(pages).to(self._device, self._model.dtype)
-        if self._layer == "projector":
+    def _page_features(self, pages: list[np.ndarray], num_tokens: int) -> list[Tensor]:
+        pixels = self._pixel_values(pages)
+        if not self._layers:  # the projector
             features = self._model.get_image_features(pixels, return_dict=True).pooler_output
             return list(features.reshape(len(pages), num_tokens, -1))
         ids = torch.tensor([self._processor.page_tokens(num_tokens)] * len(pages))
         ids = ids.to(self._device)
-        hidden = self._hidden_state(input_ids=ids, pixel_values=pixels)
+        hidden = self._hidden_states(input_ids=ids, pixel_values=pixels)
         is_image = ids[0] == self._processor.context_id
         return list(hidden[:, is_image])
 
+    def _pixel_values(self, pages: list[np.ndarray]) -> Tensor:
+        """The model's input for the tiles of some pages: [tiles, 3, height, width]."""
+        tiles = torch.from_numpy(np.concatenate(pages))
+        if self._device.type == "cuda":
+            tiles = tiles.pin_memory()  # else the copy waits for what the device does
+        return pixel_values(tiles.to(self._device, non_blocking=True), self._pixel_table)
+
     def _query_features(self, token_ids: list[list[int]]) -> list[Tensor]:
         ids = torch.tensor(token_ids).to(self._device)
-        if self._layer == "projector":
+        if not self._layers:  # the projector
             return list(self._model.get_input_embeddings()(ids))
-        return list(self._hidden_state(input_ids=ids))
+        return list(self._hidden_states(input_ids=ids))
 
-    def _hidden_state(self, **inputs: Tensor) -> Tensor:
-        """The chosen hidden state of the LLM, [items, tokens, H]; -1 is after the last norm."""
-        if self._layer == -1:
+    def _hidden_states(self, **inputs: Tensor) -> Tensor:
+        """The chosen hidden states of the LLM, [items, tokens, L*H]; the last is after the norm.
+
+        Of all others transformers keeps none.
+        """
+        if self._layers == (self._last_layer,):
             return self._model(**inputs, use_cache=False).last_hidden_state
-        outputs = self._model(**inputs, use_cache=False, output_hidden_states=True)
-        return outputs.hidden_states[self._layer]
+        chosen = list(self._layers)
+        outputs = self._model(**inputs, use_cache=False, output_hidden_states=chosen)
+        states = [outputs.hidden_states[layer] for layer in chosen]
+        return (
+            states[0] if len(states) == 1 else torch.cat(list(map(_of_unit_size, states)), dim=-1)
+        )
+
+
+def _leave_out_above(layer: int, language_model: Any) -> None:
+    """Leave out the layers that come after the last one that is taken: they cost time for nothing.
+
+    A language model whose parts have other names than those of InternVL's runs as a whole.
+    """
+    layers, norm = (getattr(language_model, name, None) for name in ("layers", "norm"))
+    if isinstance(layers, nn.ModuleList) and norm is not None and layer < len(layers):
+        language_model.layers = layers[: max(layer, 1)]  # a first one, to take what goes into it
+        language_model.norm = nn.Identity()  # transformers takes the last hidden state behind it
+
+
+def _of_unit_size(token_TH: Tensor) -> Tensor:
+    """Tokens divided by their root mean square, in their dtype.
+
+    Between layers an LLM's hidden states can be a hundred times as large as after its last norm.
+    Side by side, the largest would be all that a head sees, and all that 8 bits can hold.
+    """
+    wide = token_TH.float()
+    return functional.rms_norm(wide, wide.shape[-1:], eps=1e-12).to(token_TH.dtype)
 
 
 def _in_batches(

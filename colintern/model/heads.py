@@ -3,17 +3,23 @@
 import json
 import math
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional
 
 from colintern import storage
-from colintern.config.schema import Config, HeadsConfig
+from colintern.config.schema import ADDED_LATER, Config, HeadsConfig, Layers
 from colintern.errors import CheckpointError, one_line
 
 WEIGHTS = "heads.safetensors"
@@ -22,25 +28,38 @@ _EPS = 1e-12
 _BLOCK_TOKENS = 1_024
 
 
-class BackboneInfo(BaseModel):
-    """The backbone that heads were trained on."""
+class _Info(BaseModel):
+    """A part of `colintern.json`. A key that is `ADDED_LATER` is written if it says something."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    @model_serializer(mode="wrap")
+    def _without_later_defaults(self, as_document: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = type(self).model_fields
+        return {
+            name: value
+            for name, value in as_document(self).items()
+            if ADDED_LATER not in fields[name].metadata or value != fields[name].default
+        }
+
+
+class BackboneInfo(_Info):
+    """The backbone that heads were trained on."""
+
     path: str
     revision: str | None
-    layer: int | Literal["projector"]
+    layer: Layers
+    attention: Annotated[Literal["causal", "bidirectional"], ADDED_LATER] = "causal"
 
 
-class HeadsInfo(BaseModel):
+class HeadsInfo(_Info):
     """The content of `colintern.json`, beside the weights: all that is needed to use them.
 
     Attributes:
         features_width: numbers per token that the heads take.
         pca: the hash of the basis whose coordinates they take; None for the backbone's features.
+        layer_mix: whether they mix the layers in the features.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[1] = 1
     backbone: BackboneInfo
@@ -54,6 +73,13 @@ class HeadsInfo(BaseModel):
     max_tiles: int
     pca: str | None = None
     stores: dict[str, str]
+    layer_mix: Annotated[bool, ADDED_LATER] = False
+
+    @property
+    def num_mixed(self) -> int:
+        """L, the layers in the features that the heads mix; 1 if they are taken as they are."""
+        layers = self.backbone.layer
+        return len(layers) if self.layer_mix and isinstance(layers, tuple) else 1
 
 
 def heads_info(
@@ -63,13 +89,18 @@ def heads_info(
 
     Args:
         config: of the run.
-        features_width: H, numbers per token of the stored features.
+        features_width: numbers per token of the features that are stored: H, L*H, or the basis's K.
         stores: the path of each dataset's feature store, by dataset name.
         pca: the hash of the basis that features are stored in, if there is one.
     """
     backbone, heads = config.backbone, config.heads
     return HeadsInfo(
-        backbone=BackboneInfo(path=backbone.path, revision=backbone.revision, layer=backbone.layer),
+        backbone=BackboneInfo(
+            path=backbone.path,
+            revision=backbone.revision,
+            layer=backbone.layer,
+            attention=backbone.attention,
+        ),
         features_width=features_width,
         dim=heads.dim,
         kind=heads.kind,
@@ -80,22 +111,46 @@ def heads_info(
         max_tiles=backbone.max_tiles,
         pca=pca,
         stores=dict(stores),
+        layer_mix=heads.layer_mix,
     )
+
+
+class LayerMix(nn.Module):
+    """Learns how much each of several hidden states counts: [T, L*H] to their mean [T, H].
+
+    The weights are a softmax, equal at the start; the scalar mix of ELMo (Peters et al., 2018).
+
+    Args:
+        num_layers: L.
+    """
+
+    def __init__(self, num_layers: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(num_layers))
+
+    def forward(self, token_TH: Tensor) -> Tensor:
+        """The weighted mean of the layers that stand side by side in each token."""
+        token_TLH = token_TH.unflatten(1, (len(self.weight), -1))
+        return torch.einsum("tlh,l->th", token_TLH, self.weight.softmax(dim=0))
 
 
 class Heads(nn.Module):
     """Projects backbone features [T, H] to embeddings [T, E], L2-normalised, float32.
 
     Args:
-        kind: `linear`, or `mlp` with one hidden layer of width H and exact GELU.
-        width: H.
+        kind: `linear`, or `mlp` with one hidden layer of its input's width and exact GELU.
+        width: H, or L*H with several layers.
         dim: E.
         shared: one projection for queries and pages.
+        num_mixed: L, the layers in the features of which one weighted mean [T, H] is projected,
+            for queries and pages the same; 1 to project the features as they are.
     """
 
-    def __init__(self, kind: str, width: int, dim: int, shared: bool) -> None:
+    def __init__(self, kind: str, width: int, dim: int, shared: bool, num_mixed: int = 1) -> None:
         super().__init__()
         self.dim = dim
+        self.layer_mix = LayerMix(num_mixed) if num_mixed > 1 else nn.Identity()
+        width //= num_mixed
         if shared:
             self.shared = _projection(kind, width, dim)
         else:
@@ -105,11 +160,13 @@ class Heads(nn.Module):
 
     def embed_queries(self, token_TH: Tensor) -> Tensor:
         """Embed query tokens: [T, H] float32 to [T, E]."""
-        return _normalised((self.shared if self._is_shared else self.query)(token_TH))
+        project = self.shared if self._is_shared else self.query
+        return _normalised(project(self.layer_mix(token_TH)))
 
     def embed_pages(self, token_TH: Tensor) -> Tensor:
         """Embed page tokens: [T, H] float32 to [T, E]."""
-        return _normalised((self.shared if self._is_shared else self.page)(token_TH))
+        project = self.shared if self._is_shared else self.page
+        return _normalised(project(self.layer_mix(token_TH)))
 
     def exact_queries(self, token_TH: Tensor) -> Tensor:
         """`embed_queries` without gradients; a token's bits do not depend on the other tokens."""
@@ -138,20 +195,28 @@ def _in_blocks(embed: Callable[[Tensor], Tensor], token_TH: Tensor) -> Tensor:
         return torch.cat(blocks)
 
 
-def init_heads(config: HeadsConfig, width: int, seed: int) -> Heads:
+def init_heads(config: HeadsConfig, width: int, seed: int, num_layers: int = 1) -> Heads:
     """Untrained heads; they depend on the seed only, not on the global random state.
 
     Query and page heads start as the same random projection, which roughly keeps angles (Johnson
     and Lindenstrauss, 1984). So the first scores are close to the similarities of the backbone's
     features.
+
+    Args:
+        config: their kind and size.
+        width: numbers per token of the features that are stored: H, or L*H.
+        seed: of the projections.
+        num_layers: L, the layers in the features; they are mixed with `heads.layer_mix`.
     """
-    heads = Heads(config.kind, width, config.dim, config.shared)
+    num_mixed = num_layers if config.layer_mix else 1
+    heads = Heads(config.kind, width, config.dim, config.shared, num_mixed)
+    std = 1 / math.sqrt(width // num_mixed)
     modules = [heads.shared] if config.shared else [heads.query, heads.page]
     for module in modules:
         generator = torch.Generator().manual_seed(seed)
         for parameter in module.parameters():
             if parameter.dim() == 2:
-                nn.init.normal_(parameter, std=1 / math.sqrt(width), generator=generator)
+                nn.init.normal_(parameter, std=std, generator=generator)
             else:
                 nn.init.zeros_(parameter)
     return heads
@@ -178,7 +243,7 @@ def load_heads(folder: str) -> tuple[Heads, HeadsInfo]:
         weights = load(storage.read_bytes(path))
     except SafetensorError as error:
         raise CheckpointError(f"{path}: is not a safetensors file ({error})") from error
-    heads = Heads(info.kind, info.features_width, info.dim, info.shared)
+    heads = Heads(info.kind, info.features_width, info.dim, info.shared, info.num_mixed)
     _check_weights(path, weights, heads.state_dict())
     heads.load_state_dict(weights)
     return heads.eval(), info

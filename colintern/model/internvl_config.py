@@ -20,11 +20,12 @@ NEEDED = (
 def read_internvl_config(folder: Path, config: BackboneConfig) -> Any:
     """The checkpoint's `InternVLConfig`.
 
-    Returned as Any: transformers declares its parts as dictionaries, which they are not.
+    Its language model attends as `backbone.attention` says. Returned as Any: transformers declares
+    its parts as dictionaries, which they are not.
 
     Raises:
         BackboneError: it is not an InternVL in transformers' own format, it is quantised, or it
-            does not have the layer in `backbone.layer`.
+            does not have the layers in `backbone.layer`.
     """
     document = _read_document(folder / "config.json", config.path)
     _check_kind(document, config.path)
@@ -38,7 +39,9 @@ def read_internvl_config(folder: Path, config: BackboneConfig) -> Any:
     if "image_token_id" not in document and "image_token_index" in document:
         found.image_token_id = document["image_token_index"]  # the name before transformers 4.52
     found._attn_implementation = None  # depends on the machine, not on the checkpoint
-    _check_layer(found, config)
+    if config.attention == "bidirectional":
+        found.text_config.is_causal = False
+    _check_layers(found, config)
     _check_tiles(found, config.path)
     return found
 
@@ -88,12 +91,28 @@ def _check_kind(document: dict[str, Any], name: str) -> None:
         )
 
 
-def _check_layer(model_config: Any, config: BackboneConfig) -> None:
-    layers = model_config.text_config.num_hidden_layers
-    if config.layer != "projector" and not -layers - 1 <= config.layer <= layers:
+def layer_numbers(model_config: Any, config: BackboneConfig) -> tuple[int, ...]:
+    """The hidden states of `backbone.layer`, counted from 0; none for the projector."""
+    if config.layer == "projector":
+        return ()
+    layers = config.layer if isinstance(config.layer, tuple) else (config.layer,)
+    num_states = model_config.text_config.num_hidden_layers + 1
+    return tuple(layer + num_states if layer < 0 else layer for layer in layers)
+
+
+def _check_layers(model_config: Any, config: BackboneConfig) -> None:
+    last = model_config.text_config.num_hidden_layers
+    numbers = layer_numbers(model_config, config)
+    shown = list(config.layer) if isinstance(config.layer, tuple) else config.layer
+    if not all(0 <= number <= last for number in numbers):
         raise BackboneError(
-            f"backbone.layer={config.layer}: the model has hidden states 0 to {layers} "
-            f"(or -1 to {-layers - 1})"
+            f"backbone.layer={shown}: the model has hidden states 0 to {last} "
+            f"(or -1 to {-last - 1})"
+        )
+    if len(set(numbers)) < len(numbers):
+        raise BackboneError(
+            f"backbone.layer={shown}: names a layer twice, as hidden states {list(numbers)} of "
+            f"0 to {last}; name each once"
         )
 
 

@@ -2,25 +2,23 @@
 
 `InternVLProcessor` needs torchvision (for video), so tokenizer and image processor are combined
 here by the same rules: an image becomes `<img>`, one `<IMG_CONTEXT>` for each token of each tile,
-then `</img>`. Tiles equal those of transformers' PIL backend bit by bit; its torchvision backend
-differs by up to 0.02 in pixel values.
+then `</img>`. Tiles and pixel values equal those of transformers' PIL backend bit by bit; its
+torchvision backend differs by up to 0.02 in pixel values.
 """
 
 from pathlib import Path
 from typing import Any
 
-import torch
 from PIL import Image
 from torch import Tensor
 from transformers import AutoTokenizer
-from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import (
-    GotOcr2ImageProcessorPil,
-    get_optimal_tiled_canvas,
-)
+from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 
 from colintern.config.schema import BackboneConfig
 from colintern.errors import BackboneError, one_line
+from colintern.model.pixels import pixel_table
 from colintern.model.quiet import quiet_transformers
+from colintern.model.tiles import Tiler, tile_grid
 
 IMAGE_SLOT = "<image>"
 # Starts of queries: each printable ASCII character, words, other scripts, a combining accent.
@@ -59,10 +57,7 @@ class TilePlanner:
 
     def tile_grid(self, width: int, height: int) -> tuple[int, int]:
         """Rows and columns of tiles for a page of this size in pixels."""
-        if self._max_tiles == 1:
-            return 1, 1
-        columns, rows = get_optimal_tiled_canvas((height, width), self._tile, 1, self._max_tiles)
-        return rows, columns
+        return tile_grid(width, height, self._tile, self._max_tiles)
 
     def num_page_tokens(self, width: int, height: int) -> int:
         """Tokens of a page: of all its tiles, and of a thumbnail if there is more than one tile."""
@@ -96,6 +91,7 @@ class Processor:
         size = self._images.size
         self.tile = (size.height, size.width) if size else (0, 0)
         self.tiles = TilePlanner(*self.tile, token_grid, config.max_tiles)
+        self.tiler = Tiler(*self.tile, config.max_tiles, Image.Resampling(self._images.resample))
         self.context_id = self._special(_CONTEXT)
         before, slot, after = config.page_prompt.partition(IMAGE_SLOT)
         self._page_start = [*self._plain(before), self._special(_START)]
@@ -109,6 +105,10 @@ class Processor:
         """The token ids of a query: prefix, text, augmentation (the padding token, repeated)."""
         augmentation = [self.pad_id] * self._config.query_augmentation_tokens
         return [*self._plain(self._config.query_prefix + text), *augmentation]
+
+    def pixel_table(self) -> Tensor:
+        """What the model sees for each 8-bit value of each channel: [3, 256] float32."""
+        return pixel_table(self._images)
 
     def joins_prefix(self) -> bool:
         """Whether some texts get different ids after the prefix than alone.
@@ -129,27 +129,6 @@ class Processor:
         """The id of the padding token; of the end-of-text token if there is no padding token."""
         pad = self._tokenizer.pad_token_id
         return self._tokenizer.eos_token_id if pad is None else pad
-
-    def page_tiles(self, image: Image.Image) -> Tensor:
-        """The tiles of an RGB page and its thumbnail: [tiles, 3, height, width] float32.
-
-        Cut as transformers cuts them, but from the PIL image: transformers would first make an
-        array of the whole page, a gigabyte for a page of 100 megapixels.
-        """
-        resample = Image.Resampling(self._images.resample)
-        height, width = self._images.size["height"], self._images.size["width"]
-        rows, columns = self.tiles.tile_grid(*image.size)
-        canvas = image.resize((columns * width, rows * height), resample)
-        tiles = [
-            canvas.crop((left, top, left + width, top + height))
-            for top in range(0, canvas.height, height)
-            for left in range(0, canvas.width, width)
-        ]
-        if len(tiles) > 1:
-            tiles.append(image.resize((width, height), resample))
-        process: Any = self._images  # its declared signature lacks some options
-        inputs = process(images=tiles, crop_to_patches=False, do_resize=False, return_tensors="pt")
-        return torch.as_tensor(inputs["pixel_values"])
 
     def _loaded(self, what: str, kind: Any, folder: Path) -> Any:
         try:

@@ -86,9 +86,13 @@ def record_outputs(path: str, inputs: Inputs, outputs: Sequence[Output], started
 
 def read_record(path: str) -> Record | None:
     """The record at `path`, or None when the stage is not finished."""
-    if not storage.exists(path):
+    return parsed_record(storage.read_json(path)) if storage.exists(path) else None
+
+
+def parsed_record(document: Any) -> Record | None:
+    """The record in a JSON document; None of no document."""
+    if document is None:
         return None
-    document = storage.read_json(path)
     outputs = tuple(Output(**output) for output in document["outputs"])
     return Record(
         document["fingerprint"],

@@ -17,12 +17,13 @@ _SETTINGS: Any = {"svg.hashsalt": "colintern", "svg.fonttype": "none", "font.fam
 Point = tuple[float, float, float]  # value, and the ends of its interval
 
 
-def rounds_chart(series: Mapping[str, Sequence[Point]], metric: str) -> str:
+def rounds_chart(series: Mapping[str, Sequence[Point]], metric: str, start: str) -> str:
     """A metric after each round, with its intervals; one line per dataset.
 
     Args:
         series: for each dataset its points, from round 0 on.
         metric: the label of the axis.
+        start: what round 0 is called.
     """
     figure, axes = _figure()
     for (name, points), colour in zip(series.items(), _cycle(len(series)), strict=True):
@@ -37,7 +38,7 @@ def rounds_chart(series: Mapping[str, Sequence[Point]], metric: str) -> str:
         )
         axes.plot(rounds, [value for value, _, _ in points], "o-", color=colour, label=name)
     longest = max((len(points) for points in series.values()), default=1)
-    axes.set_xticks(range(longest), ["untrained", *map(str, range(1, longest))])
+    axes.set_xticks(range(longest), [start, *map(str, range(1, longest))])
     axes.set_xlabel("round")
     axes.set_ylabel(metric)
     axes.set_ylim(bottom=0)

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from colintern import storage
 from colintern.evaluation.chance import is_at_chance
 from colintern.evaluation.decision import METRIC
-from colintern.evaluation.titles import METRIC_TITLES
+from colintern.evaluation.titles import METRIC_TITLES, title_of_start, where_from
 from colintern.records.run_folder import RunFolder
 from colintern.report.charts import loss_chart, rounds_chart
 from colintern.report.data import Recorded, ReportData, read_report_data
@@ -38,6 +38,7 @@ def write_report(run_path: str, recorded: Recorded) -> str:
     page = environment.get_template("report.html.jinja").render(
         data=data,
         metrics=METRIC_TITLES,
+        start=title_of_start(data.config.training.init_heads),
         headline=_headline(data),
         rounds_svg=_rounds_svg(data),
         losses_svg=Markup(loss_chart(data.losses)) if data.losses else None,
@@ -50,6 +51,8 @@ def write_report(run_path: str, recorded: Recorded) -> str:
 
 def _headline(data: ReportData) -> list[str]:
     """A sentence for each dataset: its nDCG@5 before training and after the best round."""
+    start = where_from(data.config.training.init_heads)
+    before = "untrained" if start is None else f"at the start ({start})"
     sentences = []
     for name, rounds in data.evaluations.items():
         best = data.loop["best_round"] if data.loop else len(rounds) - 1
@@ -60,7 +63,7 @@ def _headline(data: ReportData) -> list[str]:
         chance = _beside_chance(rounds[best])
         middle = f", {values[1]:.3f} after round 1" if best > 1 else ""
         sentences.append(
-            f"{name}: {_TITLE} {values[0]:.3f} untrained{middle}, {values[best]:.3f} "
+            f"{name}: {_TITLE} {values[0]:.3f} {before}{middle}, {values[best]:.3f} "
             f"after round {best} (95{_NO_BREAK}% interval {low:.3f} to {high:.3f}){chance}"
         )
     return sentences
@@ -78,7 +81,8 @@ def _rounds_svg(data: ReportData) -> Markup | None:
         name: [(round_["metrics"][METRIC], *round_["ci"][METRIC]) for round_ in rounds]
         for name, rounds in data.evaluations.items()
     }
-    return Markup(rounds_chart(series, _TITLE)) if series else None
+    start = "start" if data.config.training.init_heads else "untrained"
+    return Markup(rounds_chart(series, _TITLE, start)) if series else None
 
 
 def _flat(config: Any, prefix: str = "") -> list[tuple[str, str]]:

@@ -155,4 +155,4 @@ def _store(
             config = on_machines_here(config)
             with ray_workers(config, requests(config, [Encode])) as on_ray:
                 on_ray.encode([target], backbone, config)
-    return FeatureStore(target.path)
+    return FeatureStore(target.path, cache_bytes=config.features.cache_bytes)

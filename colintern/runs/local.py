@@ -1,22 +1,22 @@
 """The work of stages in this process, without Ray: for tests, benchmarks and small corpora."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from colintern import records
 from colintern.config.schema import Config
-from colintern.data.canonical import CanonicalDataset
-from colintern.data.inventory import read_inventory
+from colintern.data.inventory import Inventory, read_inventory
 from colintern.data.views import View
 from colintern.features.basis_sample import BasisTask, make_basis
 from colintern.features.catalog import Catalog
 from colintern.features.encoding import WrittenShard, encode_shard
-from colintern.features.finish import finish_store, finished_record
-from colintern.features.plan import StoreTarget, check_compute_dtype, plan_store
+from colintern.features.making import BegunStore, make_stores
+from colintern.features.plan import StoreTarget
+from colintern.features.progress import EncodingProgress
 from colintern.features.store import FeatureStore
-from colintern.model.backbone import BackboneIdentity, FrozenBackbone, compute_dtype
+from colintern.features.work import PlannedWork
+from colintern.model.backbone import BackboneIdentity, FrozenBackbone
 from colintern.model.heads import load_heads
-from colintern.records import Record, lease
+from colintern.records import Record
 from colintern.records.lease import Held
 from colintern.runtime.resources import Request
 from colintern.runtime.work import SearchWork, Tell
@@ -34,8 +34,8 @@ class LocalWorkers:
     def encode(
         self, targets: Sequence[StoreTarget], backbone: BackboneIdentity, config: Config
     ) -> dict[str, Record]:
-        """Encode one store after the other; shards that an earlier start has written are kept."""
-        return {target.path: _encoded(target, backbone, config) for target in targets}
+        """Encode one shard after the other."""
+        return make_stores(targets, backbone, config, _LocalCrew(config))
 
     def fit_basis(self, task: BasisTask, config: Config) -> None:
         """Fit it here."""
@@ -52,25 +52,27 @@ class LocalWorkers:
         return work(catalog, open_corpus, show)
 
 
-def _encoded(target: StoreTarget, backbone: BackboneIdentity, config: Config) -> Record:
-    """The record of a store, which is made first where it is not finished."""
-    with lease.held(target.path, wait=True) as held:
-        if record := finished_record(target, config.data.max_bad_fraction):
-            return record
-        started_at = records.now()
-        target.begin()
-        corpus = read_inventory(CanonicalDataset(target.dataset.path).corpus_files)
-        plan = plan_store(target, corpus, backbone, config.features, config.cluster.use_gpu)
-        check_compute_dtype(plan, compute_dtype(config.backbone, "cpu"))
-        plan.begin()
-        written: dict[str, WrittenShard] = {}
-        if missing := plan.missing():
-            frozen, batch_tokens = FrozenBackbone(config.backbone), config.features.batch_tokens
-            for work in missing:
-                written[work.path] = encode_shard(work, frozen, target.codec, batch_tokens)
-        held.check()
-        limit = config.data.max_bad_fraction
-        return finish_store(plan, backbone, limit, started_at, written).record
+class _LocalCrew:
+    """See `features.making.Crew`: everything in this process, one after the other."""
+
+    device = "cpu"
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+
+    def list_pages(self, files: Sequence[str]) -> Inventory:
+        """The pages of a corpus, read here."""
+        return read_inventory(files)
+
+    def encode(
+        self, work: PlannedWork, stores: Mapping[str, BegunStore], progress: EncodingProgress
+    ) -> Iterator[tuple[str, WrittenShard]]:
+        """Write one shard after the other."""
+        backbone = FrozenBackbone(self._config.backbone)
+        batch_tokens = self._config.features.batch_tokens
+        for shard in work:
+            codec = stores[shard.store].codec
+            yield shard.path, encode_shard(shard, backbone, codec, batch_tokens)
 
 
 def open_corpus(

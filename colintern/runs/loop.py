@@ -45,6 +45,7 @@ def run(config: Config, workers: Workers | None = None) -> RunFolder:
             if _decide(runner, number).decision == "stop":
                 _measure_from(runner, number + 1)  # left of a start with more rounds
                 break
+        _say_whether_training_helped(runner)
         for stage in stages.stages_after_rounds():
             runner.do(stage)
         return runner.run.folder
@@ -190,6 +191,28 @@ def _decide(runner: Runner, round_number: int) -> RoundDecision:
     last = decisions[-1]
     log.say("loop", "round %d: %s; %s", last.round, last.reason, last.decision)
     return last
+
+
+def _say_whether_training_helped(runner: Runner) -> None:
+    """Say when the heads that a run was given are as good on dev as every round of it."""
+    from colintern.evaluation.decision import METRIC
+    from colintern.evaluation.titles import where_from
+
+    config, folder = runner.run.config, runner.run.folder
+    start = where_from(config.training.init_heads)
+    if start is None:
+        return
+    given = storage.read_json(folder.evaluation(0, DEV))["metrics"][METRIC]
+    loop = storage.read_json(folder.loop_json)
+    best = max(entry["dev"] for entry in loop["rounds"])
+    if given >= best:
+        log.say(
+            "loop",
+            "no round is better than its start, %s: dev nDCG@5 %.3f, best round %.3f",
+            start,
+            given,
+            best,
+        )
 
 
 def _begins(document: Mapping[str, Any], folder: RunFolder) -> bool:

@@ -4,6 +4,7 @@ from colintern import records, storage
 from colintern.config.schema import DEV, Config
 from colintern.errors import DamagedShardError, DriftError, MissingStageError
 from colintern.features.catalog import Catalog, Snapshot
+from colintern.features.changes import changes_since
 from colintern.features.codec import codec_of
 from colintern.features.manifest import MANIFEST, has_manifest
 from colintern.features.store import RECORD, FeatureStore, manifests_of
@@ -11,6 +12,7 @@ from colintern.features.whole import is_whole
 from colintern.model.backbone import BackboneIdentity
 from colintern.model.basis import BasisFile
 from colintern.model.heads import HeadsInfo, heads_info, heads_sha256
+from colintern.records import Inputs, Record
 from colintern.records.run_folder import RunFolder
 from colintern.runs.stages import Encode, Mine, Stage, Train
 from colintern.runs.stages.inputs import heads_inputs
@@ -55,7 +57,8 @@ class OpenedRun:
         }
         if self._catalog is None or self._catalog.snapshots != snapshots:
             stores = {name: target.path for name, target in self.targets.items()}
-            self._catalog = Catalog(self.config.data, self.config.run.seed, stores, snapshots)
+            seed, cache_bytes = self.config.run.seed, self.config.features.cache_bytes
+            self._catalog = Catalog(self.config.data, seed, stores, snapshots, cache_bytes)
         return self._catalog
 
     @property
@@ -137,9 +140,43 @@ class OpenedRun:
             if store and manifests_of(store)[part].sha256 != recorded[part]:
                 raise DriftError(
                     f"{storage.join(path, part)}: is not what this run started with; the "
-                    "dataset has changed: choose another run.name"
+                    f"dataset has changed: {self._remedy()}"
                 )
         return store is not None and not lost and is_whole(path, store)
+
+    def check_dataset(self, dataset: str, record: Record, inputs: Inputs) -> None:
+        """Make sure that a dataset is what it was when it was encoded, if all else is.
+
+        Args:
+            dataset: its name in the run.
+            record: the run's, of its encoding.
+            inputs: what it would be encoded from now.
+
+        Raises:
+            DriftError: it has grown, or changed; the message says how, and how to go on.
+        """
+        target, names = self.targets[dataset], {*record.inputs, *inputs}
+        differing = [name for name in names if record.inputs.get(name) != inputs.get(name)]
+        if not record.inputs or not differing or not all(map(target.is_only_data, differing)):
+            return
+        try:
+            found = changes_since(target.dataset.path, target.path, self._manifests(dataset)).told()
+        except MissingStageError:  # of a store that is lost nobody knows what it held
+            found = None
+        told = found or " and ".join(sorted({_called(name) for name in differing}))
+        raise DriftError(
+            f"{self.folder.path}: the dataset {dataset} ({target.dataset.path}) has {told} since "
+            f"this run began; {self._remedy()}"
+        )
+
+    def _remedy(self) -> str:
+        """How to go on when a dataset is not what it was."""
+        if not storage.exists(self.folder.loop_json):
+            return "put it back, or choose another run.name"
+        return (
+            "to go on from its best heads with the data as they are now: colintern run "
+            f"--continue-from {self.folder.path} run.name=NEW --config ..."
+        )
 
     def can_read_store(self, dataset: str) -> bool:
         """Whether all that the run has recorded of a store can be read.
@@ -155,3 +192,10 @@ class OpenedRun:
         except (MissingStageError, DamagedShardError):
             return False
         return True
+
+
+def _called(name: str) -> str:
+    """What an input that says what a dataset holds is called, after "the dataset has"."""
+    if "qrels" in name:
+        return "other judgements"
+    return "other files of questions" if "queries" in name else "other files of pages"

@@ -195,19 +195,25 @@ def check_init_heads(config: Config, backbone: BackboneIdentity) -> None:
     """Make sure that `training.init_heads`, if set, fits the configuration and the backbone.
 
     Raises:
-        CheckpointError: it cannot be loaded, or has another shape than the configuration asks for.
+        CheckpointError: it cannot be loaded, has another shape than the configuration asks for, or
+            was trained on features of another backbone, as far as its store is in `features.root`.
     """
     folder = config.training.init_heads
     if folder is None:
         return
+    from colintern.features.store import RECORD
     from colintern.model.heads import load_heads
+    from colintern.records import read_record
+    from colintern.runs.stores import BACKBONE_HASH
 
     _, info = load_heads(folder)
     wanted = {
         "heads.kind": (config.heads.kind, info.kind),
         "heads.dim": (config.heads.dim, info.dim),
         "heads.shared": (config.heads.shared, info.shared),
+        "heads.layer_mix": (config.heads.layer_mix, info.layer_mix),
         "backbone.layer": (config.backbone.layer, info.backbone.layer),
+        "backbone.attention": (config.backbone.attention, info.backbone.attention),
         "the width of features": (
             config.features.pca_dim or backbone.width,
             info.features_width,
@@ -219,6 +225,15 @@ def check_init_heads(config: Config, backbone: BackboneIdentity) -> None:
                 f"training.init_heads={folder}: made for {key}={found}, not {asked}; "
                 "change the setting, or take other heads"
             )
+    near = [store for store in info.stores.values() if store.startswith(config.features_root)]
+    records_there = filter(None, (read_record(storage.join(store, RECORD)) for store in near))
+    known = {record.inputs.get(BACKBONE_HASH) for record in records_there} - {None}
+    if known and backbone.checkpoint_sha256 not in known:
+        raise CheckpointError(
+            f"training.init_heads={folder}: trained on features of {info.backbone.path}, which is "
+            f"another backbone than backbone.path={config.backbone.path}; set it back, or take "
+            "other heads"
+        )
 
 
 def check_init_basis(config: Config, basis: BasisFile | None) -> None:
@@ -252,6 +267,11 @@ def unused_settings(config: Config) -> list[str]:
         unused += [f"data.{name}.{words}" for words in (_unused_keys(dataset) if dataset else ())]
     if config.evaluation.search != "exact" and not config.data.eval:
         unused.append("evaluation.search has no effect: dev is searched exactly, and data.eval=[]")
+    if config.backbone.attention != "causal" and config.backbone.layer in ("projector", 0):
+        unused.append(
+            f"backbone.attention has no effect: backbone.layer={config.backbone.layer} is before "
+            "the attention of the LLM"
+        )
     if config.mining.search == "exact":
         approximate = {"first_stage", "index", "candidates", "min_recall"}
         unused += [

@@ -4,7 +4,7 @@ from itertools import count
 
 from colintern import storage
 from colintern.config.schema import evaluated_names
-from colintern.evaluation.titles import METRIC_TITLES
+from colintern.evaluation.titles import METRIC_TITLES, title_of_start
 from colintern.records import lease
 from colintern.records.run_folder import RunFolder
 
@@ -47,10 +47,13 @@ def _finished_at(folder: RunFolder, stage: str) -> str:
 
 def table_lines(run_path: str) -> list[str]:
     """The metrics of all rounds on all datasets, each with its 95 % interval below it."""
+    config = RunFolder(run_path).read().config
+    start = title_of_start(config.training.init_heads)
+    start = start if len(start) < _NAME - 2 else "start"
     lines = [HEADER]
-    for dataset in evaluated_names(RunFolder(run_path).read().config.data):
+    for dataset in evaluated_names(config.data):
         for round_number in evaluated_rounds(run_path, dataset):
-            name = "0 untrained" if round_number == 0 else str(round_number)
+            name = f"0 {start}" if round_number == 0 else str(round_number)
             lines += metric_lines(run_path, dataset, round_number, name)
     return lines
 

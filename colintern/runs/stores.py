@@ -14,6 +14,8 @@ from colintern.model.basis import BasisFile
 # Of the settings of features those that decide what is stored.
 _STORED_KEYS = ("dtype", "pca_dim", "merge", "max_tokens_per_page")
 
+BACKBONE_HASH = "backbone_sha256"  # among the inputs of every store
+
 
 def store_target(
     config: Config,

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import ray
 import torch
+from ray._private.state import state
 from ray.exceptions import RayError, RayTaskError
 
 from colintern import log, storage
@@ -95,6 +97,8 @@ class Cluster:
                 f"{lacking}; lower it, set cluster.use_gpu=false, or join a cluster with GPUs "
                 "by RAY_ADDRESS"
             )
+        if lacking and (never := shortage(self._requests, _resources_of_all_nodes())):
+            raise ClusterError(f"{never} when all of its nodes have come; lower it, or add nodes")
         if lacking:
             log.say("ray", "%s now; waiting for the rest", lacking)
 
@@ -143,6 +147,17 @@ def on_machines_here(config: Config) -> Config:
 def device_of(use_gpu: bool) -> str:
     """The torch device of a worker."""
     return "cuda" if use_gpu else "cpu"
+
+
+def _resources_of_all_nodes() -> dict[str, float]:
+    """What a cluster will have when all nodes have come that its autoscaler may start.
+
+    Infinitely much, where no autoscaler has told: nodes may be added by hand.
+    """
+    now, most = ray.cluster_resources(), state.get_max_resources_from_cluster_config()
+    if most is None:
+        return {"CPU": math.inf, "GPU": math.inf}
+    return {name: max(now.get(name, 0), most.get(name, 0)) for name in ("CPU", "GPU")}
 
 
 @contextlib.contextmanager

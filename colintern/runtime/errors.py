@@ -2,11 +2,15 @@
 
 from ray.exceptions import RayTaskError
 
-from colintern.errors import UserError
+from colintern.errors import ColInternError, UserError
 
 
 class ClusterError(UserError):
     """The cluster cannot be joined, is too small, or its nodes do not share storage."""
+
+
+class WorkersDiedError(ColInternError):
+    """Processes die of the same work again and again."""
 
 
 def cause_of(error: BaseException) -> BaseException:

@@ -6,6 +6,8 @@ from typing import ClassVar, Protocol
 
 from colintern.config.schema import Config
 
+ENCODE_WORKERS = "cluster.encode_workers"
+
 
 @dataclass(frozen=True)
 class Request:
@@ -13,15 +15,30 @@ class Request:
 
     Attributes:
         setting: the setting that says how many, for messages.
-        num_workers: its value; 0 for work in the driver's own process.
+        num_workers: as many as there may be; 0 for work in the driver's own process.
         cpus_per_worker: CPUs of each.
         uses_gpu: whether each has a GPU of its own.
+        least_workers: as many as there have to be; None for all.
+        helpers_per_worker: tasks of one CPU that each wants beside it.
     """
 
     setting: str
     num_workers: int
     cpus_per_worker: int = 1
     uses_gpu: bool = False
+    least_workers: int | None = None
+    helpers_per_worker: int = 0
+
+    @property
+    def needed_workers(self) -> int:
+        """As many as there have to be."""
+        return self.num_workers if self.least_workers is None else self.least_workers
+
+    @property
+    def asked(self) -> str:
+        """The setting and its value."""
+        least, most = self.least_workers, self.num_workers
+        return f"{self.setting}={most if least is None else [least, most]}"
 
     @property
     def gpus_per_worker(self) -> int:
@@ -50,13 +67,16 @@ def request_of(stage: Asking, config: Config) -> Request:
     if setting is None:
         return Request("", 0)
     section, key = setting.split(".")
-    num_workers: int = getattr(getattr(config, section), key)
-    return Request(setting, num_workers, cluster.cpus_per_worker, cluster.use_gpu)
+    value: int | tuple[int, int] = getattr(getattr(config, section), key)
+    least, most = (None, value) if isinstance(value, int) else value
+    helpers = 1 if setting == ENCODE_WORKERS else 0
+    return Request(setting, most, cluster.cpus_per_worker, cluster.use_gpu, least, helpers)
 
 
 def cpus_wanted(requests: Sequence[Request]) -> int:
-    """The CPUs of the stage that asks for the most."""
-    return max((one.num_workers * one.cpus_per_worker for one in requests), default=0)
+    """The CPUs of the stage that asks for the most, helpers included."""
+    each = (one.num_workers * (one.cpus_per_worker + one.helpers_per_worker) for one in requests)
+    return max(each, default=0)
 
 
 def shortage(requests: Sequence[Request], resources: Mapping[str, float]) -> str | None:
@@ -68,15 +88,13 @@ def shortage(requests: Sequence[Request], resources: Mapping[str, float]) -> str
     """
     if not requests:
         return None
-    largest = max(requests, key=lambda one: one.num_workers)
+    largest = max(requests, key=lambda one: one.needed_workers)
     wanted = {
-        "GPU": largest.num_workers * largest.gpus_per_worker,
-        "CPU": largest.num_workers * largest.cpus_per_worker,
+        "GPU": largest.needed_workers * largest.gpus_per_worker,
+        "CPU": largest.needed_workers * largest.cpus_per_worker,
     }
     for resource, number in wanted.items():
-        found = int(resources.get(resource, 0))
-        if found < number:
+        if (found := resources.get(resource, 0)) < number:
             asked = f"{number} {resource}{'s' if number > 1 else ''}"
-            setting = f"{largest.setting}={largest.num_workers}"
-            return f"{setting} asks for {asked}, the cluster has {found}"
+            return f"{largest.asked} asks for {asked}, the cluster has {int(found)}"
     return None

@@ -144,12 +144,13 @@ class _ShardActor:
         pages: NDArray[np.int64],
         heads_folder: str,
         start: int,
+        cache_bytes: int,
     ) -> None:
         if error := why_not_to_work(self._held):
             raise error
         self._shard = None  # the old one's memory first
         heads, _ = load_heads(heads_folder)
-        own = FeatureStore(store_path, manifests, pages).pages
+        own = FeatureStore(store_path, manifests, pages, cache_bytes).pages
         self._shard = CorpusShard(own, heads, np.arange(len(own)), start, self._device)
 
     def call(self, method: str, *arguments: Any) -> Any:
@@ -181,7 +182,9 @@ class _SearchActor:
         bounds = shard_bounds(store.pages.num_tokens[view.pages], len(self._shards))
         used, parts = self._shards[: len(bounds)], [view.pages[slice(*own)] for own in bounds]
         loading = [
-            actor.load.remote(store.path, store.manifests, own, heads_folder, start)
+            actor.load.remote(
+                store.path, store.manifests, own, heads_folder, start, store.cache_bytes
+            )
             for actor, own, (start, _) in zip(used, parts, bounds, strict=True)
         ]
         heads, _ = load_heads(heads_folder)

@@ -7,13 +7,14 @@ from typing import Any
 from colintern.config.schema import Config
 from colintern.features.basis_sample import BasisTask
 from colintern.features.catalog import Catalog
+from colintern.features.making import make_stores
 from colintern.features.plan import StoreTarget
 from colintern.model.backbone import BackboneIdentity
 from colintern.records import Record
 from colintern.records.lease import Held
 from colintern.runtime.basis import fit_basis
 from colintern.runtime.cluster import Cluster, cluster_of
-from colintern.runtime.encode import encode_stores
+from colintern.runtime.encode import RayCrew
 from colintern.runtime.relay import Relay
 from colintern.runtime.resources import Request
 from colintern.runtime.search_pool import SearchPool
@@ -40,10 +41,10 @@ class RayWorkers:
     def encode(
         self, targets: Sequence[StoreTarget], backbone: BackboneIdentity, config: Config
     ) -> dict[str, Record]:
-        """Bring stores up to date with one pool of actors; see `encode_stores`."""
+        """Bring stores up to date with one pool of actors."""
         self.close()
         self._cluster.ensure()
-        return encode_stores(targets, backbone, config)
+        return make_stores(targets, backbone, config, RayCrew(config))
 
     def fit_basis(self, task: BasisTask, config: Config) -> None:
         """Fit it in one task, which has what an actor that encodes has."""

@@ -5,6 +5,7 @@ from colintern.storage.listing import (
     FileState,
     exists,
     find_files,
+    find_states,
     list_files,
     list_folders,
     list_states,
@@ -22,12 +23,13 @@ from colintern.storage.paths import (
     local_path,
     real,
 )
+from colintern.storage.ranges import BYTES_AT_ONCE, Piece
 from colintern.storage.reading import (
     open_file,
     read_bytes,
     read_bytes_if_there,
     read_json,
-    read_ranges,
+    read_pieces,
     sha256_of_bytes,
     sha256_of_file,
 )
@@ -35,6 +37,7 @@ from colintern.storage.saving import (
     create_exclusively,
     delete,
     delete_folder,
+    move,
     remove_abandoned,
     update,
     write_bytes,
@@ -43,8 +46,10 @@ from colintern.storage.saving import (
 )
 
 __all__ = [
+    "BYTES_AT_ONCE",
     "HUB_ERRORS",
     "FileState",
+    "Piece",
     "absolute",
     "create_exclusively",
     "delete",
@@ -52,6 +57,7 @@ __all__ = [
     "exists",
     "file_system_of",
     "find_files",
+    "find_states",
     "is_local",
     "is_relative",
     "join",
@@ -61,12 +67,13 @@ __all__ = [
     "listed_size_of",
     "local_path",
     "modified_at",
+    "move",
     "named_errors",
     "open_file",
     "read_bytes",
     "read_bytes_if_there",
     "read_json",
-    "read_ranges",
+    "read_pieces",
     "real",
     "remove_abandoned",
     "sha256_of_bytes",

@@ -1,11 +1,14 @@
 """Listings, and the state of files: size, version and time, without reading them."""
 
+import os
 import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+from colintern.errors import PathError
 from colintern.storage import local_files
 from colintern.storage.errors import named_errors
 from colintern.storage.paths import file_system_of, fresh_file_system_of, is_local, local_path
@@ -70,6 +73,41 @@ def find_files(folder: str, suffix: str = "") -> list[str]:
     prefix = inner.rstrip("/") + "/"
     names = (name.removeprefix(prefix) for name in found if name.startswith(prefix))
     return _full_paths(folder, names, suffix)
+
+
+def find_states(folder: str) -> list[FileState]:
+    """The state of every file in `folder` and in all folders inside it, by the order of names.
+
+    One listing on an object store. Unfinished writes are among them, as nobody else knows them. A
+    folder that does not exist has no files.
+    """
+    with named_errors(folder):
+        if is_local(folder):
+            found = _walked(folder)
+        else:
+            file_system, inner = fresh_file_system_of(folder)
+            prefix = inner.rstrip("/") + "/"
+            entries = file_system.find(inner, detail=True)
+            found = [
+                _state(f"{folder.rstrip('/')}/{name.removeprefix(prefix)}", entry)
+                for name, entry in entries.items()
+                if name.startswith(prefix) and name != prefix
+            ]
+    return sorted(found, key=lambda state: state.path)
+
+
+def _walked(folder: str) -> list[FileState]:
+    """The state of every file of a local folder that is still there after its listing."""
+    found, top = [], local_path(folder)
+    for parent, _, names in os.walk(top):
+        for name in names:
+            path = f"{folder.rstrip('/')}/{Path(parent, name).relative_to(top).as_posix()}"
+            try:
+                found.append(_state(path, {}))
+            except PathError as error:
+                if not isinstance(error.__cause__, FileNotFoundError):
+                    raise
+    return found
 
 
 def list_folders(folder: str) -> list[str]:

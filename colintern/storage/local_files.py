@@ -107,21 +107,17 @@ def remove_abandoned(folder: Path, *, deep: bool = True) -> None:
     """
     for parent, folders, names in os.walk(folder):
         for path in (Path(parent, name) for name in (*names, *folders) if is_temporary(name)):
-            if _is_abandoned(path):
+            if is_abandoned(path):
                 _remove(path)
         if not deep:
             folders.clear()
 
 
-def _remove(path: Path) -> None:
-    with suppress(FileNotFoundError, PermissionError):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+def is_abandoned(path: Path) -> bool:
+    """Whether nobody will rename a temporary file or folder: its process is gone.
 
-
-def _is_abandoned(path: Path) -> bool:
+    One of a process that cannot be asked is, when it was not touched for a day.
+    """
     found = _TEMPORARY.fullmatch(path.name)
     assert found, path
     alive = None
@@ -133,6 +129,14 @@ def _is_abandoned(path: Path) -> bool:
         except FileNotFoundError:
             return False  # renamed since the listing
     return not alive
+
+
+def _remove(path: Path) -> None:
+    with suppress(FileNotFoundError, PermissionError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 @contextmanager

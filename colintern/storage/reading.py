@@ -7,8 +7,13 @@ from typing import Any
 
 from colintern.errors import PathError
 from colintern.storage.errors import named_errors
-from colintern.storage.paths import fresh_file_system_of, is_local, local_path
-from colintern.storage.ranges import Range, batches_of_requests
+from colintern.storage.paths import (
+    file_system_of,
+    fresh_file_system_of,
+    is_local,
+    local_path,
+)
+from colintern.storage.ranges import Piece, Request, batches_of_requests
 
 
 def open_file(path: str) -> Any:
@@ -53,27 +58,41 @@ def read_bytes_if_there(path: str) -> bytes | None:
         raise
 
 
-def read_ranges(path: str, ranges: Sequence[Range]) -> list[bytes]:
-    """The bytes of several ranges, each from its start up to its end, in the given order.
+def read_pieces(pieces: Sequence[Piece]) -> list[bytes]:
+    """Pieces of files that stand in one place: on this machine, or in one object store.
 
-    On an object store, ranges that are near each other share a request, and several requests are
-    sent at a time; they need about `ranges.BYTES_AT_ONCE` of memory beside the result.
+    On an object store, pieces of a file that are near each other share a request, and several
+    requests, to several files too, are sent at a time; they need about `ranges.BYTES_AT_ONCE` of
+    memory beside the result.
+
+    Returns:
+        The bytes of each, in the given order.
 
     Raises:
-        StorageError: the file is missing or cannot be read.
+        StorageError: a file is missing or cannot be read.
     """
-    if is_local(path):
-        return [read_bytes(path, start, end) for start, end in ranges]
-    found: dict[Range, bytes] = {}
-    with named_errors(path):
-        file_system, inner = fresh_file_system_of(path)
-        for requests in batches_of_requests(ranges):
-            starts = [request.start for request in requests]
-            ends = [request.end for request in requests]
-            data = file_system.cat_ranges([inner] * len(requests), starts, ends, on_error="raise")
-            for request, piece in zip(requests, data, strict=True):
-                found.update(request.cut(piece))
-    return [found[wanted] for wanted in ranges]
+    if not pieces or is_local(pieces[0].path):
+        return [read_bytes(*piece) for piece in pieces]
+    found: dict[Piece, bytes] = {}
+    for requests in batches_of_requests(pieces):
+        for request, data in zip(requests, _answers(requests), strict=True):
+            found.update(request.cut(data))
+    return [found[piece] for piece in pieces]
+
+
+def _answers(requests: Sequence[Request]) -> list[bytes]:
+    """What requests to one object store give, sent at one time."""
+    with named_errors(requests[0].path):
+        file_system, _ = fresh_file_system_of(requests[0].path)
+        inner = [file_system_of(request.path)[1] for request in requests]
+        starts = [request.start for request in requests]
+        ends = [request.end for request in requests]
+        answers = file_system.cat_ranges(inner, starts, ends, on_error="return")
+    for request, answer in zip(requests, answers, strict=True):
+        with named_errors(request.path):
+            if isinstance(answer, Exception):
+                raise answer
+    return answers
 
 
 def read_json(path: str) -> Any:

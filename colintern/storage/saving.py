@@ -82,6 +82,20 @@ def update(path: str, data: bytes, may_replace: Callable[[bytes], bool]) -> bool
         return object_store.update(path, data, may_replace)
 
 
+def move(source: str, target: str) -> None:
+    """Give the file at `source` the name `target`, in the same storage, replacing what was there.
+
+    A disk renames it. An object store copies it, on its own side, and then removes the first.
+    """
+    with named_errors(source):
+        if is_local(source):
+            local_path(target).parent.mkdir(parents=True, exist_ok=True)
+            local_path(source).replace(local_path(target))
+            return
+        file_system, inner = fresh_file_system_of(source)
+        file_system.mv(inner, fresh_file_system_of(target)[1])
+
+
 def delete(path: str) -> None:
     """Remove the file at `path`; one that is not there is no error."""
     with named_errors(path):

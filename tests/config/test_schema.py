@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from colintern.config.files import load_config, parse_config
-from colintern.config.schema import ADDED_LATER, Config, Section, dataset_of
+from colintern.config.schema import ADDED_LATER, Config, FeaturesConfig, Section, dataset_of
 from colintern.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -41,6 +41,15 @@ def test_workers_that_would_have_nothing_to_do_are_refused(keys, words):
     """Processes, and GPUs, that are paid for and wait in every step of a round."""
     with pytest.raises(ConfigError, match=words):
         parse_config({"data": {"train": "demo"}, "training": keys}, "test")
+
+
+def test_layers_are_not_mixed_after_they_were_reduced_together():
+    """Weights of layers over numbers that belong to all layers at once."""
+    document = {"data": {"train": "demo"}, "backbone": {"layer": [-1, 0]}}
+    reduced = FeaturesConfig.model_construct(pca_dim=8)
+    assert parse_config({**document, "features": reduced}, "test").backbone.layer == (-1, 0)
+    with pytest.raises(ConfigError, match=r"^test: heads\.layer_mix: .* features\.pca_dim=8"):
+        parse_config({**document, "features": reduced, "heads": {"layer_mix": True}}, "test")
 
 
 def test_a_key_added_later_counts_only_when_it_is_set():

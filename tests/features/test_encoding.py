@@ -11,7 +11,7 @@ from PIL import Image
 from colintern import records
 from colintern.errors import DatasetError, TooManyBadPagesError
 from colintern.evaluation.metrics import per_query_metrics
-from colintern.features import encoding
+from colintern.features import preparing
 from colintern.features.catalog import Catalog
 from colintern.features.encoding import encode_shard
 from colintern.features.finish import finish_store
@@ -28,7 +28,7 @@ class _Overflowing:
     def __init__(self, backbone):
         self._backbone = backbone
         self.compute_dtype = backbone.compute_dtype
-        self.page_tiles = backbone.page_tiles
+        self.tiler = backbone.tiler
         self._waits = {"encode_tiles", "encode_queries"}
 
     def encode_tiles(self, *arguments, **options):
@@ -96,7 +96,7 @@ def test_a_corpus_that_changes_while_it_is_encoded_is_told(tmp_path, backbone, c
     (file,) = (tmp_path / "set" / "corpus").iterdir()
     pages = [work for work in plan.missing() if work.folder.endswith("pages")]
     change(file)
-    work = ShardWork.from_json(pages[-1].to_json())
+    work = ShardWork.unpacked(pages[-1].packed())
     words = rf"corpus/{file.name}: page p\d+ .*the dataset changed while it was encoded"
     with pytest.raises(DatasetError, match=words):
         encode_shard(work, backbone, plan.target.codec, 2_000)
@@ -115,7 +115,7 @@ def test_one_picture_of_a_model_batch_is_in_memory(tmp_path, backbone, monkeypat
         decoded.append(weakref.ref(picture))
         return picture
 
-    monkeypatch.setattr(encoding, "decode", counted)
+    monkeypatch.setattr(preparing, "decode", counted)
     for work in plan.missing():
         encode_shard(work, backbone, plan.target.codec, 16_384)
     assert len(decoded) > 2

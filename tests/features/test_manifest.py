@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from colintern import storage
+from colintern.data.canonical import CanonicalDataset
 from colintern.errors import DatasetError, MissingStageError
 from colintern.features.catalog import Catalog, Snapshot
 from colintern.features.manifest import MANIFEST, manifest_file
@@ -111,6 +112,20 @@ def test_questions_that_change_under_a_run_are_told(tmp_path, backbone, part):
         planned(tmp_path, target)
     path.write_bytes(before)
     catalog.check_questions()
-    (path.parent / "part-00001.parquet").write_bytes(before)
-    with pytest.raises(DatasetError, match=rf"{part}/part-00001.parquet: has changed since"):
-        catalog.check_questions()
+
+
+@pytest.mark.parametrize("part", ["queries", "qrels"])
+def test_questions_that_are_added_under_a_run_are_not_read(tmp_path, backbone, part):
+    """A run that ends because a dataset has grown, or goes on with other questions."""
+    make_corpus(tmp_path / "set", num_pages=12, num_queries=9)
+    encoded(tmp_path, backbone)
+    catalog, target = _begun(tmp_path)
+    begun = CanonicalDataset(str(tmp_path / "set"), target.content.questions)
+    make_corpus(tmp_path / "more", num_pages=12, num_queries=11)
+    added = tmp_path / "more" / part / "part-00000.parquet"
+    added.rename(tmp_path / "set" / part / "part-00001.parquet")
+    catalog.check_questions()
+    grown = CanonicalDataset(str(tmp_path / "set"), target.content.questions)
+    assert grown.judgements() == begun.judgements()
+    assert len(grown.queries()) == 9
+    assert target.content.questions != CanonicalDataset(str(tmp_path / "set")).questions()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from colintern.features import encoding
+from colintern.features import encoding, preparing
 from colintern.features.manifest import (
     EARLIER_PAGE_SCHEMA,
     MANIFEST,
@@ -47,7 +47,7 @@ def test_a_page_is_decoded_once(tmp_path, backbone, monkeypatch):
         decoded.append(image)
         return decode(image)
 
-    monkeypatch.setattr(encoding, "decode", counted)
+    monkeypatch.setattr(preparing, "decode", counted)
     corpus_of(tmp_path / "set", _images((6, 1)), 4)
     encoded(tmp_path, backbone)
     assert sorted(decoded) == sorted(_images((6, 1)))

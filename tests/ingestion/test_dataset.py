@@ -38,14 +38,17 @@ def _image(data: bytes | None) -> dict:
 
 
 def test_a_dataset_replaces_what_an_earlier_ingest_made(tmp_path):
-    """Two corpora mixed in one folder."""
+    """Two corpora mixed in one folder, or one gone without a word."""
     (tmp_path / "in").mkdir()
     for number in range(3):
         (tmp_path / "in" / f"{number}.png").write_bytes(png(number))
     _ingest(tmp_path / "in", tmp_path / "out")
     make_corpus(tmp_path / "set", num_pages=5, num_queries=5)
     (tmp_path / "set" / "teaser.png").write_bytes(png(77))
-    assert _ingest(tmp_path / "set", tmp_path / "out").pages == 5
+    with pytest.raises(DatasetError, match=r"3 pages would go \(the first: 0\.png\).*--replace"):
+        _ingest(tmp_path / "set", tmp_path / "out")
+    assert list(_pages(tmp_path / "out")) == ["0.png", "1.png", "2.png"]
+    assert _ingest(tmp_path / "set", tmp_path / "out", replace=True).pages == 5
     assert _pages(tmp_path / "out").keys() == _pages(tmp_path / "set").keys()
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from colintern.ingestion import RenderSettings
+from colintern.ingestion.drawing import write_parts
 from colintern.ingestion.parts import plan_parts, read_part
 from colintern.ingestion.pool import CrashedError, Processes
-from colintern.ingestion.run import _write
 from colintern.ingestion.sources import SourceFile
 from tests.helpers import png
 from tests.ingestion.workers import CrashingFile, behave
@@ -67,8 +67,8 @@ def test_the_other_pages_of_a_part_that_crashes_or_hangs_are_written(tmp_path, m
 
     Nothing else stays in the folder: no page by itself, no half of a file.
     """
-    monkeypatch.setattr("colintern.ingestion.run.SECONDS_PER_PART", 2)
-    monkeypatch.setattr("colintern.ingestion.run.SECONDS_PER_PAGE", 6)
+    monkeypatch.setattr("colintern.ingestion.drawing.SECONDS_PER_PART", 2)
+    monkeypatch.setattr("colintern.ingestion.drawing.SECONDS_PER_PAGE", 6)
     files = []
     for number in range(3):
         (tmp_path / f"{number}.png").write_bytes(png(number + 1))
@@ -79,7 +79,7 @@ def test_the_other_pages_of_a_part_that_crashes_or_hangs_are_written(tmp_path, m
     corpus = str(tmp_path / "corpus")
     parts = plan_parts([(file, 1) for file in files], corpus, RenderSettings())
     with Processes(2) as processes:
-        _write(parts, corpus, processes)
+        write_parts(parts, corpus, processes)
     entries, bad = read_part(parts[0].path)
     assert [entry.page_id for entry in entries] == ["0.png", "1.png", "2.png"]
     assert [item.name for item in bad] == ["crash.png", "hang.png"]

@@ -132,8 +132,12 @@ def test_every_bad_file_has_a_reason_and_the_rest_goes_on(tmp_path):
     with pytest.raises(TooManyBadPagesError, match=r"85\.7%.*--max-bad-fraction=0\.5"):
         run_ingest(source, out=tmp_path / "out", max_bad_fraction=0.5)
     (source / "good.pdf").unlink()
-    with pytest.raises(TooManyBadPagesError, match="no page could be written"):
+    with pytest.raises(DatasetError, match=r"2 pages of good\.pdf would go"):
         run_ingest(source, out=tmp_path / "out")
+    with pytest.raises(TooManyBadPagesError, match="no page could be written"):
+        run_ingest(source, out=tmp_path / "out", replace=True)
+    assert list(pages_in(tmp_path / "out")) == ["good.pdf#0001", "good.pdf#0002"]
+    assert find_source(DatasetConfig.model_validate(str(tmp_path / "out")), "made").write is None
 
 
 def test_a_killed_ingest_goes_on_and_a_changed_source_is_read_again(tmp_path, monkeypatch):
@@ -171,10 +175,12 @@ def test_a_killed_ingest_goes_on_and_a_changed_source_is_read_again(tmp_path, mo
     assert find_source(dataset, str(tmp_path / "made")).folder == str(tmp_path / "out")
     rules = parts._DRAWING_RULES + 1
     monkeypatch.setattr(parts, "_DRAWING_RULES", rules)
-    run_ingest(source, out=tmp_path / "out")
+    run_ingest(source, out=tmp_path / "out", replace=True)
     assert not any(os.path.exists(path) for path in written)  # drawn by older rules
     (source / "0.png").write_bytes(png(99, 40, 40))
-    run_ingest(source, out=tmp_path / "out")
+    with pytest.raises(DatasetError, match=r"1 page of 0\.png would be drawn again, as the files"):
+        run_ingest(source, out=tmp_path / "out")
+    run_ingest(source, out=tmp_path / "out", replace=True)
     assert pages_in(tmp_path / "out")["0.png"].image == png(99, 40, 40)
     assert len(list((tmp_path / "out" / "corpus").iterdir())) == 3
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 
-from colintern.config.schema import BackboneConfig
+from colintern.config.schema import BackboneConfig, Layers
 from colintern.errors import BackboneError
 from colintern.model.backbone import FrozenBackbone, read_identity
 from colintern.model.random_checkpoint import write_random_checkpoint
@@ -44,7 +44,7 @@ def _pictures() -> list[Image.Image]:
     ]
 
 
-def _expected(checkpoint, picture: Image.Image, layer: int | str) -> torch.Tensor:
+def _expected(checkpoint, picture: Image.Image, layer: Layers) -> torch.Tensor:
     """One page by InternVLProcessor's rules: text with the expanded image, tokenized as a whole."""
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     images = GotOcr2ImageProcessorPil.from_pretrained(checkpoint)
@@ -59,11 +59,17 @@ def _expected(checkpoint, picture: Image.Image, layer: int | str) -> torch.Tenso
         )
     if layer == "projector":
         return outputs.image_hidden_states.flatten(0, 1)
-    hidden = outputs.hidden_states[layer]
-    return hidden[0, ids[0] == model.config.image_token_id]
+    is_image = ids[0] == model.config.image_token_id
+    if not isinstance(layer, tuple):
+        return outputs.hidden_states[layer][0, is_image]
+    return torch.cat([_of_unit_size(outputs.hidden_states[n][0, is_image]) for n in layer], dim=1)
 
 
-@pytest.mark.parametrize("layer", [-1, 0, 1, "projector"])
+def _of_unit_size(tokens: torch.Tensor) -> torch.Tensor:
+    return tokens / tokens.pow(2).mean(dim=1, keepdim=True).sqrt()
+
+
+@pytest.mark.parametrize("layer", [-1, 0, 1, "projector", (-1, 0), (1, 2)])
 def test_page_features_equal_transformers(checkpoint, layer):
     """Tiles in another order, a lost thumbnail, the wrong layer, prompt tokens kept."""
     pictures = _pictures()
@@ -75,10 +81,29 @@ def test_page_features_equal_transformers(checkpoint, layer):
     assert len({len(features) for features in found}) > 2
 
 
-def test_features_do_not_depend_on_the_batch(checkpoint):
+def test_several_layers_stand_side_by_side_in_the_order_given(checkpoint):
+    """Layers sorted, or one that drowns the other; all hidden states in memory to take two."""
+    texts = ["Where?", "a longer question"]
+    backbone = FrozenBackbone(_config(checkpoint, layer=(-1, 0)))
+    kept: list[int] = []
+    backbone._model.language_model.register_forward_hook(
+        lambda _, __, outputs: kept.append(sum(h is not None for h in outputs.hidden_states))
+    )
+    found = backbone.encode_queries(texts)
+    assert kept == [2, 2]
+    assert read_identity(_config(checkpoint, layer=(-1, 0))).width == backbone.width == 320
+    alone = [FrozenBackbone(_config(checkpoint, layer=n)).encode_queries(texts) for n in (2, 0)]
+    for both, last, first in zip(found, *alone, strict=True):
+        expected = torch.cat([_of_unit_size(last), _of_unit_size(first)], dim=1)
+        torch.testing.assert_close(both, expected, atol=1e-6, rtol=1e-5)
+        assert last.norm() > 10 * first.norm()
+
+
+@pytest.mark.parametrize("attention", ["causal", "bidirectional"])
+def test_features_do_not_depend_on_the_batch(checkpoint, attention):
     """A page that is padded to a larger one, or queries that see each other's padding."""
     pictures = _pictures()
-    backbone = FrozenBackbone(_config(checkpoint))
+    backbone = FrozenBackbone(_config(checkpoint, attention=attention))
     together = backbone.encode_pages(pictures)
     for batch_tokens in (1, 200):
         for one, other in zip(
@@ -159,6 +184,10 @@ def test_mistakes_are_named(checkpoint, tmp_path):
         read_identity(_config(other))
     with pytest.raises(BackboneError, match="hidden states 0 to 2"):
         read_identity(_config(checkpoint, layer=7))
+    with pytest.raises(BackboneError, match=r"layer=\[0, 7\]: the model has hidden states 0 to 2"):
+        read_identity(_config(checkpoint, layer=[0, 7]))
+    with pytest.raises(BackboneError, match=r"layer=\[-1, 2\]: names a layer twice"):
+        read_identity(_config(checkpoint, layer=[-1, 2]))
     with pytest.raises(BackboneError, match="safetensors"):
         read_identity(_config(tmp_path))
     cut = tmp_path / "cut"
@@ -213,4 +242,5 @@ def test_tiles_are_transformers_own(checkpoint, max_tiles):
     options = {"crop_to_patches": True, "max_patches": max_tiles, "return_tensors": "pt"}
     for picture in _pictures():
         expected = images(images=[picture], **options)["pixel_values"]
-        assert torch.equal(backbone.page_tiles(picture), expected), picture.size
+        tiles = backbone.tiler(picture)
+        assert torch.equal(backbone._pixel_values([tiles]), expected), picture.size

@@ -11,6 +11,7 @@ from colintern.config.schema import HeadsConfig
 from colintern.errors import CheckpointError
 from colintern.model.heads import (
     BackboneInfo,
+    Heads,
     HeadsInfo,
     heads_info,
     init_heads,
@@ -71,6 +72,57 @@ def test_the_file_holds_the_documented_tensors(tmp_path, kind, shared, names):
     torch.testing.assert_close(query_TE.norm(dim=1), torch.ones(5))
 
 
+def _mixing_heads() -> tuple[Heads, HeadsInfo]:
+    """Heads over two layers of half the width each, and what is written beside them."""
+    config = HeadsConfig(dim=DIM, layer_mix=True)
+    info = _info(
+        backbone=BackboneInfo(path="x", revision=None, layer=(-1, 0)), layer_mix=config.layer_mix
+    )
+    return init_heads(config, WIDTH, seed=0, num_layers=2), info
+
+
+def test_a_mix_of_layers_begins_as_their_mean_and_learns(tmp_path):
+    """Layers that are cut out of a token at the wrong place, or weights that get no gradient."""
+    heads, info = _mixing_heads()
+    save_heads(heads, str(tmp_path), info)
+    weights = load_file(tmp_path / "heads.safetensors")
+    shapes = {name: list(weight.shape) for name, weight in weights.items()}
+    half = WIDTH // 2
+    assert shapes == {
+        "layer_mix.weight": [2],
+        "page.weight": [DIM, half],
+        "query.weight": [DIM, half],
+    }
+    heads, loaded = load_heads(str(tmp_path))
+    assert loaded == info
+    tokens = torch.randn(5, WIDTH)
+    mean = tokens.view(5, 2, half).mean(dim=1)
+    plain = init_heads(HeadsConfig(dim=DIM), half, seed=0)
+    torch.testing.assert_close(heads.embed_pages(tokens), plain.embed_pages(mean))
+    for number, only in enumerate(([50.0, 0.0], [0.0, 50.0])):
+        heads.layer_mix.load_state_dict({"weight": torch.tensor(only)})
+        layer = tokens[:, number * half : (number + 1) * half]
+        torch.testing.assert_close(heads.embed_queries(tokens), plain.embed_queries(layer))
+    heads, _ = _mixing_heads()
+    for embed in (heads.embed_queries, heads.embed_pages):
+        heads.zero_grad()
+        embed(tokens)[:, 0].sum().backward()
+        assert heads.layer_mix.weight.grad.abs().min() > 1e-4
+
+
+def test_mixing_heads_are_loaded_strictly(tmp_path):
+    """A mix that is silently left out, or made up, because the description says otherwise."""
+    heads, info = _mixing_heads()
+    save_heads(heads, str(tmp_path), info.model_copy(update={"layer_mix": False}))
+    with pytest.raises(CheckpointError, match=r"'layer_mix\.weight' is unknown"):
+        load_heads(str(tmp_path))
+    plain = init_heads(HeadsConfig(dim=DIM), WIDTH, seed=0, num_layers=2)
+    assert sorted(plain.state_dict()) == ["page.weight", "query.weight"]
+    save_heads(plain, str(tmp_path), info)
+    with pytest.raises(CheckpointError, match=r"'layer_mix\.weight' is missing"):
+        load_heads(str(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -114,10 +166,10 @@ def test_untrained_heads_depend_on_the_seed_alone():
     assert not torch.equal(first.query.weight, other.query.weight)
 
 
-@pytest.mark.parametrize("kind", ["linear", "mlp"])
-def test_a_token_is_embedded_alike_whatever_stands_beside_it(kind):
+@pytest.mark.parametrize(("kind", "layer_mix"), [("linear", False), ("mlp", False), ("mlp", True)])
+def test_a_token_is_embedded_alike_whatever_stands_beside_it(kind, layer_mix):
     """A page's scores that depend on its shard: products of few rows round otherwise."""
-    heads = init_heads(HeadsConfig(kind=kind), 160, seed=0)
+    heads = init_heads(HeadsConfig(kind=kind, layer_mix=layer_mix), 160, seed=0, num_layers=2)
     token_TH = torch.randn(1_100, 160, generator=torch.Generator().manual_seed(0))
     for embed in (heads.exact_pages, heads.exact_queries):
         whole = embed(token_TH)
@@ -159,4 +211,24 @@ def test_what_stands_beside_the_heads_is_what_the_run_was_made_with(tmp_path):
         "pca": None,
         "stores": {"train": "/store"},
     }
+    assert load_heads(str(tmp_path))[1] == info
+
+
+def test_the_levers_of_the_backbone_stand_beside_the_heads(tmp_path):
+    """Heads that are used on other layers than theirs, or on another attention."""
+    config = parse_config(
+        {
+            "data": {"train": "demo"},
+            "backbone": {"layer": [-1, 1], "attention": "bidirectional"},
+            "heads": {"dim": DIM, "layer_mix": True},
+        },
+        "test",
+    )
+    info = heads_info(config, WIDTH, {})
+    heads = init_heads(config.heads, WIDTH, seed=0, num_layers=config.backbone.num_layers)
+    save_heads(heads, str(tmp_path), info)
+    document = json.loads((tmp_path / "colintern.json").read_text())
+    wanted = {"path": "reader", "revision": None, "layer": [-1, 1], "attention": "bidirectional"}
+    assert document["backbone"] == wanted
+    assert document["layer_mix"] is True
     assert load_heads(str(tmp_path))[1] == info

@@ -20,6 +20,7 @@ from tests.features.helpers import config_of, encoded, planned
 from tests.helpers import make_corpus
 from tests.model.twins import (
     IMAGE_PROCESSOR,
+    LANGUAGE_MODELS,
     QWEN2_TEXT,
     TWINS,
     VISION,
@@ -111,6 +112,24 @@ def test_a_published_checkpoint_gives_the_features_of_its_model(name, twin):
         with torch.no_grad():
             hidden = model.model(input_ids=torch.tensor([ids["input_ids"]])).last_hidden_state[0]
         torch.testing.assert_close(features, hidden, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", LANGUAGE_MODELS.values())
+@pytest.mark.parametrize("layer", [0, 1])
+def test_no_layer_is_run_that_is_not_taken(name, twin, layer):
+    """Time for layers above the one that is taken; another hidden state, or one behind the norm."""
+    folder, model = twin(name)
+    config = BackboneConfig(path=str(folder), query_prefix="", layer=layer)
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    ids = tokenizer(TEXTS[0], add_special_tokens=False, return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        states = model.model(input_ids=ids, output_hidden_states=True).hidden_states
+    backbone = FrozenBackbone(config)
+    assert len(states) == 3
+    assert len(backbone._model.language_model.layers) == 1
+    torch.testing.assert_close(
+        backbone.encode_queries(TEXTS[:1])[0], states[layer][0], rtol=0, atol=0
+    )
 
 
 @pytest.mark.parametrize("name", ["InternVL3-1B", "InternVL3_5-30B-A3B"])

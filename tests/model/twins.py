@@ -190,6 +190,13 @@ TWINS = {
     "InternVL3_5-38B": Twin(QWEN3_TEXT, _VISION_6B, keys="5", sharded=True, tied=True),
     "InternVL3_5-241B-A28B": Twin(QWEN3_MOE_TEXT, _VISION_6B, keys="5"),
 }
+# One twin of each language model.
+LANGUAGE_MODELS = {
+    "qwen2": "InternVL3-38B",
+    "qwen3": "InternVL3_5-1B",
+    "qwen3_moe": "InternVL3_5-30B-A3B",
+    "llama": "InternVL2_5-2B",
+}
 
 
 def config_document(

@@ -75,6 +75,7 @@ def test_going_on_with_other_machines_and_more_rounds_is_allowed(finished):
         finished,
         **name,
         cluster={"mining_workers": 2},
+        features={"cache_bytes": 0},
         loop={"max_rounds": 3, "patience": 3},
         evaluation={"cutoffs": [1, 5, 10, 20]},
     )

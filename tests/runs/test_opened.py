@@ -1,5 +1,7 @@
 """What a driver keeps of the run that it has opened."""
 
+import pickle
+
 from colintern import records
 from colintern.runs import loop
 from colintern.runs.runner import open_run
@@ -31,3 +33,12 @@ def test_a_dataset_that_is_encoded_meanwhile_is_seen(tmp_path):
         runner.do(Encode("train"))
         assert runner.run.features_hash("train") != before
         assert runner.run.catalog is not empty
+
+
+def test_what_each_machine_may_keep_reaches_the_stores(tmp_path):
+    """A `features.cache_bytes` that nobody obeys: a disk that fills, or S3 asked again."""
+    config = make_config(tmp_path, features={"cache_bytes": 123})
+    loop.encode(config, QuickWorkers())
+    with open_run(config, workers=QuickWorkers()) as runner:
+        catalog = pickle.loads(pickle.dumps(runner.run.catalog))  # as a worker gets it
+        assert catalog.store("test").cache_bytes == catalog.train()[1].cache_bytes == 123

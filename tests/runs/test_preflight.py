@@ -95,6 +95,9 @@ def test_settings_without_effect_are_told(tmp_path):
     alone = {**quiet, "evaluation": {"search": "pooled_rerank"}}
     told = unused_settings(parse_config(alone, "test"))
     assert [line.split()[0] for line in told] == ["evaluation.search"]
+    early = {**quiet, "backbone": {"layer": "projector", "attention": "bidirectional"}}
+    told = unused_settings(parse_config(early, "test"))
+    assert [line.split()[0] for line in told] == ["backbone.attention"]
     pinned = {"revision": "0" * 40, "language": "en", "split": "test"}
     chosen = {"config": "finance", "relevant_from": 0.5}
     folder, url = {"path": str(tmp_path), **pinned}, {"path": "s3://bucket/set", **pinned}
@@ -169,6 +172,18 @@ def test_init_heads_of_another_shape_are_refused_before_any_work(tmp_path):
     )
     with pytest.raises(CheckpointError, match=r"heads\.dim=16, not 64"):
         loop.run(other, QuickWorkers())
+    for sections, words in (
+        ({"backbone": {"attention": "bidirectional"}}, r"attention=causal, not bidirectional"),
+        ({"backbone": {"layer": [-1, 0]}}, r"layer=-1, not \(-1, 0\)"),
+        (
+            {"backbone": {"layer": [-1, 0]}, "heads": {"layer_mix": True}},
+            r"heads\.layer_mix=False, not True",
+        ),
+    ):
+        training = {"init_heads": whole.heads(1)}
+        other = make_config(tmp_path, run={"name": "other"}, training=training, **sections)
+        with pytest.raises(CheckpointError, match=words):
+            loop.run(other, QuickWorkers())
     assert not list((tmp_path / "runs" / "other").rglob("*.json"))
 
 

@@ -39,7 +39,8 @@ def events(monkeypatch) -> list[str]:
     monkeypatch.setattr(workers, "SearchPool", Pool)
     monkeypatch.setattr(workers, "Relay", Relay)
     monkeypatch.setattr(workers, "train", lambda *_: happened.append("training"))
-    monkeypatch.setattr(workers, "encode_stores", lambda *_: happened.append("encoding"))
+    monkeypatch.setattr(workers, "RayCrew", lambda _: None)
+    monkeypatch.setattr(workers, "make_stores", lambda *_: happened.append("encoding"))
     return happened
 
 

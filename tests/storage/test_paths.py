@@ -30,7 +30,8 @@ def test_names_may_hold_anything(tmp_path, request, where, name):
     assert storage.exists(path)
     assert storage.read_bytes(path) == storage.read_bytes_if_there(path) == b"0123456789"
     assert storage.read_bytes(path, 2, 5) == b"234"
-    assert storage.read_ranges(path, [(0, 1), (8, 10)]) == [b"0", b"89"]
+    pieces = [storage.Piece(path, 0, 1), storage.Piece(path, 8, 10)]
+    assert storage.read_pieces(pieces) == [b"0", b"89"]
     with storage.open_file(path) as file:
         assert file.read() == b"0123456789"
     assert storage.size_of(path) == 10

@@ -43,6 +43,9 @@ def test_files_on_s3(bucket):
     assert storage.list_files(f"{bucket}/a") == [path]
     assert storage.list_folders(bucket) == ["a"]
     assert storage.find_files(bucket, ".bin") == [path]
+    (state,) = storage.find_states(bucket)
+    assert (state.path, state.size, state.names_content) == (path, 3, True)
+    assert storage.find_states(f"{bucket}/gone") == []
     assert storage.sha256_of_file(path) == storage.sha256_of_bytes(b"new")
     storage.delete(path)
     storage.delete(path)
@@ -123,7 +126,8 @@ def test_only_ranges_near_each_other_are_read_together(bucket, s3_server):
         ([], 0),
     ):
         s3_server.asked.clear()
-        assert storage.read_ranges(path, ranges) == [data[start:end] for start, end in ranges]
+        pieces = [storage.Piece(path, start, end) for start, end in ranges]
+        assert storage.read_pieces(pieces) == [data[start:end] for start, end in ranges]
         assert len(s3_server.asked) == num_requests, ranges
 
 

@@ -36,10 +36,11 @@ def _training_set(catalog: Catalog) -> TrainingSet:
     return TrainingSet(view, store, mined.items())
 
 
-def _one_step(catalog: Catalog, training: TrainingConfig, worker: Worker):
+def _one_step(catalog: Catalog, training: TrainingConfig, worker: Worker, layers: int = 1):
     training_set = _training_set(catalog)
     batch = next(training_set.batches(training.global_batch, 1, 2, seed="0"))
-    heads = init_heads(HeadsConfig(dim=16), WIDTH, seed=1).to(worker.device)
+    config = HeadsConfig(dim=16, layer_mix=layers > 1)
+    heads = init_heads(config, WIDTH, seed=1, num_layers=layers).to(worker.device)
     strategy = make_strategy(heads, training, worker)
     gradients = {}
     for name, parameter in heads.named_parameters():
@@ -71,7 +72,7 @@ class _KeepGradients:
         self._strategy.step(*arguments)
 
 
-def _worker(rank, world_size, port, catalog, training, folder, backend="gloo"):
+def _worker(rank, world_size, port, catalog, training, folder, backend="gloo", layers=1):
     torch.set_num_threads(1)
     device = "cpu"
     if backend == "nccl":
@@ -80,19 +81,24 @@ def _worker(rank, world_size, port, catalog, training, folder, backend="gloo"):
     dist.init_process_group(
         backend, init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=world_size
     )
-    loss, gradients = _one_step(catalog, training, Worker(rank, world_size, device))
+    loss, gradients = _one_step(catalog, training, Worker(rank, world_size, device), layers)
     found = loss, {name: gradient.cpu() for name, gradient in gradients.items()}
     torch.save(found, f"{folder}/rank-{rank}.pt")
     dist.destroy_process_group()
 
 
-@pytest.mark.parametrize("loss", ["infonce", "pairwise"])
-@pytest.mark.parametrize("world_size", [2, 4])
-def test_workers_share_out_one_step(corpus, tmp_path, world_size, loss):
-    """Gradients lost in the gather or multiplied by the world size; pages cut to the shortest."""
+@pytest.mark.parametrize(
+    ("world_size", "loss", "layers"),
+    [(2, "infonce", 1), (2, "pairwise", 2), (4, "infonce", 2), (4, "pairwise", 1)],
+)
+def test_workers_share_out_one_step(corpus, tmp_path, world_size, loss, layers):
+    """Gradients lost in the gather or multiplied by the world size; pages cut to the shortest.
+
+    With several layers: weights of them that each worker learns for itself.
+    """
     # 13 rows: shares of unequal size. No clipping: it would hide a wrong scale.
     training = TrainingConfig(global_batch=13, loss=loss, max_grad_norm=1e9)
-    _compare_one_step(corpus, tmp_path, training, world_size)
+    _compare_one_step(corpus, tmp_path, training, world_size, layers)
 
 
 @pytest.mark.parametrize(
@@ -105,12 +111,12 @@ def test_workers_without_a_pair_change_nothing(corpus, tmp_path, num_pairs, worl
     _compare_one_step(corpus, tmp_path, training, world_size)
 
 
-def _compare_one_step(corpus, tmp_path, training, world_size):
+def _compare_one_step(corpus, tmp_path, training, world_size, layers=1):
     """One step of `world_size` workers has the loss and the gradients of one worker's."""
-    expected_loss, expected = _one_step(corpus.catalog, training, Worker())
-    arguments = (world_size, free_port(), corpus.catalog, training, str(tmp_path))
+    expected_loss, expected = _one_step(corpus.catalog, training, Worker(), layers)
+    arguments = (world_size, free_port(), corpus.catalog, training, str(tmp_path), "gloo", layers)
     mp.spawn(_worker, arguments, nprocs=world_size)
-    assert expected
+    assert ("layer_mix.weight" in expected) == (layers > 1)
     for rank in range(world_size):
         found_loss, found = torch.load(tmp_path / f"rank-{rank}.pt")
         assert found_loss == pytest.approx(expected_loss, rel=1e-6)

@@ -78,6 +78,8 @@ class Work:
     ) -> None:
         self._config, self._machine, self._codec, self._sizes = config, machine, codec, sizes
         self._train = sizes[config.data.train.name]
+        num_mixed = config.backbone.num_layers if config.heads.layer_mix else 1
+        self._head_width = codec.width // num_mixed
 
     def stages(self) -> Iterator[StageWork]:
         """All stages that compute, if no round is stopped early, in their order."""
@@ -169,7 +171,7 @@ class Work:
         products = searched.queries.tokens * searched.pages.tokens * dim
         if candidates is not None:
             products = min(products, approximate_cost(**self._costs(searched, candidates)))
-        flops = round(tokens * _head_flops(self._config.heads, self._codec.width) + 2 * products)
+        flops = round(tokens * _head_flops(self._config.heads, self._head_width) + 2 * products)
         share = self._machine.shares.search
         return self._stage(name, flops, self._stored(tokens), self.num_search_workers, share)
 
@@ -193,7 +195,7 @@ class Work:
         products = pairs * (pairs + negatives) * queries.most_tokens * pages.most_tokens
         # Backwards MaxSim is two products more; a projection is one, as features get no gradient.
         return round(
-            projected * _head_flops(heads, self._codec.width, with_backward=True)
+            projected * _head_flops(heads, self._head_width, with_backward=True)
             + 3 * 2 * products * heads.dim
         )
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from colintern import records
 from colintern.config.schema import DEV, Config
 from colintern.records import Inputs
 from colintern.records.lease import Held
 from colintern.records.run_folder import RunFolder
 from colintern.runs.stages.stage import Made, Stage
+from colintern.runtime.resources import ENCODE_WORKERS
 
 if TYPE_CHECKING:
     from colintern.features.plan import StoreTarget
@@ -22,7 +24,7 @@ class Encode(Stage):
     """Brings the feature store of a dataset up to date, and notes which manifests the run uses."""
 
     dataset: str
-    workers_setting: ClassVar[str | None] = "cluster.encode_workers"
+    workers_setting: ClassVar[str | None] = ENCODE_WORKERS
 
     @property
     def name(self) -> str:
@@ -42,6 +44,18 @@ class Encode(Stage):
     def lost_files(self, folder: RunFolder) -> list[str]:
         """None: what it wrote stands in the store, see `is_done`."""
         return []
+
+    def check_drift(self, run: OpenedRun) -> None:
+        """Make sure that the settings and the dataset are as recorded.
+
+        Raises:
+            DriftError: they are not; of a dataset it is told what has become of it.
+        """
+        record = run.folder.record(self.name)
+        if record is not None:
+            inputs = self.inputs(run)
+            run.check_dataset(self.dataset, record, inputs)
+            records.check_drift(self.name, record, inputs)
 
     def is_done(self, run: OpenedRun) -> bool:
         """Whether the dataset is encoded, and its store is still there.

@@ -49,7 +49,9 @@ class UntrainedHeads(Stage):
         if config.training.init_heads:
             heads, _ = load_heads(config.training.init_heads)
         else:
-            heads = init_heads(config.heads, run.codec.width, config.run.seed)
+            heads = init_heads(
+                config.heads, run.codec.width, config.run.seed, config.backbone.num_layers
+            )
         held.check()
         save_heads(heads, run.folder.heads(0), run.heads_info)
         return Made(inputs, run.folder.described(run.folder.head_files(0)))

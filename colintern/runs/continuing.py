@@ -1,0 +1,96 @@
+"""A new run that goes on from another one: from its best heads, with the data as they are now.
+
+The only thing that the new run takes over is `training.init_heads`. The stores are shared as always
+where `features.root` is the same, so only new pages are encoded.
+"""
+
+import re
+from collections.abc import Sequence
+
+from colintern import log, storage
+from colintern.config.files import load_config, with_overrides
+from colintern.config.schema import Config
+from colintern.errors import ConfigError, MissingStageError
+from colintern.records.run_folder import RunFolder
+
+_HEADS = re.compile(r"(?P<run>.+)/round-(?P<round>\d+)/heads/?")
+
+
+def continued_config(
+    run_path: str, config_path: str | None, overrides: Sequence[str] = ()
+) -> Config:
+    """The settings of a run that goes on from the best heads of another one.
+
+    Which heads these are is chosen when the new run begins; it stays with them, whatever the other
+    run does afterwards.
+
+    Args:
+        run_path: the run to go on from, finished or not: a path or URL.
+        config_path: settings of the new run; None takes those of the other one, with the datasets
+            that it has read.
+        overrides: `a.b=c` arguments.
+
+    Raises:
+        ConfigError: the new run has no name of its own, or began otherwise.
+        MissingStageError: the other run has no finished round yet.
+        PathError: there is no such run.
+    """
+    source = RunFolder(storage.absolute(run_path))
+    settings = source.read().config
+    if config_path is None:
+        document = settings.model_dump(mode="json", exclude_defaults=True)
+        document.get("training", {}).pop("init_heads", None)
+        config = with_overrides(document, overrides, run_path)
+    else:
+        config = load_config(config_path, overrides)
+    if config.training.init_heads is not None:
+        raise ConfigError(
+            f"training.init_heads={config.training.init_heads}: remove it, as --continue-from "
+            "gives the heads to start from"
+        )
+    if storage.real(config.run_path) == storage.real(source.path):
+        raise ConfigError(
+            f"run.name={config.run.name}: is the run to go on from; the new one needs a name of "
+            "its own: run.name=NEW"
+        )
+    heads = _heads_of_start(config) or _best_heads(source)
+    start = _HEADS.fullmatch(heads)
+    if start is None or storage.real(start["run"]) != storage.real(source.path):
+        raise ConfigError(
+            f"run.name={config.run.name}: {config.run_path} is there already, and started from "
+            f"{heads}; choose another run.name, or go on with that run as it was started"
+        )
+    training = config.training.model_copy(update={"init_heads": heads})
+    return config.model_copy(update={"training": training})
+
+
+def _heads_of_start(config: Config) -> str | None:
+    """The heads that the new run has begun with; None if it has not begun."""
+    folder = RunFolder(config.run_path)
+    if not storage.exists(folder.run_json):
+        return None
+    return folder.read().config.training.init_heads or "untrained heads"
+
+
+def _best_heads(source: RunFolder) -> str:
+    """The heads of the best round that a run has decided on."""
+    if not storage.exists(source.loop_json):
+        raise MissingStageError(
+            f"{source.path}: has no finished round to go on from; finish one first: colintern run "
+            "--config ..., with the settings of that run"
+        )
+    return source.heads(int(storage.read_json(source.loop_json)["best_round"]))
+
+
+def say_where_it_starts(config: Config) -> None:
+    """Say which round of which run a run goes on from, and how good that was."""
+    start = _HEADS.fullmatch(config.training.init_heads or "")
+    assert start is not None
+    run_path, number = start["run"], int(start["round"])
+    rounds = storage.read_json(RunFolder(run_path).loop_json)["rounds"]
+    dev = next((entry["dev"] for entry in rounds if entry["round"] == number), None)
+    told = [] if dev is None else [f"dev nDCG@5 {dev:.3f}"]
+    if rounds[-1]["decision"] != "stop":
+        told.append("its loop has not ended")
+    more = f" ({'; '.join(told)})" if told else ""
+    log.say("run", "starts from round %d of %s%s", number, run_path, more)

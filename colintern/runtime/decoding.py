@@ -1,0 +1,137 @@
+"""Pages are prepared in tasks of their own, ahead of the model, on whatever node has a CPU free.
+
+How much memory that takes in the object store does not depend on the corpus. A worker has two
+shards in hand, and of each as many batches ahead as it asks for, and the one in use. So it is at
+most
+
+    workers x 2 x (ahead + 1) x batch_tokens / tokens of a tile x 3 x height x width bytes.
+
+With InternVL3-1B, whose tiles have 256 tokens and 448 x 448 pixels, a batch of 16,384 tokens is 64
+tiles, 39 MB: 0.23 GB a worker with 2 batches ahead, 1.3 GB with 16, which is the most.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray.exceptions import (
+    NodeDiedError,
+    ObjectLostError,
+    OutOfMemoryError,
+    RayTaskError,
+    WorkerCrashedError,
+)
+
+from colintern.features.preparing import PageBatch, PreparedPages, joined, prepare, refused
+from colintern.model.tiles import Tiler
+from colintern.runtime.errors import cause_of
+
+_KILLS = "its decoding kills the process"
+_LEAST_AHEAD, _MOST_AHEAD = 2, 16
+_RETRIES_OF_A_BATCH, _RETRIES_OF_A_PAGE = 1, 2
+_PATIENCE_SECONDS = 30.0
+_DEATHS_BY_A_PAGE = (WorkerCrashedError, OutOfMemoryError)
+_DEATHS = (*_DEATHS_BY_A_PAGE, NodeDiedError, ObjectLostError)
+
+
+@dataclass(frozen=True)
+class Supply:
+    """How a worker has its pages prepared.
+
+    Attributes:
+        ahead: batches that are prepared, or in work, besides the one in use.
+        num_cpus: of each task; 0 where the workers have all CPUs there are, and will ever be.
+    """
+
+    ahead: int
+    num_cpus: int
+
+
+def supply(num_workers: int, cpus_per_worker: int, *, may_grow: bool) -> Supply:
+    """What the cluster has to offer now to each of some workers.
+
+    Args:
+        num_workers: as many as there may be.
+        cpus_per_worker: the CPUs that each of them keeps for itself.
+        may_grow: whether more nodes may come, if tasks wait for CPUs.
+    """
+    cpus = int(ray.cluster_resources().get("CPU", 0))
+    free = cpus - num_workers * cpus_per_worker
+    ahead = min(max(free // num_workers, _LEAST_AHEAD), _MOST_AHEAD)
+    return Supply(ahead, 1 if may_grow or free >= 1 else 0)
+
+
+class PreparedAhead:
+    """The batches of a shard in their order, prepared ahead of whoever takes them.
+
+    The first are begun at once.
+
+    Args:
+        batches: the pages.
+        tiler: makes tiles of them.
+        wanted: how far ahead, and with which CPUs.
+    """
+
+    def __init__(self, batches: Iterable[PageBatch], tiler: Tiler, wanted: Supply) -> None:
+        self._batches = iter(batches)
+        self._tiler = tiler
+        self._ahead = wanted.ahead
+        self._num_cpus = wanted.num_cpus
+        self._begun: deque[tuple[PageBatch, Any]] = deque()
+        self._begin()
+
+    def __iter__(self) -> Iterator[PreparedPages]:
+        while self._begun:
+            batch, task = self._begun.popleft()
+            yield self._result(batch, task)
+            self._begin()
+
+    def _begin(self) -> None:
+        """Begin tasks up to the batch that is `ahead` of the next."""
+        while len(self._begun) <= self._ahead and (batch := next(self._batches, None)):
+            self._begun.append((batch, self._task(batch, _RETRIES_OF_A_BATCH)))
+
+    def _task(self, batch: PageBatch, max_retries: int) -> Any:
+        task: Any = _prepare.options(num_cpus=self._num_cpus, max_retries=max_retries)  # pyright: ignore[reportAttributeAccessIssue]
+        return task.remote(batch, self._tiler)
+
+    def _result(self, batch: PageBatch, task: Any) -> PreparedPages:
+        """A prepared batch; of one whose process has died, the pages are tried one by one.
+
+        Raises:
+            DatasetError: a page is not the one that was listed.
+        """
+        try:
+            return self._got(batch, task, _RETRIES_OF_A_BATCH)
+        except _DEATHS:
+            return joined([self._alone(page) for page in batch.single()])
+
+    def _alone(self, page: PageBatch) -> PreparedPages:
+        """A page in a task of its own; a bad one if the process dies of it each time."""
+        try:
+            return self._got(page, self._task(page, _RETRIES_OF_A_PAGE), _RETRIES_OF_A_PAGE)
+        except _DEATHS_BY_A_PAGE:
+            return refused(page, self._tiler, _KILLS)
+
+    def _got(self, batch: PageBatch, task: Any, max_retries: int) -> PreparedPages:
+        """The result of a task. If it does not come, it is asked for without a CPU.
+
+        Others may have taken all CPUs, for longer than anybody should wait. The same pages twice
+        do no harm.
+        """
+        ready, _ = ray.wait([task], timeout=_PATIENCE_SECONDS if self._num_cpus else None)
+        if not ready:
+            self._num_cpus = 0
+            again = self._task(batch, max_retries)
+            (task, *_), _ = ray.wait([task, again], num_returns=1)
+        try:
+            return ray.get(task)
+        except RayTaskError as error:
+            raise cause_of(error) from None
+
+
+@ray.remote
+def _prepare(batch: PageBatch, tiler: Tiler) -> PreparedPages:
+    return prepare(batch, tiler)

@@ -1,0 +1,98 @@
+"""A model worker as Ray Data sees it: rows of work in, rows of outcomes out.
+
+Ray starts an actor that dies while it is made again and again, for ever, and tells nobody. So
+little happens then: torch is imported and the backbone is loaded with the first row, and who dies
+of that is counted.
+"""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import ray
+
+from colintern.errors import ColInternError
+from colintern.features.work import ShardWork
+from colintern.runtime.errors import WorkersDiedError
+
+if TYPE_CHECKING:
+    from colintern.features.encoding import WrittenShard
+    from colintern.runtime.model_clock import ModelTime
+    from colintern.runtime.shard_encoder import ShardEncoder
+    from colintern.runtime.tracker import Tracker
+
+_MOST_DEATHS = 3
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a row of work.
+
+    Attributes:
+        path: the shard.
+        worker: who had it; another one after a restart.
+        made: what was written, or what went wrong.
+        time: what the worker's model has spent its time on so far; None if it never came so far.
+    """
+
+    path: str
+    worker: str
+    made: WrittenShard | ColInternError
+    time: ModelTime | None
+
+
+class Encoder:
+    """The class of the actors; called for two rows at a time, in two threads.
+
+    What is raised on purpose becomes the outcome of its row: Ray Data would put its own traceback
+    around what a row raises. Outcomes are pickled here: Ray Data pickles objects too, and warns of
+    it each time.
+
+    Args:
+        settings: pickled `EncoderSettings`.
+        tracker: told what is begun and what is done.
+    """
+
+    def __init__(self, settings: bytes, tracker: Tracker) -> None:
+        self._settings = settings
+        self._tracker = tracker
+        self._starting = threading.Lock()
+        self._encoder: ShardEncoder | None = None
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Do some rows of work."""
+        works = [ShardWork.unpacked(packed) for packed in batch["work"]]
+        return {"outcome": [pickle.dumps(self._outcome(work)) for work in works]}
+
+    def _outcome(self, work: ShardWork) -> Outcome:
+        encoder = None
+        try:
+            encoder = self._started()
+            made = encoder.encode(work)
+        except ColInternError as error:
+            made = error
+        context = ray.get_runtime_context()
+        worker, time = context.get_worker_id(), encoder and encoder.model_time()
+        return Outcome(work.path, worker, made, time)
+
+    def _started(self) -> ShardEncoder:
+        """With the backbone, which the first row loads: it can say what is wrong with it.
+
+        Raises:
+            WorkersDiedError: this actor has died of it several times in a row.
+        """
+        with self._starting:
+            if self._encoder is None:
+                worker = ray.get_runtime_context().get_actor_id() or ""
+                if (deaths := self._tracker.starting(worker)) >= _MOST_DEATHS:
+                    raise WorkersDiedError(
+                        f"a worker has died {deaths} times in a row while it loaded the backbone"
+                    )
+                from colintern.runtime.shard_encoder import ShardEncoder
+
+                self._encoder = ShardEncoder(pickle.loads(self._settings), self._tracker)
+                self._tracker.ready(worker)
+            return self._encoder

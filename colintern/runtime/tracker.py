@@ -1,0 +1,169 @@
+"""What encoding workers are at: an actor that outlives them knows what a dead one had begun."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import ray
+from ray.exceptions import RayActorError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from colintern import log
+from colintern.features.attempts import Attempt, ShardHistory
+
+if TYPE_CHECKING:
+    from colintern.features.progress import EncodingProgress
+
+_POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Doings:
+    """What the workers are at.
+
+    Attributes:
+        num_begun: workers that have come.
+        num_ready: those of them that have loaded the backbone.
+        num_items: encoded items of shards that are not written yet.
+    """
+
+    num_begun: int
+    num_ready: int
+    num_items: int
+
+
+@ray.remote(num_cpus=0)
+class _TrackerActor:
+    def __init__(self) -> None:
+        self._histories: defaultdict[str, ShardHistory] = defaultdict(ShardHistory)
+        self._starts: Counter[str] = Counter()  # of a worker, since it was last ready
+        self._ready: set[str] = set()
+        self._items: Counter[str] = Counter()
+
+    def starting(self, worker: str) -> int:
+        self._starts[worker] += 1
+        return self._starts[worker] - 1
+
+    def ready(self, worker: str) -> None:
+        self._starts[worker] = 0
+        self._ready.add(worker)
+
+    def begin(self, path: str) -> Attempt:
+        self._items[path] = 0
+        return self._histories[path].begin()
+
+    def alone(self, path: str, item: str) -> None:
+        self._histories[path].alone(item)
+
+    def survive(self, path: str, item: str) -> None:
+        self._histories[path].survive(item)
+
+    def checked(self, path: str) -> None:
+        self._histories[path].checked()
+
+    def count(self, path: str, num_items: int) -> None:
+        self._items[path] += num_items
+
+    def end(self, path: str) -> None:
+        self._histories[path].end()
+        del self._items[path]
+
+    def doings(self) -> Doings:
+        return Doings(len(self._starts), len(self._ready), self._items.total())
+
+
+class Tracker:
+    """The workers' end; small, and can be sent to them.
+
+    Args:
+        actor: the actor.
+    """
+
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+
+    def starting(self, worker: str) -> int:
+        """A worker begins to load the backbone.
+
+        Returns:
+            How often it has died on it since it last was ready.
+        """
+        return ray.get(self._actor.starting.remote(worker))
+
+    def ready(self, worker: str) -> None:
+        """It has loaded the backbone."""
+        self._actor.ready.remote(worker)
+
+    def begin(self, path: str) -> Attempt:
+        """A worker begins a shard; see `ShardHistory`."""
+        return ray.get(self._actor.begin.remote(path))
+
+    def count(self, path: str, num_items: int) -> None:
+        """The model has done so many more items of a shard."""
+        self._actor.count.remote(path, num_items)
+
+    @contextmanager
+    def alone(self, path: str, item: str) -> Iterator[None]:
+        """What the worker may not survive, because of one item."""
+        ray.get(self._actor.alone.remote(path, item))
+        yield
+        self._actor.survive.remote(path, item)
+
+    def checked(self, path: str) -> None:
+        """All items of a shard were tried alone."""
+        ray.get(self._actor.checked.remote(path))
+
+    def end(self, path: str) -> None:
+        """A worker has ended a shard."""
+        self._actor.end.remote(path)
+
+
+@contextmanager
+def tracking(progress: EncodingProgress, num_workers: int) -> Iterator[Tracker]:
+    """A tracker for the length of a `with` block, in which it is said what the workers are at.
+
+    Args:
+        progress: says it.
+        num_workers: how many of them are asked for.
+    """
+    # On the driver's own node: another one may vanish, with all that runs on it.
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    actor: Any = _TrackerActor.options(scheduling_strategy=here).remote()  # pyright: ignore[reportAttributeAccessIssue]
+    done = threading.Event()
+    arguments = actor, progress, num_workers, done
+    thread = threading.Thread(target=_say_doings, args=arguments, daemon=True)
+    thread.start()
+    try:
+        yield Tracker(actor)
+    finally:
+        done.set()
+        thread.join(timeout=5)
+        ray.kill(actor)
+
+
+def _say_doings(
+    actor: Any, progress: EncodingProgress, num_workers: int, done: threading.Event
+) -> None:
+    while not done.wait(_POLL_SECONDS):
+        try:
+            doings: Doings = ray.get(actor.doings.remote())
+        except RayActorError:
+            log.say("encode", "progress is no longer shown; the work continues")
+            return
+        progress.say_when_due(doings.num_items, _in_words(doings, num_workers))
+
+
+def _in_words(doings: Doings, num_workers: int) -> str:
+    """What there is to say besides the progress; empty when all workers are at work."""
+    if not doings.num_begun:
+        return f"waiting for {num_workers} worker{'s' if num_workers > 1 else ''}"
+    if not doings.num_ready:
+        return "loading the backbone"
+    if doings.num_ready < num_workers:
+        return f"{doings.num_ready} of {num_workers} workers"
+    return ""

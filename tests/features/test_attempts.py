@@ -1,0 +1,64 @@
+"""From the deaths of processes to the item that kills, and no further."""
+
+import pytest
+
+from colintern.features.attempts import Attempt, ShardHistory
+
+ITEMS = [f"item{number}" for number in range(6)]
+
+
+def _attempt(history: ShardHistory, killers: set[str], accident: str | None = None) -> Attempt:
+    """A process at work on the shard, which dies of `killers`, and by accident in trying an item.
+
+    As the encoder does it; a shard that comes out is ended.
+    """
+    attempt = history.begin()
+    left = [item for item in ITEMS if item not in attempt.survived | attempt.killers]
+    if attempt.is_careful:
+        for item in left:
+            history.alone(item)
+            if item in killers or item == accident:
+                return attempt
+            history.survive(item)
+        history.checked()
+    if not killers - attempt.killers:
+        history.end()
+    return attempt
+
+
+@pytest.mark.parametrize("killers", [set(), {"item0"}, {"item2", "item5"}])
+@pytest.mark.parametrize("accident", [None, "item1"])
+def test_the_items_that_kill_are_found_and_no_others(killers, accident):
+    """A whole shard given up for one page; or a page left out that a machine's end has hit."""
+    history = ShardHistory()
+    attempts = [_attempt(history, killers)]
+    while attempts[-1].killers != killers:
+        assert len(attempts) < 12
+        attempts.append(_attempt(history, killers, accident if len(attempts) == 2 else None))
+        assert not attempts[-1].is_hopeless
+    assert attempts[-1].killers == killers
+    assert len(attempts) <= 1 + 2 + 2 * len(killers) + (accident is not None)
+
+
+def test_a_shard_that_came_out_or_told_its_error_starts_afresh():
+    """Deaths counted where nobody died: shards that are begun again by another start."""
+    history = ShardHistory()
+    for _ in range(5):
+        assert history.begin().num_deaths == 0
+        history.end()
+
+
+def test_deaths_that_no_item_explains_end():
+    """A shard that kills every process as a whole, tried for ever."""
+    history = ShardHistory()
+    attempts = [_attempt(history, {"the batch"})]
+    for _ in range(20):
+        attempt = history.begin()
+        if attempt.is_hopeless:
+            break
+        if attempt.is_careful:
+            history.checked()
+        attempts.append(attempt)
+    assert len(attempts) == 6
+    assert sum(attempt.is_careful for attempt in attempts) == 1
+    assert not any(attempt.killers for attempt in attempts)

@@ -1,0 +1,61 @@
+"""The attention that is asked for is the attention that is run."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import InternVLConfig, InternVLModel, RecurrentGemmaConfig
+
+from colintern.config.schema import BackboneConfig
+from colintern.errors import BackboneError
+from colintern.model.backbone import FrozenBackbone
+from colintern.model.quiet import quiet_transformers
+from colintern.model.random_checkpoint import write_random_checkpoint
+from tests.model.twins import LANGUAGE_MODELS
+
+
+def _pages(backbone: FrozenBackbone) -> list[torch.Tensor]:
+    """The tiles of two pages that differ in their last tile only."""
+    pixels = np.random.default_rng(0).integers(0, 256, (448, 896, 3), dtype=np.uint8)
+    left, right, _ = backbone.page_tiles(Image.fromarray(pixels))
+    return [torch.stack([left, right]), torch.stack([left, left])]
+
+
+@pytest.mark.parametrize("attention", ["causal", "bidirectional"])
+@pytest.mark.parametrize("kind", LANGUAGE_MODELS)
+def test_tokens_see_what_they_are_asked_to_see(twin, kind, attention):
+    """A setting that a language model, or one of its implementations of attention, ignores."""
+    folder, _ = twin(LANGUAGE_MODELS[kind])
+    backbone = FrozenBackbone(
+        BackboneConfig(path=str(folder), max_tiles=2, attention=attention, query_prefix="")
+    )
+    language_model = backbone._model.language_model
+    assert language_model.config.model_type == kind
+    for implementation in ("sdpa", "eager"):
+        backbone._model.set_attn_implementation(implementation)
+        assert language_model.config._attn_implementation == implementation
+        queries = backbone.encode_queries(["What is a kettle, a b?", "What is a kettle, a c?"])
+        pages = backbone.encode_tiles(_pages(backbone))
+        for first, second in (queries, pages):
+            differs = (first != second).any(dim=1)
+            assert differs[-1]
+            assert differs[0] == (attention == "bidirectional"), implementation
+
+
+def test_a_language_model_that_cannot_is_refused(tmp_path):
+    """A store named after an attention that its features were not computed with."""
+    write_random_checkpoint(tmp_path)
+    config = InternVLConfig.from_pretrained(tmp_path)
+    config.text_config = RecurrentGemmaConfig(  # of two layers none attends
+        vocab_size=config.text_config.vocab_size,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        lru_width=32,
+    )
+    with quiet_transformers():
+        InternVLModel(config).save_pretrained(tmp_path)
+    FrozenBackbone(BackboneConfig(path=str(tmp_path)))
+    with pytest.raises(BackboneError, match=r"bidirectional: has no effect .*\(recurrent_gemma\)"):
+        FrozenBackbone(BackboneConfig(path=str(tmp_path), attention="bidirectional"))

@@ -54,6 +54,8 @@ def _store_lines(plan: Plan) -> Iterator[str]:
     for dtype, size in plan.stores.items():
         here = "   <- features.dtype" if dtype == plan.dtype else ""
         yield f"{dtype:<{_NAME}}{_scaled(size):>12}B{here}"
+    if plan.whole_store != plan.stores["bfloat16"]:
+        yield f"{'bfloat16, nothing left out':<{_NAME}}{_scaled(plan.whole_store):>12}B"
     yield f"{'embeddings, in search':<{_NAME}}{_scaled(plan.embeddings):>12}B"
 
 

@@ -1,15 +1,16 @@
 """A plan, made from the settings: what is counted, what follows from it, and what it costs."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from colintern.config.schema import Config, datasets
+from colintern.features.codec import Codec, codec_of
 from colintern.model.backbone import BackboneIdentity, read_identity, read_processor
 from colintern.runs.plan.census import take_census
 from colintern.runs.plan.machine import Machine, Prices
 from colintern.runs.plan.needs import Needs, needs_of, own_memory, warnings_of
-from colintern.runs.plan.sizes import DatasetSizes, embedding_bytes, sizes_of, store_bytes
+from colintern.runs.plan.sizes import DatasetSizes, embedding_bytes, sizes_of
 from colintern.runs.plan.work import StageWork, StepWork, Work
 
 _STORED_DTYPES = ("bfloat16", "float16", "int8")
@@ -44,7 +45,8 @@ class Plan:
         width: numbers per stored token.
         datasets: train first.
         dtype: that features are stored in.
-        stores: bytes of all features' tensors, by dtype.
+        stores: bytes of all features' tensors, by dtype, as the other settings of `features` are.
+        whole_store: the same in bfloat16 with all tokens and numbers.
         embeddings: bytes of all token embeddings, as search holds them.
         stages: in their order, if no round is stopped early.
         step: a training step.
@@ -60,6 +62,7 @@ class Plan:
     datasets: list[DatasetSizes]
     dtype: str
     stores: Mapping[str, int]
+    whole_store: int
     embeddings: int
     stages: list[StageWork]
     step: StepWork
@@ -107,17 +110,19 @@ def make_plan(config: Config, wanted: Wanted) -> Plan:
         UserError: a dataset or the backbone is missing or cannot be used.
     """
     backbone = read_identity(config.backbone)
-    sizes = _sizes(config, backbone, wanted)
-    machine, dtype = wanted.machine, config.features.dtype
-    work = Work(config, machine, backbone.width, {found.name: found for found in sizes})
+    codec = codec_of(config.features, backbone)
+    sizes = _sizes(config, backbone, codec, wanted)
+    machine = wanted.machine
+    work = Work(config, machine, codec, {found.name: found for found in sizes})
     stages, step = list(work.stages()), work.step()
     tokens = sum(found.stored_tokens for found in sizes)
-    stores = {name: store_bytes(tokens, backbone.width, name) for name in _STORED_DTYPES}
+    stores = {name: tokens * replace(codec, dtype=name).bytes_per_token for name in _STORED_DTYPES}
+    encoded = sum(found.encoded_tokens + found.stored_queries.tokens for found in sizes)
     needs = needs_of(
         config,
         sizes,
-        width=backbone.width,
-        store=stores[dtype],
+        width=codec.width,
+        store=stores[codec.dtype],
         num_search_workers=work.num_search_workers,
         num_step_tokens=step.tokens_per_worker,
     )
@@ -126,10 +131,11 @@ def make_plan(config: Config, wanted: Wanted) -> Plan:
     return Plan(
         run=config.run.name,
         backbone=config.backbone.path,
-        width=backbone.width,
+        width=codec.width,
         datasets=sizes,
-        dtype=dtype,
+        dtype=codec.dtype,
         stores=stores,
+        whole_store=encoded * 2 * backbone.width,
         embeddings=embedding_bytes(sum(found.pages.tokens for found in sizes), config.heads.dim),
         stages=stages,
         step=step,
@@ -140,7 +146,9 @@ def make_plan(config: Config, wanted: Wanted) -> Plan:
     )
 
 
-def _sizes(config: Config, backbone: BackboneIdentity, wanted: Wanted) -> list[DatasetSizes]:
+def _sizes(
+    config: Config, backbone: BackboneIdentity, codec: Codec, wanted: Wanted
+) -> list[DatasetSizes]:
     """Of all datasets, train first."""
     processor = read_processor(config.backbone)
     return [
@@ -148,6 +156,7 @@ def _sizes(config: Config, backbone: BackboneIdentity, wanted: Wanted) -> list[D
             dataset.name,
             take_census(dataset, config, wanted.max_pages),
             backbone,
+            codec,
             processor,
             seed=config.run.seed,
             num_pages=wanted.num_pages if dataset is config.data.train else None,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from colintern.features.codec import Codec
 from colintern.features.plan import of_sizes
 from colintern.model.backbone import BackboneIdentity
 from colintern.model.processor import Processor
@@ -22,7 +23,7 @@ class Amounts:
 
     Attributes:
         items: pages or queries.
-        tokens: of all of them.
+        tokens: of all of them, as they are stored.
         most_tokens: of one.
         flops: of encoding all of them.
     """
@@ -46,6 +47,7 @@ class DatasetSizes:
         name: of the dataset in the run.
         pages: those that can be encoded: all that are embedded and searched.
         stored_pages: the distinct images among them: all that are encoded and stored.
+        encoded_tokens: of the stored pages before they are merged or clustered.
         tile_bytes: pixels of the tiles of the stored pages, three bytes each.
         queries: those that can be asked.
         stored_queries: the distinct texts among them.
@@ -59,6 +61,7 @@ class DatasetSizes:
     name: str
     pages: Amounts
     stored_pages: Amounts
+    encoded_tokens: int
     tile_bytes: int
     queries: Amounts
     stored_queries: Amounts
@@ -79,18 +82,6 @@ class DatasetSizes:
         return self.stored_pages.flops + self.stored_queries.flops
 
 
-def store_bytes(num_tokens: int, width: int, dtype: str) -> int:
-    """Bytes of the tensors of stored tokens; the files' headers come on top (about 1 %).
-
-    Args:
-        num_tokens: how many are stored.
-        width: numbers per token.
-        dtype: `bfloat16`, `float16`, or `int8` with a float32 scale per token.
-    """
-    per_token = width + 4 if dtype == "int8" else 2 * width
-    return num_tokens * per_token
-
-
 def embedding_bytes(num_tokens: int, dim: int) -> int:
     """Bytes of token embeddings in memory, float32."""
     return num_tokens * dim * _EMBEDDING_BYTES
@@ -100,6 +91,7 @@ def sizes_of(
     name: str,
     census: Census,
     backbone: BackboneIdentity,
+    codec: Codec,
     processor: Processor,
     *,
     seed: int,
@@ -111,19 +103,23 @@ def sizes_of(
         name: of the dataset in the run.
         census: what was counted of it.
         backbone: how pages are cut, and what they cost.
+        codec: how many of their tokens are stored.
         processor: how queries are cut.
         seed: of the sample of long lists of queries.
         num_pages: pretend that there are so many pages, like those that there are.
     """
-    tokens = of_sizes(backbone.num_page_tokens, census.widths, census.heights)
-    scale = (num_pages or census.num_pages) / max(1, len(tokens))
-    stored = tokens[census.is_first]
-    tile_pixels = backbone.tiles.tile_pixels / backbone.tiles.tokens_per_tile
+    sides = census.widths, census.heights
+    encoded = of_sizes(backbone.num_page_tokens, *sides)
+    stored = of_sizes(lambda *size: codec.num_tokens(*backbone.tile_grid(*size)), *sides)
+    scale = (num_pages or census.num_pages) / max(1, len(encoded))
+    first = census.is_first
+    num_tiles = int(encoded[first].sum(dtype=np.int64)) // backbone.tiles.tokens_per_tile
     return DatasetSizes(
         name=name,
-        pages=_page_amounts(tokens, backbone, scale),
-        stored_pages=_page_amounts(stored, backbone, scale),
-        tile_bytes=round(3 * tile_pixels * int(stored.sum(dtype=np.int64)) * scale),
+        pages=_page_amounts(encoded, stored, backbone, scale),
+        stored_pages=_page_amounts(encoded[first], stored[first], backbone, scale),
+        encoded_tokens=round(int(encoded[first].sum(dtype=np.int64)) * scale),
+        tile_bytes=round(3 * backbone.tiles.tile_pixels * num_tiles * scale),
         queries=_query_amounts(census.texts, census.num_queries, backbone, processor, seed),
         stored_queries=_query_amounts(census.texts, len(census.texts), backbone, processor, seed),
         num_bad_pages=census.num_bad_pages,
@@ -134,15 +130,17 @@ def sizes_of(
     )
 
 
-def _page_amounts(tokens: np.ndarray, backbone: BackboneIdentity, scale: float) -> Amounts:
-    """Of pages with so many tokens each, times `scale`."""
-    distinct, counts = np.unique(tokens, return_counts=True)
+def _page_amounts(
+    encoded: np.ndarray, stored: np.ndarray, backbone: BackboneIdentity, scale: float
+) -> Amounts:
+    """Of pages with so many tokens each, encoded and stored, times `scale`."""
+    distinct, counts = np.unique(encoded, return_counts=True)
     of_each = zip(distinct.tolist(), counts.tolist(), strict=True)
     flops = sum(backbone.flops.page(number) * count for number, count in of_each)
     return Amounts(
-        items=round(len(tokens) * scale),
-        tokens=round(int(tokens.sum(dtype=np.int64)) * scale),
-        most_tokens=int(tokens.max(initial=0)),
+        items=round(len(stored) * scale),
+        tokens=round(int(stored.sum(dtype=np.int64)) * scale),
+        most_tokens=int(stored.max(initial=0)),
         flops=round(flops * scale),
     )
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from colintern.config.schema import DEV, Config, HeadsConfig, TrainingConfig
 from colintern.evaluation.evaluate import RERANKED
+from colintern.features.codec import Codec
 from colintern.mining.miner import CERTIFIED_QUERIES
 from colintern.runs.plan.machine import Machine
-from colintern.runs.plan.sizes import Amounts, DatasetSizes, store_bytes
+from colintern.runs.plan.sizes import Amounts, DatasetSizes
 from colintern.search.method import approximate_cost, is_exact_best
 
 
@@ -68,15 +69,17 @@ class Work:
     Args:
         config: of the run.
         machine: where it runs.
-        width: H.
+        codec: how features are stored.
         sizes: of each dataset, by its name.
     """
 
     def __init__(
-        self, config: Config, machine: Machine, width: int, sizes: Mapping[str, DatasetSizes]
+        self, config: Config, machine: Machine, codec: Codec, sizes: Mapping[str, DatasetSizes]
     ) -> None:
-        self._config, self._machine, self._width, self._sizes = config, machine, width, sizes
+        self._config, self._machine, self._codec, self._sizes = config, machine, codec, sizes
         self._train = sizes[config.data.train.name]
+        num_mixed = config.backbone.num_layers if config.heads.layer_mix else 1
+        self._head_width = codec.width // num_mixed
 
     def stages(self) -> Iterator[StageWork]:
         """All stages that compute, if no round is stopped early, in their order."""
@@ -97,7 +100,7 @@ class Work:
         pages, queries = self._train.pages, self._train.queries
         num_pages = pairs * (1 + negatives)
         tokens = round(num_pages * pages.mean_tokens + pairs * queries.mean_tokens)
-        read = store_bytes(tokens, self._width, self._config.features.dtype)
+        read = self._stored(tokens)
         recompute = round(
             num_pages * pages.flops / max(1, pages.items)
             + pairs * queries.flops / max(1, queries.items)
@@ -168,7 +171,7 @@ class Work:
         products = searched.queries.tokens * searched.pages.tokens * dim
         if candidates is not None:
             products = min(products, approximate_cost(**self._costs(searched, candidates)))
-        flops = round(tokens * _head_flops(self._config.heads, self._width) + 2 * products)
+        flops = round(tokens * _head_flops(self._config.heads, self._head_width) + 2 * products)
         share = self._machine.shares.search
         return self._stage(name, flops, self._stored(tokens), self.num_search_workers, share)
 
@@ -192,7 +195,7 @@ class Work:
         products = pairs * (pairs + negatives) * queries.most_tokens * pages.most_tokens
         # Backwards MaxSim is two products more; a projection is one, as features get no gradient.
         return round(
-            projected * _head_flops(heads, self._width, with_backward=True)
+            projected * _head_flops(heads, self._head_width, with_backward=True)
             + 3 * 2 * products * heads.dim
         )
 
@@ -231,7 +234,7 @@ class Work:
         return StageWork(name, flops, read, workers, seconds)
 
     def _stored(self, num_tokens: int) -> int:
-        return store_bytes(num_tokens, self._width, self._config.features.dtype)
+        return num_tokens * self._codec.bytes_per_token
 
     def _workers(self, configured: int) -> int:
         """Those that have a device; a stage with 0 works in the driver."""

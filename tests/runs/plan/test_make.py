@@ -7,17 +7,17 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from colintern.config.schema import Config
+from colintern.config.schema import Config, FeaturesConfig, datasets
 from colintern.data.canonical import CanonicalDataset
 from colintern.errors import ConfigError, DatasetError
+from colintern.features.codec import StoredTokens
 from colintern.features.store import FeatureStore
-from colintern.model.backbone import read_identity
-from colintern.runs import loop
 from colintern.runs.local import LocalWorkers
-from colintern.runs.opened import OpenedRun
 from colintern.runs.plan.lines import plan_lines
 from colintern.runs.plan.machine import Prices, machine_of
 from colintern.runs.plan.make import Plan, Wanted, make_plan
+from colintern.runs.runner import open_run
+from colintern.runs.stages import Encode
 from colintern.training.examples import TrainingSet
 from tests.helpers import corpus_of, make_corpus, png
 from tests.local_run import make_config
@@ -37,11 +37,18 @@ def config(tmp_path) -> Config:
     return make_config(tmp_path, data=data, training={"global_batch": 8})
 
 
-def test_counts_and_bytes_are_those_of_the_store(config):
-    """A plan that is off because of copies, bad pages, tiles, prompts or how queries are cut."""
+SMALL = {"dtype": "int8", "merge": 2, "max_tokens_per_page": 3, "pca_dim": 16}
+
+
+@pytest.mark.parametrize("features", [{}, SMALL], ids=["plain", "small"])
+def test_counts_and_bytes_are_those_of_the_store(config, features):
+    """A plan that is off because of copies, bad pages, tiles, merging or how queries are cut."""
+    config = config.model_copy(update={"features": FeaturesConfig(**features)})
     plan = make_plan(config, WANTED)
-    loop.encode(config, LocalWorkers())
-    run = OpenedRun(config, read_identity(config.backbone))
+    with open_run(config, [Encode], LocalWorkers()) as runner:
+        for dataset in datasets(config.data):
+            runner.do(Encode(dataset.name))
+        run = runner.run
     total = 0
     for found in plan.datasets:
         store = FeatureStore(run.targets[found.name].path)
@@ -54,14 +61,19 @@ def test_counts_and_bytes_are_those_of_the_store(config):
             read = {}
             for position in range(len(items)):
                 row = items.row(position)
-                read[row.sha256] = items.read([position])[0].nbytes
+                read[row.sha256] = _stored_bytes(items.read([position])[0])
             total += sum(read.values())
     train = plan.datasets[0]
     assert (train.stored_pages.items, train.pages.items, train.num_bad_pages) == (12, 13, 1)
-    assert plan.stores["bfloat16"] == plan.needs.store == total
+    assert plan.stores[config.features.dtype] == plan.needs.store == total
     view, store = run.catalog.train()
     assert train.num_pairs == len(view.pairs()[0]) + _pairs_of_bad_pages(config)
     assert len(TrainingSet(view, store).view.queries) <= train.num_judged_queries
+
+
+def _stored_bytes(tokens: StoredTokens) -> int:
+    scales = 0 if tokens.scale_T is None else tokens.scale_T.nbytes
+    return tokens.values_TK.nbytes + scales
 
 
 def _pairs_of_bad_pages(config: Config) -> int:
@@ -111,7 +123,8 @@ def test_what_would_fail_is_warned_about(config):
     many = _warnings(config, num_pages=3 * 10**9)
     assert "more than 2,147,483,647 pages" in many
     assert "GB free: set features.root" in many
-    assert "raise cluster.mining_workers" in many
+    large = _warnings(config, num_pages=2 * 10**8, worker_memory=20 * 10**9)
+    assert "raise cluster.mining_workers to 10, each on its own" in large
     slow = replace(CPU, read_bytes_per_second=1e3)
     assert "would compute them in" in _warnings(config, machine=slow)
     small = _warnings(config, num_pages=10**6, worker_memory=10**7)

@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from colintern.config.files import parse_config
 from colintern.config.schema import HeadsConfig, TrainingConfig
+from colintern.features.codec import Codec
 from colintern.model.heads import init_heads
 from colintern.runs.plan.machine import machine_of
 from colintern.runs.plan.sizes import Amounts, DatasetSizes
@@ -31,11 +32,11 @@ def _work(**sections: Any) -> Work:
     pages = Amounts(50, 50 * PAGE_TOKENS, PAGE_TOKENS, 50 * 10**9)
     queries = Amounts(60, 60 * QUERY_TOKENS, QUERY_TOKENS, 60 * 10**6)
     sizes = {
-        name: DatasetSizes(name, pages, pages, 0, queries, queries, 0, 60, 61, 50, False)
+        name: DatasetSizes(name, pages, pages, 0, 0, queries, queries, 0, 60, 61, 50, False)
         for name in ("demo-small-train", "dev")
     }
     machine = machine_of("cpu", 2, cores_per_device=1, is_disk=True)
-    return Work(config, machine, WIDTH, sizes)
+    return Work(config, machine, Codec("bfloat16", WIDTH, (4, 4)), sizes)
 
 
 @pytest.mark.parametrize("kind", ["linear", "mlp"])

@@ -22,7 +22,7 @@ from colintern.features.damage import MARK, SHARD
 from colintern.features.manifest import MANIFEST, manifest_file
 from colintern.features.planned import PLAN
 from colintern.features.store import BAD_PAGES, BAD_QUERIES, CORPUS_HASHES, PAGES, QUERIES, RECORD
-from colintern.records import lease
+from colintern.records import Record, lease
 from colintern.runs.contents import (
     Contents,
     FoundRun,
@@ -236,29 +236,43 @@ def _of_store(
 def _not_named(store: FoundStore, uses: Sequence[StoreUse], now: float) -> Iterator[FileState]:
     """The shards, manifests and marks of a store in use that neither its record nor a run needs."""
     assert store.record is not None
-    prefix = f"{store.path}/"
+    files = {state.path.removeprefix(f"{store.path}/"): state for state in store.files}
     named = {output.path for output in store.record.outputs}
     candidates = {
         name: state
-        for state in store.files
-        if _PART_FILE.fullmatch(name := state.path.removeprefix(prefix))
+        for name, state in files.items()
+        if _PART_FILE.fullmatch(name)
         and name.removesuffix(MARK) not in named
         and now - (state.changed_at or now) >= _YOUNG_SECONDS
     }
-    needed: set[str] = set()
-    for part in (PAGES, QUERIES):
-        tables = {f"{part}/{name}" for name in (MANIFEST, PLAN)}
-        hashes = [use.manifests[part] for use in uses if part in use.manifests]
-        tables |= {f"{part}/{manifest_file(sha256)}" for sha256 in hashes}
-        needed |= tables
-        if any(name.startswith(part) and name not in tables for name in candidates):
-            there = (name for name in tables if any(f.path == prefix + name for f in store.files))
-            for name in there:
-                shards = _shards_in(prefix + name)
-                if shards is None:
-                    return  # it cannot be told what it needs
-                needed |= {f"{part}/{shard}" for shard in shards}
+    needed = _tables_in_use(store.record, uses, files)
+    if needed is None or not candidates.keys() - needed:
+        return
+    for table in sorted(needed):
+        shards = _shards_in(files[table].path)
+        if shards is None:
+            return  # it cannot be told what it needs
+        needed |= {f"{table.partition('/')[0]}/{shard}" for shard in shards}
     yield from (s for name, s in candidates.items() if name.removesuffix(MARK) not in needed)
+
+
+def _tables_in_use(
+    record: Record, uses: Sequence[StoreUse], files: Collection[str]
+) -> set[str] | None:
+    """The manifests and plans of a store that are there and in use.
+
+    None where a recorded manifest is not there, so that nobody knows which shards it named.
+    """
+    tables = {f"{part}/{name}" for part in (PAGES, QUERIES) for name in (MANIFEST, PLAN)}
+    tables &= set(files)
+    newest = {output.sha256 for output in record.outputs}
+    for part, sha256 in {pair for use in uses for pair in use.manifests.items()}:
+        own = f"{part}/{manifest_file(sha256)}"
+        if own in files:
+            tables.add(own)
+        elif sha256 not in newest:  # an earlier version gave it no name of its own
+            return None
+    return tables
 
 
 def _shards_in(path: str) -> set[str] | None:

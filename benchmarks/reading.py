@@ -157,7 +157,7 @@ def _pieces(path: str) -> list[storage.Piece]:
     found = []
     for file in storage.list_files(storage.join(path, PAGES), ".safetensors"):
         shard = ShardFile(file)
-        found += [shard.part(sha256).piece for sha256 in sorted(shard.num_tokens())]
+        found += [shard.parts(sha256)[0].piece for sha256 in sorted(shard.num_tokens())]
     return found
 
 

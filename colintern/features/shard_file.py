@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -176,17 +177,18 @@ class ShardFile:
         Raises:
             DamagedShardError: they are not those that were written.
         """
-        parts = [self.part(sha256) for sha256 in hashes]
+        items = [self.parts(sha256) for sha256 in hashes]
+        pieces = [part.piece for parts in items for part in parts]
         if self._map is None:
-            pieces = storage.read_pieces([part.piece for part in parts])
-            raw = [np.frombuffer(bytearray(piece), np.uint8) for piece in pieces]
+            found = (np.frombuffer(bytearray(b), np.uint8) for b in storage.read_pieces(pieces))
         else:
-            raw = [self._map[part.piece.start : part.piece.end] for part in parts]
-        for part, data in zip(parts, raw, strict=True):
+            found = (self._map[piece.start : piece.end] for piece in pieces)
+        raw = [[next(found) for _ in parts] for parts in items]
+        for part, data in zip(chain.from_iterable(items), chain.from_iterable(raw), strict=True):
             part.check(data)
-        return [self.made(sha256, data) for sha256, data in zip(hashes, raw, strict=True)]
+        return list(map(self.made, hashes, raw))
 
-    def part(self, sha256: str) -> "ShardPart":
+    def parts(self, sha256: str) -> "tuple[ShardPart, ...]":
         """Where the bytes of an item stand.
 
         Raises:
@@ -197,11 +199,13 @@ class ShardFile:
         stored = self._stored[sha256]
         piece = storage.Piece(self.path, stored.start, stored.end)
         known = self._checksums
-        return ShardPart(piece, sha256, None if known is None else known.get(sha256, _NO_CRC32))
+        crc32 = None if known is None else known.get(sha256, _NO_CRC32)
+        return (ShardPart(piece, sha256, crc32),)
 
-    def made(self, sha256: str, data: np.ndarray) -> Tensor:
-        """The features [tokens, H] of an item, from its bytes, which they share."""
+    def made(self, sha256: str, raw: Sequence[np.ndarray]) -> Tensor:
+        """The features [tokens, H] of an item, from the bytes of its parts, which they share."""
         stored = self._stored[sha256]
+        (data,) = raw
         return torch.from_numpy(data).view(stored.dtype).view(stored.shape)
 
     def check(self) -> None:
@@ -227,7 +231,7 @@ class ShardFile:
 
 @dataclass(frozen=True)
 class ShardPart:
-    """The bytes of an item in a shard, which are checked by whoever has read them.
+    """Bytes of an item in a shard, which are checked by whoever has read them.
 
     Attributes:
         piece: where they stand.

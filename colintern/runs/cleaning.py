@@ -39,7 +39,7 @@ from colintern.storage.local_files import is_abandoned
 _YOUNG_SECONDS = 24 * 3600  # perhaps a driver was killed that is started again tomorrow
 _DELETES_AT_ONCE = 16
 _PART_FILE = re.compile(rf"({PAGES}|{QUERIES})/(shard-|manifest|{re.escape(PLAN)}).*")
-_STORE_FILES = (RECORD, BAD_PAGES, BAD_QUERIES, CORPUS_HASHES, "basis.safetensors")
+_STORE_FILES = (RECORD, BAD_PAGES, BAD_QUERIES, CORPUS_HASHES, "encode_log.jsonl")
 
 
 class NoRunsError(UserError):

@@ -66,68 +66,69 @@ def read_items(
     Raises:
         DamagedShardError: they are not those that were written.
     """
-    values: list[_Wanted] = []
-    scales: list[_Wanted] = []  # they stand apart from the values, and are small
-    for number, (state, shard, sha256) in enumerate(items):
-        first, *second = (_Wanted(number, state, part) for part in shard.parts(sha256))
-        values.append(first)
-        scales += second
-    scale_of = {one.number: data for one, data in _streamed(scales, cache)}
-    for one, data in _streamed(values, cache):
-        _, shard, sha256 = items[one.number]
-        raw = [data, scale_of.pop(one.number)] if scales else [data]
-        yield one.number, shard.made(sha256, raw)
-
-
-def _streamed(
-    wanted: list["_Wanted"], cache: NodeCache | None
-) -> Iterator[tuple["_Wanted", np.ndarray]]:
-    """Parts and their bytes by where they stand, read ahead."""
-    wanted.sort(key=lambda one: one.part.piece)
-    batches = packed(wanted, lambda one: one.part.piece.num_bytes, storage.BYTES_AT_ONCE)
+    wanted = [
+        _Wanted(number, state, shard, sha256, shard.parts(sha256))
+        for number, (state, shard, sha256) in enumerate(items)
+    ]
+    wanted.sort(key=lambda one: one.parts[0].piece)
+    batches = packed(wanted, lambda one: one.num_bytes, storage.BYTES_AT_ONCE)
     for batch in read_ahead((_read(batch, cache) for batch in batches), _BATCHES_AHEAD):
-        yield from batch
+        for one, raw in batch:
+            yield one.number, one.shard.made(one.sha256, raw)
 
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A part of an item, the item's number, and where the part stands."""
+    """An item, its number, and where it stands."""
 
     number: int
     state: FileState
-    part: ShardPart
+    shard: ShardFile
+    sha256: str
+    parts: tuple[ShardPart, ...]
 
     @property
-    def key(self) -> Key | None:
-        """Of its entry in the cache; None where no checksum would tell that an entry is damaged."""
-        piece, crc32 = self.part.piece, self.part.crc32
-        if crc32 is None:
-            return None
-        return Key(piece.path, self.state.version, f"{piece.start}-{piece.end}-{crc32:08x}")
+    def num_bytes(self) -> int:
+        """How long its parts are together."""
+        return sum(part.piece.num_bytes for part in self.parts)
 
 
-def _read(batch: Sequence[_Wanted], cache: NodeCache | None) -> list[tuple[_Wanted, np.ndarray]]:
-    """The checked bytes of some parts."""
-    found = {one.number: _cached(one, cache) for one in batch}
-    missing = [one for one in batch if found[one.number] is None]
-    fetched = storage.read_pieces([one.part.piece for one in missing])
-    for one, raw in zip(missing, fetched, strict=True):
-        data = np.frombuffer(bytearray(raw), np.uint8)  # torch takes no read-only arrays
-        one.part.check(data)
-        found[one.number] = data
-        if cache is not None and one.key is not None:
-            cache.put(one.key, raw)
-    return [(one, data) for one in batch if (data := found[one.number]) is not None]
+def _read(
+    batch: Sequence[_Wanted], cache: NodeCache | None
+) -> list[tuple[_Wanted, list[np.ndarray]]]:
+    """The checked bytes of some items' parts."""
+    keys = {part: _part_key(one.state, part) for one in batch for part in one.parts}
+    found: dict[ShardPart, np.ndarray] = {}
+    if cache is not None:
+        kept = ((part, _cached(key, part, cache)) for part, key in keys.items())
+        found = {part: data for part, data in kept if data is not None}
+    missing = [part for part in keys if part not in found]
+    fetched = storage.read_pieces([part.piece for part in missing])
+    for part, raw in zip(missing, fetched, strict=True):
+        found[part] = np.frombuffer(bytearray(raw), np.uint8)  # torch takes no read-only arrays
+        part.check(found[part])
+        key = keys[part]
+        if cache is not None and key is not None:
+            cache.put(key, raw)
+    return [(one, [found[part] for part in one.parts]) for one in batch]
 
 
-def _cached(one: _Wanted, cache: NodeCache | None) -> np.ndarray | None:
-    """The bytes of a part from the cache; None where it has none, or damaged ones."""
-    if cache is None or one.key is None:
+def _part_key(state: FileState, part: ShardPart) -> Key | None:
+    """Of its entry in the cache; None where no checksum would tell that an entry is damaged."""
+    piece, crc32 = part.piece, part.crc32
+    if crc32 is None:
         return None
-    data = cache.get(one.key)
-    if data is None or zlib.crc32(data.data) == one.part.crc32:
+    return Key(piece.path, state.version, f"{piece.start}-{piece.end}-{crc32:08x}")
+
+
+def _cached(key: Key | None, part: ShardPart, cache: NodeCache) -> np.ndarray | None:
+    """Bytes from the cache; None where it has none, or damaged ones."""
+    if key is None:
+        return None
+    data = cache.get(key)
+    if data is None or zlib.crc32(data.data) == part.crc32:
         return data
-    cache.drop(one.key)
+    cache.drop(key)
     return None
 
 

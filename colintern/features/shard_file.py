@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -185,18 +186,18 @@ class ShardFile:
         Raises:
             DamagedShardError: they are not those that were written.
         """
-        parts = [part for sha256 in hashes for part in self.parts(sha256)]
+        items = [self.parts(sha256) for sha256 in hashes]
+        pieces = [part.piece for parts in items for part in parts]
         if self._map is None:
-            pieces = storage.read_pieces([part.piece for part in parts])
-            raw = [np.frombuffer(bytearray(piece), np.uint8) for piece in pieces]
+            found = (np.frombuffer(bytearray(b), np.uint8) for b in storage.read_pieces(pieces))
         else:
-            raw = [self._map[part.piece.start : part.piece.end] for part in parts]
-        for part, data in zip(parts, raw, strict=True):
+            found = (self._map[piece.start : piece.end] for piece in pieces)
+        raw = [[next(found) for _ in parts] for parts in items]
+        for part, data in zip(chain.from_iterable(items), chain.from_iterable(raw), strict=True):
             part.check(data)
-        found = iter(raw)
-        return [self.made(sha256, [next(found) for _ in self.parts(sha256)]) for sha256 in hashes]
+        return list(map(self.made, hashes, raw))
 
-    def parts(self, sha256: str) -> "list[ShardPart]":
+    def parts(self, sha256: str) -> "tuple[ShardPart, ...]":
         """Where the bytes of an item stand: its values, and the scales of an int8 item.
 
         Raises:
@@ -204,7 +205,7 @@ class ShardFile:
         """
         if sha256 not in self._stored:
             damaged(self.path, "lacks an item that its manifest names")
-        return [self._part(stored) for stored in self._tensors(sha256)]
+        return tuple(self._part(stored) for stored in self._tensors(sha256))
 
     def made(self, sha256: str, raw: Sequence[np.ndarray]) -> StoredTokens:
         """The tokens of an item, from the bytes of its `parts`, which they share."""

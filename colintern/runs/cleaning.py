@@ -1,66 +1,31 @@
 """`colintern clean`: what no run refers to, and its removal.
 
 Only files that ColIntern has made by name are ever removed: shards, manifests and other files of
-stores, and unfinished writes whose process is gone. Whatever may be of use to somebody is left, and
-listed with the reason: a store that a driver works on, that a run has not got round to recording,
-or that was written in the last day. A store is removed under its lease, after another look.
+stores, and unfinished writes whose process is gone. What may be of use to somebody is left (see
+`unused`). A store is removed under its lease, after another look.
 """
 
-import re
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from colintern import storage
-from colintern.errors import LeaseHeldError, PathError, UserError
-from colintern.features.damage import MARK, SHARD
-from colintern.features.manifest import MANIFEST, manifest_file
-from colintern.features.planned import PLAN
-from colintern.features.store import BAD_PAGES, BAD_QUERIES, CORPUS_HASHES, PAGES, QUERIES, RECORD
+from colintern.errors import LeaseHeldError, UserError
+from colintern.features.store import PAGES, QUERIES
 from colintern.records import lease
-from colintern.runs.contents import (
-    Contents,
-    FoundRun,
-    FoundStore,
-    StoreUse,
-    last_change,
-    look_into,
-    num_bytes,
-)
+from colintern.runs.contents import look_into, num_bytes
 from colintern.runs.listing import size_text
+from colintern.runs.unused import STORE_FILES, Finding, StoresInUse, of_store
 from colintern.storage import FileState
 from colintern.storage.local_files import is_abandoned
 
-_YOUNG_SECONDS = 24 * 3600  # perhaps a driver was killed that is started again tomorrow
 _DELETES_AT_ONCE = 16
-_PART_FILE = re.compile(rf"({PAGES}|{QUERIES})/(shard-|manifest|{re.escape(PLAN)}).*")
-_STORE_FILES = (RECORD, BAD_PAGES, BAD_QUERIES, CORPUS_HASHES, "basis.safetensors")
 
 
 class NoRunsError(UserError):
     """There is no run to say which stores are in use."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Files that stand together, and why they may be removed, or have to stay.
-
-    Attributes:
-        path: of the store, or of the file.
-        files: those that it is about.
-        reason: for people.
-        store: the store whose lease their removal needs; None for one that needs no lease.
-    """
-
-    path: str
-    files: Sequence[FileState]
-    reason: str
-    store: str | None = None
 
 
 @dataclass(frozen=True)
@@ -101,9 +66,9 @@ def find_unused(
     """
     contents = look_into(root)
     others = [look_into(other) for other in other_roots]
-    use = _Use.told_by([contents, *others])
+    use = StoresInUse.told_by([contents, *others])
     now = time.time() if now is None else now
-    found = [_of_store(store, use, now, ours) for store in contents.stores]
+    found = [of_store(store, use, now, ours) for store in contents.stores]
     unused = [finding for one in found for finding in one[0]]
     left = [finding for one in found for finding in one[1]]
     for state in contents.temporary:
@@ -170,114 +135,6 @@ def _lines(title: str, findings: Sequence[Finding]) -> list[str]:
     return [title, *rows] if findings else []
 
 
-@dataclass(frozen=True)
-class _Use:
-    """What runs say of stores.
-
-    Attributes:
-        num_runs: how many.
-        recorded: the name of a store to what is recorded of it.
-        wanted: the name of a dataset to a run that has not recorded its store yet.
-        unknown: why any store may be in use; None if that is known.
-    """
-
-    num_runs: int
-    recorded: Mapping[str, Sequence[StoreUse]]
-    wanted: Mapping[str, str]
-    unknown: str | None
-
-    @staticmethod
-    def told_by(roots: Sequence[Contents]) -> "_Use":
-        runs: list[FoundRun] = [run for contents in roots for run in contents.runs]
-        recorded: dict[str, list[StoreUse]] = {}
-        for use in (use for run in runs for use in run.uses.values()):
-            recorded.setdefault(use.name, []).append(use)
-        wanted = {name: run.path for run in runs for name in run.not_encoded}
-        errors = [run.error for run in runs if run.error]
-        begins = [
-            f"{folder}: a run may be beginning there"
-            for contents in roots
-            for folder in contents.held_folders
-        ]
-        return _Use(len(runs), recorded, wanted, next(iter([*errors, *begins]), None))
-
-    def why_in_use(self, store: FoundStore) -> str | None:
-        """Why a store that no run has recorded may be in use all the same."""
-        if run := self.wanted.get(store.dataset):
-            return f"{run} has not recorded which store of this dataset it uses"
-        return self.unknown
-
-
-def _of_store(
-    store: FoundStore, use: _Use, now: float, ours: Collection[str]
-) -> tuple[list[Finding], list[Finding]]:
-    """What of a store may be removed, and what is left although no run has recorded it."""
-    uses = use.recorded.get(store.name, ())
-    if uses:
-        if store.record is None:
-            return [], []  # its run makes it again
-        unused = list(_not_named(store, uses, now))
-        reason = "no manifest that is in use names them"
-    else:
-        unused = [state for state in store.files if _is_known(state.path, store)]
-        is_finished = store.record is not None
-        reason = "no run refers to it" if is_finished else "never finished, and of no run"
-    if not unused:
-        return [], []
-    keep = None if uses and use.unknown is None else use.why_in_use(store)
-    if store.is_held and store.path not in ours:
-        keep = "a driver is at work on it"
-    elif not uses and now - last_change(store.files) < _YOUNG_SECONDS:
-        keep = keep or "written less than a day ago"
-    finding = Finding(store.path, unused, keep or reason, store.path)
-    return ([], [finding]) if keep else ([finding], [])
-
-
-def _not_named(store: FoundStore, uses: Sequence[StoreUse], now: float) -> Iterator[FileState]:
-    """The shards, manifests and marks of a store in use that neither its record nor a run needs."""
-    assert store.record is not None
-    prefix = f"{store.path}/"
-    named = {output.path for output in store.record.outputs}
-    candidates = {
-        name: state
-        for state in store.files
-        if _PART_FILE.fullmatch(name := state.path.removeprefix(prefix))
-        and name.removesuffix(MARK) not in named
-        and now - (state.changed_at or now) >= _YOUNG_SECONDS
-    }
-    needed: set[str] = set()
-    for part in (PAGES, QUERIES):
-        tables = {f"{part}/{name}" for name in (MANIFEST, PLAN)}
-        hashes = [use.manifests[part] for use in uses if part in use.manifests]
-        tables |= {f"{part}/{manifest_file(sha256)}" for sha256 in hashes}
-        needed |= tables
-        if any(name.startswith(part) and name not in tables for name in candidates):
-            there = (name for name in tables if any(f.path == prefix + name for f in store.files))
-            for name in there:
-                shards = _shards_in(prefix + name)
-                if shards is None:
-                    return  # it cannot be told what it needs
-                needed |= {f"{part}/{shard}" for shard in shards}
-    yield from (s for name, s in candidates.items() if name.removesuffix(MARK) not in needed)
-
-
-def _shards_in(path: str) -> set[str] | None:
-    """The shards that a manifest or a plan names; None where it cannot be read."""
-    try:
-        with storage.open_file(path) as file:
-            return set(pq.read_table(file, columns=["shard"])["shard"].unique().to_pylist())
-    except (PathError, pa.ArrowException):
-        return None
-
-
-def _is_known(path: str, store: FoundStore) -> bool:
-    """Whether a file of a store is one of those that stores have."""
-    name = path.removeprefix(f"{store.path}/")
-    if match := _PART_FILE.fullmatch(name):
-        return name.endswith((SHARD, SHARD + MARK, ".parquet")) and name.count("/") == 1
-    return match is not None or name in _STORE_FILES
-
-
 def _is_taken(store: str, leases: ExitStack) -> bool:
     """Take the lease of a store until `leases` end; False where a driver has it."""
     try:
@@ -294,7 +151,7 @@ def _delete(finding: Finding) -> None:
     cleaning knows the rest.
     """
     paths = [state.path for state in finding.files]
-    first = [f"{finding.store}/{name}" for name in _STORE_FILES]
+    first = [f"{finding.store}/{name}" for name in STORE_FILES]
     for path in sorted({*paths} & {*first}, key=first.index):
         storage.delete(path)
     with ThreadPoolExecutor(_DELETES_AT_ONCE) as threads:

@@ -25,6 +25,7 @@ _STORE_FILE = re.compile(
     r"(?P<store>.*/(?P<dataset>[A-Za-z0-9._-]+)-[0-9a-f]{8})/(pages|queries)/"
     r"(shard-\d{5,}-[0-9a-f]{8}\.safetensors|manifest(-[0-9a-f]{16})?\.parquet|plan\.parquet)"
 )
+_BASIS_FILE = re.compile(r"(?P<basis>.*/basis-[0-9a-f]{8})/basis\.safetensors")
 _DATASET_FILE = re.compile(r"(?P<dataset>.+)/(corpus|queries|qrels)/[^/]+\.parquet")
 _ENCODE_RECORD = re.compile(r"encode-(?P<dataset>.+)\.json")
 _TRAIN_RECORD = re.compile(r"round-(?P<round>[0-9]+)-train\.json")
@@ -103,6 +104,7 @@ class Contents:
         root: the root.
         runs: by path.
         stores: by path.
+        bases: path to the files of a folder with the basis of `features.pca_dim`.
         datasets: path to the files of a dataset folder.
         temporary: unfinished writes, wherever they stand.
         others: files that are none of these.
@@ -113,6 +115,7 @@ class Contents:
     root: str
     runs: Sequence[FoundRun]
     stores: Sequence[FoundStore]
+    bases: Mapping[str, Sequence[FileState]]
     datasets: Mapping[str, Sequence[FileState]]
     temporary: Sequence[FileState]
     others: Sequence[FileState]
@@ -134,8 +137,9 @@ def look_into(root: str) -> Contents:
     stores = {found["store"]: found["dataset"] for found in _matches(_STORE_FILE, finished)}
     runs = {_folder(state.path) for state in finished if state.path.endswith("/run.json")}
     sets = {found["dataset"] for found in _matches(_DATASET_FILE, finished)} - set(stores)
+    bases = {found["basis"] for found in _matches(_BASIS_FILE, finished)}
     # What stands in a folder inside another one belongs to the inner one.
-    parts = _by_owner(finished, {*stores, *runs, *sets})
+    parts = _by_owner(finished, {*stores, *runs, *bases, *sets})
     leases = {_folder(state.path) for state in finished if is_lease_file(state.path)}
     held = {folder for folder in sorted(leases) if lease.is_held(folder)}
     read = _small_files(state.path for state in finished if _is_read(state.path, {*stores, *runs}))
@@ -152,6 +156,7 @@ def look_into(root: str) -> Contents:
             )
             for path, dataset in sorted(stores.items())
         ],
+        bases={path: parts[path] for path in sorted(bases)},
         datasets={path: parts[path] for path in sorted(sets)},
         temporary=temporary,
         others=parts[""],

@@ -1,6 +1,6 @@
 """`colintern ls`: the runs and the stores under a root, as a table and as a document."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,9 +35,8 @@ def listing(root: str) -> dict[str, Any]:
         "root": contents.root,
         "runs": [_run(run) for run in contents.runs],
         "stores": [_store(store, contents) for store in contents.stores],
-        "datasets": [
-            {"path": path, "bytes": num_bytes(files)} for path, files in contents.datasets.items()
-        ],
+        "bases": _sizes(contents.bases),
+        "datasets": _sizes(contents.datasets),
         "unfinished_writes": _together(contents.temporary),
         "other_files": _together(contents.others),
     }
@@ -74,10 +73,9 @@ def listing_lines(document: dict[str, Any]) -> list[str]:
             for store in document["stores"]
         ],
     )
-    lines += _table(
-        ("dataset", "size"),
-        [(_inside(root, one["path"]), size_text(one["bytes"])) for one in document["datasets"]],
-    )
+    for head, key in (("basis", "bases"), ("dataset", "datasets")):
+        rows = [(_inside(root, one["path"]), size_text(one["bytes"])) for one in document[key]]
+        lines += _table((head, "size"), rows)
     rest = [
         (title, str(document[key]["files"]), size_text(document[key]["bytes"]))
         for title, key in (("unfinished writes", "unfinished_writes"), ("others", "other_files"))
@@ -153,6 +151,10 @@ def _newest_manifest(record: Record | None, part: str) -> str | None:
     outputs = record.outputs if record else ()
     names = (output.path for output in outputs if output.path.startswith(f"{part}/manifest"))
     return next(names, None)
+
+
+def _sizes(folders: Mapping[str, Sequence[FileState]]) -> list[dict[str, Any]]:
+    return [{"path": path, "bytes": num_bytes(files)} for path, files in folders.items()]
 
 
 def _together(files: Sequence[FileState]) -> dict[str, int]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
 
 import fsspec
+import fsspec.config
 from botocore.exceptions import ClientError
 
 # S3's answers to a write while another request on the same name is running.

@@ -64,6 +64,12 @@ def _read_all(root: Path, name: str) -> int:
     return total
 
 
+def _manifest(root: Path, name: str) -> str:
+    """The hash of the manifest of the training pages that a run has recorded."""
+    (run,) = (run for run in look_into(str(root)).runs if run.path.endswith(f"/{name}"))
+    return run.uses["train"].manifests["pages"]
+
+
 @pytest.mark.parametrize("kept", ["a", "b", "c", "ab", "ac", "bc", "abc"])
 def test_what_a_run_uses_is_never_removed(root, kept):
     """A run that has lost its features, because another one that shared them is gone."""
@@ -223,6 +229,12 @@ def test_of_a_store_that_has_grown_all_that_is_recorded_stays(tmp_path):
     _, (removed,) = remove_unused(str(runs), now=LATER)
     assert [Path(state.path) for state in removed.files] == [orphan, Path(f"{orphan}.damaged")]
     assert _read_all(runs, "a") == whole
+    shutil.copy(shard, orphan)
+    lost = store / "pages" / f"manifest-{_manifest(runs, 'a')[:16]}.parquet"
+    lost.rename(store / "aside")
+    assert find_unused(str(runs), now=LATER).unused == []  # whose shard it was is not known now
+    (store / "aside").rename(lost)
+    orphan.unlink()
     old = {path.name for path in store.glob("pages/manifest-*")}
     shutil.rmtree(runs / "a")
     _, (removed,) = remove_unused(str(runs), now=LATER)

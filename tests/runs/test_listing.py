@@ -1,6 +1,7 @@
 """`colintern ls` shows what stands under a root, in one listing."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -49,10 +50,14 @@ def test_runs_and_stores_are_listed_with_what_they_hold(root):
 def test_the_table_says_what_the_document_says(root):
     """A column under the wrong head."""
     (root / "notes.txt").write_text("mine")
+    basis = root / "features" / "basis-0123abcd" / "basis.safetensors"
+    basis.parent.mkdir()
+    basis.write_bytes(b"12345")
     with lease.held(str(root / "two"), wait=False):
         document = listing(str(root))
         lines = listing_lines(document)
     (root / "notes.txt").unlink()
+    shutil.rmtree(basis.parent)
     heads, one, two = lines[:3]
     assert heads.split() == "run rounds best dev nDCG@5 last change (UTC) size".split()
     best = document["runs"][0]
@@ -61,6 +66,7 @@ def test_the_table_says_what_the_document_says(root):
     store = next(line for line in lines if line.startswith("features/train-"))
     assert store.split()[1] == "24"
     assert store.endswith("one, two")
+    assert "features/basis-0123abcd  5 B" in lines
     assert lines[-1].split() == ["others", "1", "4", "B"]
 
 

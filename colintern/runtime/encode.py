@@ -62,8 +62,7 @@ class RayCrew:
         settings = EncoderSettings(self._config, stores, num_workers, may_grow)
         times: dict[str, ModelTime] = {}
         with tracking(progress, num_workers) as tracker:
-            for row in self._outcomes(work, settings, tracker).iter_rows():
-                outcome: Outcome = pickle.loads(row["outcome"])
+            for outcome in _as_they_come(self._outcomes(work, settings, tracker)):
                 if isinstance(outcome.made, ColInternError):
                     raise outcome.made
                 if outcome.time:
@@ -113,6 +112,16 @@ class _Rows:
 
     def __getitem__(self, index: int) -> dict[str, bytes]:
         return {"work": self._work[index].packed()}
+
+
+def _as_they_come(dataset: Any) -> Iterator[Outcome]:
+    """The outcomes of a dataset's rows; closing the iterator ends the actors.
+
+    Not by `iter_rows`, which keeps a row back until others have come: for minutes, or longer.
+    """
+    for batch in dataset.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=0):
+        for packed in batch["outcome"]:
+            yield pickle.loads(packed)
 
 
 def _tell_waiting(times: Mapping[str, ModelTime], progress: EncodingProgress) -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,10 +67,16 @@ def test_a_page_whose_decoding_kills_costs_that_page(ray_cluster, tmp_path):
     assert not found[0].tiles.flags.writeable  # it is read where it lies, in the object store
 
 
+@ray.remote
+class _Holder:
+    def hold(self) -> None:
+        """Be there."""
+
+
 @pytest.mark.ray
 def test_pages_are_prepared_though_others_have_every_cpu(ray_cluster, tmp_path, monkeypatch):
     """Workers that hold all CPUs, and wait for ever for tasks which wait for a CPU."""
-    holding = ray.remote(num_cpus=4)(_Holder).remote()
+    holding: Any = _Holder.options(num_cpus=4).remote()  # pyright: ignore[reportAttributeAccessIssue]
     ray.get(holding.hold.remote())
     monkeypatch.setattr(decoding, "_PATIENCE_SECONDS", 0.2)
     batches = _batches(tmp_path / "set", [[32], [64], [96], [32], [64]])
@@ -78,11 +85,6 @@ def test_pages_are_prepared_though_others_have_every_cpu(ray_cluster, tmp_path, 
     assert [item for one in found for item in one.num_tiles] == [
         item for batch in batches for item in batch.items
     ]
-
-
-class _Holder:
-    def hold(self) -> None:
-        """Be there."""
 
 
 def test_batches_are_begun_ahead_and_no_further(tmp_path, monkeypatch):

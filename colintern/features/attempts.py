@@ -46,10 +46,10 @@ class ShardHistory:
 
     def begin(self) -> Attempt:
         """A process begins the shard; one that had begun it before and not ended it is dead."""
-        if self._is_open and self._alone is None:
-            self._num_deaths += 1
-        elif self._is_open:
+        if self._alone is not None:
             self._deaths_of[self._alone] += 1
+        elif self._is_open:
+            self._num_deaths += 1
         self._is_open, self._alone = True, None
         return Attempt(
             num_deaths=self._num_deaths,
@@ -76,4 +76,4 @@ class ShardHistory:
 
     def end(self) -> None:
         """It has ended the shard, well or with an error that it could tell."""
-        self._is_open = False
+        self._is_open, self._alone = False, None

@@ -116,16 +116,20 @@ class PreparedAhead:
             return refused(page, self._tiler, _KILLS)
 
     def _got(self, batch: PageBatch, task: Any, max_retries: int) -> PreparedPages:
-        """The result of a task. If it does not come, it is asked for without a CPU.
+        """The result of a task.
 
-        Others may have taken all CPUs, for longer than anybody should wait. The same pages twice
-        do no harm.
+        If it does not come, all are begun again without a CPU of their own: others may have taken
+        every CPU, for longer than anybody should wait.
         """
-        ready, _ = ray.wait([task], timeout=_PATIENCE_SECONDS if self._num_cpus else None)
-        if not ready:
+        if self._num_cpus and not ray.wait([task], timeout=_PATIENCE_SECONDS)[0]:
             self._num_cpus = 0
             again = self._task(batch, max_retries)
-            (task, *_), _ = ray.wait([task, again], num_returns=1)
+            for _, waiting in self._begun:
+                ray.cancel(waiting)
+            self._begun = deque(
+                (later, self._task(later, _RETRIES_OF_A_BATCH)) for later, _ in self._begun
+            )
+            (task, *_), _ = ray.wait([task, again])
         try:
             return ray.get(task)
         except RayTaskError as error:

@@ -62,8 +62,7 @@ class RayCrew:
         settings = EncoderSettings(self._config, stores, num_workers, may_grow)
         times: dict[str, ModelTime] = {}
         with tracking(progress, num_workers) as tracker:
-            for row in self._outcomes(work, settings, tracker).iter_rows():
-                outcome: Outcome = pickle.loads(row["outcome"])
+            for outcome in _as_they_come(self._outcomes(work, settings, tracker)):
                 if isinstance(outcome.made, ColInternError):
                     raise outcome.made
                 if outcome.time:
@@ -115,9 +114,26 @@ class _Rows:
         return {"work": self._work[index].packed()}
 
 
+def _as_they_come(dataset: Any) -> Iterator[Outcome]:
+    """The outcomes of a dataset's rows; closing the iterator ends the actors.
+
+    Not by `iter_rows`, which keeps a row back until others have come: for minutes, or longer.
+    """
+    for batch in dataset.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=0):
+        for packed in batch["outcome"]:
+            yield pickle.loads(packed)
+
+
 def _tell_waiting(times: Mapping[str, ModelTime], progress: EncodingProgress) -> None:
-    """Say and note which share of their time the models had nothing to do."""
+    """Say and note which share of their time the models had nothing to do.
+
+    Noted are the workers, the seconds of all of them since their first batch, and the share.
+    """
     seconds = sum(time.seconds for time in times.values())
     waited = sum(time.waited_seconds for time in times.values()) / seconds if seconds else 0.0
-    progress.facts |= {"workers": len(times), "waited": round(waited, 4)}
+    progress.facts |= {
+        "workers": len(times),
+        "model_seconds": round(seconds, 3),
+        "waited": round(waited, 4),
+    }
     log.say("encode", "model workers waited %.0f %% of the time", 100 * waited)

@@ -20,7 +20,7 @@ from colintern import storage
 from colintern.errors import LeaseHeldError, PathError, UserError
 from colintern.features.damage import MARK, SHARD
 from colintern.features.manifest import MANIFEST, manifest_file
-from colintern.features.planned import PLAN
+from colintern.features.planned import LIMITS, PLAN
 from colintern.features.store import BAD_PAGES, BAD_QUERIES, CORPUS_HASHES, PAGES, QUERIES, RECORD
 from colintern.records import lease
 from colintern.runs.contents import (
@@ -39,7 +39,15 @@ from colintern.storage.local_files import is_abandoned
 _YOUNG_SECONDS = 24 * 3600  # perhaps a driver was killed that is started again tomorrow
 _DELETES_AT_ONCE = 16
 _PART_FILE = re.compile(rf"({PAGES}|{QUERIES})/(shard-|manifest|{re.escape(PLAN)}).*")
-_STORE_FILES = (RECORD, BAD_PAGES, BAD_QUERIES, CORPUS_HASHES, "basis.safetensors")
+_STORE_FILES = (
+    RECORD,
+    BAD_PAGES,
+    BAD_QUERIES,
+    CORPUS_HASHES,
+    "basis.safetensors",
+    f"{PAGES}/{LIMITS}",
+    f"{QUERIES}/{LIMITS}",
+)
 
 
 class NoRunsError(UserError):

@@ -15,8 +15,10 @@ from colintern import storage
 from colintern.errors import PathError
 from colintern.features.damage import MARK, SHARD
 from colintern.features.manifest import MANIFEST, manifest_file
-from colintern.features.planned import PLAN
+from colintern.features.planned import LIMITS, PLAN
+from colintern.features.progress import ENCODE_LOG
 from colintern.features.store import BAD_PAGES, BAD_QUERIES, CORPUS_HASHES, PAGES, QUERIES, RECORD
+from colintern.model.basis import BASIS
 from colintern.records import Record
 from colintern.runs.contents import Contents, FoundRun, FoundStore, StoreUse, last_change
 from colintern.storage import FileState
@@ -24,7 +26,16 @@ from colintern.storage import FileState
 _YOUNG_SECONDS = 24 * 3600  # perhaps a driver was killed that is started again tomorrow
 _PART_FILE = re.compile(rf"({PAGES}|{QUERIES})/(shard-|manifest|{re.escape(PLAN)}).*")
 # Beside `pages` and `queries`; the last is the log of an encoding.
-STORE_FILES = (RECORD, BAD_PAGES, BAD_QUERIES, CORPUS_HASHES, "encode_log.jsonl")
+STORE_FILES = (
+    RECORD,
+    BAD_PAGES,
+    BAD_QUERIES,
+    CORPUS_HASHES,
+    ENCODE_LOG,
+    BASIS,
+    f"{PAGES}/{LIMITS}",
+    f"{QUERIES}/{LIMITS}",
+)
 
 
 @dataclass(frozen=True)

@@ -260,6 +260,7 @@ def test_only_files_that_are_known_are_removed(root):
     subprocess.run([sys.executable, "-c", _KILLED, str(root / "a" / "x.json")], check=False)
     (half,) = (root / "a").glob("x.json.tmp-*")
     ours = root / "a" / temporary_name("y.json")
+    (store / "pages" / "limits.json").write_text("{}")  # of an encoding that was given up
     notes = [store / "notes.txt", store / "pages" / "shard-notes.txt", root / "notes.txt"]
     for path in (ours, *notes):
         path.write_bytes(b"mine")

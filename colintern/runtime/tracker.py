@@ -153,12 +153,16 @@ def tracking(progress: EncodingProgress, num_workers: int) -> Iterator[Tracker]:
 def _say_doings(
     actor: Any, progress: EncodingProgress, num_workers: int, done: threading.Event
 ) -> None:
+    is_at_work = False
     while not done.wait(_POLL_SECONDS):
         try:
             doings: Doings = ray.get(actor.doings.remote())
         except RayActorError:
             log.say("encode", "progress is no longer shown; the work continues")
             return
+        if doings.num_ready and not is_at_work:
+            is_at_work = True
+            progress.at_work()
         progress.say_when_due(doings.num_items, _in_words(doings, num_workers))
 
 

@@ -33,9 +33,8 @@ _KILLS = "its decoding kills the process"
 _LEAST_AHEAD, _MOST_AHEAD = 2, 16
 _RETRIES_OF_A_BATCH, _RETRIES_OF_A_PAGE = 1, 2
 _PATIENCE_SECONDS = 30.0
-_DEATHS_BY_A_PAGE = (WorkerCrashedError, OutOfMemoryError)
 _DEATHS_OF_A_MACHINE = (NodeDiedError, ObjectLostError)
-_DEATHS = (*_DEATHS_BY_A_PAGE, *_DEATHS_OF_A_MACHINE)
+_DEATHS = (WorkerCrashedError, OutOfMemoryError, *_DEATHS_OF_A_MACHINE)
 _MOST_MACHINES = 10  # that are lost over one page, each of them for all of its tries
 
 
@@ -128,13 +127,19 @@ class PreparedAhead:
         """A page in a task of its own; a bad one if the process dies of it each time.
 
         Raises:
-            WorkersDiedError: machines were lost each time.
+            WorkersDiedError: machines were lost each time; or Ray has killed the process each time
+                because its machine was short of memory, which others may have taken.
         """
         for _ in range(_MOST_MACHINES):
             try:
                 return self._got(page, self._task(page, _RETRIES_OF_A_PAGE), _RETRIES_OF_A_PAGE)
-            except _DEATHS_BY_A_PAGE:
+            except WorkerCrashedError:
                 return refused(page, self._tiler, _KILLS)
+            except OutOfMemoryError as error:
+                raise WorkersDiedError(
+                    f"page {page.page_ids[0]}: whoever decodes it is killed, as its machine is "
+                    "short of memory; use machines with more, or fewer cluster.encode_workers"
+                ) from error
             except _DEATHS_OF_A_MACHINE:
                 continue
         raise WorkersDiedError(

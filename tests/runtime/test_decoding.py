@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import ray
 from PIL import Image
-from ray.exceptions import NodeDiedError
+from ray.exceptions import NodeDiedError, OutOfMemoryError
 
 from colintern.data.canonical import CanonicalDataset, iterate_pages
 from colintern.features.preparing import PageBatch, PreparedPages, prepare
 from colintern.model.tiles import Tiler
 from colintern.runtime import decoding
 from colintern.runtime.decoding import PreparedAhead, Supply, supply
+from colintern.runtime.errors import WorkersDiedError
 from colintern.storage import sha256_of_bytes
 from tests.helpers import corpus_of, png
 
@@ -108,6 +109,19 @@ def test_machines_that_vanish_cost_no_page(tmp_path, monkeypatch):
     monkeypatch.setattr(PreparedAhead, "_got", got)
     (found,) = PreparedAhead([batch], TILER, Supply(2, 1))
     assert (list(found.num_tiles), found.bad) == (list(batch.items), {})
+
+
+def test_a_page_is_not_blamed_for_a_machine_without_memory(tmp_path, monkeypatch):
+    """A good page listed as bad, or tried for ever, because others had taken all memory."""
+    (batch,) = _batches(tmp_path / "set", [[32]])
+
+    def got(*_: Any) -> PreparedPages:
+        raise OutOfMemoryError("killed")
+
+    monkeypatch.setattr(PreparedAhead, "_task", lambda *_: None)
+    monkeypatch.setattr(PreparedAhead, "_got", got)
+    with pytest.raises(WorkersDiedError, match=r"page p000: .* short of memory"):
+        list(PreparedAhead([batch], TILER, Supply(2, 1)))
 
 
 def test_batches_are_begun_ahead_and_no_further(tmp_path, monkeypatch):

@@ -1,13 +1,13 @@
 """Pages are prepared in tasks of their own, ahead of the model, on whatever node has a CPU free.
 
 How much memory that takes in the object store does not depend on the corpus. A worker has two
-shards in hand, and of each as many batches ahead as it asks for, and the one in use. So it is at
-most
+shards in hand, and of each as many batches ahead as it asks for, and the next. The shard that has
+the model also keeps the batch before until it has the next. So it is at most
 
-    workers x 2 x (ahead + 1) x batch_tokens / tokens of a tile x 3 x height x width bytes.
+    workers x (2 x ahead + 3) x batch_tokens / tokens of a tile x 3 x height x width bytes.
 
 With InternVL3-1B, whose tiles have 256 tokens and 448 x 448 pixels, a batch of 16,384 tokens is 64
-tiles, 39 MB: 0.23 GB a worker with 2 batches ahead, 1.3 GB with 16, which is the most.
+tiles, 39 MB: 0.27 GB a worker with 2 batches ahead, 1.4 GB with 16, which is the most.
 """
 
 import threading

@@ -10,7 +10,10 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+import torch
+
 from colintern.config.schema import Config
+from colintern.errors import ConfigError
 from colintern.features.attempts import Attempt
 from colintern.features.encoding import (
     EncodedBatch,
@@ -79,6 +82,11 @@ class ShardEncoder:
         attempt = self._tracker.begin(work.path)
         try:
             return self._encode(work, store, attempt)
+        except torch.OutOfMemoryError as error:
+            raise ConfigError(
+                f"features.batch_tokens={self._batch_tokens}: a batch does not fit into the "
+                "memory of the GPU beside the backbone; lower it, or backbone.max_tiles"
+            ) from error
         finally:
             self._tracker.end(work.path)
 

@@ -13,6 +13,7 @@ from colintern.features.plan import StorePlan, StoreTarget, plan_store
 from colintern.features.work import ShardWork
 from colintern.model.backbone import BackboneIdentity, FrozenBackbone, read_identity
 from colintern.runs.stores import store_target
+from colintern.storage.local_files import is_temporary
 
 FEATURES = FeaturesConfig(shard_bytes=200_000)  # a few pages fill several shards
 
@@ -49,3 +50,11 @@ def encoded(
     if number is None:
         finish_store(plan, identity, 0.0, records.now())
     return [work.shard.file for work in missing]
+
+
+def store_files(root: Path) -> dict[str, bytes]:
+    """What stands in the stores under `root`, but for what holds times, and leftovers of writes."""
+    timed = ("record.json", "encode_log.jsonl", "corpus_hashes.json")
+    found = (path for path in root.rglob("*") if path.is_file())
+    kept = (path for path in found if path.name not in timed and not is_temporary(path.name))
+    return {str(path.relative_to(root)): path.read_bytes() for path in kept}

@@ -30,8 +30,12 @@ class EncodingProgress:
         self._num_shards = num_shards
         self._clock = clock
         self._started_at = records.now()
-        self._began = self._said = clock()
+        self._began = self._said = self._at_work = clock()
         self._shards = self._items = self._tokens = 0
+
+    def at_work(self) -> None:
+        """The first model is loaded: the rate counts from here."""
+        self._at_work = self._clock()
 
     def done(self, written: WrittenShard) -> None:
         """Count a shard that is written."""
@@ -62,7 +66,7 @@ class EncodingProgress:
             self._num_shards,
             f"{items:,}",
             f"{self._tokens:,}",
-            items / max(seconds, 1e-9),
+            items / max(time_now - self._at_work, 1e-9),
             f"   {now}" if now else "",
         )
 

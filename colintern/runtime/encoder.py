@@ -7,6 +7,7 @@ of that is counted.
 
 from __future__ import annotations
 
+import os
 import pickle
 import threading
 from dataclasses import dataclass
@@ -87,9 +88,13 @@ class Encoder:
         with self._starting:
             if self._encoder is None:
                 worker = ray.get_runtime_context().get_actor_id() or ""
-                if (deaths := self._tracker.starting(worker)) >= _MOST_DEATHS:
+                process = f"process {os.getpid()} on {ray.util.get_node_ip_address()}"
+                dead = self._tracker.starting(worker, process)
+                if len(dead) >= _MOST_DEATHS:
                     raise WorkersDiedError(
-                        f"a worker has died {deaths} times in a row while it loaded the backbone"
+                        f"a worker has died {len(dead)} times in a row while it loaded the "
+                        f"backbone, as {dead[-1]} the last time; has the node too little memory? "
+                        "Ray's logs there tell more"
                     )
                 from colintern.runtime.shard_encoder import ShardEncoder
 

@@ -41,16 +41,16 @@ class Doings:
 class _TrackerActor:
     def __init__(self) -> None:
         self._histories: defaultdict[str, ShardHistory] = defaultdict(ShardHistory)
-        self._starts: Counter[str] = Counter()  # of a worker, since it was last ready
+        self._starts: defaultdict[str, list[str]] = defaultdict(list)  # since it was last ready
         self._ready: set[str] = set()
         self._items: Counter[str] = Counter()
 
-    def starting(self, worker: str) -> int:
-        self._starts[worker] += 1
-        return self._starts[worker] - 1
+    def starting(self, worker: str, process: str) -> list[str]:
+        self._starts[worker].append(process)
+        return self._starts[worker][:-1]
 
     def ready(self, worker: str) -> None:
-        self._starts[worker] = 0
+        self._starts[worker].clear()
         self._ready.add(worker)
 
     def begin(self, path: str) -> Attempt:
@@ -87,13 +87,17 @@ class Tracker:
     def __init__(self, actor: Any) -> None:
         self._actor = actor
 
-    def starting(self, worker: str) -> int:
+    def starting(self, worker: str, process: str) -> list[str]:
         """A worker begins to load the backbone.
 
+        Args:
+            worker: which it is, whatever process it has.
+            process: which process, for messages.
+
         Returns:
-            How often it has died on it since it last was ready.
+            Its processes that have died on it since it last was ready.
         """
-        return ray.get(self._actor.starting.remote(worker))
+        return ray.get(self._actor.starting.remote(worker, process))
 
     def ready(self, worker: str) -> None:
         """It has loaded the backbone."""
@@ -149,12 +153,16 @@ def tracking(progress: EncodingProgress, num_workers: int) -> Iterator[Tracker]:
 def _say_doings(
     actor: Any, progress: EncodingProgress, num_workers: int, done: threading.Event
 ) -> None:
+    is_at_work = False
     while not done.wait(_POLL_SECONDS):
         try:
             doings: Doings = ray.get(actor.doings.remote())
         except RayActorError:
             log.say("encode", "progress is no longer shown; the work continues")
             return
+        if doings.num_ready and not is_at_work:
+            is_at_work = True
+            progress.at_work()
         progress.say_when_due(doings.num_items, _in_words(doings, num_workers))
 
 

@@ -41,6 +41,7 @@ def unstarted(monkeypatch, tmp_path) -> Iterator[Cluster]:
     monkeypatch.setattr(cluster.ray, "shutdown", lambda: None)
     monkeypatch.setattr(cluster.ray, "nodes", list)
     monkeypatch.setattr(cluster.ray, "cluster_resources", lambda: {"CPU": 4.0})
+    monkeypatch.setattr(cluster.state, "get_max_resources_from_cluster_config", lambda: None)
     made = Cluster(parse_config(config, "test"), [Request("training.num_workers", 4, 1, True)])
     yield made
     made.close()
@@ -127,6 +128,20 @@ def test_a_cluster_that_may_grow_is_waited_for(unstarted, monkeypatch):
     assert said[-1] == (
         "training.num_workers=4 asks for 4 GPUs, the cluster has 0 now; waiting for the rest"
     )
+
+
+@pytest.mark.parametrize("num_gpus", [2, 4])
+def test_what_no_node_of_an_autoscaler_has_is_refused(unstarted, monkeypatch, num_gpus):
+    """A run that waits for ever for a fourth GPU, where no more than two can ever come."""
+    told = {"CPU": 64, "GPU": num_gpus}
+    monkeypatch.setattr(cluster.state, "get_max_resources_from_cluster_config", lambda: told)
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    if num_gpus == 4:
+        unstarted.ensure()
+        return
+    words = "asks for 4 GPUs, the cluster has 2 when all of its nodes have come"
+    with pytest.raises(ClusterError, match=words):
+        unstarted.ensure()
 
 
 def test_the_handler_of_sigterm_stays(unstarted, monkeypatch):

@@ -24,6 +24,7 @@ def _config(num_workers: int = 1, **cluster):
         (_config(num_workers=0), {"CPU": 1.0}),
         (_config(mining_workers=4, cpus_per_worker=2), {"CPU": 8.0}),
         (_config(num_workers=4, use_gpu=True), {"CPU": 16.0, "GPU": 4.0}),
+        (_config(encode_workers=[1, 8], use_gpu=True), {"CPU": 2.0, "GPU": 1.0}),
     ],
 )
 def test_enough_is_enough(config, resources):
@@ -50,6 +51,11 @@ def test_enough_is_enough(config, resources):
             {"CPU": 8.0},
             "cluster.mining_workers=3 asks for 12 CPUs, the cluster has 8",
         ),
+        (
+            _config(encode_workers=[2, 8], use_gpu=True),
+            {"CPU": 16.0, "GPU": 1.0},
+            "cluster.encode_workers=[2, 8] asks for 2 GPUs, the cluster has 1",
+        ),
     ],
 )
 def test_the_setting_that_asks_for_too_much_is_named(config, resources, line):
@@ -61,6 +67,12 @@ def test_a_local_cluster_is_made_for_the_largest_stage():
     """A stage left out of the sum, so that a local cluster cannot hold its workers."""
     config = _config(num_workers=2, encode_workers=3, mining_workers=5, cpus_per_worker=2)
     assert cpus_wanted(requests(config)) == 10
+
+
+def test_a_local_cluster_has_cpus_that_feed_the_models():
+    """Two workers on two CPUs: pages that nobody ever prepares, for want of a CPU."""
+    assert cpus_wanted(requests(_config(encode_workers=2))) == 4
+    assert cpus_wanted(requests(_config(encode_workers=[1, 3], cpus_per_worker=2))) == 9
 
 
 def test_only_the_stages_that_run_have_to_fit():

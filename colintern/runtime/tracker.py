@@ -147,8 +147,8 @@ def tracking(progress: EncodingProgress, num_workers: int) -> Iterator[Tracker]:
         progress: says it.
         num_workers: how many of them are asked for.
     """
-    # On the driver's own node: another one may vanish, with all that runs on it.
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    # On the driver's own node and (soft=True would only prefer it) no other: those may vanish.
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     # If it dies it forgets who has died of what; the work goes on.
     actor: Any = _TrackerActor.options(  # pyright: ignore[reportAttributeAccessIssue]
         scheduling_strategy=here, max_restarts=-1, max_task_retries=-1

@@ -93,9 +93,10 @@ def test_machines_that_vanish_never_cost_a_page():
     """A good page listed as bad because spot machines were taken away while it was tried alone."""
     lost = {"lost"}
     histories = Histories(lost.__contains__)
+    attempts = []
     for number, node in enumerate(["node", "node", *["lost"] * 9, "node"]):
-        attempt = histories.begin("shard", Process(str(number), node))
-        if attempt.is_careful:
+        attempts.append(histories.begin("shard", Process(str(number), node)))
+        if attempts[-1].is_careful:
             histories.alone("shard", "item0")
-    assert attempt.num_deaths == 2
-    assert not attempt.killers
+    assert attempts[-1].num_deaths == 2
+    assert not attempts[-1].killers

@@ -9,7 +9,14 @@ from colintern.data.page_counter import PageCounter
 from colintern.data.writing import unchecked
 from colintern.images.decode import BadImageError
 from colintern.ingestion.findings import BadItem
-from colintern.ingestion.parts import Part, pages_of, save_part, single_pages, write_part
+from colintern.ingestion.parts import (
+    Part,
+    origin_of_pages,
+    pages_of,
+    save_part,
+    single_pages,
+    write_part,
+)
 from colintern.ingestion.pool import (
     SECONDS_PER_PAGE,
     SECONDS_PER_PART,
@@ -95,6 +102,7 @@ def _write_page_by_page(part: Part, processes: Processes, check: Callable[[], No
             number = piece.last if piece.file.may_have_pages else None
             yield BadItem(piece.file.name, number, crashed[single.path])
 
-    save_part(part, found(), check)
+    drawn = [single.path for single in singles if single.path not in crashed]
+    save_part(part, found(), origin_of_pages(part, drawn), check)
     for single in singles:
         storage.delete(single.path)

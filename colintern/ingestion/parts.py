@@ -185,15 +185,22 @@ def write_part(part: Part, check: Callable[[], None] = unchecked) -> None:
         for piece in part.pieces
         for page in render(piece.file, piece.first, piece.last, part.settings)
     )
-    save_part(part, pages, check)
+    save_part(part, pages, _with_hashes(origin_as_planned(part), part), check)
 
 
 def save_part(
-    part: Part, found: Iterable[Page | BadItem], check: Callable[[], None] = unchecked
+    part: Part,
+    found: Iterable[Page | BadItem],
+    origin: Origin,
+    check: Callable[[], None] = unchecked,
 ) -> None:
     """Write what was found for a part, as it comes.
 
-    `check` is called before the file gets its name, and raises if it must not be written.
+    Args:
+        part: where to.
+        found: its pages and bad items.
+        origin: what it was made of.
+        check: called before the file gets its name; raises if it must not be written.
     """
     bad: list[BadItem] = []
     with storage.writing(part.path) as file:
@@ -204,8 +211,8 @@ def save_part(
                 with storage.named_errors(part.path):
                     writer.write_table(_table(pages))
             reasons = json.dumps([asdict(item) for item in bad])
-            origin = json.dumps(asdict(_with_hashes(origin_as_planned(part), part)))
-            writer.add_key_value_metadata({_BAD_KEY: reasons, _ORIGIN_KEY: origin})
+            made_of = json.dumps(asdict(origin))
+            writer.add_key_value_metadata({_BAD_KEY: reasons, _ORIGIN_KEY: made_of})
             with storage.named_errors(part.path):
                 writer.close()
         check()
@@ -264,6 +271,23 @@ def origin_as_planned(part: Part) -> Origin:
     """What `origin_of` says of a part when it is written, but for the hashes of files."""
     pieces = (DrawnPiece(of.file.name, of.file.version, of.first, of.last) for of in part.pieces)
     return Origin(_DRAWING_RULES, part.settings, tuple(pieces))
+
+
+def origin_of_pages(part: Part, written: Iterable[str]) -> Origin:
+    """What `origin_of` is to say of a part that was drawn page by page.
+
+    The hashes of files are those that the pages' own parts tell: a file that kills or hangs whoever
+    reads it must not be read here.
+
+    Args:
+        part: the whole part.
+        written: the paths of its `single_pages` that could be drawn.
+    """
+    origins = filter(None, map(origin_of, written))
+    hashes = {piece.file: piece.sha256 for origin in origins for piece in origin.pieces}
+    planned = origin_as_planned(part)
+    pieces = tuple(replace(piece, sha256=hashes.get(piece.file)) for piece in planned.pieces)
+    return replace(planned, pieces=pieces)
 
 
 def _with_hashes(origin: Origin, part: Part) -> Origin:

@@ -20,6 +20,8 @@ def folded(heads: Heads, basis: Basis) -> Heads:
     """
     made = copy.deepcopy(heads)
     for name, module in list(made.named_children()):
+        if isinstance(module, nn.Identity):  # layers that are not mixed
+            continue
         if isinstance(module, nn.Sequential):
             first = module[0]
             assert isinstance(first, nn.Linear)

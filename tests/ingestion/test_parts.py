@@ -9,7 +9,14 @@ from colintern import storage
 from colintern.data.entities import Page
 from colintern.ingestion import RenderSettings
 from colintern.ingestion.findings import BadItem
-from colintern.ingestion.parts import Part, pages_of, plan_parts, read_part, save_part
+from colintern.ingestion.parts import (
+    Part,
+    origin_as_planned,
+    pages_of,
+    plan_parts,
+    read_part,
+    save_part,
+)
 from colintern.ingestion.sources import SourceFile
 
 MIB = 2**20
@@ -66,7 +73,7 @@ def test_a_part_is_written_as_its_pages_come(tmp_path, monkeypatch):
                 yield BadItem("p", 8, "blank")
 
     part = Part(str(tmp_path / "corpus" / "part.parquet"), (), RenderSettings())
-    save_part(part, pages())
+    save_part(part, pages(), origin_as_planned(part))
     assert most <= 4
     assert pq.ParquetFile(part.path).num_row_groups == 7
     entries, bad = read_part(part.path)
@@ -87,5 +94,5 @@ def test_a_part_that_fails_leaves_nothing(tmp_path):
 
     part = Part(str(tmp_path / "corpus" / "part.parquet"), (), RenderSettings())
     with pytest.raises(KeyboardInterrupt):
-        save_part(part, pages())
+        save_part(part, pages(), origin_as_planned(part))
     assert list((tmp_path / "corpus").iterdir()) == []

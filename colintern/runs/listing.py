@@ -5,10 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from colintern import storage
 from colintern.errors import PathError
+from colintern.features.tables import read_column
 from colintern.records import Record
 from colintern.runs.contents import (
     Contents,
@@ -140,8 +139,7 @@ def _counts(store: FoundStore, part: str) -> tuple[int | None, int | None]:
     if path is None:
         return None, None
     try:
-        with storage.open_file(f"{store.path}/{path}") as file:
-            tokens = pq.read_table(file, columns=["num_tokens"])["num_tokens"]
+        tokens = read_column(f"{store.path}/{path}", "num_tokens")
     except (PathError, pa.ArrowException):
         return None, None
     return len(tokens), sum(chunk.to_numpy().sum(dtype=int).item() for chunk in tokens.chunks)

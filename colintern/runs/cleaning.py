@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from colintern import storage
 from colintern.errors import LeaseHeldError, UserError
 from colintern.features.store import PAGES, QUERIES
+from colintern.log import size_text
 from colintern.records import lease
 from colintern.runs.contents import look_into, num_bytes
-from colintern.runs.listing import size_text
 from colintern.runs.unused import STORE_FILES, Finding, StoresInUse, of_store
 from colintern.storage import FileState
 from colintern.storage.local_files import is_abandoned

@@ -129,7 +129,7 @@ def look_into(root: str) -> Contents:
         PathError: there is no such folder.
     """
     root = storage.absolute(root)
-    if not (states := storage.find_states(root)) and not storage.exists(root):
+    if not (states := storage.find_states(root)) and not _is_folder(root):
         raise PathError(f"{root}: no such folder; give a run.root or a features.root")
     temporary = [state for state in states if _is_temporary(state.path, root)]
     unfinished = {state.path for state in temporary}
@@ -206,6 +206,13 @@ def _is_read(path: str, owners: set[str]) -> bool:
         return name in ("run.json", "loop.json", "record.json")
     run, _, last = folder.rpartition("/")
     return last == "records" and run in owners and _ENCODE_RECORD.fullmatch(name) is not None
+
+
+def _is_folder(path: str) -> bool:
+    """Whether there is a folder; a file is none."""
+    if storage.is_local(path):
+        return storage.local_path(path).is_dir()
+    return storage.exists(path)
 
 
 def _small_files(paths: Iterable[str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from colintern.errors import PathError
 from colintern.features.tables import read_column
+from colintern.log import size_text
 from colintern.records import Record
 from colintern.runs.contents import (
     Contents,
@@ -19,7 +20,6 @@ from colintern.runs.contents import (
 )
 from colintern.storage import FileState
 
-_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 _PARTS = ("pages", "queries")
 
 
@@ -82,14 +82,6 @@ def listing_lines(document: dict[str, Any]) -> list[str]:
     ]
     lines += _table(("other files", "number", "size"), rest)
     return lines[:-1] or [f"{root}: no runs and no stores"]
-
-
-def size_text(size: float) -> str:
-    """A number of bytes for people: `3.2 GB`."""
-    unit = 0
-    while size >= 1_000 and unit < len(_UNITS) - 1:
-        size, unit = size / 1_000, unit + 1
-    return f"{size:.1f} {_UNITS[unit]}" if unit else f"{size:.0f} B"
 
 
 def _run(run: FoundRun) -> dict[str, Any]:
@@ -160,7 +152,7 @@ def _together(files: Sequence[FileState]) -> dict[str, int]:
 
 
 def _inside(root: str, path: str) -> str:
-    return path.removeprefix(root).lstrip("/") or path
+    return path.removeprefix(f"{root.rstrip('/')}/")
 
 
 def _or_dash(value: object) -> str:

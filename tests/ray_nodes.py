@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ray._private.services import get_node_ip_address
-from ray._raylet import GcsClient
+from ray._raylet import GcsClient  # pyright: ignore[reportAttributeAccessIssue]
 
 from tests.helpers import free_port
 
@@ -90,18 +90,17 @@ def ray_head(num_cpus: int, worker_types: Mapping[str, Any] | None = None) -> It
 
 
 @contextlib.contextmanager
-def ray_node(address: str, num_cpus: int, environment: Mapping[str, str]) -> Iterator[None]:
+def ray_node(address: str, num_cpus: int) -> Iterator[None]:
     """A further node for the length of a `with` block; it may be dead before.
 
     Args:
         address: of the head.
         num_cpus: of the node.
-        environment: of its processes, besides this one's.
     """
     log = Path(tempfile.mkstemp(prefix="node-", suffix=".log")[1])
     number = len(alive_nodes(address)) + 1
     try:
-        with _node(log, num_cpus, [f"--address={address}"], environment) as node:
+        with _node(log, num_cpus, [f"--address={address}"], {}) as node:
             _wait_for_nodes(number, address, node, log)
             yield
     finally:

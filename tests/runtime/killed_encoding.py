@@ -24,20 +24,17 @@ from colintern.runs.stores import store_targets
 from colintern.runtime.cluster import cluster_of
 from colintern.runtime.encode import RayCrew
 
-SECOND_NODE = "TESTS_SECOND_NODE"  # in the environment of its processes
-
 
 @dataclass(frozen=True)
 class Kill:
     """Who is killed and when.
 
     Attributes:
-        victim: driver, worker, or node: the raylet of the second node.
+        victim: driver, worker, or node: the raylet of the worker's node.
         event: what is counted: "page", a page or question of which the features are stored;
             "write", a file that is about to get its name. The driver's are those that finish a
             store, a worker's are shards.
-        number: the victim dies at this event, counted over all processes; of node, over those of
-            the second node.
+        number: the victim dies at this event, counted over all processes.
         marks: a folder; the numbers of the events, and `killed`.
         driver: its process.
     """
@@ -50,8 +47,6 @@ class Kill:
 
     def happened(self) -> None:
         """Count an event; kill if it is the one."""
-        if self.victim == "node" and SECOND_NODE not in os.environ:
-            return
         number = next(n for n in itertools.count(1) if _is_first(Path(self.marks, str(n))))
         if number == self.number:
             Path(self.marks, "killed").touch()

@@ -18,7 +18,7 @@ CONFIG = """
 run: {{name: on-ray, root: {root}/runs}}
 data: {{train: {root}/train, eval: [{root}/test], dev: null}}
 backbone: {{path: {backbone}}}
-features: {{root: {root}/features-on-ray, shard_bytes: 50_000}}
+features: {{root: {root}/features-on-ray, shard_bytes: 4_000}}
 cluster: {{encode_workers: [1, 2]}}
 """
 _NODE = {"resources": {"CPU": 2, "object_store_memory": 100_000_000}, "min_workers": 0}
@@ -31,7 +31,7 @@ def test_nodes_come_to_encode_and_go_when_it_is_done(tmp_path, record_property):
     """A pool that waits for nodes without asking for them; idle nodes that are paid for ever."""
     make_corpus(tmp_path / "train", num_pages=60, num_queries=40)
     make_corpus(tmp_path / "test", num_pages=6, num_queries=8, first_picture=100)
-    features = {"root": str(tmp_path / "features-here"), "shard_bytes": 50_000}
+    features = {"root": str(tmp_path / "features-here"), "shard_bytes": 4_000}
     config = make_config(tmp_path, features=features)
     loop.encode(config, LocalWorkers())
     path, log = tmp_path / "config.yaml", tmp_path / "driver.log"

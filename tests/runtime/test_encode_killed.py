@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -16,15 +17,14 @@ from colintern.runs.local import LocalWorkers
 from colintern.runs.stores import store_targets
 from tests.features.helpers import store_files
 from tests.helpers import corpus_of, png
-from tests.ray_nodes import ENVIRONMENT, ray_head, ray_node
-from tests.runtime.killed_encoding import SECOND_NODE
+from tests.ray_nodes import ENVIRONMENT, alive_nodes, ray_head, ray_node
 
 CONFIG = """
 run: {{name: killed, root: {root}/runs}}
 data: {{train: {pages}, max_bad_fraction: 0.1}}
 backbone: {{path: random}}
-features: {{root: {root}/features, shard_bytes: 200_000, batch_tokens: 1_000}}
-cluster: {{encode_workers: 2}}
+features: {{root: {root}/features, shard_bytes: 50_000, batch_tokens: 1_000}}
+cluster: {{encode_workers: 2, cpus_per_worker: 2}}
 """
 _NUM_PAGES, _NUM_QUERIES = 24, 8
 _SECONDS = 300  # a busy machine takes a minute
@@ -34,8 +34,8 @@ MOMENTS = [
     *[("driver", "page", _draw.randint(1, _NUM_PAGES)) for _ in range(2)],
     *[("driver", "write", number) for number in _draw.sample(range(1, 5), 2)],
     *[("worker", "page", _draw.randint(1, _NUM_PAGES)) for _ in range(2)],
-    *[("worker", "write", number) for number in _draw.sample(range(1, 7), 2)],
-    *[("node", "page", number) for number in _draw.sample(range(1, _NUM_PAGES // 3), 4)],
+    *[("worker", "write", number) for number in _draw.sample(range(1, 5), 2)],
+    *[("node", "page", _draw.randint(1, _NUM_PAGES)) for _ in range(4)],
 ]
 
 
@@ -59,10 +59,19 @@ def undisturbed(pages, tmp_path_factory) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def head() -> Iterator[str]:
-    """A cluster with room for two workers, those that start again, and their tasks."""
-    with ray_head(num_cpus=5) as address:
-        yield address
+def head() -> Iterator[tuple[str, ExitStack]]:
+    """A head that is too small for workers, but not for their tasks; what ends with it."""
+    with ray_head(num_cpus=1) as address, ExitStack() as nodes:
+        yield address, nodes
+
+
+@pytest.fixture
+def cluster(head) -> str:
+    """The address of a cluster with two further nodes, each for one worker."""
+    address, nodes = head
+    for _ in range(len(alive_nodes(address)), 3):
+        nodes.enter_context(ray_node(address, num_cpus=2))
+    return address
 
 
 def _configured(root: Path, pages: Path) -> Path:
@@ -94,33 +103,27 @@ def _recorded(root: Path) -> list[str]:
 
 
 @pytest.mark.ray
-def test_a_driver_and_then_a_node_are_killed(head, pages, undisturbed, tmp_path):
+def test_a_driver_and_then_a_node_are_killed(cluster, pages, undisturbed, tmp_path):
     """Work that is lost, done twice, or hangs, when a machine of a cluster vanishes.
 
     A worker that is killed is in `test_encode.py`; all moments are below.
     """
     _configured(tmp_path, pages)
-    assert _encode(head, tmp_path, ("driver", "page", 5)) == -9
+    assert _encode(cluster, tmp_path, ("driver", "page", 5)) == -9
     assert not list((tmp_path / "features").glob("*/record.json"))
-    with ray_node(head, num_cpus=2, environment={SECOND_NODE: "yes"}):
-        assert _encode(head, tmp_path, ("node", "page", 2)) == 0
+    assert _encode(cluster, tmp_path, ("node", "page", 3)) == 0
     assert store_files(tmp_path / "features") == undisturbed
 
 
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: "-".join(map(str, moment)))
-def test_a_store_does_not_show_who_was_killed(head, pages, undisturbed, tmp_path, moment):
+def test_a_store_does_not_show_who_was_killed(cluster, pages, undisturbed, tmp_path, moment):
     """A shard of half a write, a page left out or twice, or a run without end."""
     _configured(tmp_path, pages)
-    if moment[0] == "node":
-        with ray_node(head, num_cpus=2, environment={SECOND_NODE: "yes"}):
-            assert _encode(head, tmp_path, moment) == 0
-    elif moment[0] == "driver":
-        assert _encode(head, tmp_path, moment) == -9
-        assert _encode(head, tmp_path, moment) == 0
-    else:
-        assert _encode(head, tmp_path, moment) == 0
+    if moment[0] == "driver":
+        assert _encode(cluster, tmp_path, moment) == -9
+    assert _encode(cluster, tmp_path, moment) == 0
     assert store_files(tmp_path / "features") == undisturbed
     names = {name.partition("/")[2] for name in undisturbed}
     assert set(_recorded(tmp_path)) <= names

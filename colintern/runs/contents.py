@@ -131,7 +131,7 @@ def look_into(root: str) -> Contents:
     root = storage.absolute(root)
     if not (states := storage.find_states(root)) and not _is_folder(root):
         raise PathError(f"{root}: no such folder; give a run.root or a features.root")
-    temporary = [state for state in states if _is_temporary(state.path, root)]
+    temporary = [state for state in states if unfinished_write(state.path, root)]
     unfinished = {state.path for state in temporary}
     finished = [state for state in states if state.path not in unfinished]
     stores = {found["store"]: found["dataset"] for found in _matches(_STORE_FILE, finished)}
@@ -164,6 +164,16 @@ def look_into(root: str) -> Contents:
     )
 
 
+def unfinished_write(path: str, root: str) -> str | None:
+    """The file at `path`, or the folder around it, that has the name of an unfinished write."""
+    folder = root
+    for name in path.removeprefix(root).strip("/").split("/"):
+        folder = storage.join(folder, name)
+        if is_temporary(name):
+            return folder
+    return None
+
+
 def num_bytes(files: Iterable[FileState]) -> int:
     """The sizes of files together."""
     return sum(state.size for state in files)
@@ -181,11 +191,6 @@ def _matches(pattern: re.Pattern[str], states: Iterable[FileState]) -> list[re.M
 
 def _folder(path: str) -> str:
     return path.rpartition("/")[0]
-
-
-def _is_temporary(path: str, root: str) -> bool:
-    """Whether a file, or a folder that it is in, has the name of an unfinished write."""
-    return any(map(is_temporary, path.removeprefix(root).split("/")))
 
 
 def _by_owner(states: Iterable[FileState], owners: set[str]) -> dict[str, list[FileState]]:

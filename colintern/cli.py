@@ -269,7 +269,9 @@ def plan_run(
         int | None,
         typer.Option("--pages", min=1, help="As if train had so many pages like its own."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, for programs; sizes in bytes.")
+    ] = False,
 ) -> None:
     """Show what a run will take: sizes, memory, time and money, without running anything."""
     settings = load_config(config, overrides or [])
@@ -401,7 +403,10 @@ def clean(
         bool, typer.Option("--yes", help="Remove what is listed; without it nothing is removed.")
     ] = False,
 ) -> None:
-    """List the features and half-written files that no run uses; remove them with --yes."""
+    """List the features and half-written files that no run uses; remove them with --yes.
+
+    Left are features written in the last day, and all of a dataset that a run has yet to encode.
+    """
     from colintern.runs.cleaning import cleaning_lines, find_unused, remove_unused
 
     if is_sure:

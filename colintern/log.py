@@ -12,6 +12,8 @@ from typing import Any
 
 from colintern import storage
 
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
 _logger = logging.getLogger("colintern")
 _warned: set[str] = set()
 
@@ -35,6 +37,14 @@ def warn_once(part: str, message: str) -> None:
     if message not in _warned:
         _warned.add(message)
         _logger.warning("%-9s warning: %s", part, message)
+
+
+def size_text(size: float) -> str:
+    """A number of bytes for people: `3.2 GB`."""
+    unit = 0
+    while size >= 1_000 and unit < len(_UNITS) - 1:
+        size, unit = size / 1_000, unit + 1
+    return f"{size:.1f} {_UNITS[unit]}" if unit else f"{size:.0f} B"
 
 
 class JsonLines:

@@ -64,6 +64,7 @@ def _main(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
         (["search", "{c}.run", "query"], "no run folder"),
         (["report", "{c}.run"], "no run folder"),
         (["ls", "{c}.gone"], "no such folder"),
+        (["ls", "{c}"], "no such folder"),
         (["clean", "{c}.gone", "--yes"], "no such folder"),
         (["search", "{c}.run", ""], "QUERY: empty query"),
         (["search", "{c}.run", " \n\u2003"], "QUERY: empty query"),

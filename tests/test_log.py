@@ -53,3 +53,12 @@ def test_records_are_written_together_and_only_finite_ones(tmp_path):
     records.add({"step": 3, "loss": 0.25})
     records.save()
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 B"), (999, "999 B"), (1_000, "1.0 kB"), (37_123_456_789_000, "37.1 TB")],
+)
+def test_sizes_are_in_powers_of_ten(size, text):
+    """37 TB told as 33.8, in units that disks and object stores are not sold in."""
+    assert log.size_text(size) == text

@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import groupby
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -39,13 +40,15 @@ def writing_results(path: str) -> Iterator[Callable[[pa.Table], None]]:
 
 def read_results(path: str) -> pa.Table:
     """The results of an evaluation, whole."""
-    return pq.read_table(io.BytesIO(storage.read_bytes(path)))
+    with _opened(io.BytesIO(storage.read_bytes(path))) as parquet:
+        return parquet.read(use_threads=False)
 
 
 def ranked_queries(path: str, depth: int) -> Iterator[tuple[str, list[str]]]:
     """Query ids, sorted, each with the ids of its best pages, a part of the file at a time."""
-    with storage.open_file(path) as file, pq.ParquetFile(file) as parquet:
-        batches = parquet.iter_batches(_CHUNK_ROWS, columns=["query_id", "page_id", "rank"])
+    with storage.open_file(path) as file, _opened(file) as parquet:
+        columns = ["query_id", "page_id", "rank"]
+        batches = parquet.iter_batches(_CHUNK_ROWS, columns=columns, use_threads=False)
         best = (batch.filter(pc.field("rank") <= depth) for batch in batches)
         rows = (
             row
@@ -54,6 +57,11 @@ def ranked_queries(path: str, depth: int) -> Iterator[tuple[str, list[str]]]:
         )
         for query_id, own in groupby(rows, key=lambda row: row[0]):
             yield query_id, [page_id for _, page_id in own]
+
+
+def _opened(file: BinaryIO) -> pq.ParquetFile:
+    """For reading in this thread, for the reason that `features.tables.read_column` gives."""
+    return pq.ParquetFile(file, pre_buffer=False)
 
 
 class _Writer:

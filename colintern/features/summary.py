@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from colintern.features.plan import StorePlan
 from colintern.features.store import PAGES
+from colintern.log import size_text
 
 
 def plan_summary(plans: Sequence[StorePlan]) -> list[str]:
@@ -23,7 +24,7 @@ def plan_summary(plans: Sequence[StorePlan]) -> list[str]:
     shards = [(len(plan.work), len(plan.missing())) for plan in plans]
     return [
         f"{names}: {num_pages:,} pages, {tokens / max(1, num_pages):,.0f} tokens a page; features "
-        f"of {size / 1e9:,.3g} GB in {codec.dtype}",
+        f"of {size_text(size)} in {codec.dtype}",
         f"encoding takes {work / 1e6:,.3g} TFLOP, in {sum(total for total, _ in shards):,} shards, "
         f"{sum(missing for _, missing in shards):,} to do; `colintern plan` tells hours and memory",
     ]

@@ -51,6 +51,20 @@ def parquet(file: BinaryIO) -> pq.ParquetFile:
     return pq.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False)
 
 
+def read_column(path: str, name: str) -> pa.ChunkedArray:
+    """A column of a table, whole.
+
+    Read in this thread: a thread of Arrow that still holds a Python file when the process ends
+    aborts it.
+
+    Raises:
+        StorageError: the file is missing or cannot be read.
+        pyarrow.ArrowException: it is no table, or lacks the column.
+    """
+    with storage.open_file(path) as file, parquet(file) as table:
+        return table.read([name], use_threads=False).column(0)
+
+
 def batches(
     source: pq.ParquetFile, columns: Sequence[str], rows: np.ndarray | None = None
 ) -> Iterator[pa.RecordBatch]:

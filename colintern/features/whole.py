@@ -1,17 +1,16 @@
 """Whether a finished store is still as it was written, told at the start of whoever needs it."""
 
-import io
 from collections.abc import Sequence
 from itertools import accumulate
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from colintern import storage
 from colintern.errors import DamagedShardError
 from colintern.features.damage import MARK, SHARD
 from colintern.features.shard_file import ShardFile
 from colintern.features.store import PAGES, QUERIES, RECORD, manifests_of
+from colintern.features.tables import read_column
 from colintern.records import Record
 from colintern.storage import FileState
 
@@ -56,8 +55,7 @@ def _shards_of_an_earlier_version(store: str, record: Record) -> list[str] | Non
         if not storage.exists(path):
             return None
         try:
-            data = io.BytesIO(storage.read_bytes(path))
-            shards = pq.read_table(data, columns=["shard"])["shard"].unique().to_pylist()
+            shards = read_column(path, "shard").unique().to_pylist()
         except pa.ArrowException:
             return None
         found.update(storage.join(store, part, file) for file in shards)

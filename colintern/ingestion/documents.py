@@ -100,10 +100,13 @@ def _questions(
     if settings.queries is None:
         bad = [BadItem(**item) for item in report.get("refused_queries", [])]
         return change_of(before, before.on({page.page_id for page in pages})), bad
-    queries, judgements, bad = read_questions(settings.queries, pages, settings.relevant_from)
+    queries, judgements, bad = read_questions(
+        settings.queries, pages, settings.relevant_from, work.unnamed_folders
+    )
     change = change_of(before, Asked(queries, judgements).called_as(before))
     lost = change.told_loss()
-    work.refuse(lost and f"{lost} would go, as {settings.queries} does not have them")
+    refused = f", or in rows that are bad ({bad[0].line()})" if bad else ""
+    work.refuse(lost and f"{lost} would go, as {settings.queries} does not have them{refused}")
     return change, bad
 
 

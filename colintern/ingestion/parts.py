@@ -284,9 +284,9 @@ def origin_of_pages(part: Part, written: Iterable[str]) -> Origin:
         written: the paths of its `single_pages` that could be drawn.
     """
     origins = filter(None, map(origin_of, written))
-    hashes = {piece.file: piece.sha256 for origin in origins for piece in origin.pieces}
+    hashes = {piece.name: piece.sha256 for origin in origins for piece in origin.pieces}
     planned = origin_as_planned(part)
-    pieces = tuple(replace(piece, sha256=hashes.get(piece.file)) for piece in planned.pieces)
+    pieces = tuple(replace(piece, sha256=hashes.get(piece.name)) for piece in planned.pieces)
     return replace(planned, pieces=pieces)
 
 

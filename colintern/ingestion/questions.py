@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,10 @@ class _Judged:
 
 
 def read_questions(
-    path: str, pages: Sequence[WrittenPage], relevant_from: float | None = None
+    path: str,
+    pages: Sequence[WrittenPage],
+    relevant_from: float | None = None,
+    folders: Sequence[str] = (),
 ) -> tuple[list[Query], list[Judgement], list[BadItem]]:
     """The queries, merged where their texts are equal, and their judgements.
 
@@ -40,6 +44,7 @@ def read_questions(
             when left out, or an empty cell).
         pages: that were written.
         relevant_from: from which score on a page is relevant; None takes whole numbers as they are.
+        folders: that may stand before the name of a file, although its page does not have them.
 
     Returns:
         Queries, judgements, and the bad rows with their reasons.
@@ -47,7 +52,7 @@ def read_questions(
     Raises:
         DatasetError: the file is missing, empty, cannot be parsed, or lacks the columns.
     """
-    named = _Named(pages)
+    named = _Named(pages, folders)
     questions = EqualQuestions()
     judged: list[_Judged] = []
     bad: dict[int, str] = {}
@@ -161,13 +166,16 @@ def _check_columns(path: str, names: Sequence[str]) -> None:
 class _Named:
     """Pages by name, also if a system wrote `ü` as two characters and another as one."""
 
-    def __init__(self, pages: Sequence[WrittenPage]) -> None:
+    def __init__(self, pages: Sequence[WrittenPage], folders: Sequence[str]) -> None:
         self._exact: dict[tuple[str, int | None], str] = {}
         self._similar: dict[tuple[str, int | None], set[str]] = {}
         for page in pages:
             for name, number in ((page.page_id, None), (page.doc_id, page.number)):
                 self._exact[name, number] = page.page_id
                 self._similar.setdefault((same_name(name), number), set()).add(page.page_id)
+            for folder in folders:
+                name = same_name(posixpath.join(folder, page.doc_id))
+                self._similar.setdefault((name, page.number), set()).add(page.page_id)
 
     def find(self, row: Mapping[str, Any]) -> str | None:
         """The id of the page that a row names, by `id` or by `file` and `page`."""

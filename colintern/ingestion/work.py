@@ -61,6 +61,19 @@ class Work:
         return {"sources": list(self.sources), "prefixes": prefixes}
 
     @property
+    def unnamed_folders(self) -> list[str]:
+        """The last parts of sources that the names of their files do not begin with.
+
+        Such a source was once the only one. Beside others it may be named in a queries file.
+        """
+        known = self.standing.prefixes
+        return [
+            name
+            for source, name in prefixes_of(self.sources).items()
+            if name and known.get(source) == ""
+        ]
+
+    @property
     def build(self) -> str:
         """The folder in which new files are written."""
         out = self.standing.folder

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from colintern import storage
 from colintern.errors import LeaseHeldError, UserError
 from colintern.features.store import PAGES, QUERIES
+from colintern.log import size_text
 from colintern.records import lease
-from colintern.runs.contents import look_into, num_bytes
-from colintern.runs.listing import size_text
+from colintern.runs.contents import look_into, num_bytes, unfinished_write
 from colintern.runs.unused import STORE_FILES, Finding, StoresInUse, of_store
 from colintern.storage import FileState
 from colintern.storage.local_files import is_abandoned
@@ -71,8 +71,9 @@ def find_unused(
     found = [of_store(store, use, now, ours) for store in contents.stores]
     unused = [finding for one in found for finding in one[0]]
     left = [finding for one in found for finding in one[1]]
-    for state in contents.temporary:
-        if storage.is_local(root) and is_abandoned(storage.local_path(state.path)):
+    for state in contents.temporary if storage.is_local(root) else ():
+        write = unfinished_write(state.path, contents.root)
+        if write and is_abandoned(storage.local_path(write)):
             unused.append(Finding(state.path, [state], "half written by a process that is gone"))
     return Cleaning(contents.root, use.num_runs, unused, left, contents.others)
 

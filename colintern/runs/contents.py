@@ -129,9 +129,9 @@ def look_into(root: str) -> Contents:
         PathError: there is no such folder.
     """
     root = storage.absolute(root)
-    if not (states := storage.find_states(root)) and not storage.exists(root):
+    if not (states := storage.find_states(root)) and not _is_folder(root):
         raise PathError(f"{root}: no such folder; give a run.root or a features.root")
-    temporary = [state for state in states if _is_temporary(state.path, root)]
+    temporary = [state for state in states if unfinished_write(state.path, root)]
     unfinished = {state.path for state in temporary}
     finished = [state for state in states if state.path not in unfinished]
     stores = {found["store"]: found["dataset"] for found in _matches(_STORE_FILE, finished)}
@@ -164,6 +164,16 @@ def look_into(root: str) -> Contents:
     )
 
 
+def unfinished_write(path: str, root: str) -> str | None:
+    """The file at `path`, or the folder around it, that has the name of an unfinished write."""
+    folder = root
+    for name in path.removeprefix(root).strip("/").split("/"):
+        folder = storage.join(folder, name)
+        if is_temporary(name):
+            return folder
+    return None
+
+
 def num_bytes(files: Iterable[FileState]) -> int:
     """The sizes of files together."""
     return sum(state.size for state in files)
@@ -181,11 +191,6 @@ def _matches(pattern: re.Pattern[str], states: Iterable[FileState]) -> list[re.M
 
 def _folder(path: str) -> str:
     return path.rpartition("/")[0]
-
-
-def _is_temporary(path: str, root: str) -> bool:
-    """Whether a file, or a folder that it is in, has the name of an unfinished write."""
-    return any(map(is_temporary, path.removeprefix(root).split("/")))
 
 
 def _by_owner(states: Iterable[FileState], owners: set[str]) -> dict[str, list[FileState]]:
@@ -206,6 +211,13 @@ def _is_read(path: str, owners: set[str]) -> bool:
         return name in ("run.json", "loop.json", "record.json")
     run, _, last = folder.rpartition("/")
     return last == "records" and run in owners and _ENCODE_RECORD.fullmatch(name) is not None
+
+
+def _is_folder(path: str) -> bool:
+    """Whether there is a folder; a file is none."""
+    if storage.is_local(path):
+        return storage.local_path(path).is_dir()
+    return storage.exists(path)
 
 
 def _small_files(paths: Iterable[str]) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from colintern import storage
 from colintern.errors import PathError
+from colintern.features.tables import read_column
+from colintern.log import size_text
 from colintern.records import Record
 from colintern.runs.contents import (
     Contents,
@@ -20,7 +20,6 @@ from colintern.runs.contents import (
 )
 from colintern.storage import FileState
 
-_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 _PARTS = ("pages", "queries")
 
 
@@ -85,14 +84,6 @@ def listing_lines(document: dict[str, Any]) -> list[str]:
     return lines[:-1] or [f"{root}: no runs and no stores"]
 
 
-def size_text(size: float) -> str:
-    """A number of bytes for people: `3.2 GB`."""
-    unit = 0
-    while size >= 1_000 and unit < len(_UNITS) - 1:
-        size, unit = size / 1_000, unit + 1
-    return f"{size:.1f} {_UNITS[unit]}" if unit else f"{size:.0f} B"
-
-
 def _run(run: FoundRun) -> dict[str, Any]:
     changed_at = last_change(run.files)
     time = (
@@ -140,8 +131,7 @@ def _counts(store: FoundStore, part: str) -> tuple[int | None, int | None]:
     if path is None:
         return None, None
     try:
-        with storage.open_file(f"{store.path}/{path}") as file:
-            tokens = pq.read_table(file, columns=["num_tokens"])["num_tokens"]
+        tokens = read_column(f"{store.path}/{path}", "num_tokens")
     except (PathError, pa.ArrowException):
         return None, None
     return len(tokens), sum(chunk.to_numpy().sum(dtype=int).item() for chunk in tokens.chunks)
@@ -162,7 +152,7 @@ def _together(files: Sequence[FileState]) -> dict[str, int]:
 
 
 def _inside(root: str, path: str) -> str:
-    return path.removeprefix(root).lstrip("/") or path
+    return path.removeprefix(f"{root.rstrip('/')}/")
 
 
 def _or_dash(value: object) -> str:

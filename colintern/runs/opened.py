@@ -175,7 +175,7 @@ class OpenedRun:
             return "put it back, or choose another run.name"
         return (
             "to go on from its best heads with the data as they are now: colintern run "
-            f"--continue-from {self.folder.path} run.name=NEW --config ..."
+            f"--continue-from {self.folder.path} run.name=NEW"
         )
 
     def can_read_store(self, dataset: str) -> bool:

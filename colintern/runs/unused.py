@@ -9,15 +9,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from colintern import storage
 from colintern.errors import PathError
 from colintern.features.damage import MARK, SHARD
 from colintern.features.manifest import MANIFEST, manifest_file
 from colintern.features.planned import LIMITS, PLAN
 from colintern.features.progress import ENCODE_LOG
 from colintern.features.store import BAD_PAGES, BAD_QUERIES, CORPUS_HASHES, PAGES, QUERIES, RECORD
+from colintern.features.tables import read_column
 from colintern.model.basis import BASIS
 from colintern.records import Record
 from colintern.runs.contents import Contents, FoundRun, FoundStore, StoreUse, last_change
@@ -164,8 +163,7 @@ def _tables_in_use(
 def _shards_in(path: str) -> set[str] | None:
     """The shards that a manifest or a plan names; None where it cannot be read."""
     try:
-        with storage.open_file(path) as file:
-            return set(pq.read_table(file, columns=["shard"])["shard"].unique().to_pylist())
+        return set(read_column(path, "shard").unique().to_pylist())
     except (PathError, pa.ArrowException):
         return None
 

@@ -101,6 +101,24 @@ def test_new_sources_and_questions_are_added(source, tmp_path, monkeypatch):
     assert all(grown[name] == after[name] for name in after.keys() - {*changed})
 
 
+def test_the_first_source_may_be_named_when_there_are_several(source, tmp_path):
+    """`one/0.png`, as README says for several sources, of a source that came alone at first.
+
+    A row that is wrong is told with the questions that it would cost.
+    """
+    out, queries = tmp_path / "out", tmp_path / "q.csv"
+    run_ingest(source, out=out, queries=str(queries))
+    _add(tmp_path / "two", "0.png", 60)
+    both = source, tmp_path / "two"
+    _ask(queries, "what is zero?,one/0.png", "what is one?,1.png", "what is two?,two/0.png")
+    assert run_ingest(*both, out=out, queries=str(queries)).bad_queries == []
+    found = {"what is zero?": ["0.png"], "what is one?": ["1.png"], "what is two?": ["two/0.png"]}
+    assert _questions(out) == found
+    _ask(queries, "what is zero?,one/0.png", "what is one?,once/1.png", "what is two?,two/0.png")
+    with pytest.raises(DatasetError, match=r"'what is one\?'.*rows that are bad.*once/1\.png"):
+        run_ingest(*both, out=out, queries=str(queries))
+
+
 def test_the_same_command_again_writes_nothing(source, tmp_path, caplog):
     """A dataset that counts as changed, so that every run on it is refused."""
     out, settings = tmp_path / "out", {"queries": str(tmp_path / "q.csv")}

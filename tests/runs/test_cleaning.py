@@ -259,6 +259,9 @@ def test_only_files_that_are_known_are_removed(root):
     store = Path(find_unused(str(root), now=LATER).unused[0].path)
     subprocess.run([sys.executable, "-c", _KILLED, str(root / "a" / "x.json")], check=False)
     (half,) = (root / "a").glob("x.json.tmp-*")
+    half_folder = root / half.name.replace("x.json", "checkpoint")  # as of random weights
+    half_folder.mkdir()
+    (half_folder / "config.json").write_text("{}")
     ours = root / "a" / temporary_name("y.json")
     (store / "pages" / "limits.json").write_text("{}")  # of an encoding that was given up
     notes = [store / "notes.txt", store / "pages" / "shard-notes.txt", root / "notes.txt"]
@@ -267,6 +270,7 @@ def test_only_files_that_are_known_are_removed(root):
     found, removed = remove_unused(str(root), now=LATER)
     assert str(half) in [finding.path for finding in removed]
     assert not half.exists()
+    assert not (half_folder / "config.json").exists()
     assert all(path.read_bytes() == b"mine" for path in (ours, *notes))
     assert [state.path for state in found.unknown] == [str(root / "notes.txt")]
     assert sorted(path.name for path in store.rglob("*") if path.is_file()) == [

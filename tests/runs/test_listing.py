@@ -10,7 +10,7 @@ from colintern.evaluation.decision import METRIC
 from colintern.records import lease
 from colintern.records.run_folder import RunFolder
 from colintern.runs import loop
-from colintern.runs.listing import listing, listing_lines, size_text
+from colintern.runs.listing import listing, listing_lines
 from tests.local_run import QuickWorkers, make_config
 
 RECORDED = Path(__file__).parents[1] / "data" / "recorded-3bf57ee"
@@ -82,10 +82,8 @@ def test_a_root_of_an_earlier_version_and_a_root_without_runs(tmp_path):
     assert listing_lines(listing(str(tmp_path))) == [f"{tmp_path}: no runs and no stores"]
 
 
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [(0, "0 B"), (999, "999 B"), (1_000, "1.0 kB"), (37_123_456_789_000, "37.1 TB")],
-)
-def test_sizes_are_in_powers_of_ten(size, text):
-    """37 TB told as 33.8, in units that disks and object stores are not sold in."""
-    assert size_text(size) == text
+def test_a_dataset_around_the_root_keeps_its_path(root):
+    """`tmp/x/train` for `/tmp/x/train`: as if it stood in the root."""
+    folder = root.parent / "train"
+    lines = listing_lines(listing(str(folder / "corpus")))
+    assert lines[1].split()[0] == str(folder)

@@ -55,7 +55,7 @@ def _store_lines(plan: Plan) -> Iterator[str]:
         here = "   <- features.dtype" if dtype == plan.dtype else ""
         yield f"{dtype:<{_NAME}}{_scaled(size):>12}B{here}"
     if plan.whole_store != plan.stores["bfloat16"]:
-        yield f"{'bfloat16, nothing left out':<{_NAME}}{_scaled(plan.whole_store):>12}B"
+        yield f"{'bfloat16, not reduced':<{_NAME}}{_scaled(plan.whole_store):>12}B"
     yield f"{'embeddings, in search':<{_NAME}}{_scaled(plan.embeddings):>12}B"
 
 

@@ -20,6 +20,7 @@ _TRAINING_BYTES_PER_PAGE = 128
 _SEARCH_BYTES_PER_PAGE = 24  # of the whole corpus, in each worker
 _MOST_PAGES = 2**31 - 1  # rows are counted with 32 bits
 _FLOAT_BYTES = 4
+_SMALLER = "make features smaller (features.dtype=int8, features.pca_dim, features.merge=2)"
 
 
 @dataclass(frozen=True)
@@ -112,14 +113,14 @@ def warnings_of(
     if needs.free_disk is not None and needs.store > needs.free_disk:
         yield (
             f"the store takes {needs.store / 1e9:,.1f} GB, and {config.features_root} has "
-            f"{needs.free_disk / 1e9:,.1f} GB free: set features.root to larger storage, or lower "
-            "backbone.max_tiles"
+            f"{needs.free_disk / 1e9:,.1f} GB free: set features.root to larger storage, or "
+            f"{_SMALLER}"
         )
     if step.read_seconds > step.recompute_seconds:
         yield (
             f"a training step reads its features in {step.read_seconds:.2g} s, and the backbone "
-            f"would compute them in {step.recompute_seconds:.2g} s: use faster storage, or lower "
-            "backbone.max_tiles"
+            f"would compute them in {step.recompute_seconds:.2g} s: use faster storage, or "
+            f"{_SMALLER}"
         )
     yield from _memory_warnings(machine, needs, worker_memory)
     yield from _feeding_warning(machine, sizes, stages[0])

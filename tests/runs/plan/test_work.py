@@ -83,3 +83,16 @@ def test_rounds_count_their_steps_negatives_and_readers():
     assert stages["encode"].flops == 2 * (50 * 10**9 + 60 * 10**6)
     without = _work(training={"negatives_per_query": 0})
     assert "round-2-mine" not in {stage.name for stage in without.stages()}
+
+
+def test_what_is_held_out_for_dev_is_neither_trained_on_nor_mined():
+    """Mining of pages that answer dev, or a dev set that is searched in its own pages only."""
+    data = {"train": "demo-small", "dev": None, "dev_fraction": 0.2, "eval": []}
+    stages = {stage.name: stage for stage in _work(data=data).stages()}
+
+    def read(num_pages: int, num_queries: int) -> int:
+        return (num_pages * PAGE_TOKENS + num_queries * QUERY_TOKENS) * WIDTH * 2
+
+    assert stages["round-2-mine"].read_bytes == read(40, 48)
+    assert stages["round-2-evaluate-dev"].read_bytes == read(50, 12)
+    assert stages["round-1-train"].read_bytes == 49 // PAIRS * PAIRS * read(1, 1)

@@ -20,6 +20,8 @@ from colintern.features.store import RECORD, store_path
 from colintern.model.backbone import BackboneIdentity
 from colintern.model.basis import BASIS, BasisFile
 from colintern.records import lease
+from colintern.records.run_folder import RunFolder
+from colintern.runs.stages import Encode
 from colintern.runs.stores import backbone_inputs
 
 if TYPE_CHECKING:
@@ -83,6 +85,21 @@ def known_basis(config: Config, backbone: BackboneIdentity) -> BasisFile | None:
         f"{folder}: the basis of features.pca_dim is missing or damaged; run first: "
         "colintern encode --config ..."
     )
+
+
+def has_to_be_made(config: Config, backbone: BackboneIdentity) -> bool:
+    """Whether a configuration needs a basis that is not there, or damaged."""
+    is_needed = config.features.pca_dim is not None
+    return is_needed and _found(_folder(config, _inputs(config, backbone))) is None
+
+
+def recorded_basis(config: Config) -> BasisFile:
+    """What a run has recorded of its basis, whether that is there or not, to hold settings against.
+
+    Of a run that has recorded none it is nameless.
+    """
+    record = RunFolder(config.run_path).record(Encode(config.data.train.name).name)
+    return BasisFile("", (record.inputs if record else {}).get("features.basis_sha256", ""))
 
 
 def _found(folder: str) -> BasisFile | None:

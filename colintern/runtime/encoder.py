@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,7 @@ class Encoder:
     def __init__(self, settings: bytes, tracker: Tracker) -> None:
         self._settings = settings
         self._tracker = tracker
+        self._raylet = os.getppid()  # of this node
         self._starting = threading.Lock()
         self._encoder: ShardEncoder | None = None
 
@@ -75,6 +77,13 @@ class Encoder:
             made = encoder.encode(work)
         except ColInternError as error:
             made = error
+        except OSError:
+            if os.getppid() == self._raylet:
+                raise
+            # Calls to Ray fail between the end of this node and that of its processes. The row
+            # must not, or it would end the run: whoever is alive does it again.
+            os.kill(os.getpid(), signal.SIGKILL)
+            raise
         context = ray.get_runtime_context()
         worker, time = context.get_worker_id(), encoder and encoder.model_time()
         return Outcome(work.path, worker, made, time)

@@ -44,8 +44,8 @@ class Relay:
     """An actor that keeps what workers report until the driver shows it, one stage at a time."""
 
     def __init__(self) -> None:
-        # On the driver's own node: another one may vanish, with all that runs on it.
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+        # On the driver's own node and (soft=True would only prefer it) no other: those may vanish.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self._block = 0  # the number of the block in which things are shown
         self._actor: Any = _RelayActor.options(scheduling_strategy=here).remote()  # pyright: ignore[reportAttributeAccessIssue]
 

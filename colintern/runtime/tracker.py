@@ -135,8 +135,8 @@ def tracking(progress: EncodingProgress, num_workers: int) -> Iterator[Tracker]:
         progress: says it.
         num_workers: how many of them are asked for.
     """
-    # On the driver's own node: another one may vanish, with all that runs on it.
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    # On the driver's own node and (soft=True would only prefer it) no other: those may vanish.
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     actor: Any = _TrackerActor.options(scheduling_strategy=here).remote()  # pyright: ignore[reportAttributeAccessIssue]
     done = threading.Event()
     arguments = actor, progress, num_workers, done

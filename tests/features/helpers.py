@@ -21,6 +21,7 @@ from colintern.features.store import RECORD
 from colintern.features.work import ShardWork
 from colintern.model.backbone import BackboneIdentity, FrozenBackbone, read_identity
 from colintern.runs.stores import store_target
+from colintern.storage.local_files import is_temporary
 from tests.helpers import WIDTH
 
 FEATURES = FeaturesConfig(shard_bytes=200_000)  # a few pages fill several shards
@@ -87,3 +88,11 @@ def upload(folder: Path, url: str) -> str:
         if path.is_file():
             storage.write_bytes(f"{url}/{path.relative_to(folder).as_posix()}", path.read_bytes())
     return url
+
+
+def store_files(root: Path) -> dict[str, bytes]:
+    """What stands in the stores under `root`, but for what holds times, and leftovers of writes."""
+    timed = ("record.json", "encode_log.jsonl", "corpus_hashes.json")
+    found = (path for path in root.rglob("*") if path.is_file())
+    kept = (path for path in found if path.name not in timed and not is_temporary(path.name))
+    return {str(path.relative_to(root)): path.read_bytes() for path in kept}

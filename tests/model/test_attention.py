@@ -80,7 +80,6 @@ def test_experts_that_round_otherwise_are_no_other_attention():
         num_hidden_layers=4,
         num_attention_heads=4,
         num_key_value_heads=2,
-        head_dim=16,
         num_experts=16,
         num_experts_per_tok=4,
     )

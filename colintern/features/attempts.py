@@ -5,9 +5,13 @@ and after; a beginning without an end is a death. After a few deaths on a shard 
 one by one. Who dies on one item alone, again and again, has found the item that kills; it is listed
 as bad, and the others are encoded in their usual batches. What dies by accident, with a machine
 that vanishes, changes nothing: the shard comes out with the same bytes.
+
+A process has several shards in hand. If it dies while it tries an item of one of them alone, it is
+that item's doing, and says nothing of the other shards.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 _DEATHS_BEFORE_CARE = 2  # more costs a machine's start each, and a page that kills will kill again
@@ -44,11 +48,15 @@ class ShardHistory:
         self._alone: str | None = None
         self._is_open = self._is_checked = False
 
-    def begin(self) -> Attempt:
-        """A process begins the shard; one that had begun it before and not ended it is dead."""
-        if self._alone is not None:
+    def begin(self, *, is_blamed: bool = True) -> Attempt:
+        """A process begins the shard; one that had begun it before and not ended it is dead.
+
+        Args:
+            is_blamed: whether that death is the shard's doing, or an item's of it.
+        """
+        if is_blamed and self._alone is not None:
             self._deaths_of[self._alone] += 1
-        elif self._is_open:
+        elif is_blamed and self._is_open:
             self._num_deaths += 1
         self._is_open, self._alone = True, None
         return Attempt(
@@ -77,3 +85,63 @@ class ShardHistory:
     def end(self) -> None:
         """It has ended the shard, well or with an error that it could tell."""
         self._is_open, self._alone = False, None
+
+
+@dataclass(frozen=True)
+class Process:
+    """Who encodes.
+
+    Attributes:
+        worker: the process; one that is started in its stead is another.
+        node: the machine that it is on.
+    """
+
+    worker: str
+    node: str
+
+
+class Histories:
+    """The attempts at all shards; see `ShardHistory`.
+
+    Args:
+        is_lost: whether a machine is gone, with all of its processes.
+    """
+
+    def __init__(self, is_lost: Callable[[str], bool]) -> None:
+        self._is_lost = is_lost
+        self._histories: defaultdict[str, ShardHistory] = defaultdict(ShardHistory)
+        self._holders: dict[str, Process] = {}
+        self._alone: dict[Process, str] = {}
+
+    def begin(self, path: str, process: Process) -> Attempt:
+        """A process begins a shard."""
+        before = self._holders.get(path)
+        self._holders[path] = process
+        return self._histories[path].begin(
+            is_blamed=before is not None
+            and self._alone.get(before, path) == path
+            and not self._is_lost(before.node)
+        )
+
+    def alone(self, path: str, item: str) -> None:
+        """The process is about to try an item of a shard alone."""
+        self._histories[path].alone(item)
+        if path in self._holders:
+            self._alone[self._holders[path]] = path
+
+    def survive(self, path: str, item: str) -> None:
+        """It has survived an item."""
+        self._histories[path].survive(item)
+        if path in self._holders:
+            self._alone.pop(self._holders[path], None)
+
+    def checked(self, path: str) -> None:
+        """It has tried all items of a shard alone."""
+        self._histories[path].checked()
+
+    def end(self, path: str) -> None:
+        """It has ended a shard, well or with an error that it could tell."""
+        self._histories[path].end()
+        process = self._holders.pop(path, None)
+        if process and self._alone.get(process) == path:
+            del self._alone[process]

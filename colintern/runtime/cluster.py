@@ -28,10 +28,12 @@ from colintern.runtime.shared import check_shared_storage
 
 # Two OpenMP teams that wait by spinning slow each other down tenfold on a busy machine. Arrow's own
 # allocators keep what is freed: 20 to 40 MB of a process that reads manifests of a million pages.
+# Tasks that Ray kills for want of memory are tried for ever by default, without a word.
 WORKER_ENVIRONMENT = {
     "OMP_WAIT_POLICY": "PASSIVE",
     "RAY_TRAIN_V2_ENABLED": "1",
     "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "RAY_task_oom_retries": "12",  # each after a longer pause: some minutes in all
 }
 
 # Ray's C++ code says it on standard error when the level is set, whatever the level.

@@ -1,15 +1,16 @@
 """Pages are prepared in tasks of their own, ahead of the model, on whatever node has a CPU free.
 
 How much memory that takes in the object store does not depend on the corpus. A worker has two
-shards in hand, and of each as many batches ahead as it asks for, and the one in use. So it is at
-most
+shards in hand, and of each as many batches ahead as it asks for, and the next. The shard that has
+the model also keeps the batch before until it has the next. So it is at most
 
-    workers x 2 x (ahead + 1) x batch_tokens / tokens of a tile x 3 x height x width bytes.
+    workers x (2 x ahead + 3) x batch_tokens / tokens of a tile x 3 x height x width bytes.
 
 With InternVL3-1B, whose tiles have 256 tokens and 448 x 448 pixels, a batch of 16,384 tokens is 64
-tiles, 39 MB: 0.23 GB a worker with 2 batches ahead, 1.3 GB with 16, which is the most.
+tiles, 39 MB: 0.27 GB a worker with 2 batches ahead, 1.4 GB with 16, which is the most.
 """
 
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -26,14 +27,15 @@ from ray.exceptions import (
 
 from colintern.features.preparing import PageBatch, PreparedPages, joined, prepare, refused
 from colintern.model.tiles import Tiler
-from colintern.runtime.errors import cause_of
+from colintern.runtime.errors import WorkersDiedError, cause_of
 
 _KILLS = "its decoding kills the process"
 _LEAST_AHEAD, _MOST_AHEAD = 2, 16
 _RETRIES_OF_A_BATCH, _RETRIES_OF_A_PAGE = 1, 2
 _PATIENCE_SECONDS = 30.0
-_DEATHS_BY_A_PAGE = (WorkerCrashedError, OutOfMemoryError)
-_DEATHS = (*_DEATHS_BY_A_PAGE, NodeDiedError, ObjectLostError)
+_DEATHS_OF_A_MACHINE = (NodeDiedError, ObjectLostError)
+_DEATHS = (WorkerCrashedError, OutOfMemoryError, *_DEATHS_OF_A_MACHINE)
+_MOST_MACHINES = 10  # that are lost over one page, each of them for all of its tries
 
 
 @dataclass(frozen=True)
@@ -49,18 +51,23 @@ class Supply:
     num_cpus: int
 
 
-def supply(num_workers: int, cpus_per_worker: int, *, may_grow: bool) -> Supply:
+def supply(
+    num_workers: int, cpus_per_worker: int, *, may_grow: bool, is_starved: bool = False
+) -> Supply:
     """What the cluster has to offer now to each of some workers.
 
     Args:
         num_workers: as many as there may be.
         cpus_per_worker: the CPUs that each of them keeps for itself.
         may_grow: whether more nodes may come, if tasks wait for CPUs.
+        is_starved: whether tasks have waited for a CPU in vain; they ask for one again when one is
+            free.
     """
     cpus = int(ray.cluster_resources().get("CPU", 0))
     free = cpus - num_workers * cpus_per_worker
     ahead = min(max(free // num_workers, _LEAST_AHEAD), _MOST_AHEAD)
-    return Supply(ahead, 1 if may_grow or free >= 1 else 0)
+    asks = ray.available_resources().get("CPU", 0) >= 1 if is_starved else may_grow or free >= 1
+    return Supply(ahead, 1 if asks else 0)
 
 
 class PreparedAhead:
@@ -72,13 +79,21 @@ class PreparedAhead:
         batches: the pages.
         tiler: makes tiles of them.
         wanted: how far ahead, and with which CPUs.
+        starved: set when tasks have waited for a CPU in vain; no other shard then waits again.
     """
 
-    def __init__(self, batches: Iterable[PageBatch], tiler: Tiler, wanted: Supply) -> None:
+    def __init__(
+        self,
+        batches: Iterable[PageBatch],
+        tiler: Tiler,
+        wanted: Supply,
+        starved: threading.Event | None = None,
+    ) -> None:
         self._batches = iter(batches)
         self._tiler = tiler
         self._ahead = wanted.ahead
         self._num_cpus = wanted.num_cpus
+        self._starved = starved or threading.Event()
         self._begun: deque[tuple[PageBatch, Any]] = deque()
         self._begin()
 
@@ -109,11 +124,28 @@ class PreparedAhead:
             return joined([self._alone(page) for page in batch.single()])
 
     def _alone(self, page: PageBatch) -> PreparedPages:
-        """A page in a task of its own; a bad one if the process dies of it each time."""
-        try:
-            return self._got(page, self._task(page, _RETRIES_OF_A_PAGE), _RETRIES_OF_A_PAGE)
-        except _DEATHS_BY_A_PAGE:
-            return refused(page, self._tiler, _KILLS)
+        """A page in a task of its own; a bad one if the process dies of it each time.
+
+        Raises:
+            WorkersDiedError: machines were lost each time; or Ray has killed the process each time
+                because its machine was short of memory, which others may have taken.
+        """
+        for _ in range(_MOST_MACHINES):
+            try:
+                return self._got(page, self._task(page, _RETRIES_OF_A_PAGE), _RETRIES_OF_A_PAGE)
+            except WorkerCrashedError:
+                return refused(page, self._tiler, _KILLS)
+            except OutOfMemoryError as error:
+                raise WorkersDiedError(
+                    f"page {page.page_ids[0]}: whoever decodes it is killed, as its machine is "
+                    "short of memory; use machines with more, or fewer cluster.encode_workers"
+                ) from error
+            except _DEATHS_OF_A_MACHINE:
+                continue
+        raise WorkersDiedError(
+            f"page {page.page_ids[0]}: the machine was lost each of {_MOST_MACHINES} times that "
+            "it was decoded; is the cluster stable?"
+        )
 
     def _got(self, batch: PageBatch, task: Any, max_retries: int) -> PreparedPages:
         """The result of a task.
@@ -121,8 +153,10 @@ class PreparedAhead:
         If it does not come, all are begun again without a CPU of their own: others may have taken
         every CPU, for longer than anybody should wait.
         """
-        if self._num_cpus and not ray.wait([task], timeout=_PATIENCE_SECONDS)[0]:
+        patience = 0 if self._starved.is_set() else _PATIENCE_SECONDS
+        if self._num_cpus and not ray.wait([task], timeout=patience)[0]:
             self._num_cpus = 0
+            self._starved.set()
             again = self._task(batch, max_retries)
             for _, waiting in self._begun:
                 ray.cancel(waiting)

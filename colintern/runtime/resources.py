@@ -74,8 +74,11 @@ def request_of(stage: Asking, config: Config) -> Request:
 
 
 def cpus_wanted(requests: Sequence[Request]) -> int:
-    """The CPUs of the stage that asks for the most, helpers included."""
-    each = (one.num_workers * (one.cpus_per_worker + one.helpers_per_worker) for one in requests)
+    """The CPUs of the stage that needs the most, helpers included.
+
+    Not those of workers that may come: on one machine there are as many as it has CPUs for.
+    """
+    each = (one.needed_workers * (one.cpus_per_worker + one.helpers_per_worker) for one in requests)
     return max(each, default=0)
 
 

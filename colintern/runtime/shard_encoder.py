@@ -4,12 +4,16 @@ While the model runs over one shard, the pages of the next are prepared and thos
 are written. Each shard is plain sequential code; the model's turn is all that they share.
 """
 
+import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+import torch
+
 from colintern.config.schema import Config
+from colintern.errors import ConfigError
 from colintern.features.attempts import Attempt
 from colintern.features.encoding import (
     EncodedBatch,
@@ -64,6 +68,7 @@ class ShardEncoder:
         self._batch_tokens = config.features.batch_tokens
         self._backbone = FrozenBackbone(config.backbone, device_of(config.cluster.use_gpu))
         self._clock = ModelClock()
+        self._starved = threading.Event()  # see `PreparedAhead`
 
     def encode(self, work: ShardWork) -> WrittenShard:
         """Encode one shard and write it.
@@ -77,6 +82,11 @@ class ShardEncoder:
         attempt = self._tracker.begin(work.path)
         try:
             return self._encode(work, store, attempt)
+        except torch.OutOfMemoryError as error:
+            raise ConfigError(
+                f"features.batch_tokens={self._batch_tokens}: a batch does not fit into the "
+                "memory of the GPU beside the backbone; lower it, or backbone.max_tiles"
+            ) from error
         finally:
             self._tracker.end(work.path)
 
@@ -122,12 +132,19 @@ class ShardEncoder:
 
     def _prepared(self, work: ShardWork, killers: Mapping[str, str]) -> PreparedAhead:
         batches = page_batches(work, self._batch_tokens, killers)
-        return PreparedAhead(batches, self._backbone.tiler, self._supply())
+        return PreparedAhead(batches, self._backbone.tiler, self._supply(), self._starved)
 
     def _supply(self) -> Supply:
         settings, cluster = self._settings, self._settings.config.cluster
-        may_grow = settings.may_grow
-        return supply(settings.num_workers, cluster.cpus_per_worker, may_grow=may_grow)
+        found = supply(
+            settings.num_workers,
+            cluster.cpus_per_worker,
+            may_grow=settings.may_grow,
+            is_starved=self._starved.is_set(),
+        )
+        if found.num_cpus:
+            self._starved.clear()
+        return found
 
     def _features(
         self, work: ShardWork, prepared: Iterable[PreparedPages], killers: Mapping[str, str]

@@ -14,7 +14,7 @@ from ray.exceptions import RayActorError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from colintern import log
-from colintern.features.attempts import Attempt, ShardHistory
+from colintern.features.attempts import Attempt, Histories, Process
 
 if TYPE_CHECKING:
     from colintern.features.progress import EncodingProgress
@@ -40,41 +40,49 @@ class Doings:
 @ray.remote(num_cpus=0)
 class _TrackerActor:
     def __init__(self) -> None:
-        self._histories: defaultdict[str, ShardHistory] = defaultdict(ShardHistory)
-        self._starts: defaultdict[str, list[str]] = defaultdict(list)  # since it was last ready
+        self._histories = Histories(_is_lost)
+        # Of each worker, since it was last ready.
+        self._starts: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
         self._ready: set[str] = set()
         self._items: Counter[str] = Counter()
 
-    def starting(self, worker: str, process: str) -> list[str]:
-        self._starts[worker].append(process)
-        return self._starts[worker][:-1]
+    def starting(self, worker: str, process: str, node: str) -> list[str]:
+        dead = [process for process, node in self._starts[worker] if not _is_lost(node)]
+        self._starts[worker].append((process, node))
+        return dead
 
     def ready(self, worker: str) -> None:
         self._starts[worker].clear()
         self._ready.add(worker)
 
-    def begin(self, path: str) -> Attempt:
+    def begin(self, path: str, worker: str, process: Process) -> Attempt:
+        self._ready.add(worker)  # after a restart of this actor nobody has told it
         self._items[path] = 0
-        return self._histories[path].begin()
+        return self._histories.begin(path, process)
 
     def alone(self, path: str, item: str) -> None:
-        self._histories[path].alone(item)
+        self._histories.alone(path, item)
 
     def survive(self, path: str, item: str) -> None:
-        self._histories[path].survive(item)
+        self._histories.survive(path, item)
 
     def checked(self, path: str) -> None:
-        self._histories[path].checked()
+        self._histories.checked(path)
 
     def count(self, path: str, num_items: int) -> None:
         self._items[path] += num_items
 
     def end(self, path: str) -> None:
-        self._histories[path].end()
-        del self._items[path]
+        self._histories.end(path)
+        self._items.pop(path, None)
 
     def doings(self) -> Doings:
-        return Doings(len(self._starts), len(self._ready), self._items.total())
+        num_begun = len(self._ready | set(self._starts))
+        return Doings(num_begun, len(self._ready), self._items.total())
+
+
+def _is_lost(node: str) -> bool:
+    return not any(one["NodeID"] == node and one["Alive"] for one in ray.nodes())
 
 
 class Tracker:
@@ -95,17 +103,21 @@ class Tracker:
             process: which process, for messages.
 
         Returns:
-            Its processes that have died on it since it last was ready.
+            Its processes that have died since it last was ready, but for those whose machine is
+            gone.
         """
-        return ray.get(self._actor.starting.remote(worker, process))
+        node = ray.get_runtime_context().get_node_id()
+        return ray.get(self._actor.starting.remote(worker, process, node))
 
     def ready(self, worker: str) -> None:
         """It has loaded the backbone."""
         self._actor.ready.remote(worker)
 
     def begin(self, path: str) -> Attempt:
-        """A worker begins a shard; see `ShardHistory`."""
-        return ray.get(self._actor.begin.remote(path))
+        """A worker begins a shard; see `Histories`."""
+        context = ray.get_runtime_context()
+        process = Process(context.get_worker_id(), context.get_node_id())
+        return ray.get(self._actor.begin.remote(path, context.get_actor_id() or "", process))
 
     def count(self, path: str, num_items: int) -> None:
         """The model has done so many more items of a shard."""
@@ -137,7 +149,10 @@ def tracking(progress: EncodingProgress, num_workers: int) -> Iterator[Tracker]:
     """
     # On the driver's own node and (soft=True would only prefer it) no other: those may vanish.
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    actor: Any = _TrackerActor.options(scheduling_strategy=here).remote()  # pyright: ignore[reportAttributeAccessIssue]
+    # If it dies it forgets who has died of what; the work goes on.
+    actor: Any = _TrackerActor.options(  # pyright: ignore[reportAttributeAccessIssue]
+        scheduling_strategy=here, max_restarts=-1, max_task_retries=-1
+    ).remote()
     done = threading.Event()
     arguments = actor, progress, num_workers, done
     thread = threading.Thread(target=_say_doings, args=arguments, daemon=True)

@@ -1,8 +1,11 @@
 """From the deaths of processes to the item that kills, and no further."""
 
+from collections.abc import Iterator
+from itertools import count
+
 import pytest
 
-from colintern.features.attempts import Attempt, ShardHistory
+from colintern.features.attempts import Attempt, Histories, Process, ShardHistory
 
 ITEMS = [f"item{number}" for number in range(6)]
 
@@ -62,3 +65,38 @@ def test_deaths_that_no_item_explains_end():
     assert len(attempts) == 6
     assert sum(attempt.is_careful for attempt in attempts) == 1
     assert not any(attempt.killers for attempt in attempts)
+
+
+def _processes() -> Iterator[Process]:
+    return (Process(f"process{number}", "node") for number in count())
+
+
+def test_a_shard_is_not_given_up_for_what_its_neighbour_dies_of():
+    """A run ended because a worker had two shards in hand, and one of them has several killers."""
+    histories, killers = Histories(lambda _: False), {"item1", "item3", "item5"}
+    for process in _processes():
+        attempt, neighbour = (histories.begin(path, process) for path in ("shard", "neighbour"))
+        assert not attempt.is_hopeless
+        assert not neighbour.is_hopeless
+        assert not neighbour.killers
+        if attempt.killers == killers:
+            break
+        for item in ITEMS if attempt.is_careful else ():
+            if item not in attempt.survived | attempt.killers:
+                histories.alone("shard", item)
+                if item in killers:
+                    break
+                histories.survive("shard", item)
+
+
+def test_machines_that_vanish_never_cost_a_page():
+    """A good page listed as bad because spot machines were taken away while it was tried alone."""
+    lost = {"lost"}
+    histories = Histories(lost.__contains__)
+    attempts = []
+    for number, node in enumerate(["node", "node", *["lost"] * 9, "node"]):
+        attempts.append(histories.begin("shard", Process(str(number), node)))
+        if attempts[-1].is_careful:
+            histories.alone("shard", "item0")
+    assert attempts[-1].num_deaths == 2
+    assert not attempts[-1].killers

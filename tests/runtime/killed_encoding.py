@@ -54,7 +54,7 @@ class Kill:
             os.kill(pids[self.victim], signal.SIGKILL)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Counting(Codec):
     """A codec that counts what it encodes.
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +10,14 @@ import numpy as np
 import pytest
 import ray
 from PIL import Image
+from ray.exceptions import NodeDiedError, OutOfMemoryError
 
 from colintern.data.canonical import CanonicalDataset, iterate_pages
-from colintern.features.preparing import PageBatch, prepare
+from colintern.features.preparing import PageBatch, PreparedPages, prepare
 from colintern.model.tiles import Tiler
 from colintern.runtime import decoding
 from colintern.runtime.decoding import PreparedAhead, Supply, supply
+from colintern.runtime.errors import WorkersDiedError
 from colintern.storage import sha256_of_bytes
 from tests.helpers import corpus_of, png
 
@@ -80,11 +83,45 @@ def test_pages_are_prepared_though_others_have_every_cpu(ray_cluster, tmp_path, 
     ray.get(holding.hold.remote())
     monkeypatch.setattr(decoding, "_PATIENCE_SECONDS", 0.2)
     batches = _batches(tmp_path / "set", [[32], [64], [96], [32], [64]])
-    found = list(PreparedAhead(batches, TILER, Supply(2, 1)))
+    starved = threading.Event()
+    found = list(PreparedAhead(batches, TILER, Supply(2, 1), starved))
+    monkeypatch.setattr(decoding, "_PATIENCE_SECONDS", 600)  # the next shard waits no more
+    assert starved.is_set()
+    assert list(PreparedAhead(batches[:1], TILER, Supply(2, 1), starved))
+    assert supply(1, 1, may_grow=True, is_starved=True).num_cpus == 0
     ray.kill(holding)
     assert [item for one in found for item in one.num_tiles] == [
         item for batch in batches for item in batch.items
     ]
+
+
+def test_machines_that_vanish_cost_no_page(tmp_path, monkeypatch):
+    """A run that ends with Ray's traceback, or a page listed as bad, for spot machines."""
+    (batch,) = _batches(tmp_path / "set", [[32]])
+    lost = [NodeDiedError("spot"), NodeDiedError("spot"), NodeDiedError("spot")]
+
+    def got(_, batch: PageBatch, *__: Any) -> PreparedPages:
+        if lost:
+            raise lost.pop()
+        return prepare(batch, TILER)
+
+    monkeypatch.setattr(PreparedAhead, "_task", lambda *_: None)
+    monkeypatch.setattr(PreparedAhead, "_got", got)
+    (found,) = PreparedAhead([batch], TILER, Supply(2, 1))
+    assert (list(found.num_tiles), found.bad) == (list(batch.items), {})
+
+
+def test_a_page_is_not_blamed_for_a_machine_without_memory(tmp_path, monkeypatch):
+    """A good page listed as bad, or tried for ever, because others had taken all memory."""
+    (batch,) = _batches(tmp_path / "set", [[32]])
+
+    def got(*_: Any) -> PreparedPages:
+        raise OutOfMemoryError("killed")
+
+    monkeypatch.setattr(PreparedAhead, "_task", lambda *_: None)
+    monkeypatch.setattr(PreparedAhead, "_got", got)
+    with pytest.raises(WorkersDiedError, match=r"page p000: .* short of memory"):
+        list(PreparedAhead([batch], TILER, Supply(2, 1)))
 
 
 def test_batches_are_begun_ahead_and_no_further(tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """The share of its time that a model has nothing to do."""
 
+import threading
+
 import pytest
 
 from colintern.runtime import model_clock
@@ -41,3 +43,26 @@ def test_a_turn_without_inputs_to_wait_for_is_all_work(time):
     with clock.turn():
         time[0] += 7.0
     assert clock.read() == ModelTime(7.0, 0.0)
+
+
+def test_one_shard_has_the_model_at_a_time_and_gives_it_back_when_it_fails():
+    """Two forward passes at once, that do not fit into a GPU; or a shard that waits for ever."""
+    clock, order = ModelClock(), []
+
+    def second() -> None:
+        with clock.turn():
+            order.append("second")
+
+    other = threading.Thread(target=second, daemon=True)
+
+    def first() -> None:
+        with clock.turn():
+            other.start()
+            other.join(0.2)
+            order.append("first")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        first()
+    other.join(5)
+    assert order == ["first", "second"]

@@ -72,7 +72,12 @@ def test_a_local_cluster_is_made_for_the_largest_stage():
 def test_a_local_cluster_has_cpus_that_feed_the_models():
     """Two workers on two CPUs: pages that nobody ever prepares, for want of a CPU."""
     assert cpus_wanted(requests(_config(encode_workers=2))) == 4
-    assert cpus_wanted(requests(_config(encode_workers=[1, 3], cpus_per_worker=2))) == 9
+    assert cpus_wanted(requests(_config(encode_workers=3, cpus_per_worker=2))) == 9
+
+
+def test_a_local_cluster_is_not_made_for_workers_that_may_come():
+    """`encode_workers: [1, 8]` on a laptop: eight backbones in its memory, on two cores."""
+    assert cpus_wanted(requests(_config(encode_workers=[1, 8]))) == 2
 
 
 def test_only_the_stages_that_run_have_to_fit():

@@ -164,7 +164,7 @@ def compare(root: Path, backbone: str, workers: int, num_pages: int, repeats: in
     for _ in range(repeats):
         rates["bare"].append(bare_rate(root, backbone, workers, num_pages))
         found = pipeline(config)
-        rates["pipeline"].append(num_pages * found["workers"] / found["model_seconds"])
+        rates["pipeline"].append(num_pages * found["workers"] / found["loaded_seconds"])
     ratio = statistics.median(
         one / other for one, other in zip(rates["pipeline"], rates["bare"], strict=True)
     )
@@ -229,7 +229,7 @@ def main() -> None:
                 env_vars={"SECONDS_PER_PAGE": str(seconds)},
             )
             found = pipeline(config_for(root, "random", 1))
-            rate = arguments.pages / found["model_seconds"]
+            rate = arguments.pages / found["loaded_seconds"]
             print(f"{seconds:>15.2f}  {rate:>7.2f}  {found['waited']:>6.1%}", flush=True)
             ray.shutdown()
 

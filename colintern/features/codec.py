@@ -155,10 +155,10 @@ def check_pca_dim(features: FeaturesConfig, backbone: BackboneIdentity) -> None:
 def _quantised(token_TK: Tensor) -> StoredTokens:
     """Symmetric int8 with a scale per token, the largest magnitude / 127; rounds half to even.
 
-    A number is off by at most half the scale, and by the rounding of float32. A token of zeros has
-    scale 0; one that is not finite has a scale that is not.
+    A number is off by at most half the scale, and by the rounding of float32, in which scales below
+    1e-38 are coarse. A token of zeros has scale 0; one that is not finite has a scale that is not.
     """
     scale_T = token_TK.abs().amax(dim=1) / _LARGEST
     divisor_T = torch.where(scale_T > 0, scale_T, torch.ones_like(scale_T))
-    values_TK = (token_TK / divisor_T[:, None]).round()
+    values_TK = (token_TK / divisor_T[:, None]).round().clamp(-_LARGEST, _LARGEST)
     return StoredTokens(values_TK.nan_to_num().to(torch.int8), scale_T)

@@ -52,7 +52,7 @@ def read_items(
 ) -> Iterator[tuple[int, StoredTokens]]:
     """The features of several items of one store, read ahead of their consumer.
 
-    It needs about three times `storage.BYTES_AT_ONCE` of memory, whatever the number of items.
+    It needs about four times `storage.BYTES_AT_ONCE` of memory, whatever the number of items.
 
     Args:
         items: the state of each one's shard as it was listed, the opened shard, and the item's

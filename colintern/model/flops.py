@@ -126,7 +126,9 @@ def _mlps(text: Any, num_layers: int) -> Iterator[int]:
         if not experts or not _has_experts(text, layer):
             yield dense
         else:
-            active = 3 * text.num_experts_per_tok * text.moe_intermediate_size
+            # GPT-OSS and others call an expert's width what a dense layer calls its own.
+            width = getattr(text, "moe_intermediate_size", None) or text.intermediate_size
+            active = 3 * text.num_experts_per_tok * width
             yield text.hidden_size * (active + experts)
 
 

@@ -16,7 +16,8 @@ def folded(heads: Heads, basis: Basis) -> Heads:
     """Heads that give from features what `heads` give from their coordinates in `basis`.
 
     W (x - mean) C.T is (W C) x with a bias of -(W C) mean. So a linear head gets a bias, and of an
-    MLP the first layer takes the fold. Whoever uses them needs no basis.
+    MLP the first layer takes the fold. Whoever uses them needs no basis; features of several
+    layers still have to be scaled as the backbone's are here.
     """
     made = copy.deepcopy(heads)
     for name, module in list(made.named_children()):

@@ -44,7 +44,12 @@ class _Info(BaseModel):
 
 
 class BackboneInfo(_Info):
-    """The backbone that heads were trained on."""
+    """The backbone that heads were trained on.
+
+    Attributes:
+        layer: of a list, each layer of a token is divided by its own root mean square before heads
+            take it (see `model.backbone`): so must whoever uses them elsewhere.
+    """
 
     path: str
     revision: str | None

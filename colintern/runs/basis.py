@@ -1,22 +1,27 @@
 """The basis of `features.pca_dim`: a prerequisite of stores, made on first use and then kept.
 
 It stands in `{features.root}/basis-{8 hex}/`, a record beside it. It is fitted on the training set
-as that is at first, and stays when the set grows, as features that are stored in it stay.
+as that is at first, and stays when the set grows, as features that are stored in it stay. One that
+is lost is taken from the training set's store, which has a copy: a new one would differ, by pages
+that were added or by another machine's rounding, so that no store and no head would fit it.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from colintern import log, records, storage
 from colintern.config.schema import Config
-from colintern.errors import MissingStageError
+from colintern.errors import MissingStageError, StorageError
 from colintern.features.basis_sample import BasisTask
 from colintern.features.codec import check_pca_dim
 from colintern.features.store import RECORD, store_path
 from colintern.model.backbone import BackboneIdentity
 from colintern.model.basis import BASIS, BasisFile
 from colintern.records import lease
+from colintern.records.run_folder import RunFolder
+from colintern.runs.stages import Encode
 from colintern.runs.stores import backbone_inputs
 
 if TYPE_CHECKING:
@@ -49,9 +54,15 @@ def ensure_basis(config: Config, backbone: BackboneIdentity, workers: Workers) -
         if found := _found(folder):
             return found
         started_at = records.now()
-        log.say("encode", "fitting a basis of %d components on a sample of the training set", dim)
-        path = storage.join(folder, BASIS)
-        workers.fit_basis(BasisTask(config.data.train.path, dim, path), config, held)
+        if copy := _copy_in_a_store(config, inputs):
+            log.say("encode", "the basis is taken from %s", copy.path)
+            copy.copy_to(folder)
+        else:
+            log.say(
+                "encode", "fitting a basis of %d components on a sample of the training set", dim
+            )
+            path = storage.join(folder, BASIS)
+            workers.fit_basis(BasisTask(config.data.train.path, dim, path), config, held)
         held.check()
         records.write_record(storage.join(folder, RECORD), folder, inputs, [BASIS], started_at)
     made = _found(folder)
@@ -76,6 +87,21 @@ def known_basis(config: Config, backbone: BackboneIdentity) -> BasisFile | None:
     )
 
 
+def has_to_be_made(config: Config, backbone: BackboneIdentity) -> bool:
+    """Whether a configuration needs a basis that is not there, or damaged."""
+    is_needed = config.features.pca_dim is not None
+    return is_needed and _found(_folder(config, _inputs(config, backbone))) is None
+
+
+def recorded_basis(config: Config) -> BasisFile:
+    """What a run has recorded of its basis, whether that is there or not, to hold settings against.
+
+    Of a run that has recorded none it is nameless.
+    """
+    record = RunFolder(config.run_path).record(Encode(config.data.train.name).name)
+    return BasisFile("", (record.inputs if record else {}).get("features.basis_sha256", ""))
+
+
 def _found(folder: str) -> BasisFile | None:
     """The basis in a folder, if it is there as it was recorded."""
     record, path = records.read_record(storage.join(folder, RECORD)), storage.join(folder, BASIS)
@@ -85,6 +111,24 @@ def _found(folder: str) -> BasisFile | None:
     if sha256 is None or storage.sha256_of_file(path) != sha256:
         return None
     return BasisFile(path, sha256)
+
+
+def _copy_in_a_store(config: Config, inputs: dict[str, Any]) -> BasisFile | None:
+    """The same basis, undamaged, beside features of the training set that are stored in it."""
+    for name in storage.list_folders(config.features_root):
+        if not name.startswith(f"{config.data.train.name}-"):
+            continue
+        store = storage.join(config.features_root, name)
+        with suppress(StorageError):  # one that is damaged is no help
+            record = records.read_record(storage.join(store, RECORD))
+            recorded = record.inputs if record else {}
+            own = {key: recorded.get(key) for key in inputs}
+            sha256 = recorded.get("features.basis_sha256")
+            if sha256 and records.fingerprint(own) == records.fingerprint(inputs):
+                copy = BasisFile(storage.join(store, BASIS), sha256)
+                copy.read()
+                return copy
+    return None
 
 
 def _folder(config: Config, inputs: dict[str, Any]) -> str:

@@ -116,7 +116,7 @@ def open_run(
     is_checked = preflight.check(config)
     # Imported now: torch takes seconds, which nobody should wait for who has mistyped a setting.
     from colintern.model.backbone import read_identity
-    from colintern.runs.basis import ensure_basis
+    from colintern.runs.basis import ensure_basis, has_to_be_made, recorded_basis
     from colintern.runs.drift import check_drift
     from colintern.runs.opened import OpenedRun
 
@@ -126,6 +126,10 @@ def open_run(
         config = with_datasets(config)
         if not is_checked:
             preflight.check_datasets(config)
+        if has_to_be_made(
+            config, backbone
+        ):  # which takes minutes: all that can be refused is first
+            check_drift(OpenedRun(config, backbone, recorded_basis(config)))
         with _workers(config, kinds, workers) as chosen:
             basis = ensure_basis(config, backbone, chosen)
             preflight.check_init_basis(config, basis)

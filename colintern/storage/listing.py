@@ -54,7 +54,7 @@ def list_files(folder: str, suffix: str = "") -> list[str]:
 
 def list_states(folder: str, suffix: str = "") -> list[FileState]:
     """As `list_files`, with the state of each; one request on an object store."""
-    return [_state(path, entry) for path, entry in _listed(folder, suffix).items()]
+    return _still_there(_listed(folder, suffix).items())
 
 
 def find_files(folder: str, suffix: str = "") -> list[str]:
@@ -98,16 +98,10 @@ def find_states(folder: str) -> list[FileState]:
 
 def _walked(folder: str) -> list[FileState]:
     """The state of every file of a local folder that is still there after its listing."""
-    found, top = [], local_path(folder)
-    for parent, _, names in os.walk(top):
-        for name in names:
-            path = f"{folder.rstrip('/')}/{Path(parent, name).relative_to(top).as_posix()}"
-            try:
-                found.append(_state(path, {}))
-            except PathError as error:
-                if not isinstance(error.__cause__, FileNotFoundError):
-                    raise
-    return found
+    top = local_path(folder)
+    names = (Path(parent, name) for parent, _, files in os.walk(top) for name in files)
+    paths = (f"{folder.rstrip('/')}/{name.relative_to(top).as_posix()}" for name in names)
+    return _still_there((path, {}) for path in paths)
 
 
 def list_folders(folder: str) -> list[str]:
@@ -182,6 +176,18 @@ def _full_paths(folder: str, names: Iterable[str], suffix: str) -> list[str]:
         for name in sorted(names)
         if name.endswith(suffix) and not local_files.is_temporary(posixpath.basename(name))
     ]
+
+
+def _still_there(listed: Iterable[tuple[str, Mapping[str, Any]]]) -> list[FileState]:
+    """The states of listed files, without those that were removed since: leases come and go."""
+    found = []
+    for path, entry in listed:
+        try:
+            found.append(_state(path, entry))
+        except PathError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
+    return found
 
 
 def _state(path: str, entry: Mapping[str, Any]) -> FileState:

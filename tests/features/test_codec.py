@@ -62,6 +62,13 @@ def test_int8_rounds_half_to_even_and_keeps_zeros():
     assert stored.decoded()[1].tolist() == [0.0] * 6
 
 
+def test_the_smallest_numbers_of_int8_keep_their_signs():
+    """A scale rounded down to the least float32: 180 times it wraps around in 8 bits."""
+    token_TK = torch.tensor([[180.0, -180.0, 60.0, 0.0, 1.0, -1.0]]) * 2.0**-149
+    found = codec("int8").encode_page(token_TK).decoded()
+    assert found.sign().tolist() == token_TK.sign().tolist()
+
+
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "int8"])
 def test_what_is_not_finite_is_told(dtype, bad):

@@ -110,6 +110,19 @@ def test_a_shard_that_was_written_again_never_gives_old_bytes(here, there, cache
     assert not _same(store, here)
 
 
+def test_a_damaged_shard_is_told_and_marked_and_never_kept(here, there, cache):
+    """Features that were changed on S3, trained on without a word, or kept by every machine."""
+    path = f"{there}/pages/shard-00003.safetensors"
+    data = bytearray(storage.read_bytes(path))
+    data[-1] ^= 1
+    storage.write_bytes(path, bytes(data))
+    for _ in range(2):
+        with pytest.raises(DamagedShardError, match=r"shard-00003.*another checksum"):
+            FeatureStore(there, cache_bytes=CACHE_BYTES).pages.read(ORDER)
+    assert storage.exists(path + ".damaged")
+    assert _same(FeatureStore(upload(Path(here.path), there), cache_bytes=CACHE_BYTES), here)
+
+
 def test_shards_are_read_at_one_time(bucket, s3_server, tmp_path):
     """A batch that waits for one shard after the other, or for ten connections: 640 answers."""
     num_shards = 16

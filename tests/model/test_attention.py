@@ -1,12 +1,22 @@
 """The attention that is asked for is the attention that is run."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import torch
 from PIL import Image
-from transformers import InternVLConfig, InternVLModel, RecurrentGemmaConfig
+from transformers import (
+    AutoModel,
+    InternVLConfig,
+    InternVLModel,
+    Qwen3MoeConfig,
+    RecurrentGemmaConfig,
+)
 
 from colintern.config.schema import BackboneConfig
 from colintern.errors import BackboneError
+from colintern.model.attention import check_bidirectional
 from colintern.model.backbone import FrozenBackbone
 from colintern.model.quiet import quiet_transformers
 from colintern.model.random_checkpoint import write_random_checkpoint
@@ -58,3 +68,24 @@ def test_a_language_model_that_cannot_is_refused(tmp_path):
     FrozenBackbone(BackboneConfig(path=str(tmp_path)))
     with pytest.raises(BackboneError, match=r"bidirectional: has no effect .*\(recurrent_gemma\)"):
         FrozenBackbone(BackboneConfig(path=str(tmp_path), attention="bidirectional"))
+
+
+def test_experts_that_round_otherwise_are_no_other_attention():
+    """A check that every mixture of experts passes: which tokens share an expert changes bits."""
+    config = Qwen3MoeConfig(
+        vocab_size=100,
+        hidden_size=64,
+        intermediate_size=64,
+        moe_intermediate_size=32,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        num_experts=16,
+        num_experts_per_tok=4,
+    )
+    for seed in range(6):
+        torch.manual_seed(seed)
+        model = SimpleNamespace(language_model=AutoModel.from_config(config).float().eval())
+        model.config = SimpleNamespace(text_config=config)
+        with pytest.raises(BackboneError, match=r"bidirectional: has no effect .*\(qwen3_moe\)"):
+            check_bidirectional(model, "twin")

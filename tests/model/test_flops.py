@@ -60,6 +60,19 @@ def test_experts_count_as_far_as_they_are_used():
     assert flops.language.weights == 2 * (attention + 28 * 4 + 2 * 3 * 28 * 24)
 
 
+def test_experts_of_gpt_oss_are_as_wide_as_its_configuration_says():
+    """A checkpoint that cannot be used because the width of its experts has another name."""
+    sizes = {"num_local_experts": 4, "num_experts_per_tok": 2, "intermediate_size": 24}
+    shared = {"hidden_size": 28, "num_hidden_layers": 2, "head_dim": 4}
+    heads = {"num_attention_heads": 7, "num_key_value_heads": 1}
+    text = {"model_type": "gpt_oss", "vocab_size": 100} | sizes | shared | heads
+    document = config_document(text, VISION, tied=False, image_token_id=1)
+    flops = backbone_flops(InternVLConfig.from_dict(document), 256, 4)
+    assert flops.language is not None
+    attention = 28 * 4 * 2 * (7 + 1)
+    assert flops.language.weights == 2 * (attention + 28 * 4 + 2 * 3 * 28 * 24)
+
+
 def test_a_published_size_is_as_measured_on_a_gpu():
     """The figures of the README: 5.7 TFLOP with the weights, for an A4 page of InternVL3-1B."""
     vision = VISION | {

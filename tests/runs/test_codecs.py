@@ -1,6 +1,7 @@
 """Runs over smaller stores: another type, fewer numbers per token, fewer tokens."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,26 @@ def test_a_damaged_or_lost_basis_is_told_and_made_again_alike(tmp_path):
     _encoded(config)
     assert Path(file.path).read_bytes() == data
     assert known_basis(config, backbone) == file
+
+
+@pytest.mark.parametrize("folder_too", [False, True])
+def test_a_basis_that_is_lost_after_the_corpus_has_grown_is_that_of_its_stores(
+    tmp_path, folder_too
+):
+    """Another basis by the pages that were added: every store anew, and heads that fit none."""
+    layers = {"layer": [-1, 0]}  # a list is recorded in another form than it has in the settings
+    config = make_config(tmp_path, features={"pca_dim": 5}, backbone=layers)
+    before = _encoded(config)["train"]
+    file = known_basis(config, read_identity(config.backbone))
+    assert file is not None
+    if folder_too:
+        shutil.rmtree(Path(file.path).parent)
+    else:
+        Path(file.path).unlink()
+    make_corpus(tmp_path / "train", num_pages=30, num_queries=40)
+    grown = make_config(tmp_path, features={"pca_dim": 5}, backbone=layers, run={"name": "grown"})
+    assert _encoded(grown)["train"].path == before.path
+    assert known_basis(grown, read_identity(grown.backbone)) == file
 
 
 def test_a_basis_is_shared_by_seeds_and_codecs(tmp_path):

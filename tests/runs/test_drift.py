@@ -9,9 +9,10 @@ from colintern import storage
 from colintern.config.schema import Config
 from colintern.errors import DriftError
 from colintern.runs import loop
+from colintern.runs.runner import open_run
 from colintern.runs.status import table_lines
 from tests.helpers import make_corpus
-from tests.local_run import QuickWorkers, make_config
+from tests.local_run import NoWorkers, QuickWorkers, make_config
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,22 @@ def test_another_training_set_is_refused_before_it_is_encoded(finished, tmp_path
     with pytest.raises(DriftError, match=r"another dataset than data\.train=other"):
         loop.run(make_config(finished, data={"train": str(tmp_path / "other")}), QuickWorkers())
     assert (finished / "runs" / "run" / "run.json").read_bytes() == before
+
+
+def test_a_change_is_refused_before_a_basis_is_made(finished, tmp_path):
+    """Minutes of a GPU, or hours of a CPU, for a basis of settings that are refused then."""
+    make_corpus(tmp_path / "other", num_pages=12, num_queries=12)
+    other = {"train": str(tmp_path / "other")}
+    for sections, found in (
+        ({"features": {"pca_dim": 5}}, r"encode-train.*features\.pca_dim: null -> 5"),
+        ({"features": {"pca_dim": 5}, "data": other}, r"another dataset than data\.train=other"),
+    ):
+        with (
+            pytest.raises(DriftError, match=found),
+            open_run(make_config(finished, **sections), workers=NoWorkers()),
+        ):
+            pass
+    assert not list((finished / "runs" / "features").glob("basis-*"))
 
 
 def test_a_test_set_added_to_a_finished_run_is_measured_after_every_round(finished, tmp_path):

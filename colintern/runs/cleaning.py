@@ -16,8 +16,10 @@ from colintern.errors import LeaseHeldError, UserError
 from colintern.features.store import PAGES, QUERIES
 from colintern.log import size_text
 from colintern.records import lease
+from colintern.records.run_folder import RunFolder
 from colintern.runs.contents import look_into, num_bytes, unfinished_write
 from colintern.runs.unused import STORE_FILES, Finding, StoresInUse, of_store
+from colintern.runs.users import noted_runs
 from colintern.storage import FileState
 from colintern.storage.local_files import is_abandoned
 
@@ -65,8 +67,12 @@ def find_unused(
         PathError: there is no such folder.
     """
     contents = look_into(root)
-    others = [look_into(other) for other in other_roots]
-    use = StoresInUse.told_by([contents, *others])
+    notes = noted_runs(contents.others)
+    shown = [contents, *map(look_into, other_roots)]
+    known = {run.path for one in shown for run in one.runs}
+    noted = [RunFolder(path) for path in notes.values() if path not in known]
+    found_by_note = [look_into(run.path) for run in noted if storage.exists(run.run_json)]
+    use = StoresInUse.told_by([*shown, *found_by_note])
     now = time.time() if now is None else now
     found = [of_store(store, use, now, ours) for store in contents.stores]
     unused = [finding for one in found for finding in one[0]]
@@ -75,7 +81,8 @@ def find_unused(
         write = unfinished_write(state.path, contents.root)
         if write and is_abandoned(storage.local_path(write)):
             unused.append(Finding(state.path, [state], "half written by a process that is gone"))
-    return Cleaning(contents.root, use.num_runs, unused, left, contents.others)
+    unknown = [state for state in contents.others if state.path not in notes]
+    return Cleaning(contents.root, use.num_runs, unused, left, unknown)
 
 
 def remove_unused(
@@ -120,8 +127,8 @@ def cleaning_lines(cleaning: Cleaning, removed: Sequence[Finding] | None = None)
         lines.append(f"not known, and left alone: {number:,} files, {size}; the first:")
         lines += [f"  {state.path}" for state in cleaning.unknown[:5]]
     lines.append(
-        f"runs that count: {cleaning.num_runs}; a run in another root may use these stores too: "
-        "name that root with --runs"
+        f"runs that count: {cleaning.num_runs}; runs that were moved, or made elsewhere by an "
+        "earlier version, may use these stores too: name their root with --runs"
     )
     remedy = "; remove them with --yes" if shown and removed is None else ""
     return [*lines, f"{count:,} files, {size_text(total)} {what}{remedy}"]

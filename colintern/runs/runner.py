@@ -19,6 +19,7 @@ from colintern.records.lease import Held
 from colintern.records.run_folder import RunFolder
 from colintern.runs import preflight
 from colintern.runs.stages import Encode, Stage, stages_of
+from colintern.runs.users import note_user
 from colintern.runs.versions import commit, versions
 from colintern.runtime.resources import Request, request_of
 
@@ -136,6 +137,7 @@ def open_run(
             opened = OpenedRun(config, backbone, basis)
             check_drift(opened)
             _write_run_json(opened.folder, config, held)
+            note_user(config)
             yield Runner(opened, chosen, held)
 
 

@@ -12,10 +12,13 @@ from colintern import storage
 from colintern.errors import LeaseHeldError
 from colintern.features.catalog import Snapshot
 from colintern.features.store import FeatureStore
+from colintern.model.backbone import read_identity
 from colintern.records import lease
 from colintern.runs import cleaning, loop
 from colintern.runs.cleaning import NoRunsError, cleaning_lines, find_unused, remove_unused
 from colintern.runs.contents import look_into
+from colintern.runs.local import LocalWorkers
+from colintern.runs.stores import store_targets
 from colintern.storage.local_files import temporary_name
 from tests.features.helpers import upload
 from tests.helpers import make_corpus
@@ -46,6 +49,10 @@ def finished(tmp_path_factory) -> Path:
 def root(finished, tmp_path) -> Path:
     """A copy of it to be cleaned: the root was moved, so that only names are still the same."""
     return shutil.copytree(finished / "runs", tmp_path / "runs")
+
+
+def _targets(config):
+    return store_targets(config, read_identity(config.backbone))
 
 
 def _stores(root: Path) -> set[str]:
@@ -136,6 +143,22 @@ def test_what_may_be_of_use_is_left(root, tmp_path):
     (root / "b" / "run.json").write_text('{"config": {"key_of_tomorrow": 1}}')
     (one, other) = _reasons(find_unused(str(root), now=LATER))
     assert "cannot be read by this version" in one + other
+
+
+def test_a_run_in_another_root_is_found_by_its_note(finished, tmp_path):
+    """Features that a run elsewhere trains on, removed because its root was not named."""
+    features = {"root": str(tmp_path / "features")}
+    shown = make_config(finished, run={"root": str(tmp_path / "here")}, features=features)
+    elsewhere = shown.run.model_copy(update={"root": str(tmp_path / "elsewhere")})
+    tiles = shown.backbone.model_copy(update={"max_tiles": 3})
+    other = shown.model_copy(update={"run": elsewhere, "backbone": tiles})
+    for config in (shown, other):
+        loop.encode(config, LocalWorkers())
+    cleaning, removed = remove_unused(str(tmp_path / "features"), now=LATER)
+    assert (cleaning.num_runs, cleaning.unused, removed, cleaning.unknown) == (2, [], [], [])
+    shutil.rmtree(tmp_path / "elsewhere")
+    lost = find_unused(str(tmp_path / "features"), now=LATER).unused
+    assert {finding.path for finding in lost} == {t.path for t in _targets(other).values()}
 
 
 def test_a_store_that_a_driver_works_on_is_left(root):

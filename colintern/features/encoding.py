@@ -69,7 +69,7 @@ class ShardBuilder:
         self._pixels: dict[str, str] = {}
 
     def add(self, encoded: EncodedBatch) -> None:
-        """Take in what the model gives for a batch."""
+        """Take in what the model gives for a batch; may be called in several threads."""
         self._bad.update(encoded.bad)
         self._pixels.update(encoded.pixels)
         for item, features in encoded.features.items():
@@ -89,7 +89,7 @@ class ShardBuilder:
         path, features = self._work.path, self._features
         num_bytes = write_shard(path, features, self._bad, compute_dtype, self._pixels)
         mended(path)
-        num_tokens = {item: len(stored) for item, stored in features.items()}
+        num_tokens = {item: len(features[item]) for item in sorted(features)}
         return WrittenShard(num_bytes, items_of(num_tokens, self._bad, self._pixels))
 
 

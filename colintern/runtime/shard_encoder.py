@@ -66,6 +66,7 @@ class ShardEncoder:
         self._settings = settings
         self._tracker = tracker
         self._batch_tokens = config.features.batch_tokens
+        self._num_threads = config.cluster.cpus_per_worker  # clustering tokens can use them all
         self._backbone = FrozenBackbone(config.backbone, device_of(config.cluster.use_gpu))
         self._clock = ModelClock()
         self._starved = threading.Event()  # see `PreparedAhead`
@@ -106,7 +107,7 @@ class ShardEncoder:
         killers = dict.fromkeys(attempt.killers, _KILLS)
         builder = ShardBuilder(work, store.codec, killers)
         prepared = self._prepared(work, killers)
-        with ThreadPoolExecutor(1) as storing:
+        with ThreadPoolExecutor(self._num_threads) as storing:
             with self._clock.turn():
                 fed = self._clock.fed(prepared)
                 left = self._store(work, builder, storing, self._features(work, fed, killers))
@@ -126,7 +127,7 @@ class ShardEncoder:
         for batch in batches:
             self._tracker.count(work.path, len(batch))
             begun.append(storing.submit(builder.add, batch))
-            if len(begun) > _STORED_BEHIND:
+            if len(begun) > max(_STORED_BEHIND, self._num_threads):
                 begun.popleft().result()
         return begun
 

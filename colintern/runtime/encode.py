@@ -127,14 +127,12 @@ def _as_they_come(dataset: Any) -> Iterator[Outcome]:
 def _tell_waiting(times: Mapping[str, ModelTime], progress: EncodingProgress) -> None:
     """Say and note which share of their time the models had nothing to do.
 
-    Noted are the workers, the seconds of all of them since they were loaded and since their first
-    batch, and the share of the latter.
+    Noted are the workers, the seconds of all of them since their first batch, and the share.
     """
     seconds = sum(time.seconds for time in times.values())
     waited = sum(time.waited_seconds for time in times.values()) / seconds if seconds else 0.0
     progress.facts |= {
         "workers": len(times),
-        "loaded_seconds": round(sum(time.loaded_seconds for time in times.values()), 3),
         "model_seconds": round(seconds, 3),
         "waited": round(waited, 4),
     }

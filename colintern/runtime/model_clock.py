@@ -17,12 +17,10 @@ class ModelTime:
     Attributes:
         seconds: from when its first batch was ready to when its last shard was done.
         waited_seconds: of them, those in which nothing was ready for it.
-        loaded_seconds: from when it was loaded to now, its first batch's preparing included.
     """
 
     seconds: float
     waited_seconds: float
-    loaded_seconds: float
 
 
 class ModelClock:
@@ -30,7 +28,6 @@ class ModelClock:
 
     def __init__(self) -> None:
         self._turn = threading.Lock()
-        self._loaded = time.monotonic()
         self._began: float | None = None
         self._ended = self._waited = 0.0
 
@@ -67,5 +64,4 @@ class ModelClock:
     def read(self) -> ModelTime:
         """The time so far."""
         seconds = 0.0 if self._began is None else self._ended - self._began
-        loaded_seconds = time.monotonic() - self._loaded
-        return ModelTime(max(seconds, 0.0), self._waited, loaded_seconds)
+        return ModelTime(max(seconds, 0.0), self._waited)

@@ -56,6 +56,9 @@ bench: $(READY) ## the benchmarks, each prints a table
 	$(BIN)/python benchmarks/bm25.py
 	$(BIN)/python benchmarks/demo.py
 	$(BIN)/python benchmarks/features.py
+	$(BIN)/python benchmarks/encode.py
+	$(BIN)/python -m benchmarks.reading
+	$(BIN)/python -m benchmarks.plan
 	$(BIN)/python -m benchmarks.scale --pages 10000,100000
 
 # A feature store is the demo's when its record says that its pages are.

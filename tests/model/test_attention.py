@@ -70,7 +70,7 @@ def test_a_language_model_that_cannot_is_refused(tmp_path):
         FrozenBackbone(BackboneConfig(path=str(tmp_path), attention="bidirectional"))
 
 
-def test_experts_that_round_otherwise_are_no_other_attention():
+def test_experts_that_ignore_it_are_refused():
     """A check that every mixture of experts passes: which tokens share an expert changes bits."""
     config = Qwen3MoeConfig(
         vocab_size=100,
@@ -80,12 +80,26 @@ def test_experts_that_round_otherwise_are_no_other_attention():
         num_hidden_layers=4,
         num_attention_heads=4,
         num_key_value_heads=2,
+        head_dim=16,
         num_experts=16,
         num_experts_per_tok=4,
     )
-    for seed in range(6):
-        torch.manual_seed(seed)
-        model = SimpleNamespace(language_model=AutoModel.from_config(config).float().eval())
-        model.config = SimpleNamespace(text_config=config)
-        with pytest.raises(BackboneError, match=r"bidirectional: has no effect .*\(qwen3_moe\)"):
-            check_bidirectional(model, "twin")
+    experts = AutoModel.from_config(config).float().eval()
+    check_bidirectional(SimpleNamespace(language_model=experts, config=None), "twin")
+    experts.config.is_causal = True
+    deaf = _Deaf(experts)
+    model = SimpleNamespace(language_model=deaf, config=SimpleNamespace(text_config=config))
+    with pytest.raises(BackboneError, match=r"bidirectional: has no effect .*\(qwen3_moe\)"):
+        check_bidirectional(model, "twin")
+
+
+class _Deaf:
+    """A language model that does not look at what is set in its configuration."""
+
+    def __init__(self, language_model: torch.nn.Module) -> None:
+        self.config = SimpleNamespace()
+        self.device = language_model.device
+        self._language_model = language_model
+
+    def __call__(self, **inputs: object) -> object:
+        return self._language_model(**inputs)

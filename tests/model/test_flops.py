@@ -49,15 +49,23 @@ def test_pages_and_queries_cost_what_torch_counts(name, layer, twin):
     assert flops.page(256) > 0
 
 
+def _language_weights(text: dict) -> int:
+    """The weights that a token goes through in the language model of a configuration."""
+    document = config_document(text, VISION, tied=False, image_token_id=1)
+    flops = backbone_flops(InternVLConfig.from_dict(document), 256, 4)
+    assert flops.language is not None
+    return flops.language.weights
+
+
+# Two layers of width 28: attention, router of four experts, and two experts of width 24.
+_WEIGHTS_OF_TWO_EXPERTS = 2 * (28 * 4 * 2 * (7 + 1) + 28 * 4 + 2 * 3 * 28 * 24)
+
+
 def test_experts_count_as_far_as_they_are_used():
     """A mixture of experts priced as if each token went through all of them, or through none."""
     sizes = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24}
     text = QWEN2_TEXT | {"model_type": "qwen3_moe", "head_dim": 4} | sizes
-    document = config_document(text, VISION, tied=False, image_token_id=1)
-    flops = backbone_flops(InternVLConfig.from_dict(document), 256, 4)
-    assert flops.language is not None
-    attention = 28 * 4 * 2 * (7 + 1)
-    assert flops.language.weights == 2 * (attention + 28 * 4 + 2 * 3 * 28 * 24)
+    assert _language_weights(text) == _WEIGHTS_OF_TWO_EXPERTS
 
 
 def test_experts_of_gpt_oss_are_as_wide_as_its_configuration_says():
@@ -66,11 +74,7 @@ def test_experts_of_gpt_oss_are_as_wide_as_its_configuration_says():
     shared = {"hidden_size": 28, "num_hidden_layers": 2, "head_dim": 4}
     heads = {"num_attention_heads": 7, "num_key_value_heads": 1}
     text = {"model_type": "gpt_oss", "vocab_size": 100} | sizes | shared | heads
-    document = config_document(text, VISION, tied=False, image_token_id=1)
-    flops = backbone_flops(InternVLConfig.from_dict(document), 256, 4)
-    assert flops.language is not None
-    attention = 28 * 4 * 2 * (7 + 1)
-    assert flops.language.weights == 2 * (attention + 28 * 4 + 2 * 3 * 28 * 24)
+    assert _language_weights(text) == _WEIGHTS_OF_TWO_EXPERTS
 
 
 def test_a_published_size_is_as_measured_on_a_gpu():

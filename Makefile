@@ -15,6 +15,8 @@ help: ## list the targets
 
 setup: $(READY) ## make .venv and install what constraints.txt pins
 
+# transformers does not import where torchvision stands beside a torch for CPUs, so that is kept apart,
+# for the tests that open an exported folder as those do who have it.
 # torch first and alone: of the pinned version pip takes TORCH_INDEX's build, if there is one; where
 # that index does not answer, as an empty one never does, pip's own serves.
 $(READY): pyproject.toml constraints.txt
@@ -24,7 +26,9 @@ $(READY): pyproject.toml constraints.txt
 	index=$$(curl -sfI -m 5 "$(TORCH_INDEX)/torch/" >/dev/null 2>&1 && \
 		echo --extra-index-url $(TORCH_INDEX)); \
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt $$index torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cpu,deepspeed,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable \
+		'.[cpu,deepspeed,export,mteb,dev]'
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target .torchvision torchvision==0.28.0
 	@touch $(READY)
 
 demo: $(READY) ## the whole loop on a local Ray, then runs/demo/report.html

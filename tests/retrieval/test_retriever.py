@@ -10,7 +10,8 @@ from colintern.data.canonical import CanonicalDataset
 from colintern.errors import DatasetError, MissingStageError, UserError
 from colintern.evaluation.results import read_results
 from colintern.records.run_folder import RunFolder
-from colintern.retrieval.retriever import best_round, save_images, search_run
+from colintern.retrieval.finished import best_round, open_finished
+from colintern.retrieval.retriever import save_images, search_run
 from colintern.runs import loop
 from colintern.runs.local import LocalWorkers
 from tests.helpers import make_corpus
@@ -35,7 +36,7 @@ def run(root) -> str:
 def test_a_search_finds_what_the_evaluation_found(root, run, dataset):
     """Heads, prompts or pages that differ between evaluating a query and asking it."""
     query = CanonicalDataset(str(root / "test")).queries()[3]
-    results = read_results(RunFolder(run).results(best_round(run), "test")).to_pylist()
+    results = read_results(RunFolder(run).results(best_round(RunFolder(run)), "test")).to_pylist()
     wanted = [(row["page_id"], row["rank"]) for row in results if row["query_id"] == query.query_id]
     hits = search_run(run, query.text, 4, dataset, NoWorkers())
     assert len(hits) == 4
@@ -91,11 +92,18 @@ def test_the_round_that_is_asked(run, tmp_path):
     folder = RunFolder(shutil.copytree(run, tmp_path / "run"))
     decided = storage.read_json(folder.loop_json)
     storage.write_json(folder.loop_json, {**decided, "best_round": 1})
-    assert best_round(folder.path) == 1
+    assert best_round(folder) == 1
     storage.delete(folder.loop_json)
-    assert best_round(folder.path) == 2
+    assert best_round(folder) == 2
     storage.delete(folder.record_path("round-2-train"))
-    assert best_round(folder.path) == 1
+    assert best_round(folder) == 1
     storage.delete(folder.record_path("round-1-train"))
     with pytest.raises(MissingStageError, match="no round is trained yet"):
-        best_round(folder.path)
+        best_round(folder)
+
+
+def test_a_round_that_is_asked_for(run):
+    """Heads of another round than the one that was named, or a traceback for one that is not."""
+    assert [open_finished(run, number).round_number for number in (0, 1, 2)] == [0, 1, 2]
+    with pytest.raises(MissingStageError, match=r"has no round 3; it has rounds 0 to 2"):
+        open_finished(run, 3)

@@ -1,0 +1,5 @@
+"""`python -m colintern.cli`."""
+
+from colintern.cli import main
+
+main()

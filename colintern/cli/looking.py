@@ -1,0 +1,175 @@
+"""Commands that show what a run will be, is, or was."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from colintern import storage
+from colintern.cli.options import AsJson, ConfigOption, Overrides, RootArgument, RunArgument, say
+from colintern.config.files import load_config
+from colintern.records.run_folder import RunFolder
+from colintern.runs import status
+
+commands = typer.Typer()
+
+
+@commands.command("plan")
+def plan_run(
+    config: ConfigOption,
+    overrides: Overrides = None,
+    gpu: Annotated[
+        str | None,
+        typer.Option(
+            "--gpu",
+            metavar="TYPE",
+            help="A10G, L4, A100, H100, H200, B200 or cpu; default: H100 with cluster.use_gpu, "
+            "else cpu.",
+        ),
+    ] = None,
+    num_gpus: Annotated[
+        int | None,
+        typer.Option("--gpus", min=1, help="Number of them; default: cluster.encode_workers."),
+    ] = None,
+    teraflops: Annotated[
+        float | None,
+        typer.Option(
+            "--teraflops", min=1e-6, help="Rate of one of them, instead of that of its type."
+        ),
+    ] = None,
+    utilisation: Annotated[
+        float | None,
+        typer.Option(
+            "--utilisation", min=1e-6, max=1.0, help="Share of that rate that encoding reaches."
+        ),
+    ] = None,
+    read_rate: Annotated[
+        float | None,
+        typer.Option("--read-gb-per-second", min=1e-6, help="Features that are read from storage."),
+    ] = None,
+    price_per_gpu_hour: Annotated[
+        float | None, typer.Option("--price-per-gpu-hour", min=0.0, help="In any currency.")
+    ] = None,
+    price_per_tb_month: Annotated[
+        float | None, typer.Option("--price-per-tb-month", min=0.0, help="In the same currency.")
+    ] = None,
+    worker_memory: Annotated[
+        float | None,
+        typer.Option(
+            "--worker-memory-gb", min=1e-6, help="What a worker may take; default: as this machine."
+        ),
+    ] = None,
+    sample: Annotated[
+        int,
+        typer.Option("--sample", min=1, help="Look at so many pages of a dataset with more."),
+    ] = 10_000,
+    pages: Annotated[
+        int | None,
+        typer.Option("--pages", min=1, help="As if train had so many pages like its own."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, for programs; sizes in bytes.")
+    ] = False,
+) -> None:
+    """Show what a run will take: sizes, memory, time and money, without running anything."""
+    settings = load_config(config, overrides or [])
+    from colintern.runs import preflight
+    from colintern.runs.plan.machine import Prices, machine_of
+
+    cluster = settings.cluster
+    machine = machine_of(
+        gpu or ("H100" if cluster.use_gpu else "cpu"),
+        num_gpus or cluster.most_encode_workers,
+        cores_per_device=cluster.cpus_per_worker,
+        is_disk=storage.is_local(settings.features_root),
+        teraflops=teraflops,
+        utilisation=utilisation,
+        read_bytes_per_second=read_rate * 1e9 if read_rate else None,
+    )
+    preflight.check_roots(settings)
+    preflight.find_sources(settings)
+    # Imported now: torch takes seconds, see `runs.runner`.
+    from colintern.runs.plan.lines import plan_lines
+    from colintern.runs.plan.make import Wanted, make_plan
+
+    made = make_plan(
+        settings,
+        Wanted(
+            machine,
+            Prices(price_per_gpu_hour, price_per_tb_month),
+            max_pages=sample,
+            num_pages=pages,
+            worker_memory=round(worker_memory * 1e9) if worker_memory else None,
+        ),
+    )
+    lines = [json.dumps(made.document(), indent=2)] if as_json else plan_lines(made)
+    say(lines)
+
+
+@commands.command("status")
+def show_status(run_path: RunArgument) -> None:
+    """Show which stages are done, running or missing."""
+    say(status.status_lines(run_path))
+
+
+@commands.command()
+def report(run_path: RunArgument) -> None:
+    """Write RUN/report.html again."""
+    from colintern.runs.stages.report import write_report
+
+    folder = RunFolder(run_path)
+    typer.echo(write_report(folder.read().config, folder))
+
+
+@commands.command()
+def compare(
+    run_path: RunArgument,
+    other_path: Annotated[
+        str, typer.Argument(metavar="OTHER", help="Folder of the run to compare it with.")
+    ],
+) -> None:
+    """Compare the last rounds of two runs; each difference comes with its interval."""
+    from colintern.runs.compare import compare_lines
+
+    say(compare_lines(run_path, other_path))
+
+
+@commands.command("ls")
+def list_root(
+    root: RootArgument,
+    as_json: AsJson = False,
+) -> None:
+    """Show the runs, feature stores and datasets in a folder, with results and sizes."""
+    from colintern.runs.listing import listing, listing_lines
+
+    document = listing(root)
+    lines = [json.dumps(document, indent=2)] if as_json else listing_lines(document)
+    say(lines)
+
+
+@commands.command()
+def clean(
+    root: RootArgument,
+    runs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--runs",
+            metavar="ROOT",
+            help="Another folder with runs that use stores in ROOT; can be given several times.",
+        ),
+    ] = None,
+    is_sure: Annotated[
+        bool, typer.Option("--yes", help="Remove what is listed; without it nothing is removed.")
+    ] = False,
+) -> None:
+    """List the features and half-written files that no run uses; remove them with --yes.
+
+    Left are features written in the last day, and all of a dataset that a run has yet to encode.
+    """
+    from colintern.runs.cleaning import cleaning_lines, find_unused, remove_unused
+
+    if is_sure:
+        lines = cleaning_lines(*remove_unused(root, runs or []))
+    else:
+        lines = cleaning_lines(find_unused(root, runs or []))
+    say(lines)

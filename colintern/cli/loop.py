@@ -1,0 +1,101 @@
+"""Commands that make a run, or a stage of it."""
+
+from typing import Annotated
+
+import typer
+
+from colintern.cli.options import ConfigOption, Overrides, RoundOption, say
+from colintern.config.files import load_config
+from colintern.config.schema import Config
+from colintern.errors import UserError
+from colintern.runs import status
+
+commands = typer.Typer()
+
+
+@commands.command()
+def run(
+    config: Annotated[
+        str | None,
+        typer.Option(
+            "--config",
+            help="YAML file with the settings of the run, such as those in configs/; with "
+            "--continue-from it may be left out: then the settings are those of RUN.",
+        ),
+    ] = None,
+    overrides: Overrides = None,
+    continue_from: Annotated[
+        str | None,
+        typer.Option(
+            "--continue-from",
+            metavar="RUN",
+            help="Start a new run (run.name=NEW) from the best heads of this one, with the "
+            "datasets as they are now.",
+        ),
+    ] = None,
+) -> None:
+    """Run the whole loop, from encoding to the report; finished stages are skipped."""
+    settings = _settings(config, overrides or [], continue_from)  # mistakes are told without a wait
+    from colintern.runs import loop
+
+    folder = loop.run(settings)
+    say(status.table_lines(folder.path))
+
+
+@commands.command()
+def encode(config: ConfigOption, overrides: Overrides = None) -> None:
+    """Compute the backbone's features of all datasets."""
+    settings = load_config(config, overrides or [])
+    from colintern.runs import loop
+
+    loop.encode(settings)
+
+
+@commands.command()
+def train(
+    config: ConfigOption,
+    overrides: Overrides = None,
+    round_number: RoundOption = None,
+) -> None:
+    """Train the heads in one round."""
+    settings = load_config(config, overrides or [])
+    from colintern.runs import loop
+    from colintern.runs.stages import Train
+
+    loop.run_round(settings, Train, round_number)
+
+
+@commands.command()
+def mine(
+    config: ConfigOption, overrides: Overrides = None, round_number: RoundOption = None
+) -> None:
+    """Find the hard negatives that a round (2 or later) trains on."""
+    settings = load_config(config, overrides or [])
+    from colintern.runs import loop
+    from colintern.runs.stages import Mine
+
+    loop.run_round(settings, Mine, round_number)
+
+
+@commands.command()
+def evaluate(
+    config: ConfigOption, overrides: Overrides = None, round_number: RoundOption = None
+) -> None:
+    """Measure a round on the dev set and on all test sets."""
+    settings = load_config(config, overrides or [])
+    from colintern.runs import loop
+    from colintern.runs.stages import Evaluate
+
+    loop.run_round(settings, Evaluate, round_number)
+
+
+def _settings(config: str | None, overrides: list[str], continue_from: str | None) -> Config:
+    if continue_from is not None:
+        from colintern.runs.continuing import continued_config, say_where_it_starts
+
+        settings = continued_config(continue_from, config, overrides)
+        say_where_it_starts(settings)
+        return settings
+    if config is None:
+        raise UserError("Missing option '--config' (see colintern run --help)")
+    return load_config(config, overrides)

@@ -1,0 +1,154 @@
+"""A finished run, opened to be used: its settings, the heads of one round, stores of features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import count
+
+from colintern import storage
+from colintern.config.schema import Config, DatasetConfig, datasets
+from colintern.data.resolve import resolved
+from colintern.errors import DatasetError, MissingStageError
+from colintern.features.codec import Codec, codec_of
+from colintern.features.finish import finished_record
+from colintern.features.plan import StoreTarget
+from colintern.features.store import FeatureStore
+from colintern.model.backbone import BackboneIdentity, read_identity
+from colintern.model.basis import BasisFile
+from colintern.model.heads import Heads, HeadsInfo, load_heads
+from colintern.records.run_folder import RunFolder
+from colintern.runs.basis import known_basis
+from colintern.runs.runner import requests
+from colintern.runs.stages import Encode, Train
+from colintern.runs.stores import store_target
+from colintern.runs.workers import Workers
+from colintern.runtime.cluster import on_machines_here
+from colintern.runtime.workers import ray_workers
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run with a trained round, which is read and never changed.
+
+    Attributes:
+        folder: where the run stands now.
+        config: what it was made with; root and name are those of `folder`.
+        round_number: whose heads these are.
+        heads: on the CPU.
+        info: what is written beside the heads.
+        backbone: whose features the heads take.
+        basis: of `features.pca_dim`, where that is set.
+    """
+
+    folder: RunFolder
+    config: Config
+    round_number: int
+    heads: Heads
+    info: HeadsInfo
+    backbone: BackboneIdentity
+    basis: BasisFile | None
+
+    @property
+    def codec(self) -> Codec:
+        """How its stores keep features."""
+        return codec_of(self.config.features, self.backbone, self.basis)
+
+    def dataset(self, name: str | None = None) -> DatasetConfig:
+        """A dataset of the run, or another one.
+
+        Args:
+            name: that of a dataset of the run, or the path of one that it has never seen; None
+                takes the first test set, or the training set.
+
+        Raises:
+            DatasetError: it is neither.
+        """
+        known = {dataset.name: dataset for dataset in datasets(self.config.data)}
+        if name is None:
+            return self.config.data.eval[0] if self.config.data.eval else self.config.data.train
+        if name in known:
+            return known[name]
+        path = storage.absolute(name)
+        if not storage.exists(path):
+            raise DatasetError(
+                f"--dataset {name}: neither a dataset of this run ({', '.join(known)}) nor a folder"
+            )
+        return resolved(DatasetConfig.model_validate(path), self.config)
+
+    def target(self, dataset: DatasetConfig) -> StoreTarget:
+        """The feature store that a dataset has, or would have."""
+        return store_target(self.config, dataset, self.backbone, self.basis)
+
+    def store(self, dataset: DatasetConfig, workers: Workers | None = None) -> FeatureStore:
+        """The features of a dataset, which are made first where they are missing.
+
+        Args:
+            dataset: what is encoded.
+            workers: who encodes; None takes those of a Ray cluster, which is joined or started
+                only when something has to be encoded.
+        """
+        target, config = self.target(dataset), self.config
+        if finished_record(target, config.data.max_bad_fraction) is None:
+            if workers is not None:
+                workers.encode([target], self.backbone, config)
+            else:
+                config = on_machines_here(config)
+                with ray_workers(config, requests(config, [Encode])) as on_ray:
+                    on_ray.encode([target], self.backbone, config)
+        return FeatureStore(target.path, cache_bytes=config.features.cache_bytes)
+
+
+def open_finished(run_path: str, round_number: int | None = None) -> FinishedRun:
+    """Open a run with the heads of one round.
+
+    Args:
+        run_path: the run folder; it may have been moved since the run was made.
+        round_number: whose heads; 0 is before training, None takes the best round.
+
+    Raises:
+        MissingStageError: that round, or any, is not trained; or the basis is gone.
+        CheckpointError: the heads are damaged.
+    """
+    folder = RunFolder(run_path)
+    config = _config_of(folder)
+    number = best_round(folder) if round_number is None else _checked(folder, round_number)
+    heads, info = load_heads(folder.heads(number))
+    backbone = read_identity(config.backbone)
+    basis = known_basis(config, backbone)
+    return FinishedRun(folder, config, number, heads, info, backbone, basis)
+
+
+def best_round(folder: RunFolder) -> int:
+    """The best round by `loop.json`, or the last trained one of an unfinished run.
+
+    Raises:
+        MissingStageError: no round is trained.
+    """
+    if storage.exists(folder.loop_json):
+        return int(storage.read_json(folder.loop_json)["best_round"])
+    number = _last_trained(folder)
+    if number == 0:
+        raise MissingStageError(f"{folder.path}: no round is trained yet; run: colintern run")
+    return number
+
+
+def _last_trained(folder: RunFolder) -> int:
+    """0 where none is trained."""
+    return next(number for number in count(1) if not Train(number).is_recorded(folder)) - 1
+
+
+def _checked(folder: RunFolder, number: int) -> int:
+    last = _last_trained(folder)
+    if not 0 <= number <= last:
+        known = f"it has rounds 0 to {last}" if last else "no round is trained yet"
+        raise MissingStageError(f"{folder.path}: has no round {number}; {known}")
+    return number
+
+
+def _config_of(folder: RunFolder) -> Config:
+    """What a run was made with, with the place where it stands now."""
+    config = folder.read().config
+    root, _, name = storage.absolute(folder.path).rstrip("/").rpartition("/")
+    return config.model_copy(
+        update={"run": config.run.model_copy(update={"root": root, "name": name})}
+    )

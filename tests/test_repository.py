@@ -140,7 +140,11 @@ def test_torch_comes_from_the_index_of_cpu_builds_if_it_answers(tmp_path, settin
 def test_every_imported_package_is_declared_and_every_declared_one_imported():
     """An import that breaks when another package drops it; a package that nobody uses."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = [name for extra in ("cpu", "gpu") for name in project["optional-dependencies"][extra]]
+    extras = [
+        name
+        for extra in ("cpu", "gpu", "export", "mteb")
+        for name in project["optional-dependencies"][extra]
+    ]
     required, extras = _distributions(project["dependencies"]), _distributions(extras)
     files = [file for folder in ("colintern", "ray_jobs") for file in (ROOT / folder).rglob("*.py")]
     modules = {module for file in files for module in _imported(file)}

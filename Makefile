@@ -15,9 +15,9 @@ help: ## list the targets
 
 setup: $(READY) ## make .venv and install what constraints.txt pins
 
-# torchvision is kept apart, for the tests that open an exported folder: transformers does not import
-# where it stands beside a torch for CPUs. torch first and alone: of the pinned version pip takes TORCH_INDEX's build, if there is one; where
-# that index does not answer, as an empty one never does, pip's own serves.
+# torch first and alone: of the pinned version pip takes TORCH_INDEX's build, if there is one; where
+# that index does not answer, as an empty one never does, pip's own serves. torchvision is kept apart:
+# transformers does not import where it stands beside a torch for CPUs; some tests add it to their path.
 $(READY): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "make needs $(PYTHON); set PYTHON=..." >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -12,6 +12,7 @@ import yaml
 
 from colintern import storage
 from colintern.config.schema import READER, BackboneConfig, DatasetConfig, datasets, evaluated_names
+from colintern.data.hub import is_url
 from colintern.model.checkpoint import find_checkpoint
 from colintern.records.run_folder import RunFolder
 from colintern.retrieval.export.template import Side
@@ -66,7 +67,8 @@ def card(run: FinishedRun, dim: int, side: Side | None) -> str:
         side=side,
         dim=dim,
         metrics=_METRICS,
-        evaluations=_evaluations(run.folder, run.round_number, run),
+        with_interval=_with_interval,
+        evaluations=_evaluations(run),
         rounds=_rounds(run.folder),
         data=[_described(dataset) for dataset in datasets(run.config.data)],
         settings=_settings(run),
@@ -89,11 +91,11 @@ def _front_matter(run: FinishedRun, licence: str | None) -> str:
     return yaml.safe_dump(document, sort_keys=False).strip()
 
 
-def _evaluations(folder: RunFolder, round_number: int, run: FinishedRun) -> list[Mapping[str, Any]]:
-    """The measurements of a round, each beside the one before training."""
-    found = []
+def _evaluations(run: FinishedRun) -> list[Mapping[str, Any]]:
+    """The measurements of the round, each beside the one before training."""
+    found, folder = [], run.folder
     for name in evaluated_names(run.config.data):
-        path = folder.evaluation(round_number, name)
+        path = folder.evaluation(run.round_number, name)
         if storage.exists(path):
             start = folder.evaluation(0, name)
             before = storage.read_json(start)["metrics"] if storage.exists(start) else {}
@@ -101,14 +103,20 @@ def _evaluations(folder: RunFolder, round_number: int, run: FinishedRun) -> list
     return found
 
 
+def _with_interval(found: Mapping[str, Any], key: str) -> str:
+    """A metric of a measurement; nothing for one that it has not."""
+    if key not in found["metrics"]:
+        return ""
+    low, high = found["ci"][key]
+    return f"{found['metrics'][key]:.4f} ({low:.4f} to {high:.4f})"
+
+
 def _rounds(folder: RunFolder) -> list[Mapping[str, Any]]:
     return storage.read_json(folder.loop_json)["rounds"] if storage.exists(folder.loop_json) else []
 
 
 def _described(dataset: DatasetConfig) -> str:
-    if not dataset.path.startswith("hf://"):
-        return dataset.name
-    return f"{dataset.name}: {dataset.path}"
+    return f"{dataset.name}: {dataset.path}" if is_url(dataset.path) else dataset.name
 
 
 def _settings(run: FinishedRun) -> str:
@@ -130,7 +138,7 @@ def _backbone_name(config: BackboneConfig) -> str:
 
 
 def _is_on_hub(config: BackboneConfig) -> bool:
-    return config.revision is not None and config.path.count("/") == 1
+    return config.revision is not None and not storage.exists(storage.absolute(config.path))
 
 
 def _licence(config: BackboneConfig) -> str | None:

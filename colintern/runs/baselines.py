@@ -4,8 +4,7 @@ A baseline is anything else that was measured on the run's dev and test sets: BM
 another model. How one is measured stands in `retrieval.baselines`.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from colintern import storage
 from colintern.records.run_folder import RunFolder
@@ -49,14 +48,3 @@ def recorded_baselines(folder: RunFolder, datasets: Sequence[str]) -> dict[str, 
         dataset: [name for name in names if is_recorded(folder, name, dataset)]
         for dataset in datasets
     }
-
-
-def baseline_document(folder: RunFolder, name: str, dataset: str) -> dict[str, Any]:
-    """What was measured: shaped as the document of a round, and `baseline` tells of what."""
-    return storage.read_json(folder.baseline_evaluation(name, dataset))
-
-
-def title_of(document: Mapping[str, Any]) -> str:
-    """What tables call a baseline: its name, and the round whose heads it is made of, if any."""
-    about = document["baseline"]
-    return f"{about['name']} (round {about['round']})" if "round" in about else about["name"]

@@ -26,9 +26,11 @@ from colintern.features.store import FeatureStore
 from colintern.records import Inputs, lease
 from colintern.records.lease import Held
 from colintern.retrieval.finished import FinishedRun, open_finished
-from colintern.runs.baselines import BM25, POOLED, baseline_document, is_recorded, record_name
+from colintern.runs.baselines import BM25, POOLED, is_recorded, record_name
+from colintern.runs.local import LocalWorkers
 from colintern.runs.opened import OpenedRun
-from colintern.runs.stages import Encode
+from colintern.runs.runner import Runner
+from colintern.runs.stages import Encode, Report
 from colintern.runs.stages.inputs import split_inputs
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -94,6 +96,14 @@ class MeasuredRun:
         self.datasets = evaluated_names(run.config.data)
         self._opened = OpenedRun(run.config, run.backbone, run.basis)
 
+    def write_report(self) -> None:
+        """Write the page about the run again, with what has been measured.
+
+        That of a run that is not finished is written at its end.
+        """
+        if storage.exists(self.run.folder.loop_json):
+            Runner(self._opened, LocalWorkers(), self.held).do(Report())
+
     @property
     def heads_sha256(self) -> str:
         """The hash of the run's heads."""
@@ -137,7 +147,7 @@ class MeasuredRun:
             and is_recorded(folder, baseline.name, dataset)
         ):
             log.say("baseline", "%s  %s: is measured already", baseline.name, dataset)
-            return baseline_document(folder, baseline.name, dataset)
+            return storage.read_json(folder.baseline_evaluation(baseline.name, dataset))
         started_at = records.now()
         document = self._measure(baseline, dataset, search)
         paths = [

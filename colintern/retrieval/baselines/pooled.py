@@ -40,8 +40,10 @@ def _search(measured: MeasuredRun, dataset: str, view: View, depth: int) -> Iter
 
 def nearest(view: View, store: FeatureStore, heads: Heads, depth: int) -> Iterator[Tensor]:
     """The best pages of every query of a view by pooled vectors: key_BK of `search.order`."""
+    if not len(view.queries):
+        return
     page_DE = torch.empty(len(view.pages), heads.dim)
     for first, token_TE, lengths in embedded(store.pages, view.pages, heads.exact_pages, "cpu"):
         page_DE[first : first + len(lengths)] = pool(token_TE, lengths)
     queries = embed_queries(heads, store.queries, view.queries)
-    return best_by_vectors([page_DE], pool(queries.token_TE, list(queries.lengths)), depth)
+    yield from best_by_vectors([page_DE], pool(queries.token_TE, list(queries.lengths)), depth)

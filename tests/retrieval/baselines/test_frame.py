@@ -1,8 +1,5 @@
 """What baselines share: judged as rounds are, recorded, and measured again only when needed."""
 
-import shutil
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -23,23 +20,6 @@ from colintern.runs.local import open_corpus
 from colintern.search import order, searcher
 from tests.helpers import add_queries
 from tests.local_run import QuickWorkers, make_config
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory) -> Path:
-    """A root with datasets and one finished run, `runs/run`."""
-    root = tmp_path_factory.mktemp("finished")
-    loop.run(make_config(root), QuickWorkers())
-    return root
-
-
-@pytest.fixture
-def run(made) -> str:
-    """The run folder, without baselines."""
-    shutil.rmtree(made / "runs" / "run" / "baselines", ignore_errors=True)
-    for record in (made / "runs" / "run" / "records").glob("baseline-*"):
-        record.unlink()
-    return str(made / "runs" / "run")
 
 
 def _in_order(view, depth):
@@ -95,10 +75,9 @@ def test_what_is_recorded_is_not_measured_again_until_it_would_differ(run):
         assert measured.record(baseline, "test", _in_order) == first
 
 
-def test_other_cutoffs_or_judgements_are_measured_again(made, tmp_path):
+def test_other_cutoffs_are_measured_again_and_other_judgements_refused(tmp_path):
     """A table whose rows were judged by different judgements, or lack a metric."""
-    shutil.copytree(made, tmp_path / "root")
-    config = make_config(tmp_path / "root", run={"name": "other", "root": str(tmp_path / "runs")})
+    config = make_config(tmp_path)
     folder = loop.run(config, QuickWorkers())
     baseline = Baseline("x", "model")
     with measured_run(folder.path) as measured:
@@ -107,7 +86,7 @@ def test_other_cutoffs_or_judgements_are_measured_again(made, tmp_path):
     with measured_run(folder.path) as measured:
         document = measured.record(baseline, "test", _in_order)
     assert "ndcg_at_3" in document["metrics"]
-    add_queries(tmp_path / "root" / "test", {"q999": "one more"})
+    add_queries(tmp_path / "test", {"q999": "one more"})
     with pytest.raises(DriftError, match="gained 1 question"), measured_run(folder.path):
         pass
 
@@ -146,11 +125,11 @@ def test_a_name_that_cannot_be_is_refused(name):
     assert checked_name("ColQwen2_v1.0-x") == "ColQwen2_v1.0-x"
 
 
-def test_a_run_that_cannot_be_measured_on_is_told(made, run, tmp_path):
+def test_a_run_that_cannot_be_measured_on_is_told(run, tmp_path):
     """Two drivers that write into one run; a run without heads."""
     with lease.held(run, wait=False), pytest.raises(LeaseHeldError), measured_run(run):
         pass
-    empty = make_config(tmp_path)
+    empty = make_config(tmp_path / "empty")
     loop.encode(empty, QuickWorkers())
     with pytest.raises(MissingStageError, match="no round"), measured_run(empty.run_path):
         pass

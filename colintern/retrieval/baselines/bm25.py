@@ -109,6 +109,7 @@ def measure_bm25(measured: MeasuredRun) -> list[dict[str, Any]]:
             BM25,
             "bm25",
             about={**settings, "pages_with_text": num_texts},
+            protocol={"score": "BM25"},
             inputs={**settings, "words": RULES, "texts_sha256": sha256},
         )
         documents.append(measured.record(baseline, dataset, partial(_search, corpus)))

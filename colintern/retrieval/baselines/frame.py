@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from torch import Tensor
@@ -21,6 +21,7 @@ from colintern.data.views import View
 from colintern.errors import UserError
 from colintern.evaluation.decision import METRIC
 from colintern.evaluation.evaluate import judge, search_depth
+from colintern.evaluation.protocol import Protocol
 from colintern.evaluation.results import writing_results
 from colintern.features.store import FeatureStore
 from colintern.records import Inputs, lease
@@ -32,6 +33,7 @@ from colintern.runs.opened import OpenedRun
 from colintern.runs.runner import Runner
 from colintern.runs.stages import Encode, Report
 from colintern.runs.stages.inputs import split_inputs
+from colintern.runs.versions import MEASURING, versions
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
@@ -54,12 +56,15 @@ class Baseline:
         about: what its documents tell of it besides: JSON values by name.
         inputs: all that its results depend on, apart from the dataset: JSON values by name. When
             one changes it is measured again.
+        protocol: what differs from how MaxSim is measured, by the fields of `Protocol`: `score`,
+            and how pages and queries were encoded.
     """
 
     name: str
     kind: Literal["bm25", "pooled", "model"]
     about: Mapping[str, Any] = field(default_factory=dict)
     inputs: Inputs = field(default_factory=dict)
+    protocol: Mapping[str, Any] = field(default_factory=dict)
 
 
 def checked_name(name: str) -> str:
@@ -183,6 +188,7 @@ class MeasuredRun:
                 about={
                     "baseline": {"name": baseline.name, "kind": baseline.kind, **baseline.about}
                 },
+                protocol=_protocol(baseline),
             )
             self.held.check()
             storage.delete(folder.record_path(record_name(baseline.name, dataset)))
@@ -220,6 +226,12 @@ def measured_run(run_path: str) -> Iterator[MeasuredRun]:
         measured = MeasuredRun(run, held)
         measured.check_unchanged()
         yield measured
+
+
+def _protocol(baseline: Baseline) -> Protocol:
+    """How a baseline is measured: all pages are searched, by its own score."""
+    usual = Protocol("exact", candidates=None, device="cpu", versions=versions(MEASURING))
+    return replace(usual, **baseline.protocol)
 
 
 def _say_metrics(document: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from colintern.data.views import View
+from colintern.evaluation.protocol import encoding_of
 from colintern.features.store import FeatureStore
 from colintern.model.heads import Heads
 from colintern.retrieval.baselines.frame import Baseline, MeasuredRun
@@ -20,15 +21,21 @@ from colintern.search.embedding import embed_queries, embedded
 from colintern.search.flat import best_by_vectors
 from colintern.search.pooled_index import pool
 
+_SCORE = "dot product of normalised mean token embeddings"
+
 
 def measure_pooled(measured: MeasuredRun) -> list[dict[str, Any]]:
     """Measure the pooled vectors of the best round's heads on every dataset; the metrics."""
     number = measured.run.round_number
-    baseline = Baseline(
-        POOLED, "pooled", {"round": number}, {"heads_sha256": measured.heads_sha256}
-    )
+
+    def baseline(dataset: str) -> Baseline:
+        encoding = encoding_of(measured.run.config, measured.view(dataset)[1].path)
+        inputs = {"heads_sha256": measured.heads_sha256}
+        protocol = {"score": _SCORE, "encoding": encoding}
+        return Baseline(POOLED, "pooled", {"round": number}, inputs, protocol)
+
     return [
-        measured.record(baseline, dataset, partial(_search, measured, dataset))
+        measured.record(baseline(dataset), dataset, partial(_search, measured, dataset))
         for dataset in measured.datasets
     ]
 

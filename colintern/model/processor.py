@@ -21,6 +21,7 @@ from colintern.model.quiet import quiet_transformers
 from colintern.model.tiles import Tiler, tile_grid
 
 IMAGE_SLOT = "<image>"
+IMAGE_PROCESSOR = GotOcr2ImageProcessorPil.__name__
 # Starts of queries: each printable ASCII character, words, other scripts, a combining accent.
 _PROBES = [
     *map(chr, range(32, 127)),

@@ -14,7 +14,8 @@ from colintern.model.backbone import read_identity
 from colintern.model.heads import read_info
 from colintern.records import read_record
 from colintern.records.run_folder import RunFolder
-from colintern.retrieval.retriever import best_round, search_run
+from colintern.retrieval.finished import best_round
+from colintern.retrieval.retriever import search_run
 from colintern.runs import loop
 from colintern.runs.basis import known_basis
 from colintern.runs.local import LocalWorkers

@@ -12,7 +12,8 @@ from colintern.data.canonical import CanonicalDataset
 from colintern.errors import DriftError, TooManyBadPagesError
 from colintern.evaluation.results import read_results
 from colintern.records.run_folder import RunFolder
-from colintern.retrieval.retriever import best_round, search_run
+from colintern.retrieval.finished import best_round
+from colintern.retrieval.retriever import search_run
 from colintern.runs import loop
 from colintern.runs.compare import compare_lines
 from colintern.runs.stages.report import write_report

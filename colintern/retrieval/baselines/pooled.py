@@ -1,0 +1,56 @@
+"""A single vector for each page, by the run's own heads: what late interaction is worth.
+
+The vector is the L2-normalised mean of a page's or query's token embeddings, the score their dot
+product. All pages are searched.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from colintern.data.views import View
+from colintern.evaluation.protocol import encoding_of
+from colintern.features.store import FeatureStore
+from colintern.model.heads import Heads
+from colintern.retrieval.baselines.frame import Baseline, MeasuredRun
+from colintern.runs.baselines import POOLED
+from colintern.search.embedding import embed_queries, embedded
+from colintern.search.flat import best_by_vectors
+from colintern.search.pooled_index import pool
+
+_SCORE = "dot product of normalised mean token embeddings"
+
+
+def measure_pooled(measured: MeasuredRun) -> list[dict[str, Any]]:
+    """Measure the pooled vectors of the best round's heads on every dataset; the metrics."""
+    number = measured.run.round_number
+
+    def baseline(dataset: str) -> Baseline:
+        encoding = encoding_of(measured.run.config, measured.view(dataset)[1].path)
+        inputs = {"heads_sha256": measured.heads_sha256}
+        protocol = {"score": _SCORE, "encoding": encoding}
+        return Baseline(POOLED, "pooled", {"round": number}, inputs, protocol)
+
+    return [
+        measured.record(baseline(dataset), dataset, partial(_search, measured, dataset))
+        for dataset in measured.datasets
+    ]
+
+
+def _search(measured: MeasuredRun, dataset: str, view: View, depth: int) -> Iterator[Tensor]:
+    _, store = measured.view(dataset)
+    return nearest(view, store, measured.run.heads, depth)
+
+
+def nearest(view: View, store: FeatureStore, heads: Heads, depth: int) -> Iterator[Tensor]:
+    """The best pages of every query of a view by pooled vectors: key_BK of `search.order`."""
+    if not len(view.queries):
+        return
+    page_DE = torch.empty(len(view.pages), heads.dim)
+    for first, token_TE, lengths in embedded(store.pages, view.pages, heads.exact_pages, "cpu"):
+        page_DE[first : first + len(lengths)] = pool(token_TE, lengths)
+    queries = embed_queries(heads, store.queries, view.queries)
+    yield from best_by_vectors([page_DE], pool(queries.token_TE, list(queries.lengths)), depth)

@@ -22,6 +22,7 @@ from colintern.data.views import View
 from colintern.retrieval.baselines.frame import Baseline, MeasuredRun
 from colintern.retrieval.baselines.words import RULES, words
 from colintern.runs.baselines import BM25
+from colintern.runs.versions import MEASURING, versions
 from colintern.search import order
 from colintern.search.searcher import QUERY_BLOCK
 
@@ -109,7 +110,11 @@ def measure_bm25(measured: MeasuredRun) -> list[dict[str, Any]]:
             BM25,
             "bm25",
             about={**settings, "pages_with_text": num_texts},
-            protocol={"score": "BM25"},
+            protocol={
+                "score": f"BM25, k1 {K1}, b {B}, float64; a page without a word of the query: none",
+                "encoding": {"pages": "text of the corpus", "words": RULES},
+                "versions": versions(("bm25s", *MEASURING)),
+            },
             inputs={**settings, "words": RULES, "texts_sha256": sha256},
         )
         documents.append(measured.record(baseline, dataset, partial(_search, corpus)))

@@ -34,6 +34,8 @@ _METHOD = "lucene"
 class Bm25:
     """An index of the texts of some pages.
 
+    While it is made it takes 11 KB for a page of 400 words: 1.1 GB for 100,000 pages.
+
     Args:
         texts: the ordinal of a page and its text, in any order. A page that is not among them, or
             whose text has no word, is found by no query and counts in no mean.

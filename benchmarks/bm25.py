@@ -1,15 +1,16 @@
 """The yardstick: BM25 over the texts that are printed on the demo's pages.
 
 It is given the text of each page, while the retriever has to read pixels; it ignores where words
-stand on the page, and their order. Robertson and Zaragoza (2009), k1 = 1.2, b = 0.75, by bm25s.
+stand on the page, and their order. It is the BM25 of `colintern baseline`, by kind of query.
 """
 
-import bm25s
 import numpy as np
 
 from colintern.data.demo.build import build_split
-from colintern.data.demo.queries import PageIndex, words
+from colintern.data.demo.queries import PageIndex
 from colintern.evaluation.metrics import per_query_metrics
+from colintern.retrieval.baselines.bm25 import Bm25
+from colintern.search import order
 
 DEPTH = 100
 
@@ -20,16 +21,15 @@ def main() -> None:
     for split in ("train", "dev", "test"):
         pages, queries = build_split("demo", split)
         index = PageIndex(pages)
-        # float64, as ties are broken by page id and must not depend on rounding
-        scorer = bm25s.BM25(k1=1.2, b=0.75, method="lucene", dtype="float64")
-        scorer.index([words(page.text) for page in pages], show_progress=False)
-        ids = np.array([page.page_id for page in pages])
-        ranking, judgements = {}, {}
-        for number, query in enumerate(queries):
-            scores = scorer.get_scores(words(query.text))
-            name = f"q{number:05d}"
-            ranking[name] = ids[np.lexsort((ids, -scores))[:DEPTH]].tolist()
-            judgements[name] = dict.fromkeys(index.bearing(query.asked), 1)
+        scorer = Bm25(enumerate(page.text for page in pages), len(pages))
+        ranking, judgements, number = {}, {}, 0
+        for key_BK in scorer.best((query.text for query in queries), DEPTH):
+            for key_K in key_BK:
+                found = order.to_ordinals(key_K[key_K != order.NO_PAGE]).tolist()
+                name, query = f"q{number:05d}", queries[number]
+                ranking[name] = [pages[ordinal].page_id for ordinal in found]
+                judgements[name] = dict.fromkeys(index.bearing(query.asked), 1)
+                number += 1
         found = per_query_metrics(ranking, judgements)
         values = np.asarray(found.values["ndcg_at_5"])
         first = np.asarray(found.values["recall_at_1"])

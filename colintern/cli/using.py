@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from colintern.cli.options import RunArgument
+from colintern.cli.options import RunArgument, say
 
 commands = typer.Typer()
 
@@ -42,6 +42,24 @@ def search(
     if save:
         for path in save_images(run_path, dataset, hits, save):
             typer.echo(path)
+
+
+@commands.command()
+def baseline(run_path: RunArgument) -> None:
+    """Measure other retrievers on the run's dev and test sets.
+
+    BM25, where the corpus has the text of its pages, and one pooled vector for each page.
+    """
+    from colintern.retrieval.baselines.bm25 import measure_bm25
+    from colintern.retrieval.baselines.frame import measured_run
+    from colintern.retrieval.baselines.pooled import measure_pooled
+    from colintern.runs.status import table_lines
+
+    with measured_run(run_path) as measured:
+        measure_bm25(measured)
+        measure_pooled(measured)
+        measured.write_report()
+    say(table_lines(run_path))
 
 
 @commands.command("export")

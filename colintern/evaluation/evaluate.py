@@ -1,6 +1,9 @@
-"""Measuring one round on one dataset: search all its pages, judge the order."""
+"""Measuring one round on one dataset: search all its pages, judge the order.
 
-from collections.abc import Callable, Iterator
+Judging stands apart from searching, so that whatever ranks pages is measured by the same code.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +15,11 @@ from colintern.data.judgements import Judgements
 from colintern.data.views import View
 from colintern.evaluation.chance import chance_level
 from colintern.evaluation.decision import METRIC
+from colintern.evaluation.loss import loss_of_pooled
 from colintern.evaluation.metrics import PerQuery, depth_of, judged
+from colintern.evaluation.protocol import Protocol
 from colintern.evaluation.results import DEPTH, SCHEMA, ranked_queries
-from colintern.evaluation.significance import bootstrap_interval
+from colintern.evaluation.subsets import by_language, summary
 from colintern.scoring.queries import EmbeddedQueries
 from colintern.search import order, searcher
 from colintern.search.shards import Shards
@@ -32,6 +37,7 @@ def evaluate(
     seed: int,
     write: Callable[[pa.Table], None],
     on_progress: Callable[[int], None],
+    protocol: Protocol | None = None,
 ) -> dict[str, Any]:
     """Search the whole corpus of `view` for every judged query, and judge.
 
@@ -45,15 +51,76 @@ def evaluate(
         write: given the results of some queries at a time, in order (`results.SCHEMA`); ranks
             beyond `DEPTH` come only where the cutoffs ask for them. None is kept.
         on_progress: told the number of queries done.
+        protocol: how it is measured, for the document.
+
+    Returns:
+        The metrics, as they are written; of a search that is not exact, also what it loses.
+    """
+    candidates = candidates_of(settings, view)
+    loss = candidates and loss_of_pooled(view, shards, queries, candidates, seed)
+    return judge(
+        view,
+        _searched(shards, queries, settings, search_depth(view, settings.cutoffs)),
+        settings.cutoffs,
+        round_number=round_number,
+        search=settings.search,
+        seed=seed,
+        write=write,
+        on_progress=on_progress,
+        about={"loss": loss.document()} if loss else None,
+        protocol=protocol,
+    )
+
+
+def candidates_of(settings: EvaluationConfig, view: View) -> int | None:
+    """Pages that are scored exactly for every query; None when all of them are."""
+    if settings.search == "exact":
+        return None
+    return min(max(RERANKED, search_depth(view, settings.cutoffs)), len(view.pages))
+
+
+def search_depth(view: View, cutoffs: Sequence[int]) -> int:
+    """How many pages a search of `view` has to find for every query, so that they can be judged."""
+    return min(max((DEPTH, *cutoffs)), len(view.pages))
+
+
+def judge(
+    view: View,
+    blocks: Iterator[Tensor],
+    cutoffs: Sequence[int],
+    *,
+    round_number: int | None,
+    search: str,
+    seed: int,
+    write: Callable[[pa.Table], None],
+    on_progress: Callable[[int], None],
+    about: Mapping[str, Any] | None = None,
+    protocol: Protocol | None = None,
+) -> dict[str, Any]:
+    """Judge the pages that were found for every query, whatever found them.
+
+    Args:
+        view: the dev or test set.
+        blocks: key_BK of `search.order`, best first, for some queries after the others, in the
+            order of `view.queries`; a page's ordinal is its index in `view.pages`, and `NO_PAGE`
+            stands behind the last page of a query that has found fewer.
+        cutoffs: as in `metrics.per_query_metrics`.
+        round_number: for the document; None where no round was measured.
+        search: for the document: how pages were found.
+        seed: of the bootstrap.
+        write: as in `evaluate`.
+        on_progress: as in `evaluate`.
+        about: what else the document tells of whatever was measured.
+        protocol: how it was measured, for the document.
 
     Returns:
         The metrics, as they are written.
     """
-    depth = min(max((DEPTH, *settings.cutoffs)), len(view.pages))
-    blocks = _searched(shards, queries, settings, depth)
-    ranked = _ranked(view, blocks, depth_of(settings.cutoffs), write, on_progress)
-    values = judged(view.judgements, ranked, settings.cutoffs)
-    return _document(view, values, settings, round_number, seed)
+    ranked = _ranked(view, blocks, depth_of(cutoffs), write, on_progress)
+    values = judged(view.judgements, ranked, cutoffs)
+    measured = {"round": round_number, **(about or {})}
+    document = _document(view, values, measured, search, seed)
+    return {**document, **({"protocol": protocol.document()} if protocol else {})}
 
 
 def judged_again(parquet_path: str, judgements: Judgements) -> PerQuery:
@@ -109,19 +176,16 @@ def _searched(
 
 
 def _document(
-    view: View, values: PerQuery, settings: EvaluationConfig, round_number: int, seed: int
+    view: View, values: PerQuery, measured: Mapping[str, Any], search: str, seed: int
 ) -> dict[str, Any]:
-    intervals = {
-        name: bootstrap_interval(np.asarray(metric), seed=seed)
-        for name, metric in values.values.items()
-    }
+    languages = by_language(values, view.judged, seed)
     return {
         "dataset": view.name,
-        "round": round_number,
+        **measured,
         "num_queries": len(values.query_ids),
         "num_pages": len(view.pages),
-        "search": settings.search,
-        "metrics": {name: interval.mean for name, interval in intervals.items()},
-        "ci": {name: [interval.low, interval.high] for name, interval in intervals.items()},
+        "search": search,
+        **summary(values, seed),
         "chance": {METRIC: chance_level(view)},
+        **({"subsets": languages} if languages else {}),
     }

@@ -1,6 +1,8 @@
 """The titles of what tables show. A small module: `--help` waits for no import."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 _HEADS_OF_A_RUN = re.compile(r"([^/]+)/round-(\d+)/heads/?")
 
@@ -29,3 +31,13 @@ def title_of_start(init_heads: str | None) -> str:
     """What tables call the heads before round 1."""
     start = where_from(init_heads)
     return "untrained" if start is None else f"start: {start}"
+
+
+def title_of_baseline(document: Mapping[str, Any]) -> str:
+    """What tables call a baseline: its name, and the round whose heads it is made of, if any.
+
+    Args:
+        document: its metrics on a dataset.
+    """
+    about = document["baseline"]
+    return f"{about['name']} of round {about['round']}" if "round" in about else about["name"]

@@ -21,6 +21,7 @@ from colintern.model.quiet import quiet_transformers
 from colintern.model.tiles import Tiler, tile_grid
 
 IMAGE_SLOT = "<image>"
+IMAGE_PROCESSOR = GotOcr2ImageProcessorPil.__name__
 START, END, CONTEXT = "<img>", "</img>", "<IMG_CONTEXT>"
 # Starts of queries: each printable ASCII character, words, other scripts, a combining accent.
 _PROBES = [
@@ -105,6 +106,10 @@ class Processor:
         """The token ids of a query: prefix, text, augmentation (the padding token, repeated)."""
         augmentation = [self.pad_id] * self._config.query_augmentation_tokens
         return [*self._plain(self._config.query_prefix + text), *augmentation]
+
+    def query_token_texts(self, text: str) -> list[str]:
+        """What each of `query_tokens` stands for; a part of a character is shown as U+FFFD."""
+        return [self._tokenizer.decode([token]) for token in self.query_tokens(text)]
 
     def pixel_table(self) -> Tensor:
         """What the model sees for each 8-bit value of each channel: [3, 256] float32."""

@@ -13,6 +13,11 @@ from colintern.records import Output, Record
 HEAD_FILES = ("heads.safetensors", "colintern.json")
 
 
+def baseline_stage(name: str, dataset: str) -> str:
+    """What the record of a baseline on a dataset is called."""
+    return f"baseline-{name}-{dataset}"
+
+
 @dataclass(frozen=True)
 class RunDocument:
     """What `run.json` says of a run.
@@ -97,6 +102,23 @@ class RunFolder:
     def results(self, round_number: int, dataset: str) -> str:
         """The best pages of every query of a dataset after a round, as parquet."""
         return self.file(f"round-{round_number}", "eval", f"{dataset}.run.parquet")
+
+    @property
+    def baselines(self) -> str:
+        """The folder of all baselines: of whatever else was measured on the run's datasets."""
+        return self.file("baselines")
+
+    def baseline(self, name: str) -> str:
+        """The folder of one baseline."""
+        return storage.join(self.baselines, name)
+
+    def baseline_evaluation(self, name: str, dataset: str) -> str:
+        """The metrics of a baseline on a dataset."""
+        return storage.join(self.baseline(name), "eval", f"{dataset}.json")
+
+    def baseline_results(self, name: str, dataset: str) -> str:
+        """The best pages of every query of a dataset by a baseline, as parquet."""
+        return storage.join(self.baseline(name), "eval", f"{dataset}.run.parquet")
 
     def record(self, stage: str) -> Record | None:
         """The record of a finished stage, or None."""

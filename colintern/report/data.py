@@ -9,6 +9,7 @@ from typing import Any
 from colintern import storage
 from colintern.config.schema import Config
 from colintern.records.run_folder import RunFolder
+from colintern.report.baselines import ShownBaseline, shown_baselines
 from colintern.report.examples import (
     ShownQuery,
     examples_dataset,
@@ -26,12 +27,15 @@ class Recorded:
         evaluated: for each dataset how many rounds are evaluated: 0, 1, ... without a gap.
         trained: the rounds that are trained, in order.
         mined: the rounds that were mined for, in order.
+        baselines: for each dataset the names of its baselines, in the order in which they are
+            shown.
     """
 
     stages: Sequence[str] = ()
     evaluated: Mapping[str, int] = field(default_factory=dict)
     trained: Sequence[int] = ()
     mined: Sequence[int] = ()
+    baselines: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass
@@ -51,6 +55,7 @@ class ReportData:
         queries_of: the dataset of `queries`.
         triples: queries with their mined negatives.
         queries: queries with the pages found for them.
+        baselines: for each dataset what else was measured on it.
     """
 
     name: str
@@ -65,6 +70,19 @@ class ReportData:
     queries_of: str
     triples: list[ShownQuery] = field(default_factory=list)
     queries: list[ShownQuery] = field(default_factory=list)
+    baselines: dict[str, list[ShownBaseline]] = field(default_factory=dict)
+
+    @property
+    def best_round(self) -> int:
+        """The best round; the last evaluated one, until the loop has decided."""
+        if self.loop:
+            return self.loop["best_round"]
+        return len(self.evaluations.get(self.queries_of, [])) - 1
+
+    def best_round_of(self, dataset: str) -> int | None:
+        """The best round, if it is evaluated on that dataset."""
+        number = self.best_round
+        return number if 0 <= number < len(self.evaluations[dataset]) else None
 
 
 def read_report_data(run_path: str, recorded: Recorded) -> ReportData:
@@ -95,10 +113,14 @@ def read_report_data(run_path: str, recorded: Recorded) -> ReportData:
     )
     if data.mining:
         data.triples = mined_examples(folder, config.data, max(data.mining))
-    rounds = data.evaluations.get(data.queries_of, [])
-    best_round = data.loop["best_round"] if data.loop else len(rounds) - 1
-    if len(rounds) > max(best_round, 1):
+    best_round = data.best_round
+    if len(data.evaluations.get(data.queries_of, [])) > max(best_round, 1):
         data.queries = found_examples(folder, config.data, best_round)
+    data.baselines = {
+        name: shown_baselines(folder, config, name, data.best_round_of(name), names)
+        for name, names in recorded.baselines.items()
+        if names and name in data.evaluations
+    }
     return data
 
 

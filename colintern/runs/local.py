@@ -12,12 +12,14 @@ from colintern.features.encoding import WrittenShard, encode_shard
 from colintern.features.making import BegunStore, make_stores
 from colintern.features.plan import StoreTarget
 from colintern.features.progress import EncodingProgress
+from colintern.features.provenance import provenance_of
 from colintern.features.store import FeatureStore
 from colintern.features.work import PlannedWork
 from colintern.model.backbone import BackboneIdentity, FrozenBackbone
 from colintern.model.heads import load_heads
 from colintern.records import Record
 from colintern.records.lease import Held
+from colintern.runtime.parts import CrewHere, PartsJob, make_parts
 from colintern.runtime.resources import Request
 from colintern.runtime.work import SearchWork, Tell
 from colintern.scoring.queries import EmbeddedQueries
@@ -51,6 +53,10 @@ class LocalWorkers:
         """Do the work here."""
         return work(catalog, open_corpus, show)
 
+    def make_parts(self, job: PartsJob, config: Config, held: Held) -> None:
+        """Make one part after the other."""
+        make_parts(job, CrewHere(), held)
+
 
 class _LocalCrew:
     """See `features.making.Crew`: everything in this process, one after the other."""
@@ -69,6 +75,7 @@ class _LocalCrew:
     ) -> Iterator[tuple[str, WrittenShard]]:
         """Write one shard after the other."""
         backbone = FrozenBackbone(self._config.backbone)
+        progress.facts |= provenance_of(backbone)
         batch_tokens = self._config.features.batch_tokens
         for shard in work:
             codec = stores[shard.store].codec

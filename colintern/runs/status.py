@@ -1,17 +1,17 @@
 """What a run has done so far, as lines for the terminal."""
 
+from collections.abc import Mapping
 from itertools import count
+from typing import Any
 
 from colintern import storage
 from colintern.config.schema import evaluated_names
-from colintern.evaluation.titles import METRIC_TITLES, title_of_start
+from colintern.evaluation.titles import METRIC_TITLES, title_of_baseline, title_of_start
 from colintern.records import lease
 from colintern.records.run_folder import RunFolder
+from colintern.runs.baselines import recorded_baselines
 
 _NAME = 26  # columns for the name of a row
-HEADER = f"{'dataset':<16}{'round':<{_NAME}}" + "".join(
-    f"{title:>14}" for title in METRIC_TITLES.values()
-)
 
 
 def status_lines(run_path: str) -> list[str]:
@@ -46,16 +46,30 @@ def _finished_at(folder: RunFolder, stage: str) -> str:
 
 
 def table_lines(run_path: str) -> list[str]:
-    """The metrics of all rounds on all datasets, each with its 95 % interval below it."""
-    config = RunFolder(run_path).read().config
+    """The metrics of all rounds on all datasets, each with its 95 % interval below it.
+
+    The baselines that are measured on a dataset stand below its rounds.
+    """
+    folder = RunFolder(run_path)
+    config = folder.read().config
     start = title_of_start(config.training.init_heads)
     start = start if len(start) < _NAME - 2 else "start"
-    lines = [HEADER]
-    for dataset in evaluated_names(config.data):
+    lines = [header_line()]
+    datasets = evaluated_names(config.data)
+    baselines = recorded_baselines(folder, datasets)
+    for dataset in datasets:
         for round_number in evaluated_rounds(run_path, dataset):
             name = f"0 {start}" if round_number == 0 else str(round_number)
             lines += metric_lines(run_path, dataset, round_number, name)
+        for name in baselines[dataset]:
+            document = storage.read_json(folder.baseline_evaluation(name, dataset))
+            lines += document_lines(document, _fitting(title_of_baseline(document)))
     return lines
+
+
+def _fitting(name: str) -> str:
+    """A name that may be that of any model, cut so that the columns stay columns."""
+    return name if len(name) < _NAME else f"{name[: _NAME - 4]}..."
 
 
 def evaluated_rounds(run_path: str, dataset: str) -> range:
@@ -67,14 +81,25 @@ def evaluated_rounds(run_path: str, dataset: str) -> range:
 
 
 def metric_lines(run_path: str, dataset: str, round_number: int, name: str) -> list[str]:
+    """The row of a round in the table of metrics; see `document_lines`."""
+    document = storage.read_json(RunFolder(run_path).evaluation(round_number, dataset))
+    return document_lines(document, name)
+
+
+def header_line(width: int = _NAME) -> str:
+    """The titles of the table of metrics, with so many columns for the name of a row."""
+    titles = "".join(f"{title:>14}" for title in METRIC_TITLES.values())
+    return f"{'dataset':<16}{'round':<{width}}{titles}"
+
+
+def document_lines(document: Mapping[str, Any], name: str, width: int = _NAME) -> list[str]:
     """A row of the table of metrics under `name`, and the intervals below it.
 
     A search that is not exact is named: what it misses lowers every metric.
     """
-    document = storage.read_json(RunFolder(run_path).evaluation(round_number, dataset))
     if document["search"] != "exact":
         name = f"{name} {document['search']}"
     values = "".join(f"{document['metrics'][key]:>14.3f}" for key in METRIC_TITLES)
     intervals = (document["ci"][key] for key in METRIC_TITLES)
     below = "".join(f"{f'{low:.3f}-{high:.3f}':>14}" for low, high in intervals)
-    return [f"{dataset:<16}{name:<{_NAME}}{values}", " " * (16 + _NAME) + below]
+    return [f"{document['dataset']:<16}{name:<{width}}{values}", " " * (16 + width) + below]

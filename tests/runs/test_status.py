@@ -4,13 +4,17 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from colintern import storage
 from colintern.records import lease
 from colintern.records.run_folder import RunFolder
+from colintern.retrieval.baselines.frame import Baseline, measured_run
+from colintern.retrieval.baselines.pooled import measure_pooled
 from colintern.runs import loop
 from colintern.runs.stages.report import write_report
 from colintern.runs.status import status_lines, table_lines
+from colintern.search import order
 from tests.local_run import QuickWorkers, make_config
 
 
@@ -74,3 +78,34 @@ def test_the_first_stage_that_is_missing_runs_while_a_driver_holds_the_run(folde
         states = _states(folder)
     assert states["round-2-evaluate-test"] == "running"
     assert states["report"] == "missing"
+
+
+def test_baselines_stand_below_the_rounds_of_their_dataset(folder):
+    """Figures of a baseline that nobody sees, or that was killed before it was recorded."""
+    before = storage.read_bytes(folder.report)
+    rows = len(table_lines(folder.path))
+    with measured_run(folder.path) as measured:
+        for name in ("zeta", "a-model-with-quite-a-long-name"):
+            for dataset in ("dev", "test"):
+                measured.record(Baseline(name, "model"), dataset, _found_nothing)
+        measure_pooled(measured)
+    assert _states(folder)["report"] == "missing"
+    with measured_run(folder.path) as measured:
+        measured.write_report()
+    assert set(_states(folder).values()) == {"done"}
+    storage.delete(folder.record_path("baseline-zeta-test"))
+    lines = table_lines(folder.path)
+    assert len(lines) == rows + 2 * 5
+    assert len({len(line) for line in lines}) == 1  # columns
+    best = storage.read_json(folder.loop_json)["best_round"]
+    own = [f"pooled of round {best}", "a-model-with-quite-a-l...", "zeta"]
+    for dataset, wanted in (("dev", own), ("test", own[:2])):
+        names = [line[16:42].strip() for line in lines[1::2] if line.startswith(dataset)]
+        assert names[3:] == wanted
+    html = storage.read_bytes(folder.report)
+    assert html != before
+    assert html.decode().count('<tr class="baseline">') == 2 * 3
+
+
+def _found_nothing(view, depth):
+    yield torch.full((len(view.queries), depth), order.NO_PAGE)

@@ -68,6 +68,7 @@ def card(run: FinishedRun, dim: int, side: Side | None) -> str:
         dim=dim,
         metrics=_METRICS,
         with_interval=_with_interval,
+        as_yaml=_as_yaml,
         evaluations=_evaluations(run),
         rounds=_rounds(run.folder),
         data=[_described(dataset) for dataset in datasets(run.config.data)],
@@ -88,7 +89,7 @@ def _front_matter(run: FinishedRun, licence: str | None) -> str:
         document |= {"license": licence}
     if languages:
         document |= {"language": sorted(map(str, languages))}
-    return yaml.safe_dump(document, sort_keys=False).strip()
+    return _as_yaml(document)
 
 
 def _evaluations(run: FinishedRun) -> list[Mapping[str, Any]]:
@@ -119,13 +120,16 @@ def _described(dataset: DatasetConfig) -> str:
     return f"{dataset.name}: {dataset.path}" if is_url(dataset.path) else dataset.name
 
 
-def _settings(run: FinishedRun) -> str:
+def _settings(run: FinishedRun) -> dict[str, Any]:
     document = run.config.model_dump(mode="json")
-    shown = {
+    return {
         section: {key: value for key, value in document[section].items() if key not in _HIDDEN}
         for section in _SHOWN
     }
-    return yaml.safe_dump(shown, sort_keys=False, allow_unicode=True).strip()
+
+
+def _as_yaml(value: Any) -> str:
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True).strip()
 
 
 def _backbone_name(config: BackboneConfig) -> str:

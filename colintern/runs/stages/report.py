@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from colintern import log, records, storage
 from colintern.config.schema import Config, evaluated_names
 from colintern.records.lease import Held
-from colintern.records.run_folder import RunFolder
+from colintern.records.run_folder import RunFolder, baseline_stage
+from colintern.runs.baselines import recorded_baselines
 from colintern.runs.stages.evaluate import Evaluate
 from colintern.runs.stages.mine import Mine
 from colintern.runs.stages.stage import Made, Stage
@@ -78,6 +79,7 @@ def write_report(config: Config, folder: RunFolder) -> str:
         },
         trained=[stage.round_number for stage in stages if isinstance(stage, Train)],
         mined=[stage.round_number for stage in stages if isinstance(stage, Mine)],
+        baselines=recorded_baselines(folder, evaluated_names(config.data)),
     )
     return page.write_report(folder.path, recorded)
 
@@ -85,7 +87,10 @@ def write_report(config: Config, folder: RunFolder) -> str:
 def _inputs(config: Config, folder: RunFolder) -> dict[str, Any]:
     # Untrained heads are shown by what they measure. Reports of earlier versions are without.
     shown = (stage for stage in _shown(config, folder) if stage != UntrainedHeads())
-    found = ((stage.name, folder.record(stage.name)) for stage in shown)
+    baselines = recorded_baselines(folder, evaluated_names(config.data)).items()
+    names = [stage.name for stage in shown]
+    names += [baseline_stage(name, dataset) for dataset, found in baselines for name in found]
+    found = ((name, folder.record(name)) for name in names)
     return {
         **{name: record.fingerprint for name, record in found if record},
         "loop": storage.sha256_of_file(folder.loop_json),

@@ -55,7 +55,7 @@ def test_a_protocol_is_shown(run, tmp_path):
     path = folder.evaluation(run.round_number, "test")
     storage.write_json(path, {**storage.read_json(path), "protocol": {"gain": "linear"}})
     text = card(replace(run, folder=folder), 16, None)
-    assert "How test was measured:\n\n- gain: linear\n" in text
+    assert "How test was measured:\n\n```yaml\ngain: linear\n```\n" in text
 
 
 @pytest.mark.parametrize("side", [None, "query", "page"])

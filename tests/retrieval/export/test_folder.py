@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from colintern.errors import ExportError
+from colintern.errors import ExportError, PathError
 from colintern.retrieval.export import folder
 from colintern.retrieval.export.export import export_run
 from colintern.retrieval.export.folder import check_place, write_folder
@@ -84,6 +84,15 @@ def test_what_is_not_ours_is_not_replaced(out, tmp_path, change, said):
         check_place(out)
     assert "\n" not in str(error.value)
     assert _all(tmp_path) == before
+
+
+def test_a_place_that_cannot_be_is_named_as_it_was_asked_for(tmp_path):
+    """A temporary name that nobody has typed, in the message."""
+    (tmp_path / "file").touch()
+    out = str(tmp_path / "file" / "out")
+    check_place(out)
+    with pytest.raises(PathError, match=f"^{out}: cannot be read or written"):
+        write_folder(out, FILES, {})
 
 
 def test_an_object_store_is_refused():

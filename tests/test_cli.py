@@ -213,7 +213,7 @@ def test_the_commands_and_their_options_are_the_documented_ones():
         ],
         "status": ["run_path"],
         "report": ["run_path"],
-        "compare": ["other_path", "run_path"],
+        "compare": ["--json", "runs"],
         "ls": ["--json", "root"],
         "clean": ["--runs", "--yes", "root"],
         "baseline": ["run_path"],

@@ -107,6 +107,10 @@ class Processor:
         augmentation = [self.pad_id] * self._config.query_augmentation_tokens
         return [*self._plain(self._config.query_prefix + text), *augmentation]
 
+    def query_token_texts(self, text: str) -> list[str]:
+        """What each of `query_tokens` stands for; a part of a character is shown as U+FFFD."""
+        return [self._tokenizer.decode([token]) for token in self.query_tokens(text)]
+
     def pixel_table(self) -> Tensor:
         """What the model sees for each 8-bit value of each channel: [3, 256] float32."""
         return pixel_table(self._images)

@@ -102,14 +102,6 @@ class MeasuredRun:
         self.datasets = evaluated_names(run.config.data)
         self._opened = OpenedRun(run.config, run.backbone, run.basis)
 
-    def write_report(self) -> None:
-        """Write the page about the run again, with what has been measured.
-
-        That of a run that is not finished is written at its end.
-        """
-        if storage.exists(self.run.folder.loop_json):
-            Runner(self._opened, LocalWorkers(), self.held).do(Report())
-
     @property
     def heads_sha256(self) -> str:
         """The hash of the run's heads."""
@@ -120,13 +112,16 @@ class MeasuredRun:
 
         Raises:
             DriftError: one has changed since the run began.
-            MissingStageError: the store of one is gone; its manifest says what was searched.
         """
         for name in dict.fromkeys(self._source(dataset) for dataset in self.datasets):
             Encode(name).check_drift(self._opened)
 
     def view(self, dataset: str) -> tuple[View, FeatureStore]:
-        """The pages that a round's evaluation searches, its queries, and their features."""
+        """The pages that a round's evaluation searches, its queries, and their features.
+
+        Raises:
+            MissingStageError: the features are gone; their manifest says what was searched.
+        """
         return self._opened.catalog.evaluated(dataset)
 
     def pages(self, dataset: str) -> CanonicalDataset:
@@ -146,29 +141,32 @@ class MeasuredRun:
             The metrics, as they stand in `RUN/baselines/{name}/eval/{dataset}.json`.
         """
         folder, inputs = self.run.folder, self._inputs(baseline, dataset)
-        before = folder.record(baseline_stage(baseline.name, dataset))
-        if (
-            before is not None
-            and before.fingerprint == records.fingerprint(inputs)
-            and is_recorded(folder, baseline.name, dataset)
-        ):
-            log.say("baseline", "%s  %s: is measured already", baseline.name, dataset)
-            return storage.read_json(folder.baseline_evaluation(baseline.name, dataset))
-        started_at = records.now()
-        document = self._measure(baseline, dataset, search)
-        paths = [
+        stage = baseline_stage(baseline.name, dataset)
+        files = [
             folder.baseline_evaluation(baseline.name, dataset),
             folder.baseline_results(baseline.name, dataset),
         ]
+        before = folder.record(stage)
+        is_same = before is not None and before.fingerprint == records.fingerprint(inputs)
+        if is_same and is_recorded(folder, baseline.name, dataset):
+            log.say("baseline", "%s  %s: is measured already", baseline.name, dataset)
+            return storage.read_json(files[0])
+        started_at = records.now()
+        document = self._measure(baseline, dataset, search)
         self.held.check()
         records.record_outputs(
-            folder.record_path(baseline_stage(baseline.name, dataset)),
-            inputs,
-            folder.described(paths),
-            started_at,
+            folder.record_path(stage), inputs, folder.described(files), started_at
         )
         _say_metrics(document)
         return document
+
+    def write_report(self) -> None:
+        """Write the page about the run again, with what has been measured.
+
+        That of a run that is not finished is written at its end.
+        """
+        if storage.exists(self.run.folder.loop_json):
+            Runner(self._opened, LocalWorkers(), self.held).do(Report())
 
     def _measure(self, baseline: Baseline, dataset: str, search: Search) -> dict[str, Any]:
         """Search, judge, and write what was found; an earlier record is deleted before that."""

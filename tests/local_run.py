@@ -25,7 +25,7 @@ class NoWorkers:
     def encode(self, *_: Any, **__: Any) -> NoReturn:
         raise AssertionError("a finished stage would be done again")
 
-    train = search = fit_basis = encode
+    train = search = fit_basis = make_parts = encode
 
 
 class QuickWorkers(LocalWorkers):

@@ -38,8 +38,6 @@ class Basis:
 def fit_basis(parts: Iterable[Tensor], dim: int) -> Basis:
     """The first principal components of tokens, computed in float64.
 
-    A component has one of two signs: the one in which its largest number is positive.
-
     Args:
         parts: token_TH, some at a time, on the CPU; one after the other, in an order that is given.
         dim: K, at most H.
@@ -51,11 +49,25 @@ def fit_basis(parts: Iterable[Tensor], dim: int) -> Basis:
         sum_H = sum_H + token_TH.sum(dim=0)
         product_HH = product_HH + token_TH.T @ token_TH
     mean_H = sum_H / count
-    _, vectors_HH = torch.linalg.eigh(product_HH / count - torch.outer(mean_H, mean_H))
-    components_KH = vectors_HH.T.flip(0)[:dim]  # eigenvalues come in ascending order
-    largest_K1 = components_KH.abs().argmax(dim=1, keepdim=True)
-    components_KH = components_KH * components_KH.gather(1, largest_K1).sign()
-    return Basis(mean_H.float(), components_KH.float().contiguous())
+    axes_HH = principal_axes(product_HH / count - torch.outer(mean_H, mean_H))
+    return Basis(mean_H.float(), axes_HH[:dim].float().contiguous())
+
+
+def principal_axes(moment_HH: Tensor) -> Tensor:
+    """The eigenvectors of a symmetric matrix as rows, that of the largest eigenvalue first.
+
+    An axis has one of two signs: the one in which its largest number is positive.
+
+    Args:
+        moment_HH: float64, as a covariance, or a second moment.
+
+    Returns:
+        axes_HH, float64, orthonormal.
+    """
+    _, vectors_HH = torch.linalg.eigh(moment_HH)
+    axes_HH = vectors_HH.T.flip(0)  # eigenvalues come in ascending order
+    largest_H1 = axes_HH.abs().argmax(dim=1, keepdim=True)
+    return axes_HH * axes_HH.gather(1, largest_H1).sign()
 
 
 def write_basis(path: str, basis: Basis) -> None:

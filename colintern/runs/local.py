@@ -18,6 +18,7 @@ from colintern.model.backbone import BackboneIdentity, FrozenBackbone
 from colintern.model.heads import load_heads
 from colintern.records import Record
 from colintern.records.lease import Held
+from colintern.runtime.parts import CrewHere, PartsJob, make_parts
 from colintern.runtime.resources import Request
 from colintern.runtime.work import SearchWork, Tell
 from colintern.scoring.queries import EmbeddedQueries
@@ -50,6 +51,10 @@ class LocalWorkers:
     ) -> dict[str, Any]:
         """Do the work here."""
         return work(catalog, open_corpus, show)
+
+    def make_parts(self, job: PartsJob, config: Config, held: Held) -> None:
+        """Make one part after the other."""
+        make_parts(job, CrewHere(), held)
 
 
 class _LocalCrew:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from colintern.features.catalog import Catalog
     from colintern.features.plan import StoreTarget
     from colintern.model.backbone import BackboneIdentity
+    from colintern.runtime.parts import PartsJob
     from colintern.training.loop import RoundTask
 
 
@@ -71,5 +72,15 @@ class Workers(Protocol):
 
         Returns:
             What `work` returns.
+        """
+        ...
+
+    def make_parts(self, job: PartsJob, config: Config, held: Held) -> None:
+        """Make files that do not depend on each other, as far as they are not there yet.
+
+        Args:
+            job: the files, and how they are made.
+            config: how many workers there may be, and what each of them needs.
+            held: the lease of the folder that is written to.
         """
         ...

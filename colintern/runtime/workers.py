@@ -15,6 +15,8 @@ from colintern.records.lease import Held
 from colintern.runtime.basis import fit_basis
 from colintern.runtime.cluster import Cluster, cluster_of
 from colintern.runtime.encode import RayCrew
+from colintern.runtime.part_pool import RayPartsCrew
+from colintern.runtime.parts import PartsJob, make_parts
 from colintern.runtime.relay import Relay
 from colintern.runtime.resources import Request
 from colintern.runtime.search_pool import SearchPool
@@ -72,6 +74,11 @@ class RayWorkers:
         self._relay = self._relay or Relay()
         with self._relay.showing(show) as tell:
             return pool.do(work, catalog, tell)
+
+    def make_parts(self, job: PartsJob, config: Config, held: Held) -> None:
+        """Make the parts of a job with one pool of actors."""
+        self.close()
+        make_parts(job, RayPartsCrew(self._cluster, config), held)
 
     def _pool_of(self, request: Request, held: Held) -> SearchPool:
         """The pool of the search before, if it is what this one asks for too."""

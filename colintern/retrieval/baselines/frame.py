@@ -128,6 +128,16 @@ class MeasuredRun:
         catalog = self._opened.catalog
         return catalog.dataset(dataset_of(catalog.data, dataset))
 
+    def is_measured(self, baseline: Baseline, dataset: str) -> bool:
+        """Whether just this is recorded already."""
+        folder = self.run.folder
+        before = folder.record(record_name(baseline.name, dataset))
+        return (
+            before is not None
+            and before.fingerprint == records.fingerprint(self._inputs(baseline, dataset))
+            and is_recorded(folder, baseline.name, dataset)
+        )
+
     def record(self, baseline: Baseline, dataset: str, search: Search) -> dict[str, Any]:
         """Measure a baseline on a dataset, unless just that is recorded already.
 
@@ -139,13 +149,8 @@ class MeasuredRun:
         Returns:
             The metrics, as they stand in `RUN/baselines/{name}/eval/{dataset}.json`.
         """
-        folder, inputs = self.run.folder, self._inputs(baseline, dataset)
-        before = folder.record(record_name(baseline.name, dataset))
-        if (
-            before is not None
-            and before.fingerprint == records.fingerprint(inputs)
-            and is_recorded(folder, baseline.name, dataset)
-        ):
+        folder = self.run.folder
+        if self.is_measured(baseline, dataset):
             log.say("baseline", "%s  %s: is measured already", baseline.name, dataset)
             return storage.read_json(folder.baseline_evaluation(baseline.name, dataset))
         started_at = records.now()
@@ -157,7 +162,7 @@ class MeasuredRun:
         self.held.check()
         records.record_outputs(
             folder.record_path(record_name(baseline.name, dataset)),
-            inputs,
+            self._inputs(baseline, dataset),
             folder.described(paths),
             started_at,
         )
@@ -189,15 +194,21 @@ class MeasuredRun:
         storage.write_json(folder.baseline_evaluation(baseline.name, dataset), document)
         return document
 
-    def _inputs(self, baseline: Baseline, dataset: str) -> Inputs:
-        """All that the results depend on: the baseline, the pages, what is asked and judged."""
-        source, config = self._source(dataset), self.run.config
+    def data_inputs(self, dataset: str) -> Inputs:
+        """What a dataset is: its pages, what is asked, and what is judged."""
+        source = self._source(dataset)
         questions = self._opened.targets[source].content.questions.items()
         return {
-            **split_inputs(config),
-            "evaluation.cutoffs": list(config.evaluation.cutoffs),
+            **split_inputs(self.run.config),
             "features_sha256": self._opened.features_hash(source),
             **{f"dataset_sha256.{name}": sha256 for name, sha256 in questions},
+        }
+
+    def _inputs(self, baseline: Baseline, dataset: str) -> Inputs:
+        """All that the results depend on: the dataset, the baseline, how deep it is judged."""
+        return {
+            **self.data_inputs(dataset),
+            "evaluation.cutoffs": list(self.run.config.evaluation.cutoffs),
             **{f"baseline.{name}": value for name, value in baseline.inputs.items()},
         }
 

@@ -15,6 +15,7 @@ from colintern.data.judgements import read_judgements
 from colintern.data.layouts import Layout
 from colintern.data.looking import LookAt, first_pictures, not_looked_at, with_pixels
 from colintern.data.page_counter import PageCounter
+from colintern.data.page_texts import TEXT_COLUMNS, text_of
 from colintern.data.parquet import image_bytes, stream_rows
 from colintern.data.several import check_same_pages, configurations, named, named_judgements
 from colintern.data.text import bad_query_reason, without_controls
@@ -157,7 +158,7 @@ def _copy_pages(layout: Layout, writer: CorpusWriter) -> None:
     resaved: dict[str, dict[str, str]] = {}  # page id to its other pictures, and their files
     progress = PageCounter("data", "pages read")
     for file in layout.parts["corpus"]:
-        for row in stream_rows([file], ["corpus-id", "image"], ["text", *_PAGE_COLUMNS]):
+        for row in stream_rows([file], ["corpus-id", "image"], [*TEXT_COLUMNS, *_PAGE_COLUMNS]):
             progress.add(1)
             page_id, image = str(row["corpus-id"]), image_bytes(row["image"])
             digest = storage.sha256_of_bytes(image)
@@ -233,7 +234,7 @@ def _described(page_id: str, image: bytes, path: str, row: dict[str, Any]) -> Pa
     document = _text(row.get("doc-id")) or document
     stated = (_whole(row.get(name)) for name in _NUMBER_COLUMNS)
     number = next((value for value in stated if value is not None), number)
-    return Page(page_id, image, document, _text(row.get("text")), number)
+    return Page(page_id, image, document, text_of(row), number)
 
 
 def _stem(path: str) -> str:

@@ -190,6 +190,10 @@ class FrozenBackbone:
 
         return _in_batches([len(ids) for ids in tokens], batch_tokens, encode)
 
+    def query_token_texts(self, text: str) -> list[str]:
+        """What each token that `encode_queries` gives for a text stands for."""
+        return self._processor.query_token_texts(text)
+
     def _page_features(self, pages: list[np.ndarray], num_tokens: int) -> list[Tensor]:
         pixels = self._pixel_values(pages)
         if not self._layers:  # the projector

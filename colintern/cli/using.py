@@ -133,3 +133,50 @@ def export_run(
         f"round {run.round_number}, {side or 'both sides'}, {written.dim} numbers a vector, "
         f"{written.num_bytes / 1e6:.1f} MB: {out}"
     )
+
+
+@commands.command()
+def embed(
+    run_path: RunArgument,
+    out: Annotated[
+        str, typer.Option("--out", metavar="DIR", help="Folder for the vectors; a path or URL.")
+    ],
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            "--dataset",
+            help="Dataset of the run, or the folder of a new dataset; "
+            "default: the first test set, or the training set if there is none.",
+        ),
+    ] = None,
+    round_number: Annotated[
+        int | None,
+        typer.Option("--round", min=0, help="Number of a finished round; default: the best."),
+    ] = None,
+    dim: Annotated[
+        int | None,
+        typer.Option(
+            "--dim", min=1, help="Numbers of a vector: the first along the axes that matter most."
+        ),
+    ] = None,
+    tokens: Annotated[
+        int | None,
+        typer.Option(
+            "--tokens", min=1, help="Most vectors of a page: the means of tokens that are alike."
+        ),
+    ] = None,
+    dtype: Annotated[
+        Literal["float32", "float16", "int8", "binary"],
+        typer.Option("--dtype", help="How numbers are written."),
+    ] = "float32",
+) -> None:
+    """Write the vectors of a dataset's pages as Parquet, for a database."""
+    from colintern.retrieval.embed import EmbedSettings
+    from colintern.retrieval.embed import embed as embed_dataset
+
+    settings = EmbedSettings(round_number, dim, tokens, dtype)
+    info = embed_dataset(run_path, dataset, out, settings).info
+    typer.echo(
+        f"{out}: {info.num_pages:,} pages of {info.dataset}, {info.num_vectors:,} vectors of "
+        f"{info.dim} numbers, {info.dtype}"
+    )

@@ -1,6 +1,6 @@
 """Commands that use a finished run."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -97,3 +97,39 @@ def baseline(
             measure_model(measured, model, revision=revision, name=name, datasets=datasets or ())
         measured.write_report()
     say(table_lines(run_path))
+
+
+@commands.command("export")
+def export_run(
+    run_path: RunArgument,
+    out: Annotated[
+        str, typer.Option("--out", metavar="DIR", help="Folder to write; an export is replaced.")
+    ],
+    round_number: Annotated[
+        int | None, typer.Option("--round", help="Number of the round; default: the best.")
+    ] = None,
+    side: Annotated[
+        Literal["query", "page"] | None,
+        typer.Option("--side", help="Only these heads, as vLLM reads them; default: both."),
+    ] = None,
+    dim: Annotated[
+        int | None,
+        typer.Option(
+            "--dim", min=1, help="Numbers of each vector, rotated and cut; default: heads.dim."
+        ),
+    ] = None,
+) -> None:
+    """Write a folder that sentence-transformers opens as a MultiVectorEncoder.
+
+    Refused, as its modules cannot do them: features.merge above 1, features.max_tokens_per_page, a
+    list as backbone.layer (and so heads.layer_mix), and backbone.layer=projector.
+    """
+    from colintern.retrieval.export.export import export_run
+    from colintern.retrieval.finished import open_finished
+
+    run = open_finished(run_path, round_number)
+    written = export_run(run, out, side, dim)
+    typer.echo(
+        f"round {run.round_number}, {side or 'both sides'}, {written.dim} numbers a vector, "
+        f"{written.num_bytes / 1e6:.1f} MB: {out}"
+    )

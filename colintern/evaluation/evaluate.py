@@ -15,9 +15,11 @@ from colintern.data.judgements import Judgements
 from colintern.data.views import View
 from colintern.evaluation.chance import chance_level
 from colintern.evaluation.decision import METRIC
+from colintern.evaluation.loss import loss_of_pooled
 from colintern.evaluation.metrics import PerQuery, depth_of, judged
+from colintern.evaluation.protocol import Protocol
 from colintern.evaluation.results import DEPTH, SCHEMA, ranked_queries
-from colintern.evaluation.significance import bootstrap_interval
+from colintern.evaluation.subsets import by_language, summary
 from colintern.scoring.queries import EmbeddedQueries
 from colintern.search import order, searcher
 from colintern.search.shards import Shards
@@ -35,6 +37,7 @@ def evaluate(
     seed: int,
     write: Callable[[pa.Table], None],
     on_progress: Callable[[int], None],
+    protocol: Protocol | None = None,
 ) -> dict[str, Any]:
     """Search the whole corpus of `view` for every judged query, and judge.
 
@@ -48,10 +51,13 @@ def evaluate(
         write: given the results of some queries at a time, in order (`results.SCHEMA`); ranks
             beyond `DEPTH` come only where the cutoffs ask for them. None is kept.
         on_progress: told the number of queries done.
+        protocol: how it is measured, for the document.
 
     Returns:
-        The metrics, as they are written.
+        The metrics, as they are written; of a search that is not exact, also what it loses.
     """
+    candidates = candidates_of(settings, view)
+    loss = candidates and loss_of_pooled(view, shards, queries, candidates, seed)
     return judge(
         view,
         _searched(shards, queries, settings, search_depth(view, settings.cutoffs)),
@@ -61,7 +67,16 @@ def evaluate(
         seed=seed,
         write=write,
         on_progress=on_progress,
+        about={"loss": loss.document()} if loss else None,
+        protocol=protocol,
     )
+
+
+def candidates_of(settings: EvaluationConfig, view: View) -> int | None:
+    """Pages that are scored exactly for every query; None when all of them are."""
+    if settings.search == "exact":
+        return None
+    return min(max(RERANKED, search_depth(view, settings.cutoffs)), len(view.pages))
 
 
 def search_depth(view: View, cutoffs: Sequence[int]) -> int:
@@ -80,6 +95,7 @@ def judge(
     write: Callable[[pa.Table], None],
     on_progress: Callable[[int], None],
     about: Mapping[str, Any] | None = None,
+    protocol: Protocol | None = None,
 ) -> dict[str, Any]:
     """Judge the pages that were found for every query, whatever found them.
 
@@ -95,6 +111,7 @@ def judge(
         write: as in `evaluate`.
         on_progress: as in `evaluate`.
         about: what else the document tells of whatever was measured.
+        protocol: how it was measured, for the document.
 
     Returns:
         The metrics, as they are written.
@@ -102,7 +119,8 @@ def judge(
     ranked = _ranked(view, blocks, depth_of(cutoffs), write, on_progress)
     values = judged(view.judgements, ranked, cutoffs)
     measured = {"round": round_number, **(about or {})}
-    return _document(view, values, measured, search, seed)
+    document = _document(view, values, measured, search, seed)
+    return {**document, **({"protocol": protocol.document()} if protocol else {})}
 
 
 def judged_again(parquet_path: str, judgements: Judgements) -> PerQuery:
@@ -160,17 +178,14 @@ def _searched(
 def _document(
     view: View, values: PerQuery, measured: Mapping[str, Any], search: str, seed: int
 ) -> dict[str, Any]:
-    intervals = {
-        name: bootstrap_interval(np.asarray(metric), seed=seed)
-        for name, metric in values.values.items()
-    }
+    languages = by_language(values, view.judged, seed)
     return {
         "dataset": view.name,
         **measured,
         "num_queries": len(values.query_ids),
         "num_pages": len(view.pages),
         "search": search,
-        "metrics": {name: interval.mean for name, interval in intervals.items()},
-        "ci": {name: [interval.low, interval.high] for name, interval in intervals.items()},
+        **summary(values, seed),
         "chance": {METRIC: chance_level(view)},
+        **({"subsets": languages} if languages else {}),
     }

@@ -37,6 +37,11 @@ class PerQuery:
     query_ids: pa.Array
     values: Mapping[str, Values]
 
+    def where(self, is_kept: NDArray[np.bool_]) -> "PerQuery":
+        """The values of some of the queries, by one value for each."""
+        kept = {name: values[is_kept] for name, values in self.values.items()}
+        return PerQuery(self.query_ids.filter(pa.array(is_kept)), kept)
+
 
 def per_query_metrics(
     ranking: Mapping[str, Sequence[str]],

@@ -80,6 +80,40 @@ def changes_since(path: str, store: str, manifests: Mapping[str, str]) -> Datase
     )
 
 
+def has_same_pages(path: str, store: str, manifest_sha256: str) -> bool:
+    """Whether a corpus has just the pages that were encoded of it, whatever its files are now.
+
+    So it is when they were written again with something that no page is known by: its text.
+
+    Args:
+        path: the dataset.
+        store: its features.
+        manifest_sha256: the hash of the manifest of its pages.
+
+    Returns:
+        False too where the corpus does not tell the hashes of its images.
+
+    Raises:
+        MissingStageError: the manifest is gone.
+    """
+    dataset = CanonicalDataset(path)
+    pages = open_manifest(storage.join(store, PAGES), manifest_sha256)
+    num_pages = 0
+    for file in dataset.corpus_files:
+        with open_parquet(file, ["corpus-id"]) as parquet:
+            if not {"corpus-id", _IMAGE_HASH} <= set(parquet.schema_arrow.names):
+                return False
+            for batch in parquet.iter_batches(columns=["corpus-id", _IMAGE_HASH]):
+                hashes, is_valid = digests.parse(batch[_IMAGE_HASH])
+                position = find(batch["corpus-id"], pages.ids)
+                is_same = is_valid & (position >= 0)
+                is_same &= (pages.hashes[position] == hashes).all(axis=1)
+                if not is_same.all():
+                    return False
+                num_pages += len(position)
+    return num_pages == len(pages.ids)
+
+
 def _num_missing(ids: pa.Array, other: pa.Array) -> int:
     """How many of `ids` are not among the others."""
     is_there = pc.is_in(ids, value_set=other.cast(ids.type))

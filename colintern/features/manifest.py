@@ -43,6 +43,7 @@ PAGE_SCHEMA = pa.schema(
     ]
 )
 EARLIER_PAGE_SCHEMA = pa.schema(list(PAGE_SCHEMA)[:-1])  # of shards of an earlier version only
+_LAYOUT = ["width", "height", "tile_rows", "tile_columns"]
 _CHUNK_BYTES = 2**22
 
 
@@ -95,6 +96,19 @@ class Manifest:
             pixels, valid = digests.parse(batch.column(0))
             found[start : start + len(batch)][valid] = pixels[valid, :num_bytes]
             start += len(batch)
+        return found
+
+    @cached_property
+    def layouts(self) -> np.ndarray:
+        """Width, height, rows and columns of tiles of each page: int32 [N, 4].
+
+        Read when first asked for.
+        """
+        found, start = np.empty((len(self), len(_LAYOUT)), np.int32), 0
+        for batch in self._read(_LAYOUT):
+            end = start + len(batch)
+            found[start:end] = np.stack([column.to_numpy() for column in batch.columns], axis=1)
+            start = end
         return found
 
     @property

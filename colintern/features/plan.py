@@ -7,7 +7,7 @@ middle; nothing here knows of it.
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -22,13 +22,14 @@ from colintern.data.compute import pc
 from colintern.data.content import DatasetContent
 from colintern.data.inventory import Inventory
 from colintern.data.queries import Queries
-from colintern.errors import ConfigError, DatasetError
+from colintern.errors import ConfigError, DatasetError, MissingStageError
+from colintern.features.changes import has_same_pages
 from colintern.features.codec import Codec
 from colintern.features.cutting import PlannedShard, PlannedShards, megaflops, shard_limits
 from colintern.features.damage import recorded_sizes, whole_shards
 from colintern.features.planned import Items, PartPlan, Totals, begin_part, plan_part
 from colintern.features.shard_file import ShardFile
-from colintern.features.store import PAGES, QUERIES, RECORD
+from colintern.features.store import PAGES, QUERIES, RECORD, manifests_of
 from colintern.features.whole import is_whole
 from colintern.features.work import Job, PlannedWork, ShardWork
 from colintern.images.pixels import picture_of, pixels_of
@@ -70,10 +71,22 @@ class StoreTarget:
         }
 
     def inputs_like(self, record: records.Record) -> dict[str, Any]:
-        """The inputs in the kind of hash that a record of the store, or of a run, holds."""
+        """The inputs in the kind of hash that a record of the store, or of a run, holds.
+
+        A corpus in other files with the very pages that are recorded counts as the recorded one.
+        """
         if _EARLIER_KEY in record.inputs:
             return {**self.identity, _EARLIER_KEY: self.content.footers}
-        return self.inputs
+        recorded = record.inputs.get(_CORPUS_KEY)
+        if recorded is None or not self._has_pages_of(record):
+            return self.inputs
+        return {**self.inputs, _CORPUS_KEY: recorded}
+
+    def _has_pages_of(self, record: records.Record) -> bool:
+        corpus, manifest = self.content.corpus, manifests_of(record).get(PAGES)
+        if record.inputs[_CORPUS_KEY] == corpus or manifest is None or manifest.sha256 is None:
+            return record.inputs[_CORPUS_KEY] == corpus
+        return _has_same_pages(self.dataset.path, corpus, self.path, manifest.sha256)
 
     def begin(self) -> None:
         """What comes before the corpus is listed: its hash, and the basis beside the shards.
@@ -207,6 +220,15 @@ def plan_store(
     )
     pa.default_memory_pool().release_unused()
     return StorePlan(target, pages, queries, query_hashes, parts, totals, work, sizes, whole)
+
+
+@cache
+def _has_same_pages(path: str, corpus: str, store: str, manifest: str) -> bool:
+    """As `changes.has_same_pages`; asked several times of one `corpus`, which is its hash."""
+    try:
+        return has_same_pages(path, store, manifest)
+    except MissingStageError:  # of a store that is lost nobody knows what it held
+        return False
 
 
 def check_compute_dtype(plan: StorePlan, dtype: str) -> None:

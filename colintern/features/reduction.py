@@ -41,11 +41,20 @@ class Reduction:
 
     def reduced(self, token_PH: Tensor, tile_tokens: tuple[int, int]) -> Tensor:
         """The tokens of a page that are stored, float32; as they are when nothing is to be done."""
-        if self.merge > 1:
-            token_PH = merged(token_PH, tile_tokens, self.merge)
+        token_PH = self._merged(token_PH, tile_tokens)
         if self.max_tokens is not None:
             token_PH = clustered(token_PH, self.max_tokens)
         return token_PH
+
+    def clusters(self, token_PH: Tensor, tile_tokens: tuple[int, int]) -> np.ndarray:
+        """The token of `reduced` that each token, after merging, is a part of: int64 [P]."""
+        token_PH = self._merged(token_PH, tile_tokens)
+        if not _is_clustered(token_PH, self.max_tokens):
+            return np.arange(len(token_PH))
+        return cluster_numbers(token_PH, self.max_tokens or 0)
+
+    def _merged(self, token_PH: Tensor, tile_tokens: tuple[int, int]) -> Tensor:
+        return merged(token_PH, tile_tokens, self.merge) if self.merge > 1 else token_PH
 
 
 def merged(token_PH: Tensor, tile_tokens: tuple[int, int], merge: int) -> Tensor:
@@ -74,14 +83,23 @@ def clustered(token_PH: Tensor, max_tokens: int) -> Tensor:
 
     Tokens that are not finite have no distances: the page is given back as it is.
     """
-    if len(token_PH) <= max_tokens or not token_PH.isfinite().all():
+    if not _is_clustered(token_PH, max_tokens):
         return token_PH
     token_PH = token_PH.float()
-    distances = torch.pdist(functional.normalize(token_PH, dim=1)).double().numpy()
-    cluster_P = torch.from_numpy(_cut(linkage(distances, "ward"), len(token_PH), max_tokens))
+    cluster_P = torch.from_numpy(cluster_numbers(token_PH, max_tokens))
     sum_PH = torch.zeros(max_tokens, token_PH.shape[1], dtype=torch.float64)
     sum_PH.index_add_(0, cluster_P, token_PH.double())
     return (sum_PH / torch.bincount(cluster_P)[:, None]).float()
+
+
+def cluster_numbers(token_PH: Tensor, max_tokens: int) -> np.ndarray:
+    """The cluster of each of more than `max_tokens` finite tokens: int64 [P]; see `clustered`."""
+    distances = torch.pdist(functional.normalize(token_PH.float(), dim=1)).double().numpy()
+    return _cut(linkage(distances, "ward"), len(token_PH), max_tokens)
+
+
+def _is_clustered(token_PH: Tensor, max_tokens: int | None) -> bool:
+    return max_tokens is not None and len(token_PH) > max_tokens and bool(token_PH.isfinite().all())
 
 
 def _cut(tree: np.ndarray, num_tokens: int, num_clusters: int) -> np.ndarray:

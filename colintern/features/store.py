@@ -98,6 +98,11 @@ class Items:
         """What each page shows: int32 [N], equal for the same page."""
         return self._manifest.pictures
 
+    def layout(self, position: int) -> "PageLayout":
+        """The size of a page, and how it is cut into tiles."""
+        width, height, rows, columns = self._manifest.layouts[position].tolist()
+        return PageLayout((width, height), (rows, columns))
+
     @property
     def documents(self) -> np.ndarray:
         """The index of each page's document in `document_ids`: int32 [N], -1 without one."""
@@ -221,6 +226,14 @@ class ItemRow:
     shard: str
     num_tokens: int
     doc_id: str | None = None
+
+
+@dataclass(frozen=True)
+class PageLayout:
+    """Width and height of a page in pixels, and its rows and columns of tiles."""
+
+    size: tuple[int, int]
+    tiles: tuple[int, int]
 
 
 class FeatureStore:

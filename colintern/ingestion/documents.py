@@ -50,6 +50,7 @@ def ingest_documents(found: Sources, work: Work) -> Report:
         pages += entries
         bad += without
     change, bad_queries = _questions(before, pages, work)
+    looked_at = [page for page in pages if page.is_of_pdf and page.has_text is not None]
     report = Report(
         pages=len(pages),
         documents=len({page.doc_id for page in pages}),
@@ -60,6 +61,8 @@ def ingest_documents(found: Sources, work: Work) -> Report:
         queries=len(change.now.queries),
         judgements=len(change.now.judgements),
         settings=asdict(render),
+        pages_of_pdfs=len(looked_at),
+        without_text=sum(not page.has_text for page in looked_at),
     )
     if standing.is_first:
         _finish_first(change, report, work)
@@ -87,7 +90,8 @@ def _check_loss(stays: Sorted, before: Asked, work: Work) -> None:
     if num_old:
         log.say(
             "ingest",
-            "%d parts were drawn by rules of an earlier version; --replace draws them again",
+            "%d parts were drawn by rules of an earlier version, or without the text layers of "
+            "their pages; --replace draws them again",
             num_old,
         )
 
@@ -116,7 +120,7 @@ def _put_in(
     """Put in what was built beside, if there is anything new."""
     out = work.standing.folder
     is_same = not (parts or stays.dropped or change.is_loss) and change.added == Asked([], [])
-    if is_same and work.standing.report == report.document():
+    if is_same and work.standing.report is not None and report.says_as(work.standing.report):
         log.say("ingest", "nothing is new: %s is as it was", out)
         storage.delete_folder(beside(out))
         return

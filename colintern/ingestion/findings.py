@@ -57,6 +57,8 @@ class Report:
         queries: written; those with equal texts count once.
         judgements: written.
         settings: that decided what the pages look like.
+        pages_of_pdfs: those of `pages` in which a text layer was looked for.
+        without_text: those of them that have none.
     """
 
     pages: int
@@ -68,6 +70,8 @@ class Report:
     queries: int
     judgements: int
     settings: dict[str, Any]
+    pages_of_pdfs: int = 0
+    without_text: int = 0
 
     @property
     def bad_fraction(self) -> float:
@@ -85,6 +89,10 @@ class Report:
             f"{num_lost:,} bad   {len(bad) - num_lost:,} warnings   "
             f"{len(self.duplicates):,} groups of equal pages",
         ]
+        if self.without_text:
+            lines.append(
+                f"no text layer in {self.without_text:,} of {self.pages_of_pdfs:,} pages of PDFs"
+            )
         if self.skipped:
             total = sum(self.skipped.values())
             lines.append(f"{total:,} files of other kinds skipped: {counted(self.skipped)}")
@@ -97,6 +105,11 @@ class Report:
         """For JSON, with the keys that it has had since the first version."""
         values = {_KEYS.get(name, name): value for name, value in asdict(self).items()}
         return {"made_by": "colintern ingest", **values}
+
+    def says_as(self, document: Mapping[str, Any]) -> bool:
+        """Whether an earlier report says the same, as far as its version says anything."""
+        own = self.document()
+        return own.keys() >= document.keys() and all(own[key] == document[key] for key in document)
 
 
 def _num_lost(found: Sequence[BadItem]) -> int:

@@ -15,6 +15,7 @@ from colintern.ingestion.findings import BadItem
 from colintern.ingestion.pdf_outline import open_pdf, outline_of
 from colintern.ingestion.pdf_text import Letters, look_for_letters
 from colintern.ingestion.sources import SourceFile
+from colintern.ingestion.text_layer import text_layer
 
 _POINTS_PER_INCH = 72
 _NOT_DRAWN_SHARE = 0.1  # of a page's letters: fewer may be hidden on purpose
@@ -26,8 +27,8 @@ def pages_of_pdf(
     """Pages `first` (from 0) up to `last`, which is left out, of those that load.
 
     Yields:
-        A page with the id `{name}#{number}`, or a bad item in its place; and, after a page, a
-        warning if letters are missing on it.
+        A page with the id `{name}#{number}` and its text layer, or a bad item in its place; and,
+        after a page, a warning if letters are missing on it.
     """
     try:
         outline = outline_of(file)
@@ -37,8 +38,10 @@ def pages_of_pdf(
                 try:
                     page, picture = _drawn(document, index, unit, settings)
                     warning = _letters_not_drawn(page, picture, outline.may_lack_fonts)
+                    text = text_layer(page)
                     page.close()
-                    yield Page(f"{file.name}#{number:04d}", jpeg(picture), file.name, number=number)
+                    page_id = f"{file.name}#{number:04d}"
+                    yield Page(page_id, jpeg(picture), file.name, text, number)
                     if warning:
                         yield BadItem(file.name, number, warning, is_warning=True)
                 except BadImageError as error:

@@ -14,6 +14,7 @@ from colintern.ingestion.parts import (
     DrawnPiece,
     Origin,
     WrittenPage,
+    name_without_text,
     number_in,
     origin_as_planned,
     origin_of,
@@ -217,7 +218,12 @@ def _of_earlier(
     names = {page.doc_id for _, pages, _ in unknown for page in pages}
     names |= {item.name for _, _, bad in unknown for item in bad}
     files = [(file, num_pages) for file, num_pages in counted if file.name in names]
-    planned = {part.path: origin_as_planned(part) for part in plan_parts(files, corpus, settings)}
+    planned = {
+        storage.join(corpus, name_without_text(part)): replace(
+            origin_as_planned(part), text_rules=0
+        )
+        for part in plan_parts(files, corpus, settings)
+    }
     nothing = Origin(0, settings, ())
     return [
         StandingPart(path, planned.get(path, nothing), pages, bad) for path, pages, bad in unknown

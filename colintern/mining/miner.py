@@ -177,11 +177,7 @@ def _exact_is_best(corpus: Corpus, queries: EmbeddedQueries, settings: MiningCon
 def _sample(queries: EmbeddedQueries, seed: int) -> EmbeddedQueries:
     """A seeded sample of the queries, in their order."""
     size = min(CERTIFIED_QUERIES, len(queries))
-    chosen = sorted(random.Random(seed).sample(range(len(queries)), size))
-    parts = [queries.between(row, row + 1) for row in chosen]
-    return EmbeddedQueries(
-        torch.cat([part.token_TE for part in parts]), tuple(part.lengths[0] for part in parts)
-    )
+    return queries.take(sorted(random.Random(seed).sample(range(len(queries)), size)))
 
 
 def _searched(

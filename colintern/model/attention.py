@@ -1,4 +1,4 @@
-"""Whether a language model really attends in the way that was asked for.
+"""Whether a language model really attends in the way that was asked for, and by which kernel.
 
 `config.is_causal = False` is transformers' own switch: it changes the mask of every implementation
 of attention, and the flag that SDPA and flash attention are called with. A language model that does
@@ -16,6 +16,12 @@ _TOKENS = [0, 1, 2, 3, 4, 5, 6, 7]  # any that every vocabulary has
 # Of the features' norm. A model that ignores the setting computes the same twice, up to what a GPU
 # rounds otherwise; in small random models tokens that see later ones differ by more than 1e-2.
 _LEAST_CHANGE = 1e-3
+
+
+def kernels_of(model: Any) -> str:
+    """What computes the attention of a model's parts, such as `sdpa`; each kernel once."""
+    parts = (model.vision_tower, model.language_model)
+    return ", ".join(sorted({part.config._attn_implementation or "eager" for part in parts}))
 
 
 def check_bidirectional(model: Any, name: str) -> None:

@@ -15,7 +15,7 @@ from transformers import AutoModel
 
 from colintern.config.schema import BackboneConfig
 from colintern.errors import BackboneError, one_line
-from colintern.model.attention import check_bidirectional
+from colintern.model.attention import check_bidirectional, kernels_of
 from colintern.model.checkpoint import checkpoint_hash, find_checkpoint, weight_files
 from colintern.model.flops import BackboneFlops, backbone_flops
 from colintern.model.internvl_config import (
@@ -113,6 +113,14 @@ class FrozenBackbone:
         config: path, revision, dtype, layer, attention, prompts, tiling.
         device: where it runs; features come back to the CPU.
 
+    Attributes:
+        device: the type of it, `cpu` or `cuda`.
+        compute_dtype: what it computes in.
+        attention_kernel: what computes attention, such as `sdpa`.
+        width: H of the model, times the number of its layers that are taken.
+        tiles: how many tiles and tokens a page has.
+        tiler: cuts a page into its tiles.
+
     Raises:
         BackboneError: the checkpoint cannot be found, is not InternVL, lacks weights, or cannot
             attend as it is asked to.
@@ -129,7 +137,9 @@ class FrozenBackbone:
         if config.attention == "bidirectional":
             check_bidirectional(self._model, config.path)
         _leave_out_above(num_layers_run(model_config, config), self._model.language_model)
+        self.device = self._device.type
         self.compute_dtype = compute_dtype(config, device)
+        self.attention_kernel = kernels_of(self._model)
         self.width: int = model_config.text_config.hidden_size * config.num_layers
         self.tiles = self._processor.tiles
         self.tiler = self._processor.tiler
@@ -179,6 +189,10 @@ class FrozenBackbone:
             return self._query_features([tokens[index] for index in indexes])
 
         return _in_batches([len(ids) for ids in tokens], batch_tokens, encode)
+
+    def query_token_texts(self, text: str) -> list[str]:
+        """What each token that `encode_queries` gives for a text stands for."""
+        return self._processor.query_token_texts(text)
 
     def _page_features(self, pages: list[np.ndarray], num_tokens: int) -> list[Tensor]:
         pixels = self._pixel_values(pages)

@@ -21,6 +21,8 @@ from colintern.model.quiet import quiet_transformers
 from colintern.model.tiles import Tiler, tile_grid
 
 IMAGE_SLOT = "<image>"
+IMAGE_PROCESSOR = GotOcr2ImageProcessorPil.__name__
+START, END, CONTEXT = "<img>", "</img>", "<IMG_CONTEXT>"
 # Starts of queries: each printable ASCII character, words, other scripts, a combining accent.
 _PROBES = [
     *map(chr, range(32, 127)),
@@ -29,7 +31,6 @@ _PROBES = [
     "\nthe",
 ]
 _VOCABULARIES = ("tokenizer.json", "vocab.json", "*.model", "*.tiktoken")
-_START, _END, _CONTEXT = "<img>", "</img>", "<IMG_CONTEXT>"
 
 
 class TilePlanner:
@@ -92,10 +93,10 @@ class Processor:
         self.tile = (size.height, size.width) if size else (0, 0)
         self.tiles = TilePlanner(*self.tile, token_grid, config.max_tiles)
         self.tiler = Tiler(*self.tile, config.max_tiles, Image.Resampling(self._images.resample))
-        self.context_id = self._special(_CONTEXT)
+        self.context_id = self._special(CONTEXT)
         before, slot, after = config.page_prompt.partition(IMAGE_SLOT)
-        self._page_start = [*self._plain(before), self._special(_START)]
-        self._page_end = [self._special(_END), *(self._plain(after) if slot else [])]
+        self._page_start = [*self._plain(before), self._special(START)]
+        self._page_end = [self._special(END), *(self._plain(after) if slot else [])]
 
     def page_tokens(self, num_image_tokens: int) -> list[int]:
         """The token ids of a page: the prompt with the image at its `<image>`, or at the end."""
@@ -105,6 +106,10 @@ class Processor:
         """The token ids of a query: prefix, text, augmentation (the padding token, repeated)."""
         augmentation = [self.pad_id] * self._config.query_augmentation_tokens
         return [*self._plain(self._config.query_prefix + text), *augmentation]
+
+    def query_token_texts(self, text: str) -> list[str]:
+        """What each of `query_tokens` stands for; a part of a character is shown as U+FFFD."""
+        return [self._tokenizer.decode([token]) for token in self.query_tokens(text)]
 
     def pixel_table(self) -> Tensor:
         """What the model sees for each 8-bit value of each channel: [3, 256] float32."""
@@ -121,7 +126,7 @@ class Processor:
     @property
     def num_ids(self) -> int:
         """The number of ids that texts, images and augmentation can use: 1 + the largest id."""
-        image = (self._special(token) for token in (_START, _END, _CONTEXT))
+        image = (self._special(token) for token in (START, END, CONTEXT))
         return max(self._tokenizer.vocab_size, self.pad_id + 1, *(number + 1 for number in image))
 
     @property

@@ -12,6 +12,7 @@ from colintern.features.encoding import WrittenShard, encode_shard
 from colintern.features.making import BegunStore, make_stores
 from colintern.features.plan import StoreTarget
 from colintern.features.progress import EncodingProgress
+from colintern.features.provenance import provenance_of
 from colintern.features.store import FeatureStore
 from colintern.features.work import PlannedWork
 from colintern.model.backbone import BackboneIdentity, FrozenBackbone
@@ -74,6 +75,7 @@ class _LocalCrew:
     ) -> Iterator[tuple[str, WrittenShard]]:
         """Write one shard after the other."""
         backbone = FrozenBackbone(self._config.backbone)
+        progress.facts |= provenance_of(backbone)
         batch_tokens = self._config.features.batch_tokens
         for shard in work:
             codec = stores[shard.store].codec

@@ -110,6 +110,24 @@ def say_metrics(document: dict[str, Any]) -> None:
     )
 
 
+def say_loss(document: Mapping[str, Any]) -> None:
+    """What a search of pooled candidates loses against an exact one, where it was measured."""
+    if "loss" not in document:
+        return
+    loss = document["loss"]
+    log.say(
+        "evaluate",
+        "round %d  %s: pooled candidates found %.1f %% of the exact top 5 and %.1f %% of the top "
+        "100; nDCG@5 %+.3f against exact search (%d queries)",
+        document["round"],
+        document["dataset"],
+        100 * loss["recall_at_5"],
+        100 * loss["recall_at_100"],
+        loss["ndcg_at_5_found"] - loss["ndcg_at_5_exact"],
+        loss["num_queries"],
+    )
+
+
 def say_at_chance(document: Mapping[str, Any], backbone: BackboneConfig) -> None:
     """That a result is hardly better than a random order, and why that may be.
 

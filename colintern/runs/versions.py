@@ -5,18 +5,20 @@ import os
 import platform
 import subprocess
 import tomllib
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from colintern import __version__
 
+FAISS = ("faiss-cpu", "faiss-gpu")  # one of them, or none
+MEASURING = ("torch", "transformers", "numpy", "pytrec-eval-terrier")  # what metrics depend on
 _PACKAGES = (
     "torch",
     "transformers",
     "ray",
     "pyarrow",
-    "faiss-cpu",
-    "faiss-gpu",
+    *FAISS,
     "deepspeed",
     "late-interaction-kernels",
 )
@@ -24,10 +26,10 @@ _GIT_SECONDS = 10
 _GIT_OVERRIDES = ("GIT_DIR", "GIT_WORK_TREE")
 
 
-def versions() -> dict[str, str]:
-    """Python, ColIntern and the packages that results depend on."""
+def versions(packages: Sequence[str] = _PACKAGES) -> dict[str, str]:
+    """Python, ColIntern and those of some packages, on which results depend, that are there."""
     found = {"python": platform.python_version(), "colintern": __version__}
-    for package in _PACKAGES:
+    for package in packages:
         with contextlib.suppress(PackageNotFoundError):
             found[package] = version(package)
     return found

@@ -21,6 +21,7 @@ from colintern.errors import ColInternError
 from colintern.features.encoding import WrittenShard
 from colintern.features.making import BegunStore
 from colintern.features.progress import EncodingProgress
+from colintern.features.provenance import together
 from colintern.features.work import PlannedWork
 from colintern.runtime.cluster import device_of
 from colintern.runtime.encoder import Encoder, Outcome
@@ -61,13 +62,17 @@ class RayCrew:
         may_grow = "RAY_ADDRESS" in os.environ
         settings = EncoderSettings(self._config, stores, num_workers, may_grow)
         times: dict[str, ModelTime] = {}
+        noted: dict[str, dict[str, str]] = {}
         with tracking(progress, num_workers) as tracker:
             for outcome in _as_they_come(self._outcomes(work, settings, tracker)):
                 if isinstance(outcome.made, ColInternError):
                     raise outcome.made
                 if outcome.time:
                     times[outcome.worker] = outcome.time
+                if outcome.provenance:
+                    noted[outcome.worker] = outcome.provenance
                 yield outcome.path, outcome.made
+        progress.facts |= together(noted.values())
         _tell_waiting(times, progress)
 
     def _outcomes(self, work: PlannedWork, settings: EncoderSettings, tracker: Tracker) -> Any:

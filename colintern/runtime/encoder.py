@@ -38,12 +38,14 @@ class Outcome:
         worker: who had it; another one after a restart.
         made: what was written, or what went wrong.
         time: what the worker's model has spent its time on so far; None if it never came so far.
+        provenance: how the worker computes features; None likewise.
     """
 
     path: str
     worker: str
     made: WrittenShard | ColInternError
     time: ModelTime | None
+    provenance: dict[str, str] | None
 
 
 class Encoder:
@@ -86,7 +88,7 @@ class Encoder:
             raise
         context = ray.get_runtime_context()
         worker, time = context.get_worker_id(), encoder and encoder.model_time()
-        return Outcome(work.path, worker, made, time)
+        return Outcome(work.path, worker, made, time, encoder and encoder.provenance())
 
     def _started(self) -> ShardEncoder:
         """With the backbone, which the first row loads: it can say what is wrong with it.

@@ -23,6 +23,7 @@ from colintern.features.encoding import (
 )
 from colintern.features.making import BegunStore
 from colintern.features.preparing import PreparedPages, page_batches
+from colintern.features.provenance import provenance_of
 from colintern.features.work import ShardWork
 from colintern.model.backbone import FrozenBackbone
 from colintern.runtime.cluster import device_of
@@ -90,6 +91,10 @@ class ShardEncoder:
             ) from error
         finally:
             self._tracker.end(work.path)
+
+    def provenance(self) -> dict[str, str]:
+        """How this worker computes features."""
+        return provenance_of(self._backbone)
 
     def model_time(self) -> ModelTime:
         """What the model's time went into so far."""

@@ -195,6 +195,25 @@ def score_pairs(
     return torch.cat([pages.token_SLE.new_empty(0), *on_threads(score, chosen, device)])
 
 
+def token_scores(query_QE: Tensor, page_PE: Tensor) -> Tensor:
+    """Every token of a query against every token of a page, on the device of the embeddings.
+
+    Returns:
+        score_QP, float32: the very products that `score_pages` takes the best of, so that the mean
+        of the best of each query token, summed in float64, is the page's score.
+    """
+    device = page_PE.device
+    blocks, size = _query_blocks(query_QE), _PAGE_BLOCK[device.type]
+    token_TE = PackedPages.pack(page_PE, [len(page_PE)]).token_SLE.flatten(0, 1)
+
+    def products(start: int) -> Tensor:
+        page_block = token_TE[start : start + size]
+        return torch.cat([torch.mm(page_block, block) for block in blocks], dim=1)
+
+    parts = on_threads(products, range(0, len(page_PE), size), device)
+    return torch.cat(parts)[: len(page_PE), : len(query_QE)].T
+
+
 def _room(count_D: Tensor, dim: int, device: torch.device) -> PackedPages:
     """Space for pages with these numbers of segments; the embeddings are not filled in yet."""
     block = _PAGE_BLOCK[device.type] // _SEGMENT

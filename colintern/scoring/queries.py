@@ -1,6 +1,6 @@
 """Query embeddings for search: queries of different lengths, one after another."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -30,6 +30,12 @@ class EmbeddedQueries:
         """The queries from `start` up to, but not including, `end`."""
         first, last = sum(self.lengths[:start]), sum(self.lengths[:end])
         return EmbeddedQueries(self.token_TE[first:last], self.lengths[start:end])
+
+    def take(self, rows: Sequence[int]) -> "EmbeddedQueries":
+        """Some of the queries, by their indices."""
+        parts = [self.between(row, row + 1) for row in rows]
+        tokens = [self.token_TE[:0], *(part.token_TE for part in parts)]
+        return EmbeddedQueries(torch.cat(tokens), tuple(self.lengths[row] for row in rows))
 
     def blocks(self, size: int) -> Iterator[tuple[int, "EmbeddedQueries"]]:
         """Blocks of `size` queries (the last may be smaller), each with the index of its first."""

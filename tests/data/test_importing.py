@@ -3,6 +3,7 @@
 import pytest
 
 from colintern.data.canonical import CanonicalDataset
+from colintern.data.page_texts import page_texts
 from colintern.errors import DatasetError
 from colintern.storage import sha256_of_bytes
 from tests.data.helpers import asked, pages_of, resolve, write
@@ -65,6 +66,7 @@ def test_beir_with_hyphens_or_underscores(tmp_path, mark, form):
     dataset.check()
     assert dataset.judgements() == {"5": {"1": 2}, "6": {"10": 1}}
     assert pages_of(dataset)["10"].image == png(2)
+    assert dict(page_texts(dataset.corpus_files)) == {"1": "x", "10": "y"}
     french = resolve(tmp_path / "set", tmp_path, language="french")
     assert [query.text for query in french.queries()] == ["b"]
     assert french.judgements() == {"6": {"10": 1}}

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -11,7 +12,9 @@ from colintern.errors import ConfigError, DriftError
 from colintern.features import cutting
 from colintern.features.plan import check_compute_dtype
 from colintern.features.store import FeatureStore
-from colintern.model.backbone import compute_dtype
+from colintern.model.backbone import compute_dtype, read_identity
+from colintern.runs.stores import store_target
+from colintern.storage import sha256_of_bytes
 from tests.features import helpers
 from tests.features.helpers import encoded, planned
 from tests.helpers import make_corpus
@@ -117,3 +120,35 @@ def test_a_store_that_an_earlier_version_began_keeps_its_shards(tmp_path, backbo
         limits.unlink()
     monkeypatch.setattr(cutting, "_CPU_MEGAFLOPS_PER_SECOND", 10)
     assert not set(first) & set(encoded(tmp_path, backbone))
+
+
+def test_a_corpus_in_other_files_with_the_same_pages_is_the_same(tmp_path, backbone):
+    """All encoded again for a new column; or a page with another image that goes unseen."""
+    make_corpus(tmp_path / "set", num_pages=5, num_queries=3)
+    (path,) = (tmp_path / "set" / "corpus").iterdir()
+    table = pq.read_table(path)
+    hashes = [sha256_of_bytes(image["bytes"]) for image in table["image"].to_pylist()]
+    table = table.append_column("sha256", [hashes])
+    pq.write_table(table, path)
+    encoded(tmp_path, backbone)
+    first = planned(tmp_path)[0].target
+    assert first.is_finished()
+
+    def is_finished(changed: pa.Table) -> bool:
+        pq.write_table(changed, path)
+        config = helpers.config_of(tmp_path)
+        target = store_target(config, config.data.train, read_identity(config.backbone))
+        assert target.inputs != first.inputs
+        return target.is_finished()
+
+    def with_hashes(found: list[str | None]) -> pa.Table:
+        return table.set_column(table.schema.get_field_index("sha256"), "sha256", [found])
+
+    texts = pa.array(["some text"] * 5)
+    assert is_finished(table.set_column(table.schema.get_field_index("text"), "text", texts))
+    assert is_finished(table.take([4, 3, 2, 1, 0]))
+    assert not is_finished(with_hashes([hashes[2], *hashes[1:]]))
+    assert not is_finished(with_hashes([None, *hashes[1:]]))
+    assert not is_finished(table.drop_columns(["sha256"]))
+    assert not is_finished(table.slice(1))
+    assert not is_finished(pa.concat_tables([table, table.slice(0, 1)]))

@@ -14,7 +14,8 @@ from colintern.model.backbone import read_identity
 from colintern.model.heads import read_info
 from colintern.records import read_record
 from colintern.records.run_folder import RunFolder
-from colintern.retrieval.retriever import best_round, search_run
+from colintern.retrieval.finished import best_round
+from colintern.retrieval.retriever import search_run
 from colintern.runs import loop
 from colintern.runs.basis import known_basis
 from colintern.runs.local import LocalWorkers
@@ -70,7 +71,7 @@ def test_small_stores_are_trained_on_mined_and_measured(run):
 
 def test_a_question_is_stored_as_the_query_that_was_measured(run):
     """A search that asks with features of another width, type or basis."""
-    results = read_results(run.results(best_round(run.path), "test")).to_pylist()
+    results = read_results(run.results(best_round(run), "test")).to_pylist()
     best = [row for row in results if row["query_id"] == "q003" and row["rank"] <= 3]
     hits = search_run(run.path, "question 3 of many", 3, "test", NoWorkers())
     assert [(hit.page_id, hit.score) for hit in hits] == [

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from torch import Tensor
@@ -21,17 +21,20 @@ from colintern.data.views import View
 from colintern.errors import UserError
 from colintern.evaluation.decision import METRIC
 from colintern.evaluation.evaluate import judge, search_depth
+from colintern.evaluation.protocol import Protocol
 from colintern.evaluation.results import writing_results
 from colintern.features.store import FeatureStore
 from colintern.records import Inputs, lease
 from colintern.records.lease import Held
+from colintern.records.run_folder import baseline_stage
 from colintern.retrieval.finished import FinishedRun, open_finished
-from colintern.runs.baselines import BM25, POOLED, is_recorded, record_name
+from colintern.runs.baselines import BM25, POOLED, is_recorded
 from colintern.runs.local import LocalWorkers
 from colintern.runs.opened import OpenedRun
 from colintern.runs.runner import Runner
 from colintern.runs.stages import Encode, Report
 from colintern.runs.stages.inputs import split_inputs
+from colintern.runs.versions import MEASURING, versions
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
@@ -54,12 +57,15 @@ class Baseline:
         about: what its documents tell of it besides: JSON values by name.
         inputs: all that its results depend on, apart from the dataset: JSON values by name. When
             one changes it is measured again.
+        protocol: what differs from how MaxSim is measured, by the fields of `Protocol`: `score`,
+            and how pages and queries were encoded.
     """
 
     name: str
     kind: Literal["bm25", "pooled", "model"]
     about: Mapping[str, Any] = field(default_factory=dict)
     inputs: Inputs = field(default_factory=dict)
+    protocol: Mapping[str, Any] = field(default_factory=dict)
 
 
 def checked_name(name: str) -> str:
@@ -131,7 +137,7 @@ class MeasuredRun:
     def is_measured(self, baseline: Baseline, dataset: str) -> bool:
         """Whether just this is recorded already."""
         folder = self.run.folder
-        before = folder.record(record_name(baseline.name, dataset))
+        before = folder.record(baseline_stage(baseline.name, dataset))
         return (
             before is not None
             and before.fingerprint == records.fingerprint(self._inputs(baseline, dataset))
@@ -161,7 +167,7 @@ class MeasuredRun:
         ]
         self.held.check()
         records.record_outputs(
-            folder.record_path(record_name(baseline.name, dataset)),
+            folder.record_path(baseline_stage(baseline.name, dataset)),
             self._inputs(baseline, dataset),
             folder.described(paths),
             started_at,
@@ -188,9 +194,10 @@ class MeasuredRun:
                 about={
                     "baseline": {"name": baseline.name, "kind": baseline.kind, **baseline.about}
                 },
+                protocol=_protocol(baseline),
             )
             self.held.check()
-            storage.delete(folder.record_path(record_name(baseline.name, dataset)))
+            storage.delete(folder.record_path(baseline_stage(baseline.name, dataset)))
         storage.write_json(folder.baseline_evaluation(baseline.name, dataset), document)
         return document
 
@@ -231,6 +238,12 @@ def measured_run(run_path: str) -> Iterator[MeasuredRun]:
         measured = MeasuredRun(run, held)
         measured.check_unchanged()
         yield measured
+
+
+def _protocol(baseline: Baseline) -> Protocol:
+    """How a baseline is measured: all pages are searched, by its own score."""
+    usual = Protocol("exact", candidates=None, device="cpu", versions=versions(MEASURING))
+    return replace(usual, **baseline.protocol)
 
 
 def _say_metrics(document: Mapping[str, Any]) -> None:

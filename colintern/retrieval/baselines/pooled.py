@@ -5,13 +5,13 @@ product. All pages are searched.
 """
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from colintern.data.views import View
+from colintern.evaluation.protocol import encoding_of
 from colintern.features.store import FeatureStore
 from colintern.model.heads import Heads
 from colintern.retrieval.baselines.frame import Baseline, MeasuredRun
@@ -20,22 +20,26 @@ from colintern.search.embedding import embed_queries, embedded
 from colintern.search.flat import best_by_vectors
 from colintern.search.pooled_index import pool
 
+_SCORE = "dot product of normalised mean token embeddings"
+
 
 def measure_pooled(measured: MeasuredRun) -> list[dict[str, Any]]:
     """Measure the pooled vectors of the best round's heads on every dataset; the metrics."""
-    number = measured.run.round_number
+    return [_measure(measured, dataset) for dataset in measured.datasets]
+
+
+def _measure(measured: MeasuredRun, dataset: str) -> dict[str, Any]:
+    run, (_, store) = measured.run, measured.view(dataset)
     baseline = Baseline(
-        POOLED, "pooled", {"round": number}, {"heads_sha256": measured.heads_sha256}
+        POOLED,
+        "pooled",
+        about={"round": run.round_number},
+        inputs={"heads_sha256": measured.heads_sha256},
+        protocol={"score": _SCORE, "encoding": encoding_of(run.config, store.path)},
     )
-    return [
-        measured.record(baseline, dataset, partial(_search, measured, dataset))
-        for dataset in measured.datasets
-    ]
-
-
-def _search(measured: MeasuredRun, dataset: str, view: View, depth: int) -> Iterator[Tensor]:
-    _, store = measured.view(dataset)
-    return nearest(view, store, measured.run.heads, depth)
+    return measured.record(
+        baseline, dataset, lambda view, depth: nearest(view, store, run.heads, depth)
+    )
 
 
 def nearest(view: View, store: FeatureStore, heads: Heads, depth: int) -> Iterator[Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -76,9 +76,12 @@ class Evaluate(Stage):
 
     def make(self, run: OpenedRun, workers: Workers, held: Held) -> Made:
         """Measure where the corpus is searched; results and metrics are written there."""
-        from colintern.runs.progress import queries_line, say_at_chance, say_metrics
+        from colintern.evaluation.protocol import encoding_of
+        from colintern.runs.progress import queries_line, say_at_chance, say_loss, say_metrics
 
         inputs, config, number = self.inputs(run), run.config, self.round_number
+        store = run.targets[dataset_of(config.data, self.dataset).name]
+        request = request_of(self, config)
         if self.is_there(run.folder):
             log.say("evaluate", "round %d  %s: again, with new settings", number, self.dataset)
         json_path = run.folder.evaluation(number, self.dataset)
@@ -91,15 +94,17 @@ class Evaluate(Stage):
             settings=asked_of(self.dataset, config.evaluation, before),
             round_number=number,
             seed=config.run.seed,
+            device=request.device,
+            encoding=encoding_of(config, store.path),
             json_path=json_path,
             results_path=results_path,
             record_path=run.folder.record_path(self.name),
             check=held.check,
         )
-        request = request_of(self, config)
         show = queries_line("evaluate", number, self.dataset)
         document = workers.search(work, run.catalog, request, held, show)
         say_metrics(document)
+        say_loss(document)
         say_at_chance(document, config.backbone)
         return Made(inputs, run.folder.described([json_path, results_path]))
 
@@ -114,6 +119,8 @@ def measure(
     settings: EvaluationConfig,
     round_number: int,
     seed: int,
+    device: str,
+    encoding: Mapping[str, Any],
     json_path: str,
     results_path: str,
     record_path: str,
@@ -129,7 +136,9 @@ def measure(
         heads_folder: the heads to measure.
         settings: how to search, and further cutoffs.
         round_number: for the document.
-        seed: of the bootstrap.
+        seed: of the bootstrap, and of the sample that tells what a search loses.
+        device: where scores are computed, for the protocol.
+        encoding: how the features were computed, for the protocol.
         json_path: where the metrics go.
         results_path: where the best pages of every query go.
         record_path: the record of an earlier measurement, which is deleted when its files are
@@ -139,11 +148,21 @@ def measure(
     Returns:
         The metrics, as they are written.
     """
-    from colintern.evaluation.evaluate import evaluate
+    from colintern.evaluation.evaluate import candidates_of, evaluate
+    from colintern.evaluation.protocol import Protocol, Tokens
     from colintern.evaluation.results import writing_results
+    from colintern.runs.versions import FAISS, MEASURING, versions
 
     view, store = catalog.evaluated(dataset)
     shards, queries = open_corpus(view, store, heads_folder)
+    protocol = Protocol(
+        search=settings.search,
+        candidates=candidates_of(settings, view),
+        device=device,
+        encoding=encoding,
+        page_tokens=Tokens.of(store.pages.num_tokens[view.pages]),
+        versions=versions(MEASURING if settings.search == "exact" else [*MEASURING, *FAISS]),
+    )
     with writing_results(results_path) as write:
         document = evaluate(
             view,
@@ -154,6 +173,7 @@ def measure(
             seed=seed,
             write=write,
             on_progress=lambda done: tell({"done": done, "queries": len(queries)}),
+            protocol=protocol,
         )
         check()
         storage.delete(record_path)

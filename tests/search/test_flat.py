@@ -65,4 +65,4 @@ def test_more_pages_are_wanted_than_there_are():
     corpus = [(torch.tensor([8, 0, 4]), _vectors(3, 1))]
     (found,) = best_by_vectors(corpus, _vectors(2, 2), 5)
     assert order.to_ordinals(found).sort().values.tolist() == [[-1, -1, 0, 4, 8]] * 2
-    assert not list(best_by_vectors(corpus, _vectors(0, 2), 5))
+    assert not list(best_by_vectors(corpus, torch.empty(0, DIM), 5))

@@ -71,6 +71,17 @@ class Encoder:
         return self._model.get_embedding_dimension()
 
     @property
+    def attention_kernel(self) -> str | None:
+        """What transformers computes attention with, where it tells."""
+        return getattr(self._model.config, "_attn_implementation", None)
+
+    @property
+    def image_processor(self) -> str | None:
+        """The class that prepares images, if the model takes some."""
+        processor = _image_processor_of(self._model)
+        return type(processor).__name__ if processor and self.takes_images else None
+
+    @property
     def dtype(self) -> str:
         """What the model computes in."""
         return str(self._model.dtype).removeprefix("torch.")
@@ -151,7 +162,9 @@ def _make_tiles_alike(model: Any, folder: Path) -> None:
     Once torchvision is installed, its resize is the default, and moves embeddings by 1e-2. No file
     of a model can ask for Pillow.
     """
-    processor: Any = getattr(model[0], "processor", None)
-    images = getattr(processor, "image_processor", None)
-    if type(images).__name__.startswith("GotOcr2ImageProcessor"):
-        processor.image_processor = GotOcr2ImageProcessorPil.from_pretrained(folder)
+    if type(_image_processor_of(model)).__name__.startswith("GotOcr2ImageProcessor"):
+        model[0].processor.image_processor = GotOcr2ImageProcessorPil.from_pretrained(folder)
+
+
+def _image_processor_of(model: Any) -> Any:
+    return getattr(getattr(model[0], "processor", None), "image_processor", None)

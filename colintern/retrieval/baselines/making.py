@@ -56,6 +56,8 @@ class Facts:
         dim: how wide a vector is; None where the model does not tell.
         dtype: what it computed in.
         device: where: `cpu` or `cuda`.
+        attention_kernel: how it computed attention; None where transformers does not tell.
+        image_processor: the class that prepares its images; None for a model of texts.
     """
 
     sha256: str
@@ -64,6 +66,8 @@ class Facts:
     dim: int | None
     dtype: str
     device: str
+    attention_kernel: str | None
+    image_processor: str | None
 
 
 def open_maker(files: ModelFiles, device: str) -> Maker:
@@ -100,6 +104,8 @@ def _facts(files: ModelFiles, encoder: Encoder, device: str) -> Facts:
         encoder.dim,
         encoder.dtype,
         device.split(":")[0],
+        encoder.attention_kernel,
+        encoder.image_processor,
     )
 
 

@@ -29,6 +29,7 @@ from colintern.retrieval.baselines.texts import summary_of_texts
 from colintern.retrieval.baselines.vectors import best_pages
 from colintern.runs.runner import requests
 from colintern.runs.stages import Encode
+from colintern.runs.versions import MEASURING, versions
 from colintern.runs.workers import Workers
 from colintern.runtime.cluster import on_machines_here
 from colintern.runtime.parts import Part, PartsJob
@@ -36,6 +37,7 @@ from colintern.runtime.workers import ray_workers
 
 _PAGES_PER_FILE, _QUERIES_PER_FILE = 64, 512  # a worker that dies loses as much
 _TOKENS_TOLD = 1_000  # of a page, when it is said what vectors take before there are any
+_SCORES = {"cosine": "cosine of one vector each", "dot": "dot product of one vector each"}
 
 MakeParts = Callable[[Sequence[Part]], None]
 
@@ -169,7 +171,7 @@ def _corpus(
     folder = storage.join(measured.run.folder.baseline(name), "vectors", f"{dataset}-{digits}")
     return _Corpus(
         dataset,
-        Baseline(name, "model", about, inputs),
+        Baseline(name, "model", about, inputs, _protocol(files, facts)),
         view,
         list(_parts_of_pages(folder, view, pages)),
         list(_parts_of_queries(folder, view)),
@@ -181,12 +183,22 @@ def _about(files: ModelFiles, facts: Facts) -> dict[str, Any]:
         "model": files.name,
         "revision": files.revision,
         "model_sha256": files.sha256,
-        "vectors": "of each token" if files.is_multi_vector else "one",
         "reads": "images" if facts.takes_images else "texts",
-        "similarity": facts.similarity,
-        "dtype": facts.dtype,
-        "device": facts.device,
     }
+
+
+def _protocol(files: ModelFiles, facts: Facts) -> dict[str, Any]:
+    """What differs from how a round is measured; see `evaluation.protocol`."""
+    encoding = {
+        "device": facts.device,
+        "compute_dtype": facts.dtype,
+        "attention_kernel": facts.attention_kernel,
+        "image_processor": facts.image_processor,
+        "pages": "images" if facts.takes_images else "texts of the corpus",
+    }
+    maxsim = {} if files.is_multi_vector else {"score": _SCORES[facts.similarity]}
+    packages = ("sentence-transformers", *MEASURING)
+    return {"encoding": encoding, "versions": versions(packages), **maxsim}
 
 
 def _check_texts(dataset: str, num_texts: int, num_pages: int) -> None:

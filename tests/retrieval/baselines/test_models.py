@@ -49,17 +49,16 @@ def test_a_model_that_sees_ranks_the_page_images(run, root, models):
     """Pages decoded otherwise than for our own model, or under another page's id."""
     documents = _measure(run, models / "seeing")
     assert [document["dataset"] for document in documents] == ["dev", "test"]
-    about = documents[1]["baseline"]
-    told = ("name", "kind", "reads", "vectors", "similarity", "dtype", "device")
-    assert [about[key] for key in told] == [
-        "seeing",
-        "model",
-        "images",
-        "one",
-        "cosine",
-        "float32",
-        "cpu",
-    ]
+    about, protocol = documents[1]["baseline"], documents[1]["protocol"]
+    assert [about[key] for key in ("name", "kind", "reads")] == ["seeing", "model", "images"]
+    assert protocol["score"] == "cosine of one vector each"
+    assert protocol["encoding"] == {
+        "device": "cpu",
+        "compute_dtype": "float32",
+        "attention_kernel": "sdpa",
+        "image_processor": "CLIPImageProcessorPil",
+        "pages": "images",
+    }
     test = next(d for d in RunFolder(run).read().config.data.eval if d.name == "test")
     dataset = CanonicalDataset(test.path)
     images = dataset.images(set(dataset.page_ids().to_pylist()))

@@ -7,7 +7,7 @@ from colintern.data.columns import find
 from colintern.data.judgements import Judgements
 from colintern.evaluation.decision import METRIC
 from colintern.evaluation.evaluate import judged_again
-from colintern.evaluation.results import read_results
+from colintern.evaluation.results import asked_queries
 from colintern.evaluation.significance import Interval, paired_interval
 
 Values = NDArray[np.float64]
@@ -25,7 +25,7 @@ def difference(
         num_queries: those that count, with the ones that could not be asked and find nothing.
         seed: of the bootstrap.
     """
-    asked = read_results(after_path)["query_id"].unique().sort()
+    asked = asked_queries(after_path).unique().sort()
     judged = judgements.of_queries(np.flatnonzero(find(judgements.query_ids, asked) >= 0))
     after, before = (
         _padded(judged_again(path, judged).values[METRIC], num_queries)

@@ -11,7 +11,8 @@ from colintern.data.writing import write_questions
 from colintern.ingestion.asked import Asked, AskedChange, change_of, read_asked, write_change
 from colintern.ingestion.drawing import counted_files, write_parts
 from colintern.ingestion.findings import BadItem, Report, equal_pages
-from colintern.ingestion.parts import Part, WrittenPage, plan_parts, read_part
+from colintern.ingestion.part_file import WrittenPage, read_part
+from colintern.ingestion.parts import Part, plan_parts
 from colintern.ingestion.pool import Processes
 from colintern.ingestion.questions import read_questions
 from colintern.ingestion.sources import Sources

@@ -9,14 +9,8 @@ from colintern.data.page_counter import PageCounter
 from colintern.data.writing import unchecked
 from colintern.images.decode import BadImageError
 from colintern.ingestion.findings import BadItem
-from colintern.ingestion.parts import (
-    Part,
-    origin_of_pages,
-    pages_of,
-    save_part,
-    single_pages,
-    write_part,
-)
+from colintern.ingestion.part_file import origin_of_pages, pages_of, save_part, write_part
+from colintern.ingestion.parts import Part, single_pages
 from colintern.ingestion.pool import (
     SECONDS_PER_PAGE,
     SECONDS_PER_PART,

@@ -15,7 +15,7 @@ from colintern.data.judgements import read_score, score_problem
 from colintern.data.text import bad_query_reason, same_name
 from colintern.errors import DatasetError
 from colintern.ingestion.findings import BadItem
-from colintern.ingestion.parts import WrittenPage
+from colintern.ingestion.part_file import WrittenPage
 
 _COLUMNS = "query, and the page it belongs to: file and page (from 1), or id"
 

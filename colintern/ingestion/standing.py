@@ -10,16 +10,14 @@ from colintern.data.canonical import DATASET_DONE, INGEST_BEGUN
 from colintern.data.parquet import open_parquet
 from colintern.ingestion.drawn import RenderSettings
 from colintern.ingestion.findings import BadItem
+from colintern.ingestion.part_file import WrittenPage, origin_of, read_part
 from colintern.ingestion.parts import (
     DrawnPiece,
     Origin,
-    WrittenPage,
     name_without_text,
     number_in,
     origin_as_planned,
-    origin_of,
     plan_parts,
-    read_part,
 )
 from colintern.ingestion.sources import SourceFile, prefixes_of
 

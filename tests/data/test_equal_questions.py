@@ -8,7 +8,7 @@ import pytest
 
 from colintern.data.writing import IMAGE_TYPE
 from colintern.ingestion import IngestSettings, ingest
-from colintern.ingestion.parts import WrittenPage
+from colintern.ingestion.part_file import WrittenPage
 from colintern.ingestion.questions import read_questions
 from colintern.storage import sha256_of_bytes
 from tests.data.helpers import asked, resolve

@@ -12,7 +12,7 @@ from colintern.data.judgements import read_judgements, read_score
 from colintern.data.resolve import find_source, made
 from colintern.errors import DatasetError
 from colintern.ingestion import IngestSettings, ingest
-from colintern.ingestion.parts import WrittenPage
+from colintern.ingestion.part_file import WrittenPage
 from colintern.ingestion.questions import read_questions
 from tests.helpers import make_corpus
 

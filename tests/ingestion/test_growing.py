@@ -13,7 +13,7 @@ from colintern.config.schema import DatasetConfig
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.resolve import find_source
 from colintern.errors import DatasetError
-from colintern.ingestion import IngestSettings, RenderSettings, ingest, parts
+from colintern.ingestion import IngestSettings, RenderSettings, ingest, part_file
 from colintern.ingestion.pool import Processes
 from colintern.storage import saving
 from tests.helpers import make_corpus, png
@@ -71,7 +71,7 @@ def test_new_sources_and_questions_are_added(source, tmp_path, monkeypatch):
     (tmp_path / "two").mkdir()
     (tmp_path / "two" / "same.png").write_bytes(png(3, compress_level=1))
     drawn = []
-    write_part = parts.write_part
+    write_part = part_file.write_part
     monkeypatch.setattr(
         "colintern.ingestion.drawing.write_part",
         lambda part, check: drawn.append(part.pieces) or write_part(part, check),
@@ -305,9 +305,9 @@ def test_parts_of_an_earlier_version_stay(source, tmp_path):
     run_ingest(source, out=out)
     for path in (out / "corpus").iterdir():
         metadata = pq.read_schema(path).metadata
-        assert parts._ORIGIN_KEY in pq.ParquetFile(path).metadata.metadata
+        assert part_file._ORIGIN_KEY in pq.ParquetFile(path).metadata.metadata
         pq.write_table(pq.read_table(path).replace_schema_metadata(metadata), path)
-        assert parts.origin_of(str(path)) is None
+        assert part_file.origin_of(str(path)) is None
     begun = out / "ingest.json"
     begun.write_text(json.dumps({"sources": json.loads(begun.read_text())["sources"]}))
     before = {name: state for name, state in _files(out).items() if name.startswith("corpus/")}

@@ -9,14 +9,8 @@ from colintern import storage
 from colintern.data.entities import Page
 from colintern.ingestion import RenderSettings
 from colintern.ingestion.findings import BadItem
-from colintern.ingestion.parts import (
-    Part,
-    origin_as_planned,
-    pages_of,
-    plan_parts,
-    read_part,
-    save_part,
-)
+from colintern.ingestion.part_file import pages_of, read_part, save_part
+from colintern.ingestion.parts import Part, origin_as_planned, plan_parts
 from colintern.ingestion.sources import SourceFile
 
 MIB = 2**20
@@ -57,7 +51,7 @@ def _range(piece):
 
 def test_a_part_is_written_as_its_pages_come(tmp_path, monkeypatch):
     """All pages of a part in memory, four times over: 5.2 GB in each process."""
-    monkeypatch.setattr("colintern.ingestion.parts._BYTES_PER_ROW_GROUP", 3_000)
+    monkeypatch.setattr("colintern.ingestion.part_file._BYTES_PER_ROW_GROUP", 3_000)
     alive: list[weakref.ref] = []
     most = 0
 

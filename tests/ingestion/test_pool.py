@@ -8,7 +8,8 @@ import pytest
 
 from colintern.ingestion import RenderSettings
 from colintern.ingestion.drawing import write_parts
-from colintern.ingestion.parts import plan_parts, read_part
+from colintern.ingestion.part_file import read_part
+from colintern.ingestion.parts import plan_parts
 from colintern.ingestion.pool import CrashedError, Processes
 from colintern.ingestion.sources import SourceFile
 from tests.helpers import png

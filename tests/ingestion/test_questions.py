@@ -6,7 +6,7 @@ import pytest
 
 from colintern.data.canonical import CanonicalDataset
 from colintern.errors import DatasetError
-from colintern.ingestion.parts import WrittenPage
+from colintern.ingestion.part_file import WrittenPage
 from colintern.ingestion.questions import read_questions
 from tests.helpers import png
 from tests.ingestion.helpers import pdf, run_ingest

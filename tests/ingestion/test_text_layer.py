@@ -8,7 +8,7 @@ import pytest
 
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.page_texts import page_texts
-from colintern.ingestion import parts
+from colintern.ingestion import part_file, parts
 from colintern.ingestion.text_layer import MAX_TEXT_CHARACTERS, cleaned
 from colintern.runs import loop
 from tests.helpers import png
@@ -97,10 +97,10 @@ def earlier(source, tmp_path, monkeypatch) -> Path:
     for path in (out / "corpus").iterdir():
         with pq.ParquetFile(path) as file:
             table, metadata = file.read(), dict(file.metadata.metadata)
-        del metadata[parts._WITHOUT_TEXT_KEY]
-        origin = json.loads(metadata[parts._ORIGIN_KEY])
+        del metadata[part_file._WITHOUT_TEXT_KEY]
+        origin = json.loads(metadata[part_file._ORIGIN_KEY])
         del origin["text_rules"]
-        metadata[parts._ORIGIN_KEY] = json.dumps(origin).encode()
+        metadata[part_file._ORIGIN_KEY] = json.dumps(origin).encode()
         pq.write_table(table.replace_schema_metadata(metadata), path, compression="none")
     report = json.loads((out / "dataset.json").read_text())
     for key in ("pages_of_pdfs", "without_text"):

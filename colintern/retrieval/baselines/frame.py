@@ -102,14 +102,6 @@ class MeasuredRun:
         self.datasets = evaluated_names(run.config.data)
         self._opened = OpenedRun(run.config, run.backbone, run.basis)
 
-    def write_report(self) -> None:
-        """Write the page about the run again, with what has been measured.
-
-        That of a run that is not finished is written at its end.
-        """
-        if storage.exists(self.run.folder.loop_json):
-            Runner(self._opened, LocalWorkers(), self.held).do(Report())
-
     @property
     def heads_sha256(self) -> str:
         """The hash of the run's heads."""
@@ -120,19 +112,32 @@ class MeasuredRun:
 
         Raises:
             DriftError: one has changed since the run began.
-            MissingStageError: the store of one is gone; its manifest says what was searched.
         """
         for name in dict.fromkeys(self._source(dataset) for dataset in self.datasets):
             Encode(name).check_drift(self._opened)
 
     def view(self, dataset: str) -> tuple[View, FeatureStore]:
-        """The pages that a round's evaluation searches, its queries, and their features."""
+        """The pages that a round's evaluation searches, its queries, and their features.
+
+        Raises:
+            MissingStageError: the features are gone; their manifest says what was searched.
+        """
         return self._opened.catalog.evaluated(dataset)
 
     def pages(self, dataset: str) -> CanonicalDataset:
         """The dataset folder that an evaluated set is read from: page images and texts by id."""
         catalog = self._opened.catalog
         return catalog.dataset(dataset_of(catalog.data, dataset))
+
+    def is_measured(self, baseline: Baseline, dataset: str) -> bool:
+        """Whether just this is recorded already."""
+        folder = self.run.folder
+        before = folder.record(baseline_stage(baseline.name, dataset))
+        return (
+            before is not None
+            and before.fingerprint == records.fingerprint(self._inputs(baseline, dataset))
+            and is_recorded(folder, baseline.name, dataset)
+        )
 
     def record(self, baseline: Baseline, dataset: str, search: Search) -> dict[str, Any]:
         """Measure a baseline on a dataset, unless just that is recorded already.
@@ -145,30 +150,31 @@ class MeasuredRun:
         Returns:
             The metrics, as they stand in `RUN/baselines/{name}/eval/{dataset}.json`.
         """
-        folder, inputs = self.run.folder, self._inputs(baseline, dataset)
-        before = folder.record(baseline_stage(baseline.name, dataset))
-        if (
-            before is not None
-            and before.fingerprint == records.fingerprint(inputs)
-            and is_recorded(folder, baseline.name, dataset)
-        ):
-            log.say("baseline", "%s  %s: is measured already", baseline.name, dataset)
-            return storage.read_json(folder.baseline_evaluation(baseline.name, dataset))
-        started_at = records.now()
-        document = self._measure(baseline, dataset, search)
-        paths = [
+        folder, stage = self.run.folder, baseline_stage(baseline.name, dataset)
+        files = [
             folder.baseline_evaluation(baseline.name, dataset),
             folder.baseline_results(baseline.name, dataset),
         ]
+        if self.is_measured(baseline, dataset):
+            log.say("baseline", "%s  %s: is measured already", baseline.name, dataset)
+            return storage.read_json(files[0])
+        started_at = records.now()
+        document = self._measure(baseline, dataset, search)
         self.held.check()
+        inputs = self._inputs(baseline, dataset)
         records.record_outputs(
-            folder.record_path(baseline_stage(baseline.name, dataset)),
-            inputs,
-            folder.described(paths),
-            started_at,
+            folder.record_path(stage), inputs, folder.described(files), started_at
         )
         _say_metrics(document)
         return document
+
+    def write_report(self) -> None:
+        """Write the page about the run again, with what has been measured.
+
+        That of a run that is not finished is written at its end.
+        """
+        if storage.exists(self.run.folder.loop_json):
+            Runner(self._opened, LocalWorkers(), self.held).do(Report())
 
     def _measure(self, baseline: Baseline, dataset: str, search: Search) -> dict[str, Any]:
         """Search, judge, and write what was found; an earlier record is deleted before that."""
@@ -196,15 +202,21 @@ class MeasuredRun:
         storage.write_json(folder.baseline_evaluation(baseline.name, dataset), document)
         return document
 
-    def _inputs(self, baseline: Baseline, dataset: str) -> Inputs:
-        """All that the results depend on: the baseline, the pages, what is asked and judged."""
-        source, config = self._source(dataset), self.run.config
+    def data_inputs(self, dataset: str) -> Inputs:
+        """What a dataset is: its pages, what is asked, and what is judged."""
+        source = self._source(dataset)
         questions = self._opened.targets[source].content.questions.items()
         return {
-            **split_inputs(config),
-            "evaluation.cutoffs": list(config.evaluation.cutoffs),
+            **split_inputs(self.run.config),
             "features_sha256": self._opened.features_hash(source),
             **{f"dataset_sha256.{name}": sha256 for name, sha256 in questions},
+        }
+
+    def _inputs(self, baseline: Baseline, dataset: str) -> Inputs:
+        """All that the results depend on: the dataset, the baseline, how deep it is judged."""
+        return {
+            **self.data_inputs(dataset),
+            "evaluation.cutoffs": list(self.run.config.evaluation.cutoffs),
             **{f"baseline.{name}": value for name, value in baseline.inputs.items()},
         }
 

@@ -181,7 +181,7 @@ def test_the_commands_and_their_options_are_the_documented_ones():
         "encode": ["--config", "overrides"],
         "train": ["--config", "--round", "overrides"],
         "mine": ["--config", "--round", "overrides"],
-        "evaluate": ["--config", "--round", "overrides"],
+        "evaluate": ["--config", "--mteb", "--round", "overrides"],
         "ingest": [
             "--config",
             "--dpi",

@@ -8,6 +8,7 @@ from markupsafe import Markup
 from colintern import storage
 from colintern.evaluation.chance import is_at_chance
 from colintern.evaluation.decision import METRIC
+from colintern.evaluation.published import standings
 from colintern.evaluation.titles import METRIC_TITLES, title_of_start, where_from
 from colintern.records.run_folder import RunFolder
 from colintern.report.charts import loss_chart, rounds_chart
@@ -40,6 +41,7 @@ def write_report(run_path: str, recorded: Recorded) -> str:
         metrics=METRIC_TITLES,
         start=title_of_start(data.config.training.init_heads),
         headline=_headline(data),
+        standings=standings(data.config.data.eval, _best(data)),
         rounds_svg=_rounds_svg(data),
         losses_svg=Markup(loss_chart(data.losses)) if data.losses else None,
         settings=_flat(data.config.model_dump(mode="json")),
@@ -47,6 +49,12 @@ def write_report(run_path: str, recorded: Recorded) -> str:
     path = RunFolder(run_path).report
     storage.write_bytes(path, page.encode())
     return path
+
+
+def _best(data: ReportData) -> dict[str, dict[str, Any]]:
+    """The figures of the best round on each dataset that it is measured on."""
+    best = data.best_round
+    return {name: rounds[best] for name, rounds in data.evaluations.items() if best < len(rounds)}
 
 
 def _headline(data: ReportData) -> list[str]:

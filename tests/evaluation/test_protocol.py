@@ -3,6 +3,8 @@
 import json
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from colintern import storage
@@ -16,11 +18,13 @@ from tests.local_run import QuickWorkers, make_config
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory):
     """A finished run whose test set is searched by pooled candidates."""
-    config = make_config(
-        tmp_path_factory.mktemp("protocol"),
-        loop={"max_rounds": 1},
-        evaluation={"search": "pooled_rerank"},
-    )
+    root = tmp_path_factory.mktemp("protocol")
+    config = make_config(root, loop={"max_rounds": 1}, evaluation={"search": "pooled_rerank"})
+    (questions,) = (root / "test" / "queries").iterdir()
+    table = pq.read_table(questions)
+    languages = pa.array(["english", "french"] * (len(table) // 2))
+    column = table.column_names.index("language")
+    pq.write_table(table.set_column(column, "language", languages), questions)
     return loop.run(config, QuickWorkers())
 
 
@@ -53,6 +57,17 @@ def test_an_approximate_search_says_what_it_loses(run_folder):
     assert (loss["num_queries"], loss["seed"]) == (8, 0)
     assert (loss["recall_at_5"], loss["recall_at_100"]) == (1.0, 1.0)  # all pages are candidates
     assert loss["ndcg_at_5_found"] == loss["ndcg_at_5_exact"] == document["metrics"]["ndcg_at_5"]
+
+
+def test_each_language_of_a_test_set_is_measured(run_folder):
+    """A model that reads English only, and one mean over all languages."""
+    document = storage.read_json(run_folder.evaluation(1, "test"))
+    found = document["subsets"]
+    assert {name: own["num_queries"] for name, own in found.items()} == {"english": 4, "french": 4}
+    both = [own["metrics"]["ndcg_at_5"] for own in found.values()]
+    assert np.mean(both) == pytest.approx(document["metrics"]["ndcg_at_5"])
+    assert both[0] != both[1]
+    assert "subsets" not in storage.read_json(run_folder.evaluation(1, "dev"))
 
 
 def test_a_store_of_an_earlier_version_is_told_as_unknown(tmp_path):

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,14 @@ from colintern.data import canonical
 from colintern.data import parquet as parquets
 from colintern.data.entities import Judgement, Page, Query
 from colintern.data.writing import write_dataset
+from colintern.evaluation.protocol import Protocol
+from colintern.records.run_folder import RunFolder
 from colintern.report.data import Recorded
 from colintern.report.page import write_report
 from tests.helpers import png
 from tests.report.helpers import EVIL, RECORDED, write_json, write_results
+
+_ENCODING = "device compute_dtype attention attention_kernel image_processor stored_dtype".split()
 
 
 def _report(run: Path, **recorded: Any) -> Path:
@@ -152,3 +157,39 @@ def test_the_same_run_gives_the_same_report(run):
     """Random ids or times of day in the drawings."""
     first = _report(run).read_bytes()
     assert _report(run).read_bytes() == first
+
+
+def test_published_figures_are_marked_as_not_measured_here(run):
+    """Somebody else's figures, taken for what this software measured."""
+    assert "Published results" not in _report(run).read_text()
+    document = json.loads((run / "run.json").read_text())
+    document["config"]["data"]["eval"] = ["vidore-v2"]
+    write_json(run / "run.json", document)
+    tests = RunFolder(str(run)).read().config.data.eval
+    figures = json.loads((run / "round-1" / "eval" / "dev.json").read_text())
+    for number, dataset in product((0, 1), tests):
+        path = run / f"round-{number}" / "eval" / f"{dataset.name}.json"
+        write_json(path, {**figures, "dataset": dataset.name, "round": number})
+    evaluated = {**RECORDED.evaluated, **{dataset.name: 2 for dataset in tests}}
+    html = _report(run, evaluated=evaluated).read_text()
+    own = figures["metrics"]["ndcg_at_5"]
+    assert "Published results" in html
+    assert f"<td>{100 * own:.2f}</td><td>linear</td>" in html
+    assert html.count("; not measured here") == 1
+
+
+def test_what_was_measured_how_is_shown(run):
+    """A figure of one language, or of a search that misses pages, read as that of the model."""
+    path = run / "round-1" / "eval" / "dev.json"
+    document = json.loads(path.read_text())
+    one = {"num_queries": 3, "metrics": document["metrics"], "ci": document["ci"]}
+    loss = dict(num_queries=2, recall_at_5=0.9, recall_at_100=0.8)
+    loss |= {"ndcg_at_5_exact": 0.7, "ndcg_at_5_found": 0.6}
+    protocol = Protocol("pooled_rerank", 500, "cpu", {}, dict.fromkeys(_ENCODING, "x"))
+    document |= {"subsets": {"french": one}, "loss": loss, "protocol": protocol.document()}
+    write_json(path, document)
+    html = _report(run).read_text()
+    assert "<td>french</td><td>3</td>" in html
+    assert "90.0 % of the exact top 5" in html
+    assert "-0.100 against exact search (2 queries)" in html
+    assert "pooled_rerank search (500 candidates) on cpu" in html

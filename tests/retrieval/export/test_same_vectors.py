@@ -30,7 +30,7 @@ QUERIES = [
     "total",
     "x" * 300,
 ]
-# One tile, several, many; wide and high; with and without a resize.
+# One tile, several, many where they may be; wide and high; with and without a resize.
 SIZES = [(224, 224), (300, 500), (640, 200), (90, 70), (500, 705)]
 TOLERANCE = 1e-6
 # W x - W mean, as a linear layer with a bias has it, loses more digits than W (x - mean).
@@ -62,20 +62,18 @@ _PROMPTS = {
     "page_prompt": "\tRead \"this\" {{ page }}:\n<image> and 'that'. ",
     "query_prefix": "Find the",
     "query_augmentation_tokens": 5,
-    "max_tiles": 4,
 }
 CASES = {
     "linear": Case(),
+    "many tiles": Case(backbone={"max_tiles": 12}),
     "prompts": Case(backbone=_PROMPTS),
     "no prompts": Case(backbone={"page_prompt": "", "query_prefix": ""}),
     "mlp": Case(heads={"kind": "mlp"}),
     "shared": Case(heads={"shared": True}),
-    "shared mlp": Case(heads={"kind": "mlp", "shared": True}),
     "hidden layer": Case(backbone={"layer": 1}),
     "the LLM's input": Case(backbone={"layer": 0}),
     "bidirectional": Case(backbone={"attention": "bidirectional", "query_augmentation_tokens": 2}),
     "pca": Case(pca_dim=96),
-    "pca, mlp": Case(pca_dim=96, heads={"kind": "mlp"}),
     "narrow": Case(dim=8),
     "pca, mlp, narrow": Case(pca_dim=96, heads={"kind": "mlp"}, dim=8),
     "queries": Case(side="query"),
@@ -190,7 +188,7 @@ def _made(
     run: FinishedRun, case: Case, pictures: list[Image.Image], folder: Path
 ) -> tuple[FinishedRun, Heads]:
     """A run like `run`, made with other settings; its heads, narrowed where they are to be."""
-    settings = dict(case.backbone)
+    settings = {"max_tiles": 3, **case.backbone}
     if settings.get("path") in LANGUAGE_MODELS:
         (folder / "backbone").mkdir(parents=True)
         write_twin(folder / "backbone", TWINS[LANGUAGE_MODELS[settings["path"]]])

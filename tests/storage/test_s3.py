@@ -22,6 +22,7 @@ from colintern.ingestion.pool import Processes
 from colintern.records import lease
 from colintern.retrieval.retriever import search_run
 from colintern.runs import loop
+from colintern.runs.local import LocalWorkers
 from tests.helpers import make_corpus, png
 from tests.s3_server import CONFLICT, DENIED
 
@@ -352,13 +353,11 @@ def test_the_whole_loop_on_s3(bucket, s3_server, ray_cluster, tmp_path):
     assert not storage.find_files(f"{run}/ray-train")
     local = {
         **document,
-        # One worker computes the same, but Ray Train takes half a minute to start it.
-        "training": {**document["training"], "num_workers": 0},
         "run": {"name": "run", "root": str(tmp_path / "runs")},
         "data": {"train": str(tmp_path / "train"), "eval": [str(tmp_path / "test")]}
         | {"dev_fraction": 0.3},
     }
-    loop.run(parse_config(local, "test"))
+    loop.run(parse_config(local, "test"), LocalWorkers())  # the same bytes without half a minute
     for name in ("round-2/heads/heads.safetensors", "round-2/triples.jsonl", "loop.json"):
         assert storage.read_bytes(f"{run}/{name}") == (tmp_path / "runs/run" / name).read_bytes()
     assert [hit.rank for hit in search_run(run, "question 1 of many", 3, "test")] == [1, 2, 3]

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 
 from colintern.config.schema import HeadsConfig, TrainingConfig
 from colintern.data.triples import Triple, writing_triples
@@ -23,7 +21,7 @@ from colintern.training.loop import RoundTask, open_round, train_round
 from colintern.training.schedule import learning_rate
 from colintern.training.step import StepResult, train_step
 from colintern.training.worker import Worker
-from tests.helpers import WIDTH, free_port, measured
+from tests.helpers import WIDTH, measured
 
 GOLDEN = Path(__file__).parent / "golden_losses.txt"
 INFO = HeadsInfo(
@@ -179,19 +177,16 @@ def test_a_log_that_cannot_be_saved_hides_nothing(corpus, tmp_path, monkeypatch,
     assert not (tmp_path / "heads").exists()
 
 
-def _ranked(rank: int, task: RoundTask, port: int) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
-    train_round(task, open_round(task), Worker(rank, 2), lambda _: None)
-    dist.destroy_process_group()
+def _train_ranked(rank: int, world_size: int, task: RoundTask) -> None:
+    train_round(task, open_round(task), Worker(rank, world_size), lambda _: None)
 
 
-def test_two_workers_train_as_one(corpus, tmp_path):
+def test_two_workers_train_as_one(ranks, corpus, tmp_path):
     """A drift between worker counts that one step does not show (2); another one each time (12)."""
     alone = _train(corpus, tmp_path / "one")
     for name in ("two", "again"):
         (tmp_path / name).mkdir()
-        mp.spawn(_ranked, (_task(corpus, tmp_path / name), free_port()), nprocs=2)
+        ranks.run(_train_ranked, 2, _task(corpus, tmp_path / name))
     heads = [tmp_path / name / "heads" / "heads.safetensors" for name in ("two", "again")]
     assert heads[0].read_bytes() == heads[1].read_bytes()
     lines = (tmp_path / "two" / "train_log.jsonl").read_text().splitlines()

@@ -72,18 +72,17 @@ class _KeepGradients:
         self._strategy.step(*arguments)
 
 
-def _worker(rank, world_size, port, catalog, training, folder, backend="gloo", layers=1):
-    torch.set_num_threads(1)
-    device = "cpu"
-    if backend == "nccl":
-        device = f"cuda:{rank}"
-        torch.cuda.set_device(rank)
-    dist.init_process_group(
-        backend, init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=world_size
-    )
+def _save_step(rank, world_size, catalog, training, folder, layers=1, device="cpu"):
     loss, gradients = _one_step(catalog, training, Worker(rank, world_size, device), layers)
     found = loss, {name: gradient.cpu() for name, gradient in gradients.items()}
     torch.save(found, f"{folder}/rank-{rank}.pt")
+
+
+def _gpu_worker(rank, port, catalog, training, folder):
+    torch.cuda.set_device(rank)
+    address = f"tcp://127.0.0.1:{port}"
+    dist.init_process_group("nccl", init_method=address, rank=rank, world_size=2)
+    _save_step(rank, 2, catalog, training, folder, device=f"cuda:{rank}")
     dist.destroy_process_group()
 
 
@@ -91,31 +90,32 @@ def _worker(rank, world_size, port, catalog, training, folder, backend="gloo", l
     ("world_size", "loss", "layers"),
     [(2, "infonce", 1), (2, "pairwise", 2), (4, "infonce", 2), (4, "pairwise", 1)],
 )
-def test_workers_share_out_one_step(corpus, tmp_path, world_size, loss, layers):
+def test_workers_share_out_one_step(ranks, corpus, tmp_path, world_size, loss, layers):
     """Gradients lost in the gather or multiplied by the world size; pages cut to the shortest.
 
     With several layers: weights of them that each worker learns for itself.
     """
     # 13 rows: shares of unequal size. No clipping: it would hide a wrong scale.
     training = TrainingConfig(global_batch=13, loss=loss, max_grad_norm=1e9)
-    _compare_one_step(corpus, tmp_path, training, world_size, layers)
+    _compare_one_step(ranks, corpus, tmp_path, training, world_size, layers)
 
 
 @pytest.mark.parametrize(
     ("num_pairs", "world_size", "loss"), [(2, 3, "infonce"), (3, 4, "pairwise")]
 )
-def test_workers_without_a_pair_change_nothing(corpus, tmp_path, num_pairs, world_size, loss):
+def test_workers_without_a_pair_change_nothing(
+    ranks, corpus, tmp_path, num_pairs, world_size, loss
+):
     """A training set smaller than its group: no maximum of nothing, no collective left out."""
     training = TrainingConfig(global_batch=num_pairs, loss=loss, max_grad_norm=1e9)
     assert not share_of(num_pairs, Worker(0, world_size))
-    _compare_one_step(corpus, tmp_path, training, world_size)
+    _compare_one_step(ranks, corpus, tmp_path, training, world_size)
 
 
-def _compare_one_step(corpus, tmp_path, training, world_size, layers=1):
+def _compare_one_step(ranks, corpus, tmp_path, training, world_size, layers=1):
     """One step of `world_size` workers has the loss and the gradients of one worker's."""
     expected_loss, expected = _one_step(corpus.catalog, training, Worker(), layers)
-    arguments = (world_size, free_port(), corpus.catalog, training, str(tmp_path), "gloo", layers)
-    mp.spawn(_worker, arguments, nprocs=world_size)
+    ranks.run(_save_step, world_size, corpus.catalog, training, str(tmp_path), layers)
     assert ("layer_mix.weight" in expected) == (layers > 1)
     for rank in range(world_size):
         found_loss, found = torch.load(tmp_path / f"rank-{rank}.pt")
@@ -133,7 +133,7 @@ def test_workers_on_gpus_share_out_one_step(corpus, tmp_path):
         pytest.skip("needs two CUDA devices")
     training = TrainingConfig(global_batch=13, max_grad_norm=1e9)
     expected_loss, expected = _one_step(corpus.catalog, training, Worker())
-    mp.spawn(_worker, (2, free_port(), corpus.catalog, training, str(tmp_path), "nccl"), nprocs=2)
+    mp.spawn(_gpu_worker, (free_port(), corpus.catalog, training, str(tmp_path)), nprocs=2)
     for rank in range(2):
         found_loss, found = torch.load(tmp_path / f"rank-{rank}.pt")
         assert found_loss == pytest.approx(expected_loss, rel=1e-4)

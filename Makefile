@@ -2,6 +2,8 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# A Python that was removed or moved leaves a .venv whose links lead nowhere: it is made again.
+$(if $(wildcard $(READY)),$(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(READY)))
 # Builds of torch for CPUs, a tenth of the size of the CUDA build that pip's own index serves to most
 # machines with Linux. With GPUs: make setup TORCH_INDEX= (a .venv that is there keeps its torch).
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
@@ -19,8 +21,10 @@ setup: $(READY) ## make .venv and install what constraints.txt pins
 # that index does not answer, as an empty one never does, pip's own serves. torchvision is kept apart:
 # transformers does not import where it stands beside a torch for CPUs; some tests add it to their path.
 $(READY): pyproject.toml constraints.txt
-	@command -v $(PYTHON) >/dev/null || { echo "make needs $(PYTHON); set PYTHON=..." >&2; exit 2; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@command -v $(PYTHON) >/dev/null || { echo "make needs $(PYTHON), or PYTHON=..." >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "make needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1)" >&2; exit 2; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	index=$$(curl -sfI -m 5 "$(TORCH_INDEX)/torch/" >/dev/null 2>&1 && \
 		echo --extra-index-url $(TORCH_INDEX)); \

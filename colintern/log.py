@@ -14,17 +14,22 @@ from colintern import storage
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
+# Of others, which warn of what they do again by themselves: a download that is tried once more.
+_TOO_TALKATIVE = ("huggingface_hub", "filelock", "urllib3")
+
 _logger = logging.getLogger("colintern")
 _warned: set[str] = set()
 
 
 def set_up() -> None:
-    """Send our lines to standard error."""
+    """Send our lines to standard error, and keep other libraries' warnings out of them."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
     _logger.handlers[:] = [handler]
     _logger.setLevel(logging.INFO)
     _logger.propagate = False
+    for name in _TOO_TALKATIVE:
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def say(part: str, message: str, *values: object) -> None:

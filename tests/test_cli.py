@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from colintern import cli
+from colintern.cli import program
 from tests.helpers import make_corpus
 
 CONFIG = """
@@ -29,6 +30,16 @@ def config(tmp_path) -> str:
     path = tmp_path / "c.yaml"
     path.write_text(CONFIG.format(root=tmp_path))
     return str(path)
+
+
+@pytest.fixture(autouse=True)
+def own_signals():
+    """The handlers of the tests, put back after a test that sets those of the command line."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [(number, signal.getsignal(number)) for number in numbers]
+    yield
+    for number, handler in before:
+        signal.signal(number, handler)
 
 
 def _main(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
@@ -283,19 +294,54 @@ def test_ctrl_c_is_one_line_and_exit_code_130(config):
     assert not list(runs.glob("lease-*"))
 
 
-def test_a_terminated_driver_has_its_exit_code(monkeypatch, capsys):
-    """Ray's `get`, which makes a 1 of the exit code of a signal's handler."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_terminated_driver_has_its_exit_code(monkeypatch, capsys, number):
+    """Ray's `get`, which makes a 1 of the exit code of a signal's handler; SIGHUP, that kills."""
 
     def wait_as_ray_does(*_, **__) -> None:
         try:
-            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(number)
         except SystemExit:
             raise SystemExit(1) from None
 
-    before = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
-    monkeypatch.setattr(cli, "app", wait_as_ray_does)
-    try:
-        assert _main(monkeypatch, capsys, "run")[0] == 128 + signal.SIGTERM
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)
+    monkeypatch.setattr(program, "app", wait_as_ray_does)
+    code, _, err = _main(monkeypatch, capsys, "run")
+    assert code == 128 + number
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ImportError("broken off"), None])
+def test_a_second_ctrl_c_does_not_break_off_the_end(monkeypatch, capsys, error):
+    """Ray's processes, and a lease, that stay behind an impatient hand; an error of an import."""
+    is_in_order = []
+
+    def command(*_, **__) -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            signal.raise_signal(signal.SIGINT)
+            is_in_order.append(True)
+            if error is not None:
+                raise error from None
+
+    monkeypatch.setattr(program, "app", command)
+    code, _, err = _main(monkeypatch, capsys, "run")
+    assert (code, is_in_order) == (130, [True])
+    assert err.splitlines() == ["interrupted; run the same command again to continue"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_in_the_first_second_is_one_line(tmp_path, number):
+    """35 lines of traceback for a Ctrl-C while typer, torch or Ray are imported."""
+    (package := tmp_path / "typer").mkdir()
+    (package / "__init__.py").write_text(
+        f"import os, time\nos.kill(os.getpid(), {int(number)})\ntime.sleep(60)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "from colintern.cli import main; main()", "--help"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{Path(cli.__file__).parents[2]}"},
+    )
+    assert done.returncode == 128 + number
+    assert len(done.stderr.splitlines()) == 1, done.stderr

@@ -1,63 +1,27 @@
-"""The command line: the only place where errors become a line and an exit code.
+"""The command line.
 
-Each command imports what it runs: torch and Ray take seconds to import. `--help`, and the worker
-processes of `ingest`, which import this package too, should not wait for them.
+What ends a command from outside is listened to first: importing the rest takes up to a second, in
+which Ctrl-C would otherwise show a traceback.
 """
 
-import signal
-import sys
-import threading
-from typing import NoReturn
+from typing import Any, NoReturn
 
-import typer
-
-from colintern import log
-from colintern.cli import data, looking, loop, using
-from colintern.errors import ColInternError, UserError, one_line
-
-INTERRUPTED = 130
-TERMINATED = 128 + signal.SIGTERM
-# Typer carries its own copy of click and does not export the base class of all usage errors.
-_UsageError: type[typer.BadParameter] = typer.BadParameter.__base__  # pyright: ignore
-
-app = typer.Typer(
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Train models that find the right page image for a question (ColPali-style).",
-)
-for part in (loop, data, looking, using):
-    app.add_typer(part.commands)
+from colintern.cli.stopping import StopSignals
 
 
 def main() -> NoReturn:
-    """Run the command line; the only place where errors are caught and printed."""
-    log.set_up()
-    # A process started in the background would ignore Ctrl-C's signal.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    terminated = threading.Event()
+    """Run the command line, and end with its exit code."""
+    signals = StopSignals()
+    signals.listen()
+    from colintern.cli.program import run_command
 
-    def terminate(*_: object) -> NoReturn:
-        terminated.set()
-        sys.exit(TERMINATED)
-
-    signal.signal(signal.SIGTERM, terminate)
-    try:
-        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
-    except _UsageError as error:
-        _leave(f"error: {error.format_message()} (see colintern --help)", 2)
-    except UserError as error:
-        _leave(f"error: {one_line(error)}", error.exit_code)
-    except ColInternError as error:
-        _leave(f"failed: {one_line(error)}", error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        code = INTERRUPTED
-    except SystemExit as error:  # Ray makes a 1 of the code when it is waited for meanwhile
-        sys.exit(TERMINATED if terminated.is_set() else error.code)
-    if code == INTERRUPTED:  # typer turns Ctrl-C into this return value
-        _leave("interrupted; run the same command again to continue", INTERRUPTED)
-    sys.exit(code or 0)
+    signals.has_started()
+    run_command(signals)
 
 
-def _leave(message: str, code: int) -> NoReturn:
-    typer.echo(message, err=True)
-    sys.exit(code)
+def __getattr__(name: str) -> Any:
+    if name != "app":
+        raise AttributeError(f"module 'colintern.cli' has no attribute '{name}'")
+    from colintern.cli.program import app
+
+    return app

@@ -4,10 +4,12 @@ from typing import Annotated
 
 import typer
 
+from colintern import log
 from colintern.cli.options import ConfigOption, Overrides, RoundOption, say
 from colintern.config.files import load_config
 from colintern.config.schema import Config
 from colintern.errors import UserError
+from colintern.records.run_folder import RunFolder
 from colintern.runs import status
 
 commands = typer.Typer()
@@ -36,10 +38,17 @@ def run(
 ) -> None:
     """Run the whole loop, from encoding to the report; finished stages are skipped."""
     settings = _settings(config, overrides or [], continue_from)  # mistakes are told without a wait
-    from colintern.runs import loop
+    from colintern.runs import unchanged
 
-    folder = loop.run(settings)
-    say(status.table_lines(folder.path))
+    if unchanged.is_unchanged(settings):
+        log.say("run", "all stages are done; nothing to do")
+    else:
+        from colintern.runs import loop
+
+        loop.run(settings)
+        unchanged.note_complete(settings)
+    folder = RunFolder(settings.run_path)
+    say([*status.table_lines(folder.path), f"report: {folder.report}"])
 
 
 @commands.command()

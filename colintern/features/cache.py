@@ -199,8 +199,13 @@ def node_cache(limit_bytes: int) -> NodeCache | None:
     """The cache of this machine, in the folder that the environment names; None for no bytes."""
     if not limit_bytes:
         return None
+    return NodeCache(cache_folder("features"), limit_bytes)
+
+
+def cache_folder(name: str) -> str:
+    """A folder of this machine for what can be had again; it may be removed at any time."""
     folder = os.environ.get(FOLDER_VARIABLE) or os.path.join(_user_cache(), "colintern")
-    return NodeCache(os.path.join(os.path.abspath(folder), "features"), limit_bytes)
+    return os.path.join(os.path.abspath(folder), name)
 
 
 def _user_cache() -> str:

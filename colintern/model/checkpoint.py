@@ -11,7 +11,6 @@ from safetensors import SafetensorError, safe_open
 from colintern import log, storage
 from colintern.config.schema import RANDOM, READER, BackboneConfig
 from colintern.errors import BackboneError, one_line
-from colintern.model.random_checkpoint import random_checkpoint
 
 _READER_FOLDER = Path(__file__).parent / "reader"
 _INDEX = ".safetensors.index.json"
@@ -36,6 +35,8 @@ def find_checkpoint(config: BackboneConfig) -> Path:
             "backbone",
             "backbone.path=random is for tests: its random weights cannot read",
         )
+        from colintern.model.random_checkpoint import random_checkpoint  # brings torch
+
         folder = random_checkpoint()
     elif (local := Path(config.path).expanduser()).is_dir():
         if config.revision is not None:

@@ -54,7 +54,8 @@ def run(config: Config, workers: Workers | None = None) -> RunFolder:
 def encode(config: Config, workers: Workers | None = None) -> None:
     """Encode every dataset; arguments as of `run`."""
     with open_run(config, [Encode], workers) as runner:
-        _do_before_rounds(runner, Encode)
+        if not _do_before_rounds(runner, Encode):
+            log.say("run", "all datasets are encoded; nothing to do")
 
 
 def run_round(
@@ -128,12 +129,15 @@ def _say_where_it_goes_on(runner: Runner) -> None:
     config, folder = runner.run.config, runner.run.folder
     listed = stages.stages_of(config, stages.last_round(config, folder))
     missing = [stage for stage in listed if not _is_made(runner, stage)]
-    if missing and len(missing) < len(listed):
+    if not missing:
+        log.say("run", "all %d stages are recorded", len(listed))
+    elif len(missing) < len(listed):
         num_done, first = len(listed) - len(missing), missing[0].name
         log.say("run", "%d of %d stages are done; continuing with %s", num_done, len(listed), first)
 
 
-def _do_before_rounds(runner: Runner, kind: type[Stage] = Stage) -> None:
+def _do_before_rounds(runner: Runner, kind: type[Stage] = Stage) -> bool:
+    """Do the stages of one kind that come before all rounds; whether a dataset was encoded."""
     is_encoded_now = False
     for stage in stages.stages_before_rounds(runner.run.config):
         if isinstance(stage, kind):
@@ -142,6 +146,7 @@ def _do_before_rounds(runner: Runner, kind: type[Stage] = Stage) -> None:
     if is_encoded_now:
         runner.run.catalog.check_pages_differ()
         _say_what_datasets_lack(runner)
+    return is_encoded_now
 
 
 def _do_round(runner: Runner, number: int) -> None:

@@ -23,6 +23,7 @@ from colintern.config.schema import Config
 from colintern.errors import ColInternError, one_line
 from colintern.runtime import temporary
 from colintern.runtime.errors import ClusterError, cause_of
+from colintern.runtime.probe import check_answers
 from colintern.runtime.resources import Request, cpus_wanted, shortage
 from colintern.runtime.shared import check_shared_storage
 
@@ -175,13 +176,17 @@ def _own_sigterm() -> Iterator[None]:
 
 
 def _join(address: str) -> None:
+    log.say("ray", "joining the cluster at %s (RAY_ADDRESS)", address)
+    check_answers(address)
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
-        ray.init(
-            address=address,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            runtime_env={"env_vars": WORKER_ENVIRONMENT},
-        )
+        with _without_lines(_LEVEL_SAID):
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"env_vars": WORKER_ENVIRONMENT},
+            )
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         raise ClusterError(
             f"RAY_ADDRESS={address}: cannot join that cluster ({one_line(error)}); "

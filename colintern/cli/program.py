@@ -1,0 +1,57 @@
+"""The command line: the only place where errors become a line and an exit code.
+
+Each command imports what it runs: torch and Ray take seconds to import. `--help`, and the worker
+processes of `ingest`, which import this package too, should not wait for them.
+"""
+
+import contextlib
+import sys
+from typing import NoReturn
+
+import typer
+
+from colintern import log
+from colintern.cli import data, looking, loop, using
+from colintern.cli.stopping import INTERRUPTED, StopSignals
+from colintern.errors import ColInternError, UserError, one_line
+
+# Typer carries its own copy of click and does not export the base class of all usage errors.
+_UsageError: type[typer.BadParameter] = typer.BadParameter.__base__  # pyright: ignore
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Train models that find the right page image for a question (ColPali-style).",
+)
+for part in (loop, data, looking, using):
+    app.add_typer(part.commands)
+
+
+def run_command(signals: StopSignals) -> NoReturn:
+    """Run the command that `sys.argv` gives; the only place where errors are caught and printed."""
+    log.set_up()
+    try:
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+    except _UsageError as error:
+        _leave(f"error: {error.format_message()} (see colintern --help)", 2)
+    except UserError as error:
+        _leave(f"error: {one_line(error)}", error.exit_code)
+    except ColInternError as error:
+        _leave(f"failed: {one_line(error)}", error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except SystemExit as error:  # Ray makes a 1 of the code when it is waited for meanwhile
+        code = error.code
+    except Exception:
+        if signals.first is None:
+            raise
+        code = signals.code  # a library's error about an import, or a call, that was broken off
+    if signals.first or code == INTERRUPTED:  # typer turns Ctrl-C into this return value
+        _leave(signals.line, signals.code)
+    sys.exit(code or 0)
+
+
+def _leave(message: str, code: int) -> NoReturn:
+    with contextlib.suppress(OSError):  # a terminal that is closed
+        typer.echo(message, err=True)
+    sys.exit(code)

@@ -39,6 +39,10 @@ class CheckpointError(UserError):
     """Heads with weights that are missing, unknown, of another shape, or not finite."""
 
 
+class ExportError(UserError):
+    """A run that cannot be exported as it is asked for, or a folder that must not be replaced."""
+
+
 class DriftError(UserError):
     """A changed setting or input that would change a stage that is already recorded."""
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from colintern.data.demo.prose import SPLITS, passages, passages_of, word_runs
+from colintern.data.demo.prose import SPLITS, passages, word_runs
+from pretraining.docstrings import passages_of
 
 # Packages that constraints.txt pins, with much plain English in their docstrings.
 PACKAGES = (

@@ -66,6 +66,7 @@ def _main(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
         (["ls", "{c}.gone"], "no such folder"),
         (["ls", "{c}"], "no such folder"),
         (["clean", "{c}.gone", "--yes"], "no such folder"),
+        (["baseline", "{c}.run"], "no run folder"),
         (["search", "{c}.run", ""], "QUERY: empty query"),
         (["search", "{c}.run", " \n\u2003"], "QUERY: empty query"),
         (["search", "{c}.run", "word " * 20_000], "QUERY: query of 100,000 characters"),
@@ -116,7 +117,7 @@ def test_a_full_disk_is_one_line_and_exit_code_1(monkeypatch, capsys, config):
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", '{"config": {}}', "no json"])
-@pytest.mark.parametrize("command", ["status", "report", "search"])
+@pytest.mark.parametrize("command", ["status", "report", "search", "baseline"])
 def test_a_folder_with_another_run_json_is_no_run(monkeypatch, capsys, tmp_path, command, content):
     """A traceback about a file of another program's."""
     (tmp_path / "run.json").write_text(content)
@@ -213,9 +214,11 @@ def test_the_commands_and_their_options_are_the_documented_ones():
         ],
         "status": ["run_path"],
         "report": ["run_path"],
-        "compare": ["other_path", "run_path"],
+        "compare": ["--json", "runs"],
         "ls": ["--json", "root"],
         "clean": ["--runs", "--yes", "root"],
+        "baseline": ["run_path"],
+        "export": ["--dim", "--out", "--round", "--side", "run_path"],
         "search": [
             "--dataset",
             "--json",

@@ -121,17 +121,28 @@ def report(run_path: RunArgument) -> None:
     typer.echo(write_report(folder.read().config, folder))
 
 
-@commands.command()
-def compare(
-    run_path: RunArgument,
-    other_path: Annotated[
-        str, typer.Argument(metavar="OTHER", help="Folder of the run to compare it with.")
+@commands.command("compare")
+def compare_runs(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...",
+            help="Folders of runs. RUN@2 is its round 2, RUN@bm25 a baseline of it; without that "
+            "it is its best round.",
+        ),
     ],
+    as_json: AsJson = False,
 ) -> None:
-    """Compare the last rounds of two runs; each difference comes with its interval."""
-    from colintern.runs.compare import compare_lines
+    """Compare the first run with the others, and with its own baselines, on the same queries.
 
-    say(compare_lines(run_path, other_path))
+    Each difference comes with its interval, and with what makes it unfair.
+    """
+    from colintern.runs.compare.lines import comparison_lines
+    from colintern.runs.compare.make import compare
+
+    found = compare(runs)
+    lines = [json.dumps(found.document(), indent=2)] if as_json else comparison_lines(found)
+    say(lines)
 
 
 @commands.command("ls")

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -95,6 +95,40 @@ def baseline(run_path: RunArgument) -> None:
         measure_pooled(measured)
         measured.write_report()
     say(table_lines(run_path))
+
+
+@commands.command("export")
+def export_run(
+    run_path: RunArgument,
+    out: Annotated[
+        str, typer.Option("--out", metavar="DIR", help="Folder to write; an export is replaced.")
+    ],
+    round_number: HeadsRoundOption = None,
+    side: Annotated[
+        Literal["query", "page"] | None,
+        typer.Option("--side", help="Only these heads, as vLLM reads them; default: both."),
+    ] = None,
+    dim: Annotated[
+        int | None,
+        typer.Option(
+            "--dim", min=1, help="Numbers of each vector, rotated and cut; default: heads.dim."
+        ),
+    ] = None,
+) -> None:
+    """Write a folder that sentence-transformers opens as a MultiVectorEncoder.
+
+    Refused, as its modules cannot do them: features.merge above 1, features.max_tokens_per_page, a
+    list as backbone.layer (and so heads.layer_mix), and backbone.layer=projector.
+    """
+    from colintern.retrieval.export.export import export_run
+    from colintern.retrieval.finished import open_finished
+
+    run = open_finished(run_path, round_number)
+    written = export_run(run, out, side, dim)
+    typer.echo(
+        f"round {run.round_number}, {side or 'both sides'}, {written.dim} numbers a vector, "
+        f"{written.num_bytes / 1e6:.1f} MB: {out}"
+    )
 
 
 def _hit_lines(hits: "Sequence[Hit]") -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from colintern import storage
+from colintern.config.benchmarks import benchmarks, expanded
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 READER, RANDOM = "reader", "random"  # the built-in backbones
@@ -71,8 +72,11 @@ class DatasetConfig(Section):
     split: Literal["train", "dev", "test"] | None = None
     revision: str | None = None
     language: str | None = None
-    config: Annotated[str | None, ADDED_LATER] = None
+    config: Annotated[
+        str | Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None, ADDED_LATER
+    ] = None
     relevant_from: Annotated[float | None, ADDED_LATER] = None
+    task: Annotated[str | None, ADDED_LATER] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -82,7 +86,7 @@ class DatasetConfig(Section):
         entry = {"path": value} if isinstance(value, str) else dict(value)
         if not entry.get("name") and isinstance(entry.get("path"), str):
             last = entry["path"].split("@")[0].rstrip("/").rsplit("/", 1)[-1]
-            last = f"{last}-{entry['config']}" if entry.get("config") else last
+            last = f"{last}-{entry['config']}" if isinstance(entry.get("config"), str) else last
             entry["name"] = re.sub(r"[^A-Za-z0-9._-]+", "-", last)
         return entry
 
@@ -90,6 +94,13 @@ class DatasetConfig(Section):
     @classmethod
     def _is_a_name(cls, name: str) -> str:
         return _checked_name(name)
+
+    @field_validator("path")
+    @classmethod
+    def _is_one_dataset(cls, path: str) -> str:
+        if path.partition(":")[0] in benchmarks():
+            raise ValueError(f"{path} stands for several test sets; name it in data.eval")
+        return path
 
     @property
     def is_demo(self) -> bool:
@@ -105,6 +116,13 @@ class DataConfig(Section):
     eval: Annotated[tuple[DatasetConfig, ...], Field(strict=False)] = ()
     dev_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     max_bad_fraction: Fraction = 0.01
+
+    @field_validator("eval", mode="before")
+    @classmethod
+    def _expand_benchmarks(cls, value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            return value
+        return [dataset for entry in value for dataset in expanded(entry)]
 
     @field_validator("train")
     @classmethod

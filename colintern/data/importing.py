@@ -17,6 +17,7 @@ from colintern.data.looking import LookAt, first_pictures, not_looked_at, with_p
 from colintern.data.page_counter import PageCounter
 from colintern.data.page_texts import TEXT_COLUMNS, text_of
 from colintern.data.parquet import image_bytes, stream_rows
+from colintern.data.several import check_same_pages, configurations, named, named_judgements
 from colintern.data.text import bad_query_reason, without_controls
 from colintern.data.writing import CorpusWriter, write_questions
 from colintern.errors import DatasetError
@@ -85,7 +86,7 @@ def check_language(layout: Layout, language: str | None) -> None:
     """
     if language is None:
         return
-    files = layout.parts.get("queries") or layout.parts["rows"]
+    files = layout.files("queries") or layout.files("rows")
     rows = stream_rows(files, ["query"], ["language"])
     known = {row.get("language") for row in rows if row["query"] is not None}
     if language not in known:
@@ -118,8 +119,41 @@ def _from_beir(
 ) -> Questions:
     """Ids are kept; if a page id comes twice, both rows must show the same page."""
     # Before the corpus is copied, so that a bad score is found early.
+    found = Questions()
+    for name, own in configurations(layout).items():
+        questions = _questions(name, own, language, relevant_from)
+        found.queries += questions.queries
+        found.judgements += questions.judgements
+    check_same_pages(layout)
+    _copy_pages(layout, writer)
+    reasons = {query.query_id: bad_query_reason(query.text) for query in found.queries}
+    found.bad_queries = {name: reason for name, reason in reasons.items() if reason}
+    return found
+
+
+def _questions(
+    name: str | None, layout: Layout, language: str | None, relevant_from: float | None
+) -> Questions:
+    """The questions of one configuration, and their judgements."""
     judged = read_judgements(layout.parts["qrels"], relevant_from)
-    found = Questions(judgements=list(map(Judgement, *judged.to_pydict().values())))
+    judgements = named_judgements(name, map(Judgement, *judged.to_pydict().values()))
+    columns = ["language", "source"]
+    rows = stream_rows(layout.parts["queries"], ["query-id", "query"], columns)
+    queries = [
+        query for query in named(name, map(_query, rows)) if language in (None, query.language)
+    ]
+    if language is not None:
+        kept = {query.query_id for query in queries}
+        judgements = [judgement for judgement in judgements if judgement.query_id in kept]
+    return Questions(queries, judgements)
+
+
+def _copy_pages(layout: Layout, writer: CorpusWriter) -> None:
+    """Write every page once.
+
+    Raises:
+        DatasetError: an id has two images.
+    """
     hashes: dict[str, str] = {}
     resaved: dict[str, dict[str, str]] = {}  # page id to its other pictures, and their files
     progress = PageCounter("data", "pages read")
@@ -138,16 +172,6 @@ def _from_beir(
     for page_id, picture in first_pictures(layout.parts["corpus"], resaved):
         for file in (file for other, file in resaved[page_id].items() if other != picture):
             raise DatasetError(f"{file}: 'corpus-id' {page_id} occurs twice, with two images")
-    columns = ["language", "source"]
-    for row in stream_rows(layout.parts["queries"], ["query-id", "query"], columns):
-        if language in (None, row.get("language")):
-            found.queries.append(_query(row))
-    if language is not None:
-        kept = {query.query_id for query in found.queries}
-        found.judgements = [judged for judged in found.judgements if judged.query_id in kept]
-    reasons = {query.query_id: bad_query_reason(query.text) for query in found.queries}
-    found.bad_queries = {name: reason for name, reason in reasons.items() if reason}
-    return found
 
 
 def _query(row: dict[str, Any]) -> Query:

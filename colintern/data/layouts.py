@@ -15,7 +15,7 @@ names them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from colintern import log, storage
@@ -43,15 +43,28 @@ class Layout:
         kind: which of the three.
         parts: `corpus`, `queries`, `qrels` to their files; `rows` to all files.
         root: the folder that the parts of a canonical one stand in.
+        configuration: which one of the folder's it is, where several are taken together.
+        beside: the others of these, by name.
     """
 
     kind: Kind
     parts: dict[str, list[str]]
     root: str = ""
+    configuration: str | None = None
+    beside: Mapping[str, "Layout"] = field(default_factory=dict)
+
+    def files(self, part: str | None = None) -> list[str]:
+        """The files of a part, or of all parts, in all configurations that are taken."""
+        own = self.parts.get(part, []) if part else [f for of in self.parts.values() for f in of]
+        others = (other.files(part) for other in self.beside.values())
+        return [*own, *(file for files in others for file in files)]
 
 
 def find_layout(
-    path: str, split: str | None, wanted: str = "auto", config: str | None = None
+    path: str,
+    split: str | None,
+    wanted: str = "auto",
+    config: str | Sequence[str] | None = None,
 ) -> Layout:
     """Find the layout of a folder; its files are listed once.
 
@@ -59,7 +72,8 @@ def find_layout(
         path: folder or URL.
         split: the files of which split, for a folder with several.
         wanted: the layout it must have, or `auto`.
-        config: the files of which configuration, for a folder with several.
+        config: the files of which configuration, for a folder with several; of a list of them,
+            those of the first, with the others beside.
 
     Raises:
         DatasetError: no parquet files, an unfinished ingest, a layout that is unknown or not the
@@ -76,10 +90,27 @@ def find_layout(
             "query and an image (PDFs and pictures: colintern ingest makes a dataset of them)"
         )
     split = None if split is None else split_called(split) or split
+    if config is None or isinstance(config, str):
+        return _layout(found, everything, split, wanted, config)
+    layouts = {name: _layout(found, everything, split, wanted, name) for name in config}
+    if any(layout.kind == "rows" for layout in layouts.values()):
+        raise DatasetError(
+            f"{path}: config: {list(config)} takes several configurations together, which only "
+            "those with a corpus, queries and qrels can be; choose one"
+        )
+    first, *others = config
+    beside = {name: layouts[name] for name in others}
+    return replace(layouts[first], kind="beir", root="", configuration=first, beside=beside)
+
+
+def _layout(
+    found: DataFiles, everything: Sequence[str], split: str | None, wanted: str, config: str | None
+) -> Layout:
+    """The layout of one configuration, or of a folder that has one only."""
     chosen = _parts_layout(found, everything, split, config)
     layout = chosen or _rows_layout(found, split, config)
     if wanted not in ("auto", layout.kind):
-        raise DatasetError(f"{path}: its layout is {layout.kind}, not format: {wanted}")
+        raise DatasetError(f"{found.path}: its layout is {layout.kind}, not format: {wanted}")
     return layout
 
 

@@ -5,7 +5,7 @@ pages, not by the row group: reading needs about two data pages of a column. pya
 up to 1,024 images into one data page, and its reader always takes a whole one.
 
 Columns are known by their names with hyphens (`corpus-id`); files may spell them with underscores
-(`corpus_id`), as ViDoRe v3 does.
+(`corpus_id`), as ViDoRe v3 does, or as mteb's copies do: `id` and `text` in each part.
 """
 
 from collections import deque
@@ -35,6 +35,8 @@ _KINDS = {
     "score": "numbers",
     "image": "a struct with bytes",
 }
+# Names that mteb's copies have. What the parts call `id` and `text` is told by the part.
+_OTHER_NAMES = {"corpus-id": ("id", "-id"), "query-id": ("id", "-id"), "query": ("text",)}
 _IDS = ("corpus-id", "query-id", "doc-id")
 _NO_PART_OF_AN_ID = r"[\x00-\x1f\x7f-\x{9f}]"  # as in `data.text`; Arrow has no surrogates
 _NEVER_EMPTY = ("corpus-id", "query-id", "score")
@@ -59,7 +61,7 @@ def open_parquet(
                 f"{file}: is not a readable parquet file ({one_line(error)})"
             ) from error
     schema = parquet.schema_arrow
-    spelled = spellings(schema)
+    spelled = _known_columns(schema)
     for column in required:
         if column not in spelled:
             raise DatasetError(
@@ -78,6 +80,18 @@ def open_parquet(
 def spellings(schema: pa.Schema) -> Mapping[str, str]:
     """From each column's name with hyphens to its spelling in the file."""
     return {name.replace("_", "-"): name for name in schema.names}
+
+
+def _known_columns(schema: pa.Schema) -> Mapping[str, str]:
+    """The same, also for columns that the file has under another name."""
+    spelled = spellings(schema)
+    others = {
+        name: spelled[other]
+        for name, names in _OTHER_NAMES.items()
+        for other in names
+        if other in spelled
+    }
+    return {**others, **spelled}
 
 
 def stream_rows(
@@ -108,7 +122,7 @@ def stream_columns(
     names = (*required, *optional)
     for file in files:
         with open_parquet(file, required, optional) as parquet:
-            spelled = spellings(parquet.schema_arrow)
+            spelled = _known_columns(parquet.schema_arrow)
             there = {name: spelled[name] for name in names if name in spelled}
             num_before = 0
             for batch in _batches(parquet, file, _ROWS_PER_BATCH, None, list(there.values())):
@@ -130,7 +144,7 @@ def rows_of(
     Raises:
         DatasetError: a column is damaged, or has an empty cell where each row needs a value.
     """
-    spelled = spellings(parquet.schema_arrow)
+    spelled = _known_columns(parquet.schema_arrow)
     columns = [name for name in columns if name in spelled]
     size = _IMAGES_PER_BATCH if "image" in columns else _ROWS_PER_BATCH
     groups = None if row_group is None else [row_group]

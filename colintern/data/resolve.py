@@ -85,8 +85,7 @@ def find_source(dataset: DatasetConfig, root: str) -> FoundSource:
     layout = _layout(source, dataset)
     if _stays_in_place(layout, dataset):
         return FoundSource(layout.root)
-    files = [file for found in layout.parts.values() for file in found]
-    versions = [f"{file} {storage.version_of(file)}" for file in files]
+    versions = [f"{file} {storage.version_of(file)}" for file in layout.files()]
     made_from = [source, layout.kind, str(dataset.language), *versions]
     folder = _folder(root, dataset, [*made_from, *_later_choices(dataset)])
     return _imported(folder, dataset, source, layout)
@@ -156,8 +155,12 @@ def _folder(root: str, dataset: DatasetConfig, made_from: list[str]) -> str:
 def _choices(dataset: DatasetConfig) -> dict[str, Any]:
     """The keys that choose what is read of a source, as far as they are set."""
     fields = DatasetConfig.model_fields
-    values = ((key, getattr(dataset, key)) for key in _CHOICES)
-    return {key: value for key, value in values if value != fields[key].default}
+    values = {key: getattr(dataset, key) for key in _CHOICES}
+    return {
+        key: list(value) if isinstance(value, tuple) else value  # as JSON gives it back
+        for key, value in values.items()
+        if value != fields[key].default
+    }
 
 
 def _later_choices(dataset: DatasetConfig) -> list[str]:

@@ -44,6 +44,14 @@ def read_results(path: str) -> pa.Table:
         return parquet.read(use_threads=False)
 
 
+def asked_queries(path: str) -> pa.Array:
+    """The ids of the queries that found something, sorted, a part of the file at a time."""
+    with storage.open_file(path) as file, _opened(file) as parquet:
+        batches = parquet.iter_batches(_CHUNK_ROWS, columns=["query_id"], use_threads=False)
+        found = [batch["query_id"].unique() for batch in batches]
+    return pa.chunked_array(found, pa.string()).unique().sort()
+
+
 def ranked_queries(path: str, depth: int) -> Iterator[tuple[str, list[str]]]:
     """Query ids, sorted, each with the ids of its best pages, a part of the file at a time."""
     with storage.open_file(path) as file, _opened(file) as parquet:

@@ -22,6 +22,7 @@ from colintern.model.tiles import Tiler, tile_grid
 
 IMAGE_SLOT = "<image>"
 IMAGE_PROCESSOR = GotOcr2ImageProcessorPil.__name__
+START, END, CONTEXT = "<img>", "</img>", "<IMG_CONTEXT>"
 # Starts of queries: each printable ASCII character, words, other scripts, a combining accent.
 _PROBES = [
     *map(chr, range(32, 127)),
@@ -30,7 +31,6 @@ _PROBES = [
     "\nthe",
 ]
 _VOCABULARIES = ("tokenizer.json", "vocab.json", "*.model", "*.tiktoken")
-_START, _END, _CONTEXT = "<img>", "</img>", "<IMG_CONTEXT>"
 
 
 class TilePlanner:
@@ -93,10 +93,10 @@ class Processor:
         self.tile = (size.height, size.width) if size else (0, 0)
         self.tiles = TilePlanner(*self.tile, token_grid, config.max_tiles)
         self.tiler = Tiler(*self.tile, config.max_tiles, Image.Resampling(self._images.resample))
-        self.context_id = self._special(_CONTEXT)
+        self.context_id = self._special(CONTEXT)
         before, slot, after = config.page_prompt.partition(IMAGE_SLOT)
-        self._page_start = [*self._plain(before), self._special(_START)]
-        self._page_end = [self._special(_END), *(self._plain(after) if slot else [])]
+        self._page_start = [*self._plain(before), self._special(START)]
+        self._page_end = [self._special(END), *(self._plain(after) if slot else [])]
 
     def page_tokens(self, num_image_tokens: int) -> list[int]:
         """The token ids of a page: the prompt with the image at its `<image>`, or at the end."""
@@ -126,7 +126,7 @@ class Processor:
     @property
     def num_ids(self) -> int:
         """The number of ids that texts, images and augmentation can use: 1 + the largest id."""
-        image = (self._special(token) for token in (_START, _END, _CONTEXT))
+        image = (self._special(token) for token in (START, END, CONTEXT))
         return max(self._tokenizer.vocab_size, self.pad_id + 1, *(number + 1 for number in image))
 
     @property

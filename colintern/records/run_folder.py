@@ -13,6 +13,11 @@ from colintern.records import Output, Record
 HEAD_FILES = ("heads.safetensors", "colintern.json")
 
 
+def baseline_stage(name: str, dataset: str) -> str:
+    """What the record of a baseline on a dataset is called."""
+    return f"baseline-{name}-{dataset}"
+
+
 @dataclass(frozen=True)
 class RunDocument:
     """What `run.json` says of a run.

@@ -11,8 +11,9 @@ from colintern.errors import ColInternError
 from colintern.evaluation.paired import difference
 from colintern.evaluation.significance import Interval
 from colintern.evaluation.titles import title_of_baseline
-from colintern.records.run_folder import RunFolder
+from colintern.records.run_folder import RunFolder, baseline_stage
 
+_QUESTIONS = "dataset_sha256."  # inputs of its record: what was judged
 _WHAT = {
     "bm25": "BM25 over the text of the pages ({pages_with_text:,} of {num_pages:,} have one)",
     "pooled": "one vector for each page and question, the mean of those of round {round}",
@@ -27,7 +28,8 @@ class ShownBaseline:
         title: what it is called.
         what: what it is, in a few words; empty where its title says it.
         document: its metrics, shaped as those of a round.
-        gain: of the best round over it, in nDCG@5; None where the dataset cannot be read any more.
+        gain: of the best round over it, in nDCG@5; None where that round is not evaluated, or the
+            dataset is gone or has other judgements now.
     """
 
     title: str
@@ -37,7 +39,7 @@ class ShownBaseline:
 
 
 def shown_baselines(
-    folder: RunFolder, config: Config, dataset: str, best_round: int, names: Sequence[str]
+    folder: RunFolder, config: Config, dataset: str, best_round: int | None, names: Sequence[str]
 ) -> list[ShownBaseline]:
     """The rows of a dataset.
 
@@ -45,7 +47,7 @@ def shown_baselines(
         folder: of the run.
         config: its settings.
         dataset: the name of an evaluated set.
-        best_round: which is evaluated on it.
+        best_round: that baselines are compared with; None where it is not evaluated.
         names: of baselines that are recorded on it.
     """
     found = []
@@ -57,23 +59,31 @@ def shown_baselines(
                 title=title_of_baseline(document),
                 what=_WHAT.get(about["kind"], "").format_map({**document, **about}),
                 document=document,
-                gain=_gain(folder, config, dataset, best_round, document),
+                gain=None if best_round is None else _gain(folder, config, best_round, document),
             )
         )
     return found
 
 
 def _gain(
-    folder: RunFolder, config: Config, dataset: str, best_round: int, document: dict[str, Any]
+    folder: RunFolder, config: Config, best_round: int, document: dict[str, Any]
 ) -> Interval | None:
+    name, dataset = document["baseline"]["name"], document["dataset"]
+    record = folder.record(baseline_stage(name, dataset))
+    inputs = record.inputs if record else {}
+    questions = {
+        key.removeprefix(_QUESTIONS): value
+        for key, value in inputs.items()
+        if key.startswith(_QUESTIONS)
+    }
     try:
-        judgements = CanonicalDataset(dataset_of(config.data, dataset).path).judgements()
+        judged = CanonicalDataset(dataset_of(config.data, dataset).path, questions).judgements()
     except ColInternError:
         return None  # a report without intervals is better than none
     return difference(
-        judgements,
+        judged,
         folder.results(best_round, dataset),
-        folder.baseline_results(document["baseline"]["name"], dataset),
+        folder.baseline_results(name, dataset),
         num_queries=document["num_queries"],
         seed=config.run.seed,
     )

@@ -79,6 +79,11 @@ class ReportData:
             return self.loop["best_round"]
         return len(self.evaluations.get(self.queries_of, [])) - 1
 
+    def best_round_of(self, dataset: str) -> int | None:
+        """The best round, if it is evaluated on that dataset."""
+        number = self.best_round
+        return number if 0 <= number < len(self.evaluations[dataset]) else None
+
 
 def read_report_data(run_path: str, recorded: Recorded) -> ReportData:
     """Read a run folder, and the images of a few pages from its datasets.
@@ -112,9 +117,9 @@ def read_report_data(run_path: str, recorded: Recorded) -> ReportData:
     if len(data.evaluations.get(data.queries_of, [])) > max(best_round, 1):
         data.queries = found_examples(folder, config.data, best_round)
     data.baselines = {
-        name: shown_baselines(folder, config, name, best_round, names)
+        name: shown_baselines(folder, config, name, data.best_round_of(name), names)
         for name, names in recorded.baselines.items()
-        if names and len(data.evaluations.get(name, [])) > best_round
+        if names and name in data.evaluations
     }
     return data
 

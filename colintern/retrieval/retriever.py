@@ -123,7 +123,10 @@ class Retriever:
         return self._corpus.shard.num_bytes
 
     def search(self, queries: Sequence[str], k: int = 10) -> list[list[Hit]]:
-        """The best pages for each query, best first.
+        """The best pages for each query, best first; the others beside it change no bit of a score.
+
+        A query is encoded alone, where a run encodes several in one batch of the model. So scores
+        can differ from those of its evaluation by the rounding of the model: 2e-6 on the demo.
 
         Args:
             queries: texts that a dataset's queries may be.

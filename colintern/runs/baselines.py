@@ -7,15 +7,9 @@ another model. How one is measured stands in `retrieval.baselines`.
 from collections.abc import Sequence
 
 from colintern import storage
-from colintern.records.run_folder import RunFolder
+from colintern.records.run_folder import RunFolder, baseline_stage
 
 BM25, POOLED = "bm25", "pooled"  # the names of those that need no other model
-_RECORD = "baseline-"
-
-
-def record_name(name: str, dataset: str) -> str:
-    """What the record of a baseline on a dataset is called."""
-    return f"{_RECORD}{name}-{dataset}"
 
 
 def is_recorded(folder: RunFolder, name: str, dataset: str) -> bool:
@@ -23,7 +17,7 @@ def is_recorded(folder: RunFolder, name: str, dataset: str) -> bool:
 
     Names may have hyphens, so that two pairs of names can share a record: its outputs tell which.
     """
-    record = folder.record(record_name(name, dataset))
+    record = folder.record(baseline_stage(name, dataset))
     if record is None:
         return False
     sizes = {folder.file(output.path): output.bytes for output in record.outputs}

@@ -8,7 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from colintern import storage
@@ -29,7 +29,8 @@ _BASIS_FILE = re.compile(r"(?P<basis>.*/basis-[0-9a-f]{8})/basis\.safetensors")
 _DATASET_FILE = re.compile(r"(?P<dataset>.+)/(corpus|queries|qrels)/[^/]+\.parquet")
 _ENCODE_RECORD = re.compile(r"encode-(?P<dataset>.+)\.json")
 _TRAIN_RECORD = re.compile(r"round-(?P<round>[0-9]+)-train\.json")
-_DATASET_STATE = ("dataset_sha256.", "dataset_content")  # inputs that are no part of a store's name
+_FILE_HASH = "dataset_sha256."  # before the name of a file, or `corpus`
+_DATASET_STATE = (_FILE_HASH, "dataset_content")  # inputs that are no part of a store's name
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,13 @@ class StoreUse:
     Attributes:
         name: of the store's folder, which stays the same when a root is moved.
         manifests: `pages` and `queries` to the hash of the manifest.
+        questions: each file of queries and judgements to its hash; none in a record of an earlier
+            version, which had one hash of all.
     """
 
     name: str
     manifests: Mapping[str, str]
+    questions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -185,6 +189,22 @@ def last_change(files: Iterable[FileState]) -> float:
     return max(times, default=0.0)
 
 
+def store_use(dataset: str, record: Record) -> StoreUse:
+    """Which store, and what of it, a run's record of an encoded dataset refers to."""
+    identity = {
+        name: value for name, value in record.inputs.items() if not name.startswith(_DATASET_STATE)
+    }
+    manifests = {
+        output.path.partition("/")[0]: output.sha256 for output in record.outputs if output.sha256
+    }
+    questions = {
+        name.removeprefix(_FILE_HASH): sha256
+        for name, sha256 in record.inputs.items()
+        if name.startswith((f"{_FILE_HASH}queries/", f"{_FILE_HASH}qrels/"))
+    }
+    return StoreUse(f"{dataset}-{fingerprint(identity)[:8]}", manifests, questions)
+
+
 def _matches(pattern: re.Pattern[str], states: Iterable[FileState]) -> list[re.Match[str]]:
     return [found for state in states if (found := pattern.fullmatch(state.path))]
 
@@ -256,7 +276,7 @@ def _run(path: str, files: Sequence[FileState], read: Mapping[str, Any], is_held
         if found := _ENCODE_RECORD.fullmatch(name):
             record = _record(read.get(f"{path}/records/{name}"))
             if record is not None:
-                uses[found["dataset"]] = _use(found["dataset"], record)
+                uses[found["dataset"]] = store_use(found["dataset"], record)
     wanted = [dataset.name for dataset in datasets(config.data)] if config else []
     return FoundRun(
         path=path,
@@ -278,14 +298,3 @@ def _config(path: str, document: Any) -> tuple[Config | None, str | None]:
         return parse_config(settings if isinstance(settings, dict) else {}, "run.json"), None
     except ConfigError as error:
         return None, f"{path}/run.json: cannot be read by this version ({error})"
-
-
-def _use(dataset: str, record: Record) -> StoreUse:
-    """Which store, and what of it, a run's record of an encoded dataset refers to."""
-    identity = {
-        name: value for name, value in record.inputs.items() if not name.startswith(_DATASET_STATE)
-    }
-    manifests = {
-        output.path.partition("/")[0]: output.sha256 for output in record.outputs if output.sha256
-    }
-    return StoreUse(f"{dataset}-{fingerprint(identity)[:8]}", manifests)

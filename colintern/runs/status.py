@@ -12,9 +12,6 @@ from colintern.records.run_folder import RunFolder
 from colintern.runs.baselines import recorded_baselines
 
 _NAME = 26  # columns for the name of a row
-HEADER = f"{'dataset':<16}{'round':<{_NAME}}" + "".join(
-    f"{title:>14}" for title in METRIC_TITLES.values()
-)
 
 
 def status_lines(run_path: str) -> list[str]:
@@ -57,7 +54,7 @@ def table_lines(run_path: str) -> list[str]:
     config = folder.read().config
     start = title_of_start(config.training.init_heads)
     start = start if len(start) < _NAME - 2 else "start"
-    lines = [HEADER]
+    lines = [header_line()]
     datasets = evaluated_names(config.data)
     baselines = recorded_baselines(folder, datasets)
     for dataset in datasets:
@@ -89,7 +86,13 @@ def metric_lines(run_path: str, dataset: str, round_number: int, name: str) -> l
     return document_lines(document, name)
 
 
-def document_lines(document: Mapping[str, Any], name: str) -> list[str]:
+def header_line(width: int = _NAME) -> str:
+    """The titles of the table of metrics, with so many columns for the name of a row."""
+    titles = "".join(f"{title:>14}" for title in METRIC_TITLES.values())
+    return f"{'dataset':<16}{'round':<{width}}{titles}"
+
+
+def document_lines(document: Mapping[str, Any], name: str, width: int = _NAME) -> list[str]:
     """A row of the table of metrics under `name`, and the intervals below it.
 
     A search that is not exact is named: what it misses lowers every metric.
@@ -99,4 +102,4 @@ def document_lines(document: Mapping[str, Any], name: str) -> list[str]:
     values = "".join(f"{document['metrics'][key]:>14.3f}" for key in METRIC_TITLES)
     intervals = (document["ci"][key] for key in METRIC_TITLES)
     below = "".join(f"{f'{low:.3f}-{high:.3f}':>14}" for low, high in intervals)
-    return [f"{document['dataset']:<16}{name:<{_NAME}}{values}", " " * (16 + _NAME) + below]
+    return [f"{document['dataset']:<16}{name:<{width}}{values}", " " * (16 + width) + below]

@@ -1,6 +1,8 @@
 """The demo corpus: deterministic, fairly judged, and split so that nothing leaks."""
 
+import hashlib
 import json
+import sysconfig
 
 import pytest
 from PIL import Image
@@ -15,6 +17,12 @@ from colintern.data.demo.render import MARGIN, num_rows, text_width
 from colintern.images.decode import decode
 
 SPLITS = ("train", "dev", "test")
+# Of every page's id and text and every query of a split, as version 5 has always had them.
+TEXTS_SHA256 = {
+    "train": "f2283dc67ba1ae08576fa06cb92aac224f1f42071d081a0a4a2d505e5a50f18b",
+    "dev": "f153a4a9d88e752b3ccfa37ff544a0bd35ae9510458d1b5973adff6f68eeda47",
+    "test": "83355a3954d0a6fd9b3959ad44887662a10ad32448264a89264b6ffdf9506ea3",
+}
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +41,17 @@ def test_the_same_bytes_every_time(tmp_path):
     dataset = CanonicalDataset(str(tmp_path / "one"))
     assert len(dataset.documents()) == details["pages"] == 60
     assert len(dataset.queries()) == details["queries"] == 60
+
+
+def test_the_same_texts_under_every_python(monkeypatch, tmp_path):
+    """A corpus that prints the Python that runs: under 3.12, 1,968 of 2,000 queries were others."""
+    (tmp_path / "only.py").write_text('"""This library has only one module, and this sentence."""')
+    monkeypatch.setattr(sysconfig, "get_path", lambda *_: str(tmp_path))
+    passages.cache_clear()
+    for split in SPLITS:
+        pages, queries = build_split("demo", split)
+        texts = [[page.page_id, page.text] for page in pages] + [query.text for query in queries]
+        assert hashlib.sha256(json.dumps(texts).encode()).hexdigest() == TEXTS_SHA256[split]
 
 
 def test_splits_share_no_module_no_text_and_no_value(built):

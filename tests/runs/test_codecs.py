@@ -70,7 +70,7 @@ def test_small_stores_are_trained_on_mined_and_measured(run):
 
 def test_a_question_is_stored_as_the_query_that_was_measured(run):
     """A search that asks with features of another width, type or basis."""
-    results = read_results(run.results(best_round(run.path), "test")).to_pylist()
+    results = read_results(run.results(best_round(run), "test")).to_pylist()
     best = [row for row in results if row["query_id"] == "q003" and row["rank"] <= 3]
     hits = search(run.path, "question 3 of many", 3, "test")
     assert [(hit.page_id, hit.score) for hit in hits] == [

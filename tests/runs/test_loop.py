@@ -16,13 +16,11 @@ from colintern.data.entities import Judgement, Page
 from colintern.data.writing import write_dataset
 from colintern.errors import (
     BackboneError,
-    StorageError,
     TooManyBadPagesError,
 )
 from colintern.model.random_checkpoint import write_random_checkpoint
 from colintern.retrieval.retriever import Retriever
 from colintern.runs import loop
-from colintern.runs.compare import compare_lines
 from colintern.runs.drift import check_drift
 from colintern.runs.local import LocalWorkers
 from colintern.runs.runner import Runner, open_run
@@ -196,18 +194,6 @@ def test_status_and_table_show_every_stage_and_round(finished):
     assert [line.split()[:2] for line in table_lines(run)[1::2]] == [
         [dataset, number] for dataset in ("dev", "test") for number in "012"
     ]
-
-
-def test_a_run_compared_with_itself_differs_by_nothing(finished, tmp_path):
-    """Queries that are paired wrongly."""
-    run = str(finished / "runs" / "run")
-    lines = compare_lines(run, run)
-    rows = [line.split()[:3] for line in lines[1:-3:2]]
-    assert rows == [[name, number, "run"] for name in ("dev", "test") for number in "0122"]
-    assert [line.split(":")[0] for line in lines[-2:]] == ["dev", "test"]
-    assert all("difference +0.0000 [+0.0000, +0.0000]" in line for line in lines[-2:])
-    with pytest.raises(StorageError, match="no run folder"):
-        compare_lines(run, str(tmp_path))
 
 
 def test_a_second_run_repeats_nothing(finished, monkeypatch):

@@ -14,7 +14,7 @@ from colintern.evaluation.results import read_results
 from colintern.records.run_folder import RunFolder
 from colintern.retrieval.finished import best_round
 from colintern.runs import loop
-from colintern.runs.compare import compare_lines
+from colintern.runs.compare.make import compare
 from colintern.runs.stages.report import write_report
 from colintern.runs.status import status_lines
 from tests.local_run import NoWorkers, QuickWorkers, search
@@ -64,7 +64,7 @@ def test_a_run_of_an_earlier_version_stays_done(recorded):
     told_again = ("run.json", "loop.json", "report.html", "records/report.json")
     assert changed <= {f"{RUN}/{name}" for name in told_again}
     assert len(before) > 80
-    assert best_round(recorded) == 1
+    assert best_round(RunFolder(recorded)) == 1
     lines = status_lines(recorded)
     assert len(lines) == 13
     assert all("done" in line for line in lines)
@@ -87,9 +87,11 @@ def test_it_is_shown_compared_and_asked_like_a_run_of_today(recorded):
     assert html.count(b"<td>untrained</td>") == 2
     assert b"<td>round-2-mine</td>" in html
     assert html.count(b"data:image/png;base64,") > 10
-    lines = compare_lines(recorded, recorded)
-    assert len(lines) == 1 + 2 * 2 * (3 + 1) + 1 + 2
-    assert all("difference +0.0000 [+0.0000, +0.0000]" in line for line in lines[-2:])
+    found = compare([recorded, f"{recorded}@0"])
+    assert [list(one.others) for one in found.datasets] == [["run@0"], ["run@0"]]
+    for one in found.datasets:
+        metrics = storage.read_json(RunFolder(recorded).evaluation(1, one.dataset))["metrics"]
+        assert one.first.values.mean() == pytest.approx(metrics["ndcg_at_5"], abs=1e-12)
 
     storage.write_json(f"{RUN}/run.json", _document())
     query = CanonicalDataset(f"{ROOT}/data/test").queries()[1]

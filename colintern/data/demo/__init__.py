@@ -1,4 +1,4 @@
-"""The built-in demo corpus: pages rendered from text that every Python has, nothing downloaded.
+"""The built-in demo corpus: pages rendered from text in this package, nothing downloaded.
 
 Notes, letters, invoices and reports come in families of look-alikes that share their body and
 differ in a name, a city, a date, a number: the near misses that hard negatives are about. Reference

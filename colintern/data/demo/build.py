@@ -1,6 +1,5 @@
 """Putting the demo corpus together and writing it as canonical dataset folders."""
 
-import platform
 import random
 from collections import Counter
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from colintern import storage
 from colintern.data.canonical import DATASET_DONE
 from colintern.data.demo.fields import family_fields
 from colintern.data.demo.forms import FORMS, DemoPage, form_page, reference_page
-from colintern.data.demo.prose import Passage, passages
+from colintern.data.demo.prose import LIBRARY_VERSION, Passage, passages
 from colintern.data.demo.queries import DemoQuery, PageIndex, write_queries
 from colintern.data.demo.render import render
 from colintern.data.entities import Judgement, Page, Query
@@ -55,7 +54,7 @@ def write_demo(folder: str, variant: str, split: str) -> None:
 def write_demo_files(folder: str, variant: str, split: str) -> dict[str, Any]:
     """Write all of it but `dataset.json`, whose content is returned.
 
-    The same on every machine with the same Python and Pillow.
+    The same bytes on every machine with the same Pillow, under any Python.
 
     Args:
         folder: path or URL.
@@ -86,7 +85,7 @@ def write_demo_files(folder: str, variant: str, split: str) -> dict[str, Any]:
         "pages": len(pages),
         "queries": len(named),
         "query_kinds": dict(sorted(Counter(query.kind for query in queries).items())),
-        "python": platform.python_version(),
+        "python": LIBRARY_VERSION,
         "pillow": PIL.__version__,
     }
 

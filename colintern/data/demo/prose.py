@@ -1,35 +1,24 @@
 """English prose from the documentation of the standard library, split by module.
 
-Sources are parsed, never imported. What two modules share (`ntpath` and `posixpath` are written
-alike) goes to the first split only, so that no passage of a test page was seen in training.
+It comes with this package, in `library/`, and not from the Python that runs: each version of Python
+says other things, so each would print another corpus. What two modules share (`ntpath` and
+`posixpath` are written alike) goes to the first split only, so that no passage of a test page was
+seen in training.
 """
 
-import ast
+import gzip
 import hashlib
-import os
+import json
 import re
-import sysconfig
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 SPLITS = ("train", "dev", "test")
+LIBRARY_VERSION = "3.11.7"  # of the Python whose documentation is printed
+LIBRARY_FILE = Path(__file__).parent / "library" / f"python-{LIBRARY_VERSION}.jsonl.gz"
 _SHARED_WORDS = 6  # passages with so many words in a row in common are the same text
-_MIN_WORDS = 8
-_LEFT_OUT = (
-    "test",
-    "idlelib",
-    "lib2to3",
-    "turtledemo",
-    "site-packages",
-    "ensurepip",
-    "__pycache__",
-)
-_BLOCKS = ("body", "handlers", "cases", "orelse", "finalbody")  # of statements
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
-_PLAIN_SENTENCE = re.compile(r"[A-Z][A-Za-z0-9,;:'() -]+[.]")
 
 
 @dataclass(frozen=True)
@@ -45,17 +34,21 @@ class Passage:
 def passages() -> dict[str, list[Passage]]:
     """All passages by split, in the order of modules and of their lines."""
     found: dict[str, list[Passage]] = {split: [] for split in SPLITS}
-    modules = _modules()
-    by_split = {split: [m for m in modules if split_of(m[0]) == split] for split in SPLITS}
+    library = list(library_passages())
     owner: dict[tuple[str, ...], str] = {}
     for split in SPLITS:
-        for module, path in by_split[split]:
-            for passage in passages_of(module, path):
-                runs = word_runs(passage.text)
-                if all(owner.get(run, passage.subject) == passage.subject for run in runs):
-                    owner.update(dict.fromkeys(runs, passage.subject))
-                    found[split].append(passage)
+        for passage in (p for p in library if split_of(p.module) == split):
+            runs = word_runs(passage.text)
+            if all(owner.get(run, passage.subject) == passage.subject for run in runs):
+                owner.update(dict.fromkeys(runs, passage.subject))
+                found[split].append(passage)
     return found
+
+
+def library_passages() -> Iterator[Passage]:
+    """What `library/` holds, sorted by module: every passage, also those that modules share."""
+    for line in gzip.decompress(LIBRARY_FILE.read_bytes()).decode().splitlines():
+        yield Passage(*json.loads(line))
 
 
 def split_of(module: str) -> str:
@@ -71,49 +64,3 @@ def word_runs(text: str) -> set[tuple[str, ...]]:
         tuple(words[start : start + _SHARED_WORDS])
         for start in range(len(words) - _SHARED_WORDS + 1)
     }
-
-
-def _modules() -> list[tuple[str, Path]]:
-    root = Path(sysconfig.get_path("stdlib"))
-    modules = []
-    for folder, inner, files in os.walk(root):
-        inner[:] = [name for name in inner if name not in _LEFT_OUT and name[0] != "_"]
-        for path in (Path(folder, name) for name in files if name.endswith(".py")):
-            parts = path.relative_to(root).with_suffix("").parts
-            modules.append((".".join(part for part in parts if part != "__init__"), path))
-    return sorted(modules)
-
-
-def passages_of(module: str, path: Path) -> Iterator[Passage]:
-    """The plain prose of a source file's docstrings."""
-    tree = ast.parse(path.read_text(encoding="utf-8", errors="replace"))
-    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    for node in _statements(tree):
-        if isinstance(node, kinds) and (text := ast.get_docstring(node)):
-            subject = module if isinstance(node, ast.Module) else f"{module}.{node.name}"
-            for number, prose in enumerate(_plain_prose(text)):
-                yield Passage(module, f"{subject}#{number}", prose)
-
-
-def _statements(tree: ast.Module) -> Iterator[ast.AST]:
-    """As `ast.walk`, but not down into expressions: no docstring is there, and most nodes are."""
-    waiting = deque[ast.AST]([tree])
-    while waiting:
-        node = waiting.popleft()
-        yield node
-        for field in _BLOCKS:
-            waiting.extend(getattr(node, field, ()))
-
-
-def _plain_prose(docstring: str) -> Iterator[str]:
-    """The paragraphs of a docstring that are plain sentences: no code, tables or lists."""
-    for paragraph in docstring.split("\n\n"):
-        text = " ".join(paragraph.split())
-        sentences = [
-            sentence
-            for sentence in _SENTENCE_END.split(text)
-            if _PLAIN_SENTENCE.fullmatch(sentence)
-        ]
-        prose = " ".join(sentences)
-        if len(prose.split()) >= _MIN_WORDS:
-            yield prose

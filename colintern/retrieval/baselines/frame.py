@@ -26,8 +26,9 @@ from colintern.evaluation.results import writing_results
 from colintern.features.store import FeatureStore
 from colintern.records import Inputs, lease
 from colintern.records.lease import Held
+from colintern.records.run_folder import baseline_stage
 from colintern.retrieval.finished import FinishedRun, open_finished
-from colintern.runs.baselines import BM25, POOLED, is_recorded, record_name
+from colintern.runs.baselines import BM25, POOLED, is_recorded
 from colintern.runs.local import LocalWorkers
 from colintern.runs.opened import OpenedRun
 from colintern.runs.runner import Runner
@@ -145,7 +146,7 @@ class MeasuredRun:
             The metrics, as they stand in `RUN/baselines/{name}/eval/{dataset}.json`.
         """
         folder, inputs = self.run.folder, self._inputs(baseline, dataset)
-        before = folder.record(record_name(baseline.name, dataset))
+        before = folder.record(baseline_stage(baseline.name, dataset))
         if (
             before is not None
             and before.fingerprint == records.fingerprint(inputs)
@@ -161,7 +162,7 @@ class MeasuredRun:
         ]
         self.held.check()
         records.record_outputs(
-            folder.record_path(record_name(baseline.name, dataset)),
+            folder.record_path(baseline_stage(baseline.name, dataset)),
             inputs,
             folder.described(paths),
             started_at,
@@ -191,7 +192,7 @@ class MeasuredRun:
                 protocol=_protocol(baseline),
             )
             self.held.check()
-            storage.delete(folder.record_path(record_name(baseline.name, dataset)))
+            storage.delete(folder.record_path(baseline_stage(baseline.name, dataset)))
         storage.write_json(folder.baseline_evaluation(baseline.name, dataset), document)
         return document
 

@@ -5,7 +5,6 @@ product. All pages are searched.
 """
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import torch
@@ -26,23 +25,21 @@ _SCORE = "dot product of normalised mean token embeddings"
 
 def measure_pooled(measured: MeasuredRun) -> list[dict[str, Any]]:
     """Measure the pooled vectors of the best round's heads on every dataset; the metrics."""
-    number = measured.run.round_number
-
-    def baseline(dataset: str) -> Baseline:
-        encoding = encoding_of(measured.run.config, measured.view(dataset)[1].path)
-        inputs = {"heads_sha256": measured.heads_sha256}
-        protocol = {"score": _SCORE, "encoding": encoding}
-        return Baseline(POOLED, "pooled", {"round": number}, inputs, protocol)
-
-    return [
-        measured.record(baseline(dataset), dataset, partial(_search, measured, dataset))
-        for dataset in measured.datasets
-    ]
+    return [_measure(measured, dataset) for dataset in measured.datasets]
 
 
-def _search(measured: MeasuredRun, dataset: str, view: View, depth: int) -> Iterator[Tensor]:
-    _, store = measured.view(dataset)
-    return nearest(view, store, measured.run.heads, depth)
+def _measure(measured: MeasuredRun, dataset: str) -> dict[str, Any]:
+    run, (_, store) = measured.run, measured.view(dataset)
+    baseline = Baseline(
+        POOLED,
+        "pooled",
+        about={"round": run.round_number},
+        inputs={"heads_sha256": measured.heads_sha256},
+        protocol={"score": _SCORE, "encoding": encoding_of(run.config, store.path)},
+    )
+    return measured.record(
+        baseline, dataset, lambda view, depth: nearest(view, store, run.heads, depth)
+    )
 
 
 def nearest(view: View, store: FeatureStore, heads: Heads, depth: int) -> Iterator[Tensor]:

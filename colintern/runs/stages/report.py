@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from colintern import log, records, storage
 from colintern.config.schema import Config, evaluated_names
 from colintern.records.lease import Held
-from colintern.records.run_folder import RunFolder
-from colintern.runs.baselines import record_name, recorded_baselines
+from colintern.records.run_folder import RunFolder, baseline_stage
+from colintern.runs.baselines import recorded_baselines
 from colintern.runs.stages.evaluate import Evaluate
 from colintern.runs.stages.mine import Mine
 from colintern.runs.stages.stage import Made, Stage
@@ -89,7 +89,7 @@ def _inputs(config: Config, folder: RunFolder) -> dict[str, Any]:
     shown = (stage for stage in _shown(config, folder) if stage != UntrainedHeads())
     baselines = recorded_baselines(folder, evaluated_names(config.data)).items()
     names = [stage.name for stage in shown]
-    names += [record_name(name, dataset) for dataset, found in baselines for name in found]
+    names += [baseline_stage(name, dataset) for dataset, found in baselines for name in found]
     found = ((name, folder.record(name)) for name in names)
     return {
         **{name: record.fingerprint for name, record in found if record},

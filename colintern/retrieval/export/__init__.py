@@ -1,0 +1,1 @@
+"""A finished run as a folder that sentence-transformers opens, without code of ours."""

@@ -1,0 +1,134 @@
+"""What a round, or a baseline, has measured on a dataset: for which queries, and on which pages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from colintern import storage
+from colintern.config.schema import dataset_of
+from colintern.data.canonical import CanonicalDataset
+from colintern.data.columns import find, joined
+from colintern.data.judgements import Judgements
+from colintern.errors import MissingStageError, UserError
+from colintern.evaluation.decision import METRIC
+from colintern.evaluation.metrics import depth_of, judged
+from colintern.evaluation.results import asked_queries, ranked_queries
+from colintern.features.manifest import Manifest, open_manifest
+from colintern.features.store import PAGES
+from colintern.runs.compare.chosen import Chosen
+from colintern.runs.contents import StoreUse, store_use
+from colintern.runs.stages import Encode
+
+
+class NotComparableError(UserError):
+    """Measurements that share no queries, or too little else, to be compared."""
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """One measurement, as the run folder keeps it.
+
+    Attributes:
+        chosen: the round or the baseline.
+        dataset: the name of the dataset in the run.
+        document: its metrics file.
+        judgements: of the queries that were asked, sorted by id.
+    """
+
+    chosen: Chosen
+    dataset: str
+    document: Mapping[str, Any]
+    judgements: Judgements
+
+    @property
+    def num_queries(self) -> int:
+        """How many queries count; those that could not be asked, and count as 0, too."""
+        return int(self.document["num_queries"])
+
+    @cached_property
+    def values(self) -> NDArray[np.float64]:
+        """nDCG@5 of every query that was asked, then the zeros of those that were not."""
+        ranked = ranked_queries(self.chosen.results(self.dataset), depth_of(()))
+        found = judged(self.judgements, ranked).values[METRIC]
+        return np.append(found, np.zeros(self.num_queries - len(self.judgements)))
+
+    @property
+    def pages_hash(self) -> str | None:
+        """That of the table of searched pages."""
+        return self._use.manifests.get(PAGES) if self._use else None
+
+    @cached_property
+    def pages(self) -> Manifest | None:
+        """The table of searched pages; None where the features are gone."""
+        if self._use is None or self.pages_hash is None:
+            return None
+        store = storage.join(self.chosen.config.features_root, self._use.name)
+        try:
+            return open_manifest(storage.join(_moved(self.chosen, store), PAGES), self.pages_hash)
+        except MissingStageError:
+            return None
+
+    @cached_property
+    def _use(self) -> StoreUse | None:
+        return _use_of(self.chosen, self.dataset)
+
+
+def read_measured(chosen: Chosen, dataset: str) -> Measured:
+    """What is recorded of a measurement, with the judgements that it was made with.
+
+    Raises:
+        DatasetError: the judgements have changed since.
+        NotComparableError: some of them are gone.
+    """
+    asked = _asked(chosen, dataset)
+    judgements = _judgements(chosen, dataset)
+    rows = find(asked, judgements.query_ids)
+    if (rows < 0).any():
+        raise NotComparableError(
+            f"{chosen.place}: {int((rows < 0).sum()):,} of the {len(rows):,} queries of {dataset} "
+            "are not judged any more; put the judgements back"
+        )
+    document = storage.read_json(chosen.evaluation(dataset))
+    return Measured(chosen, dataset, document, judgements.of_queries(rows))
+
+
+def _asked(chosen: Chosen, dataset: str) -> pa.Array:
+    """The ids of the queries, sorted.
+
+    Heads find pages for every query. A baseline may find none for some; its run asked them all.
+    """
+    parts = [asked_queries(chosen.results(dataset))]
+    start = Chosen(chosen.folder, chosen.config, 0)
+    if chosen.baseline is not None and start.is_measured(dataset):
+        parts.append(asked_queries(start.results(dataset)))
+    return joined(parts).unique().sort()
+
+
+def _judgements(chosen: Chosen, dataset: str) -> Judgements:
+    """All of a dataset, as they were when the run began."""
+    use = _use_of(chosen, dataset)
+    path = _moved(chosen, dataset_of(chosen.config.data, dataset).path)
+    return CanonicalDataset(path, use.questions if use else None).judgements()
+
+
+def _use_of(chosen: Chosen, dataset: str) -> StoreUse | None:
+    name = dataset_of(chosen.config.data, dataset).name
+    record = chosen.folder.record(Encode(name).name)
+    return record and store_use(name, record)
+
+
+def _moved(chosen: Chosen, path: str) -> str:
+    """A folder below the run's root; where the root was moved or copied, the one that came along.
+
+    Others, and those that were left behind, stand where they stood.
+    """
+    before = storage.absolute(chosen.config.run.root)
+    if not path.startswith(f"{before}/"):
+        return path
+    along = storage.join(chosen.root, path.removeprefix(before).lstrip("/"))
+    return along if storage.exists(along) else path

@@ -6,6 +6,7 @@ What other programs may rely on:
     run(config)                            what `colintern run` does: all that is missing of a run
     ingest(sources, out, settings=None)    what `colintern ingest` does: PDFs, images to a dataset
     IngestSettings                         how to ingest
+    Retriever.open(run)                    a finished run that answers: best pages, embeddings
     ColInternError                         the base class of every error that is raised on purpose
     __version__
 
@@ -19,15 +20,25 @@ if TYPE_CHECKING:
     from colintern.config.files import load_config
     from colintern.errors import ColInternError
     from colintern.ingestion import IngestSettings, ingest
+    from colintern.retrieval.retriever import Retriever
     from colintern.runs.loop import run
 
 __version__ = "0.1.0"
-__all__ = ["ColInternError", "IngestSettings", "__version__", "ingest", "load_config", "run"]
+__all__ = [
+    "ColInternError",
+    "IngestSettings",
+    "Retriever",
+    "__version__",
+    "ingest",
+    "load_config",
+    "run",
+]
 
 # Public name to the module that has it.
 _HOMES = {
     "ColInternError": "colintern.errors",
     "IngestSettings": "colintern.ingestion",
+    "Retriever": "colintern.retrieval.retriever",
     "ingest": "colintern.ingestion",
     "load_config": "colintern.config.files",
     "run": "colintern.runs.loop",

@@ -10,7 +10,10 @@ from colintern.config.schema import Config, HeadsConfig
 from colintern.features.catalog import Catalog
 from colintern.model.heads import init_heads, save_heads
 from colintern.records.lease import Held
+from colintern.retrieval.answers import Hit
+from colintern.retrieval.retriever import Retriever
 from colintern.runs.local import LocalWorkers
+from colintern.runs.workers import Workers
 from colintern.runtime.resources import Request
 from colintern.runtime.work import SearchWork, Tell
 from colintern.training.loop import RoundTask
@@ -68,3 +71,11 @@ def make_config(root: Path, **sections: Mapping[str, Any]) -> Config:
     for section, values in sections.items():
         document[section] = {**document.get(section, {}), **values}
     return parse_config(document, "test")
+
+
+def search(
+    run: str, query: str, k: int, dataset: str | None = None, workers: Workers | None = None
+) -> list[Hit]:
+    """The best pages of a finished run for one query; nobody encodes but `workers`."""
+    retriever = Retriever.open(run, dataset=dataset, workers=workers or NoWorkers())
+    return retriever.search([query], k)[0]

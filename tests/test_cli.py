@@ -83,6 +83,7 @@ def _main(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
         (["search", "{c}.run", "word " * 20_000], "QUERY: query of 100,000 characters"),
         (["search", "{c}.run", "caf\udce9"], "QUERY: query with bytes that are not UTF-8"),
         (["search", "{c}.run", "query", "-k", "0"], "-k"),
+        (["search", "{c}.run", "query", "--memory", "much"], "--memory much: is not a size"),
     ],
 )
 def test_mistakes_get_one_line_and_exit_code_2(monkeypatch, capsys, config, arguments, words):
@@ -228,7 +229,17 @@ def test_the_commands_and_their_options_are_the_documented_ones():
         "ls": ["--json", "root"],
         "clean": ["--runs", "--yes", "root"],
         "baseline": ["run_path"],
-        "search": ["--dataset", "--save", "-k", "query", "run_path"],
+        "export": ["--dim", "--out", "--round", "--side", "run_path"],
+        "search": [
+            "--dataset",
+            "--json",
+            "--memory",
+            "--round",
+            "--save",
+            "-k",
+            "query",
+            "run_path",
+        ],
     }
 
 

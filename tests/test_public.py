@@ -1,5 +1,6 @@
 """What other programs may rely on: names, signatures, and that they cost nothing until used."""
 
+import dataclasses
 import inspect
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import typing
 import pytest
 
 import colintern
+from colintern.retrieval import answers
 from tests.helpers import png
 
 SIGNATURES = {
@@ -15,7 +17,21 @@ SIGNATURES = {
     "run": "(config: Config, workers: Workers | None = None) -> RunFolder",
     "ingest": "(sources: Sequence[str], out: str, settings: IngestSettings | None = None)",
 }
-CLASSES = {"ColInternError", "IngestSettings"}
+CLASSES = {"ColInternError", "IngestSettings", "Retriever"}
+METHODS = {
+    "open": "(run: str, round: int | None = None, dataset: str | None = None, "
+    "device: str | None = None, memory: int | None = None, *, "
+    "workers: Workers | None = None) -> Retriever",
+    "search": "(self, queries: Sequence[str], k: int = 10) -> list[list[Hit]]",
+    "embed_queries": "(self, texts: Sequence[str]) -> list[NDArray[np.float32]]",
+    "embed_pages": "(self, images: Sequence[bytes | Image.Image]) -> list[NDArray[np.float32]]",
+    "similarities": "(self, query: str, page_id: str) -> Similarities",
+    "page_images": "(self, page_ids: Collection[str]) -> dict[str, bytes]",
+}
+ANSWERS = {
+    "Hit": ["rank", "score", "page_id", "doc_id"],
+    "Similarities": ["scores", "tokens", "boxes", "is_thumbnail", "parts"],
+}
 
 
 def test_the_public_names_are_the_documented_ones():
@@ -32,10 +48,23 @@ def test_the_public_names_are_the_documented_ones():
         _ = colintern.train_everything  # pyright: ignore[reportAttributeAccessIssue]
 
 
+def test_a_retriever_has_the_documented_methods_and_answers():
+    """An argument or a field that other people's programs use, renamed."""
+    methods = {
+        name: str(inspect.signature(getattr(colintern.Retriever, name))).replace("'", "")
+        for name in METHODS
+    }
+    assert methods == METHODS
+    for name, fields in ANSWERS.items():
+        assert [field.name for field in dataclasses.fields(getattr(answers, name))] == fields
+
+
 def test_type_hints_of_the_public_functions_can_be_read():
     """A NameError in tools that look at them: documentation, or a program that fills arguments."""
     assert typing.get_type_hints(colintern.run)["config"].__name__ == "Config"
     assert typing.get_type_hints(colintern.load_config)["return"].__name__ == "Config"
+    for name in METHODS:
+        assert "return" in typing.get_type_hints(getattr(colintern.Retriever, name))
     settings = typing.get_type_hints(colintern.ingest)["settings"]
     assert settings == colintern.IngestSettings | None
 

@@ -37,11 +37,15 @@ def test_the_commands_of_the_readme_name_what_is_there():
 
 def test_the_python_of_the_readme_uses_what_is_public():
     """A name that only the modules inside have, or a script whose processes start processes."""
-    (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    compile(program, "README.md", "exec")
-    names = set(re.findall(r"colintern\.(\w+)[(\s]", program))
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    for block in blocks:
+        compile(block, "README.md", "exec")
+    program = blocks[0]
+    names = set(re.findall(r"colintern\.(\w+)", program))
     assert names == set(colintern.__all__) - {"__version__"}
     assert 'if __name__ == "__main__":' in program
+    methods = set(re.findall(r"retriever\.(\w+)\(", program))
+    assert {"search", "similarities"} <= methods <= set(dir(colintern.Retriever))
 
 
 def test_the_commands_are_those_of_the_command_line():

@@ -21,6 +21,10 @@ RoundOption = Annotated[
     int | None,
     typer.Option("--round", help="Number of the round; default: the first that is not finished."),
 ]
+HeadsRoundOption = Annotated[
+    int | None,
+    typer.Option("--round", min=0, help="Round whose heads are used; default: the best round."),
+]
 RootArgument = Annotated[
     str,
     typer.Argument(metavar="ROOT", help="A run.root, a features.root, or a folder above several."),

@@ -1,11 +1,19 @@
 """Commands that use a finished run."""
 
-from typing import Annotated, Literal
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from colintern.cli.options import RunArgument, say
+from colintern.cli.options import AsJson, HeadsRoundOption, RunArgument, say
+from colintern.data.text import check_query
 from colintern.errors import ConfigError
+from colintern.retrieval.memory import parse_size
+
+if TYPE_CHECKING:
+    from colintern.retrieval.answers import Hit
 
 commands = typer.Typer()
 
@@ -19,30 +27,57 @@ def search(
         str | None,
         typer.Option(
             "--dataset",
-            help="Dataset of the run to search, or the folder of a new dataset; "
-            "default: the first test set, or the training set if there is none.",
+            help="Dataset of the run to search, or the folder of a new dataset, which is encoded "
+            "on first use; default: the first test set, or the training set if there is none.",
         ),
     ] = None,
+    round_number: HeadsRoundOption = None,
     save: Annotated[
         str | None,
         typer.Option(
             "--save",
             metavar="FOLDER",
-            help="Write the images of the found pages to this folder.",
+            help="Write the images of the found pages to this folder, in place of those of an "
+            "earlier search; other files in it stay.",
         ),
     ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            "--memory",
+            metavar="SIZE",
+            help="Memory that page embeddings may take, such as 8GB; where all are more, pages are "
+            "found by one pooled vector each, and the best 500 are read and scored exactly. "
+            "Default: half of what is free.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Find the best pages for a query."""
-    from colintern.retrieval.retriever import save_images, search_run
+    check_query(query, "QUERY")  # mistakes are told before torch is imported
+    limit = None if memory is None else parse_size(memory)
+    from colintern.retrieval.retriever import Retriever
+    from colintern.retrieval.saving import save_pages
 
-    hits = search_run(run_path, query, depth, dataset)
-    typer.echo(f"{'rank':>4}  {'score':>7}  page")
-    for hit in hits:
-        document = f"   ({hit.doc_id})" if hit.doc_id else ""
-        typer.echo(f"{hit.rank:>4}  {hit.score:>7.4f}  {hit.page_id}{document}")
+    retriever = Retriever.open(run_path, round_number, dataset, memory=limit)
+    (hits,) = retriever.search([query], depth)
+    files: list[str] = []
     if save:
-        for path in save_images(run_path, dataset, hits, save):
-            typer.echo(path)
+        files = save_pages(hits, retriever.page_images([hit.page_id for hit in hits]), save)
+    if as_json:
+        document = {
+            "run": run_path,
+            "round": retriever.round,
+            "dataset": retriever.dataset,
+            "query": query,
+            "search": retriever.method,
+            "hits": _hit_documents(hits, files),
+        }
+        typer.echo(json.dumps(document, indent=2))
+        return
+    typer.echo(f"round {retriever.round}, {retriever.dataset}, {retriever.num_pages:,} pages")
+    say(_hit_lines(hits))
+    say(files)
 
 
 @commands.command()
@@ -105,9 +140,7 @@ def export_run(
     out: Annotated[
         str, typer.Option("--out", metavar="DIR", help="Folder to write; an export is replaced.")
     ],
-    round_number: Annotated[
-        int | None, typer.Option("--round", help="Number of the round; default: the best.")
-    ] = None,
+    round_number: HeadsRoundOption = None,
     side: Annotated[
         Literal["query", "page"] | None,
         typer.Option("--side", help="Only these heads, as vLLM reads them; default: both."),
@@ -149,10 +182,7 @@ def embed(
             "default: the first test set, or the training set if there is none.",
         ),
     ] = None,
-    round_number: Annotated[
-        int | None,
-        typer.Option("--round", min=0, help="Number of a finished round; default: the best."),
-    ] = None,
+    round_number: HeadsRoundOption = None,
     dim: Annotated[
         int | None,
         typer.Option(
@@ -180,3 +210,18 @@ def embed(
         f"{out}: {info.num_pages:,} pages of {info.dataset}, {info.num_vectors:,} vectors of "
         f"{info.dim} numbers, {info.dtype}"
     )
+
+
+def _hit_lines(hits: "Sequence[Hit]") -> Iterator[str]:
+    yield f"{'rank':>4}  {'score':>7}  page"
+    for hit in hits:
+        document = f"   ({hit.doc_id})" if hit.doc_id else ""
+        yield f"{hit.rank:>4}  {hit.score:>7.4f}  {hit.page_id}{document}"
+
+
+def _hit_documents(hits: "Sequence[Hit]", files: Sequence[str]) -> list[dict[str, Any]]:
+    """The hits for programs, with the file that each page was saved to, if it was."""
+    documents = [asdict(hit) for hit in hits]
+    for document, file in zip(documents, files, strict=False):
+        document["file"] = file
+    return documents

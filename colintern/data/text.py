@@ -3,6 +3,8 @@
 import re
 import unicodedata
 
+from colintern.errors import UserError
+
 MAX_QUERY_CHARACTERS = 8_192  # about four printed pages: more is a document, not a query
 # Python's stand-in for bytes of a command line that are not UTF-8.
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -24,6 +26,20 @@ def bad_query_reason(text: str | None) -> str | None:
     if len(text) > MAX_QUERY_CHARACTERS:
         return f"query of {len(text):,} characters; the limit is {MAX_QUERY_CHARACTERS:,}"
     return None
+
+
+def check_query(text: str, called: str) -> None:
+    """Make sure that a text can be asked, as the queries of a dataset can.
+
+    Args:
+        text: the query.
+        called: what it is called in the message.
+
+    Raises:
+        UserError: it is empty, too long, or not text.
+    """
+    if reason := bad_query_reason(text):
+        raise UserError(f"{called}: {reason}; ask in a few words")
 
 
 def bad_id_reason(text: str) -> str | None:

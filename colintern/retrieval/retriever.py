@@ -1,86 +1,275 @@
-"""Asking a finished run: the best pages for a query, from any corpus."""
+"""Asking a finished run, as often as one likes: the best pages, embeddings, token by token."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Sequence
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
 
-from colintern import storage
+from colintern import log
+from colintern.config.schema import Config
 from colintern.data.canonical import CanonicalDataset
-from colintern.data.text import bad_query_reason
-from colintern.errors import UserError
-from colintern.images.decode import suffix_of
+from colintern.data.text import check_query
+from colintern.errors import DatasetError, UserError
+from colintern.features.store import Items
+from colintern.images.decode import BadImageError, decode
 from colintern.model.backbone import FrozenBackbone
+from colintern.retrieval.answers import Hit, Similarities
+from colintern.retrieval.corpus import HeldCorpus, PooledCorpus, open_corpus
 from colintern.retrieval.finished import FinishedRun, open_finished
+from colintern.retrieval.memory import default_memory
+from colintern.retrieval.token_places import token_places
 from colintern.runs.workers import Workers
+from colintern.scoring.packed import token_scores
 from colintern.scoring.queries import EmbeddedQueries
-from colintern.search import order, searcher
-from colintern.search.shard import CorpusShard
-from colintern.search.shards import LocalShards
+from colintern.search import order
+from colintern.storage import sha256_of_bytes
 
 
-@dataclass(frozen=True)
-class Hit:
-    """A page found for a query; ranks start at 1."""
+class Retriever:
+    """A finished run's heads and one dataset's pages, opened once to answer many times.
 
-    rank: int
-    score: float
-    page_id: str
-    doc_id: str | None
+    Threads may share it. It holds nothing that has to be closed. Made by `Retriever.open`.
 
-
-def search_run(
-    run_path: str,
-    query: str,
-    depth: int,
-    dataset: str | None = None,
-    workers: Workers | None = None,
-) -> list[Hit]:
-    """The best `depth` pages for `query`, by the run's best round.
-
-    Args:
-        run_path: the run folder.
-        query: a text that a dataset's query may be.
-        depth: how many pages, at least 1; a smaller corpus gives all that it has.
-        dataset: a dataset of the run by its name, or the path of one that the run has never seen,
-            which is encoded on first use; None takes the first test set, or the training set.
-        workers: who encodes; None takes those of a Ray cluster, which is joined or started only
-            when something has to be encoded.
-
-    Raises:
-        UserError: the query cannot be asked, or no page is asked for.
+    Attributes:
+        run: the run, with the heads of one round.
+        dataset: the name of the dataset that is searched.
+        device: where the backbone runs and products are computed.
     """
-    if reason := bad_query_reason(query):
-        raise UserError(f"QUERY: {reason}; ask in a few words")
-    if depth < 1:
-        raise UserError(f"-k {depth}: must be at least 1")
-    run = open_finished(run_path)
-    store = run.store(run.dataset(dataset), workers)
-    queries = _embedded(run, query)
-    pages = store.pages
-    shard = CorpusShard(pages, run.heads, np.arange(len(pages)))
-    keys = next(searcher.exact(LocalShards([shard]), queries, min(depth, len(pages))))[0]
-    rows = map(pages.row, order.to_ordinals(keys).tolist())
-    found = zip(order.to_scores(keys).tolist(), rows, strict=True)
-    return [
-        Hit(rank, score, page.id, page.doc_id) for rank, (score, page) in enumerate(found, start=1)
-    ]
+
+    def __init__(
+        self,
+        run: FinishedRun,
+        dataset: str,
+        folder: str,
+        pages: Items,
+        corpus: HeldCorpus | PooledCorpus,
+        device: str,
+    ) -> None:
+        self.run, self.dataset, self.device = run, dataset, device
+        self._folder, self._pages, self._corpus = folder, pages, corpus
+        self._loaded: FrozenBackbone | None = None
+        self._asking = threading.Lock()  # held while the backbone is loaded or computes
+
+    @classmethod
+    def open(
+        cls,
+        run: str,
+        round: int | None = None,
+        dataset: str | None = None,
+        device: str | None = None,
+        memory: int | None = None,
+        *,
+        workers: Workers | None = None,
+    ) -> Retriever:
+        """Open a run to search the pages of one dataset.
+
+        Args:
+            run: the run folder, a path or URL.
+            round: whose heads; 0 is before training, None takes the best round.
+            dataset: a dataset of the run by its name, or the path of one that the run has never
+                seen, which is encoded on first use. None takes the first test set, or the training
+                set.
+            device: `cpu` or `cuda`; None takes a GPU if the run used GPUs and there is one.
+            memory: bytes that page embeddings may take; None takes half of what is free. Where all
+                are more, one pooled vector a page is kept, and the features of 500 candidates are
+                read for every query.
+            workers: who encodes; None takes those of a Ray cluster, which is joined or started only
+                when something has to be encoded.
+
+        Raises:
+            UserError: the run, round or dataset is not there, or the memory is too little.
+        """
+        opened = open_finished(run, round)
+        searched = opened.dataset(dataset)
+        device = device or _device_of(opened.config)
+        store = opened.store(searched, workers)
+        memory = default_memory() if memory is None else memory
+        corpus = open_corpus(opened, store, memory, device)
+        log.say(
+            "retriever",
+            "round %d of %s, %s: %s pages; %s",
+            opened.round_number,
+            run,
+            searched.name,
+            f"{len(store.pages):,}",
+            corpus.told,
+        )
+        return cls(opened, searched.name, searched.path, store.pages, corpus, device)
+
+    @property
+    def round(self) -> int:
+        """The round whose heads these are."""
+        return self.run.round_number
+
+    @property
+    def num_pages(self) -> int:
+        """The pages that are searched."""
+        return len(self._pages)
+
+    @property
+    def method(self) -> str:
+        """How: `exact` or `pooled_rerank`, as `evaluation.search` calls it."""
+        return self._corpus.method
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory of the page embeddings, or pooled vectors, that are kept."""
+        return self._corpus.shard.num_bytes
+
+    def search(self, queries: Sequence[str], k: int = 10) -> list[list[Hit]]:
+        """The best pages for each query, best first; the others beside it change no bit of a score.
+
+        A query is encoded alone, where a run encodes several in one batch of the model. So scores
+        can differ from those of its evaluation by the rounding of the model: 2e-6 on the demo.
+
+        Args:
+            queries: texts that a dataset's queries may be.
+            k: how many pages, at least 1; a smaller corpus gives all that it has.
+
+        Raises:
+            UserError: a query cannot be asked, or no page is asked for.
+        """
+        if k < 1:
+            raise UserError(f"k={k}: must be at least 1")
+        _check(queries)
+        embedded = [self._query(text) for text in queries]
+        if not embedded:
+            return []
+        asked = EmbeddedQueries(torch.cat(embedded), tuple(map(len, embedded)))
+        return [self._hits(key_K) for key_K in self._corpus.best(asked, min(k, self.num_pages))]
+
+    def embed_queries(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        """The embeddings of texts as search compares them: [tokens, E] each, L2-normalised.
+
+        A text's embeddings do not depend on the texts beside it.
+
+        Raises:
+            UserError: a text cannot be asked.
+        """
+        _check(texts)
+        return [self._query(text).numpy() for text in texts]
+
+    def embed_pages(self, images: Sequence[bytes | Image.Image]) -> list[NDArray[np.float32]]:
+        """The embeddings of page images as search compares them: [tokens, E] each, L2-normalised.
+
+        Args:
+            images: the bytes of image files, which are turned upright and brought to sRGB as the
+                pages of a dataset are; or PIL images, whose pixels are taken as they are.
+
+        Raises:
+            UserError: an image is damaged.
+        """
+        return [self._page(_picture(image)).numpy() for image in images]
+
+    def similarities(self, query: str, page_id: str) -> Similarities:
+        """Every token of a query against every token of a page, with their places.
+
+        Args:
+            query: a text that a dataset's query may be.
+            page_id: of the dataset.
+
+        Raises:
+            UserError: the query cannot be asked, there is no such page, or it is not known where
+                its tokens lie (see `token_places`).
+        """
+        _check([query])
+        position = self._position(page_id)
+        stored, _ = self._pages.read([position])
+        layout, codec = self._pages.layout(position), self.run.codec
+        places = token_places(layout, codec, stored, lambda: self._features_again(position))
+        page_PE = self.run.heads.exact_pages(stored.decoded())
+        score_QP = token_scores(self._query(query), page_PE)
+        with self._asking:
+            tokens = tuple(self._backbone.query_token_texts(query))
+        return Similarities(score_QP.numpy(), tokens, *places)
+
+    def page_images(self, page_ids: Collection[str]) -> dict[str, bytes]:
+        """The image bytes of pages of the dataset, by their ids.
+
+        Raises:
+            DatasetError: a page is not in it, or not any more.
+        """
+        images = CanonicalDataset(self._folder).images(page_ids)
+        for page_id in page_ids:
+            if page_id not in images:
+                raise DatasetError(f"{self._folder}: has no page {page_id}")
+        return images
+
+    def _features_again(self, position: int) -> Tensor:
+        """The backbone's features of a page of the dataset, computed anew.
+
+        Raises:
+            DatasetError: the page is not in the dataset any more, or is another picture now.
+        """
+        page = self._pages.row(position)
+        image = self.page_images([page.id])[page.id]
+        if sha256_of_bytes(image) != page.sha256:
+            raise DatasetError(
+                f"{self._folder}: page {page.id} is not the picture that was encoded; put it back"
+            )
+        return self._page_features(decode(image))
+
+    def _hits(self, key_K: Tensor) -> list[Hit]:
+        rows = map(self._pages.row, order.to_ordinals(key_K).tolist())
+        found = zip(order.to_scores(key_K).tolist(), rows, strict=True)
+        return [
+            Hit(rank, score, page.id, page.doc_id)
+            for rank, (score, page) in enumerate(found, start=1)
+        ]
+
+    def _position(self, page_id: str) -> int:
+        position = int(self._pages.find([page_id])[0])
+        if position < 0:
+            raise DatasetError(f"page {page_id}: is not in the dataset {self.dataset}")
+        return position
+
+    @property
+    def _backbone(self) -> FrozenBackbone:
+        """The model, loaded when it is first needed; to be used while `_asking` is held."""
+        if self._loaded is None:
+            self._loaded = FrozenBackbone(self.run.config.backbone, self.device)
+        return self._loaded
+
+    # One text, or one page, at a time: a model's batch of several may round differently.
+
+    def _query(self, text: str) -> Tensor:
+        """The embeddings of a text, as if its features came from a store: token_QE."""
+        with self._asking:
+            (features,) = self._backbone.encode_queries([text])
+        return self.run.heads.exact_queries(self.run.codec.encode_query(features).decoded())
+
+    def _page(self, picture: Image.Image) -> Tensor:
+        """The embeddings of a page, as if its features came from a store: token_PE."""
+        stored = self.run.codec.encode_page(self._page_features(picture))
+        return self.run.heads.exact_pages(stored.decoded())
+
+    def _page_features(self, picture: Image.Image) -> Tensor:
+        with self._asking:
+            (features,) = self._backbone.encode_pages([picture])
+        return features
 
 
-def save_images(run_path: str, dataset: str | None, hits: list[Hit], folder: str) -> list[str]:
-    """Write the pictures of found pages into `folder`, named by rank; returns their paths."""
-    run = open_finished(run_path)
-    ranks = {hit.page_id: hit.rank for hit in hits}
-    corpus = CanonicalDataset(run.dataset(dataset).path)
-    written = []
-    for page_id, image in corpus.images(ranks).items():
-        path = storage.join(folder, f"{ranks[page_id]:03d}.{suffix_of(image)}")
-        storage.write_bytes(path, image)
-        written.append(path)
-    return sorted(written)
+def _check(queries: Sequence[str]) -> None:
+    if isinstance(queries, str):  # whose characters would be asked one by one
+        raise TypeError("queries: must be a list of texts, not one text")
+    for number, text in enumerate(queries, start=1):
+        check_query(text, f"query {number}")
 
 
-def _embedded(run: FinishedRun, query: str) -> EmbeddedQueries:
-    """The query as one from a store would be: its features as stores keep them."""
-    features = FrozenBackbone(run.config.backbone).encode_queries([query])[0]
-    stored = run.codec.encode_query(features)
-    return EmbeddedQueries(run.heads.exact_queries(stored.decoded()), (len(stored),))
+def _picture(image: bytes | Image.Image) -> Image.Image:
+    if isinstance(image, Image.Image):
+        return image.convert("RGB")
+    try:
+        return decode(image)
+    except BadImageError as error:
+        raise UserError(f"image: {error}; give another one") from error
+
+
+def _device_of(config: Config) -> str:
+    return "cuda" if config.cluster.use_gpu and torch.cuda.is_available() else "cpu"

@@ -18,7 +18,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from colintern.scoring.queries import EmbeddedQueries
@@ -193,6 +195,12 @@ def score_pairs(
         for part_N in pages.parts(own_N, _COPIED_BYTES[device.type])
     ]
     return torch.cat([pages.token_SLE.new_empty(0), *on_threads(score, chosen, device)])
+
+
+def packed_bytes(lengths: NDArray[np.int32], dim: int) -> int:
+    """What `PackedPages` of pages with `lengths` tokens take on a CPU."""
+    num_segments = int((-(-lengths.astype(np.int64) // _SEGMENT)).sum())
+    return (num_segments * _SEGMENT + _PAGE_BLOCK["cpu"]) * dim * 4
 
 
 def token_scores(query_QE: Tensor, page_PE: Tensor) -> Tensor:

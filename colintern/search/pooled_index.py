@@ -45,6 +45,12 @@ class PooledIndex:
         has_gpu = faiss.get_num_gpus() > 0
         self._fast_index = faiss.index_cpu_to_all_gpus(self._index) if has_gpu else self._index
 
+    @property
+    def num_bytes(self) -> int:
+        """Memory of the index: its own vectors, FAISS's copy of them, and which pages have them."""
+        numbers = (self._ordinal_D, self._first_V, self._copies_V)
+        return 2 * self._vector_VE.nbytes + sum(tensor.nbytes for tensor in numbers)
+
     def search(self, query_BE: Tensor, depth: int) -> Tensor:
         """The nearest pages: key_BK of `order`, best first, K = `depth` or the number of pages.
 
@@ -125,6 +131,11 @@ class PooledIndex:
             rows, batch_first=True, padding_value=order.NO_PAGE
         )
         return order.best(key_BX, depth)
+
+
+def index_bytes(num_pages: int, dim: int) -> int:
+    """What an index of so many pages takes at most; pages with equal vectors take less."""
+    return num_pages * (2 * 4 * dim + 3 * 8)
 
 
 def pool(token_TE: Tensor, lengths: list[int]) -> Tensor:

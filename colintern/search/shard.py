@@ -10,7 +10,7 @@ from torch import Tensor
 
 from colintern.features.store import Items
 from colintern.model.heads import Heads
-from colintern.scoring.packed import PackedPages, score_pages, score_pairs
+from colintern.scoring.packed import PackedPages, packed_bytes, score_pages, score_pairs
 from colintern.scoring.queries import EmbeddedQueries
 from colintern.search import order
 from colintern.search.embedding import embedded
@@ -72,6 +72,11 @@ class CorpusShard:
             self._packed.put(first, token_TE, lengths)
             self._pooled_DE[first : first + len(lengths)] = pool(token_TE.cpu(), lengths)
         self._index: PooledIndex | None = None
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory of all embeddings, and of a pooled vector for each page."""
+        return self._packed.token_SLE.nbytes + self._pooled_DE.nbytes
 
     def exact_best(self, queries: EmbeddedQueries, depth: int) -> Tensor:
         """The best pages of the shard by exact MaxSim: key_BK of `order`."""
@@ -138,6 +143,11 @@ class CorpusShard:
     def _tokens(self, page: int) -> Tensor:
         """The embeddings token_TE of the page with this index in the shard."""
         return self._packed.tokens(page, int(self._lengths[page]))
+
+
+def shard_bytes(lengths: NDArray[np.int32], dim: int) -> int:
+    """What a shard of pages with `lengths` tokens takes on a CPU: `CorpusShard.num_bytes`."""
+    return packed_bytes(lengths, dim) + len(lengths) * dim * 4
 
 
 def shard_bounds(lengths: NDArray[np.int32], num_shards: int) -> list[tuple[int, int]]:

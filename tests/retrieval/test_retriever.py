@@ -1,35 +1,29 @@
 """Asking a finished run, without Ray."""
 
 import shutil
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
-from colintern import storage
 from colintern.data.canonical import CanonicalDataset
-from colintern.errors import DatasetError, MissingStageError, UserError
+from colintern.errors import DatasetError, UserError
 from colintern.evaluation.results import read_results
+from colintern.images.decode import decode
 from colintern.records.run_folder import RunFolder
-from colintern.retrieval.finished import best_round, open_finished
-from colintern.retrieval.retriever import save_images, search_run
-from colintern.runs import loop
+from colintern.retrieval.finished import best_round
+from colintern.retrieval.retriever import Retriever
 from colintern.runs.local import LocalWorkers
 from tests.helpers import make_corpus
-from tests.local_run import NoWorkers, QuickWorkers, make_config
+from tests.local_run import NoWorkers, search
 
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory) -> Path:
-    """A root with datasets and one finished run, `runs/run`."""
-    root = tmp_path_factory.mktemp("finished")
-    loop.run(make_config(root), QuickWorkers())
-    return root
+TEXTS = ["question 3 of many", "a", "which page?", "question 3 of many pages, and of many more"]
 
 
 @pytest.fixture
-def run(root) -> str:
-    """The run folder."""
-    return str(root / "runs" / "run")
+def retriever(run) -> Retriever:
+    """The test set of the run, opened."""
+    return Retriever.open(run, workers=NoWorkers())
 
 
 @pytest.mark.parametrize("dataset", [None, "test"])
@@ -38,7 +32,7 @@ def test_a_search_finds_what_the_evaluation_found(root, run, dataset):
     query = CanonicalDataset(str(root / "test")).queries()[3]
     results = read_results(RunFolder(run).results(best_round(RunFolder(run)), "test")).to_pylist()
     wanted = [(row["page_id"], row["rank"]) for row in results if row["query_id"] == query.query_id]
-    hits = search_run(run, query.text, 4, dataset, NoWorkers())
+    hits = search(run, query.text, 4, dataset)
     assert len(hits) == 4
     assert [(hit.page_id, hit.rank) for hit in hits] == wanted[:4]
     scores = [row["score"] for row in results if row["query_id"] == query.query_id]
@@ -48,62 +42,121 @@ def test_a_search_finds_what_the_evaluation_found(root, run, dataset):
     }
 
 
-def test_the_pictures_of_found_pages_are_saved_by_rank(root, run, tmp_path):
-    """A picture under the rank of another page, or one that is not what the dataset holds."""
-    hits = search_run(run, "question", 3, "test", NoWorkers())
-    paths = save_images(run, "test", hits, str(tmp_path / "found"))
-    assert [Path(path).name for path in paths] == ["001.png", "002.png", "003.png"]
-    images = CanonicalDataset(str(root / "test")).images({hit.page_id for hit in hits})
-    assert [Path(path).read_bytes() for path in paths] == [images[hit.page_id] for hit in hits]
+def test_what_was_opened_is_told(run, caplog):
+    """A search in another round or dataset than one thinks, or memory that nobody knows of."""
+    with caplog.at_level("INFO", "colintern"):
+        retriever = Retriever.open(run, 1, "train", workers=NoWorkers())
+    assert (retriever.round, retriever.dataset, retriever.num_pages) == (1, "train", 24)
+    assert (retriever.method, retriever.device) == ("exact", "cpu")
+    (line,) = [record.message for record in caplog.records]
+    assert f"round 1 of {run}, train: 24 pages; exact search" in line
+    assert "exact search, 181.8 kB of embeddings in memory" in line
+
+
+def test_several_queries_are_answered_as_one_by_one(retriever):
+    """Scores whose last bits depend on what else is asked."""
+    together = retriever.search(TEXTS, 6)
+    assert together == [retriever.search([text], 6)[0] for text in TEXTS]
+    assert len({tuple(hits) for hits in together}) == len(TEXTS)
+    embedded = retriever.embed_queries(TEXTS)
+    for text, token_QE in zip(TEXTS, embedded, strict=True):
+        assert np.array_equal(token_QE, retriever.embed_queries([text])[0])
+    assert retriever.search([]) == retriever.embed_queries([]) == retriever.embed_pages([]) == []
+
+
+def test_threads_may_share_a_retriever(run):
+    """Answers that threads mix up, or a model that each of them loads."""
+    alone = Retriever.open(run, workers=NoWorkers())
+    asked = TEXTS * 4
+    wanted = [
+        (alone.search([text], 3), alone.similarities(text, "p002").scores.tobytes())
+        for text in asked
+    ]
+    shared = Retriever.open(run, workers=NoWorkers())
+    with ThreadPoolExecutor(4) as threads:
+        found = threads.map(
+            lambda text: (
+                shared.search([text], 3),
+                shared.similarities(text, "p002").scores.tobytes(),
+            ),
+            asked,
+        )
+    assert list(found) == wanted
+
+
+def test_embeddings_are_those_that_are_searched(root, retriever):
+    """Embeddings of pages and queries for a database that finds other pages than `search`."""
+    (query_QE,) = retriever.embed_queries(TEXTS[:1])
+    assert query_QE.dtype == np.float32
+    assert np.allclose(np.linalg.norm(query_QE, axis=1), 1, atol=1e-6)
+    images = CanonicalDataset(str(root / "test")).images([f"p{n:03d}" for n in range(6)])
+    pages = dict(zip(images, retriever.embed_pages(list(images.values())), strict=True))
+    by_hand = {page: (query_QE @ page_PE.T).max(axis=1).mean() for page, page_PE in pages.items()}
+    (hits,) = retriever.search(TEXTS[:1], 6)
+    assert {hit.page_id: pytest.approx(hit.score, abs=1e-6) for hit in hits} == by_hand
+    (again,) = retriever.embed_pages([decode(images["p003"])])
+    assert np.array_equal(again, pages["p003"])
+
+
+def test_the_best_similarities_make_the_score(retriever):
+    """A heat map of other numbers than those that ranked the page."""
+    (hits,) = retriever.search(TEXTS[:1], 6)
+    assert len(hits) == 6
+    for hit in hits:
+        found = retriever.similarities(TEXTS[0], hit.page_id)
+        num_queries, num_pages = found.scores.shape
+        mean = found.scores.max(axis=1).astype(np.float64).cumsum()[-1] / num_queries
+        assert np.float32(mean) == np.float32(hit.score)
+        assert len(found.tokens) == num_queries
+        assert found.boxes.shape == (num_pages, 4)
+        assert found.is_thumbnail.shape == (num_pages,)
+        assert [part.tolist() for part in found.parts] == found.boxes[:, None].tolist()
+        assert found.boxes[:, :2].min() == 0
+        assert found.boxes[:, 2:].max() == 32  # the pages are 32 x 32 pixels
+    assert "question" in "".join(found.tokens)
 
 
 def test_a_dataset_that_the_run_has_never_seen(run, tmp_path):
     """A run that can only be asked about its own pages; one that encodes them at each question."""
     make_corpus(tmp_path / "unseen", num_pages=7, num_queries=1, first_picture=300)
     unseen = str(tmp_path / "unseen")
-    hits = search_run(run, "question", 10, unseen, LocalWorkers())
+    hits = search(run, "question", 10, unseen, LocalWorkers())
     assert [hit.rank for hit in hits] == list(range(1, 8))
     assert sorted(hit.page_id for hit in hits) == [f"p{number:03d}" for number in range(7)]
-    assert search_run(run, "question", 10, unseen, NoWorkers()) == hits
+    assert search(run, "question", 10, unseen) == hits
 
 
 def test_a_run_that_was_moved_with_its_features(root, run, tmp_path):
     """Features that are read where the run was made, which may be gone, not where they stand."""
     moved = shutil.copytree(root / "runs", tmp_path / "moved")
-    wanted = search_run(run, "question", 3, "test", NoWorkers())
-    assert search_run(str(moved / "run"), "question", 3, "test", NoWorkers()) == wanted
+    wanted = search(run, "question", 3, "test")
+    assert search(str(moved / "run"), "question", 3, "test") == wanted
     shutil.rmtree(moved / "features")
     with pytest.raises(AssertionError, match="would be done again"):
-        search_run(str(moved / "run"), "question", 3, "test", NoWorkers())
+        search(str(moved / "run"), "question", 3, "test")
 
 
-def test_questions_that_cannot_be_asked(run):
+def test_questions_that_cannot_be_asked(run, retriever):
     """An empty question with a page for an answer; a traceback for a mistyped name."""
-    with pytest.raises(UserError, match=r"QUERY: .*; ask in a few words"):
-        search_run(run, "  ", 3, "test", NoWorkers())
-    with pytest.raises(UserError, match=r"-k 0: must be at least 1"):
-        search_run(run, "question", 0, "test", NoWorkers())
+    with pytest.raises(UserError, match=r"query 2: empty query; ask in a few words"):
+        retriever.search(["question", "  "])
+    with pytest.raises(UserError, match=r"query 1: query of 9,000 characters; the limit is 8,192"):
+        retriever.embed_queries(["x" * 9_000])
+    with pytest.raises(UserError, match=r"k=0: must be at least 1"):
+        retriever.search(["question"], 0)
+    with pytest.raises(TypeError, match="must be a list of texts"):
+        retriever.search("question")
+    with pytest.raises(DatasetError, match="page p999: is not in the dataset test"):
+        retriever.similarities("question", "p999")
+    with pytest.raises(UserError, match="image: not an image"):
+        retriever.embed_pages([b"no picture"])
     with pytest.raises(DatasetError, match=r"neither a dataset of this run \(train, test\)"):
-        search_run(run, "question", 1, "/no/such/folder", NoWorkers())
+        Retriever.open(run, dataset="/no/such/folder", workers=NoWorkers())
 
 
-def test_the_round_that_is_asked(run, tmp_path):
-    """The last round where an earlier one is better, or a KeyError for a run that has none."""
-    folder = RunFolder(shutil.copytree(run, tmp_path / "run"))
-    decided = storage.read_json(folder.loop_json)
-    storage.write_json(folder.loop_json, {**decided, "best_round": 1})
-    assert best_round(folder) == 1
-    storage.delete(folder.loop_json)
-    assert best_round(folder) == 2
-    storage.delete(folder.record_path("round-2-train"))
-    assert best_round(folder) == 1
-    storage.delete(folder.record_path("round-1-train"))
-    with pytest.raises(MissingStageError, match="no round is trained yet"):
-        best_round(folder)
-
-
-def test_a_round_that_is_asked_for(run):
-    """Heads of another round than the one that was named, or a traceback for one that is not."""
-    assert [open_finished(run, number).round_number for number in (0, 1, 2)] == [0, 1, 2]
-    with pytest.raises(MissingStageError, match=r"has no round 3; it has rounds 0 to 2"):
-        open_finished(run, 3)
+def test_the_images_of_found_pages(root, retriever):
+    """Another picture than the page that was found, or a KeyError for one that is gone."""
+    images = CanonicalDataset(str(root / "test")).images(["p001", "p004"])
+    assert retriever.page_images(["p004", "p001"]) == images
+    with pytest.raises(DatasetError, match="has no page p999"):
+        retriever.page_images(["p999"])

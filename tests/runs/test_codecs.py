@@ -15,7 +15,6 @@ from colintern.model.heads import read_info
 from colintern.records import read_record
 from colintern.records.run_folder import RunFolder
 from colintern.retrieval.finished import best_round
-from colintern.retrieval.retriever import search_run
 from colintern.runs import loop
 from colintern.runs.basis import known_basis
 from colintern.runs.local import LocalWorkers
@@ -23,7 +22,7 @@ from colintern.runs.runner import open_run
 from colintern.runs.stages import Encode
 from colintern.storage import sha256_of_file
 from tests.helpers import make_corpus
-from tests.local_run import NoWorkers, QuickWorkers, make_config
+from tests.local_run import NoWorkers, QuickWorkers, make_config, search
 
 SMALL = {"dtype": "int8", "pca_dim": 12, "max_tokens_per_page": 3}  # of 4 tokens and 24 numbers
 TRAINING = {"epochs": 2, "global_batch": 8, "negatives_per_query": 2}
@@ -73,7 +72,7 @@ def test_a_question_is_stored_as_the_query_that_was_measured(run):
     """A search that asks with features of another width, type or basis."""
     results = read_results(run.results(best_round(run), "test")).to_pylist()
     best = [row for row in results if row["query_id"] == "q003" and row["rank"] <= 3]
-    hits = search_run(run.path, "question 3 of many", 3, "test", NoWorkers())
+    hits = search(run.path, "question 3 of many", 3, "test")
     assert [(hit.page_id, hit.score) for hit in hits] == [
         (row["page_id"], row["score"]) for row in best
     ]

@@ -8,11 +8,10 @@ from safetensors.torch import load_file
 from colintern.config.schema import Config
 from colintern.model.backbone import read_identity
 from colintern.model.heads import load_heads
-from colintern.retrieval.retriever import search_run
 from colintern.runs import loop
 from colintern.runs.local import LocalWorkers
 from colintern.runs.stores import store_targets
-from tests.local_run import NoWorkers, make_config
+from tests.local_run import make_config, search
 
 
 def _config(root: Path, name: str, backbone: dict, **heads) -> Config:
@@ -43,7 +42,7 @@ def test_a_run_mixes_layers_of_a_backbone_that_attends_in_both_directions(tmp_pa
     lines = Path(folder.train_log(1)).read_text().splitlines()
     losses = [json.loads(line)["loss"] for line in lines]
     assert losses[-1] < losses[0]
-    assert search_run(folder.path, "question 1 of many", 3, "test", NoWorkers())
+    assert search(folder.path, "question 1 of many", 3, "test")
 
 
 def test_other_features_are_another_store(tmp_path):

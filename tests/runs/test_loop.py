@@ -19,7 +19,7 @@ from colintern.errors import (
     TooManyBadPagesError,
 )
 from colintern.model.random_checkpoint import write_random_checkpoint
-from colintern.retrieval.retriever import search_run
+from colintern.retrieval.retriever import Retriever
 from colintern.runs import loop
 from colintern.runs.drift import check_drift
 from colintern.runs.local import LocalWorkers
@@ -27,6 +27,7 @@ from colintern.runs.runner import Runner, open_run
 from colintern.runs.stages import Train, stages_before_rounds
 from colintern.runs.status import status_lines, table_lines
 from tests.helpers import make_corpus
+from tests.local_run import search
 
 pytestmark = pytest.mark.ray
 
@@ -167,7 +168,7 @@ def test_a_run_is_asked_from_any_working_directory(finished, tmp_path, monkeypat
             runner.do(stage)
     monkeypatch.chdir(tmp_path)
     stores = {path.name for path in (finished / "runs" / "features").iterdir()}
-    assert search_run(str(finished / "runs" / "relative"), "question", 3, "test")
+    assert search(str(finished / "runs" / "relative"), "question", 3, "test")
     assert {path.name for path in (finished / "runs" / "features").iterdir()} == stores
     assert not list(tmp_path.iterdir())
 
@@ -180,7 +181,7 @@ def test_a_search_in_a_corpus_that_was_never_trained_on(finished, tmp_path, monk
     document["config"]["cluster"].update(use_gpu=True, encode_workers=8)
     (run / "run.json").write_text(json.dumps(document))
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    hits = search_run(str(run), "question", 10, str(tmp_path / "unseen"))
+    (hits,) = Retriever.open(str(run), dataset=str(tmp_path / "unseen")).search(["question"])
     assert sorted(hit.page_id for hit in hits) == [f"p{number:03d}" for number in range(7)]
 
 

@@ -13,12 +13,11 @@ from colintern.errors import DriftError, TooManyBadPagesError
 from colintern.evaluation.results import read_results
 from colintern.records.run_folder import RunFolder
 from colintern.retrieval.finished import best_round
-from colintern.retrieval.retriever import search_run
 from colintern.runs import loop
 from colintern.runs.compare.make import compare
 from colintern.runs.stages.report import write_report
 from colintern.runs.status import status_lines
-from tests.local_run import NoWorkers, QuickWorkers
+from tests.local_run import NoWorkers, QuickWorkers, search
 
 RECORDED = Path(__file__).parents[1] / "data" / "recorded-3bf57ee"
 ROOT = "s3://recorded-3bf57ee"
@@ -98,7 +97,7 @@ def test_it_is_shown_compared_and_asked_like_a_run_of_today(recorded):
     query = CanonicalDataset(f"{ROOT}/data/test").queries()[1]
     results = read_results(RunFolder(recorded).results(1, "test")).to_pylist()
     wanted = [row["page_id"] for row in results if row["query_id"] == query.query_id]
-    hits = search_run(recorded, query.text, 3, "test", NoWorkers())
+    hits = search(recorded, query.text, 3, "test")
     assert [hit.page_id for hit in hits] == wanted[:3]
     after = _files()
     changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}

@@ -1,10 +1,17 @@
 """Search scores must not depend on anything but the query and the page."""
 
+import numpy as np
 import pytest
 import torch
 
 from colintern.scoring import packed
-from colintern.scoring.packed import PackedPages, score_pages, score_pairs
+from colintern.scoring.packed import (
+    PackedPages,
+    packed_bytes,
+    score_pages,
+    score_pairs,
+    token_scores,
+)
 from colintern.scoring.queries import EmbeddedQueries
 
 
@@ -108,3 +115,23 @@ def test_many_pages_cross_blocks_and_chunks(num_threads):
         torch.set_num_threads(1)
     assert score.argmax(dim=1).tolist() == asked
     assert torch.allclose(score.amax(dim=1), torch.ones(len(asked)), atol=1e-5)
+
+
+@pytest.mark.parametrize("page_block", [32, 2_048])
+def test_the_best_products_of_tokens_make_the_score(flat, monkeypatch, page_block):
+    """A heat map of other numbers than those that ranked the page, in the last bit."""
+    if page_block != packed._PAGE_BLOCK["cpu"]:  # several blocks: products may round otherwise
+        monkeypatch.setitem(packed._PAGE_BLOCK, "cpu", page_block)
+        flat = score_pages(_queries(ALL_QUERIES), _pages(ALL_PAGES))
+    for row, query in enumerate(QUERIES):
+        for column, page in enumerate(PAGES):
+            score_QP = token_scores(query, page)
+            assert score_QP.shape == (len(query), len(page))
+            assert torch.allclose(score_QP, query @ page.T, atol=1e-6)
+            total = score_QP.amax(dim=1).double().cumsum(0)[-1]
+            assert (total / len(query)).float() == flat[row, column]
+
+
+def test_the_size_of_pages_is_known_before_they_are_packed():
+    """A bound on memory that is compared with something else than what is taken."""
+    assert packed_bytes(np.array(PAGE_LENGTHS, np.int32), 128) == _pages(ALL_PAGES).token_SLE.nbytes

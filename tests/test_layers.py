@@ -13,6 +13,7 @@ USERS = {
     "faiss": {"search"},
     "torch.distributed": {"training", "runtime"},
     "deepspeed": {"training"},
+    "sentence_transformers": {"retrieval"},
 }
 
 
@@ -37,6 +38,7 @@ def test_a_library_is_known_only_where_it_belongs(library):
         ("def late():\n    import faiss", "faiss"),
         ("if TYPE_CHECKING:\n    from deepspeed import DeepSpeedEngine", "deepspeed"),
         ("from torch import distributed as dist", "torch.distributed"),
+        ("from sentence_transformers import SentenceTransformer", "sentence_transformers"),
         ("import torch\ntorch.distributed.barrier()", "torch.distributed"),
     ],
 )

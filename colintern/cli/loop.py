@@ -79,14 +79,31 @@ def mine(
 
 @commands.command()
 def evaluate(
-    config: ConfigOption, overrides: Overrides = None, round_number: RoundOption = None
+    config: ConfigOption,
+    overrides: Overrides = None,
+    round_number: RoundOption = None,
+    mteb: Annotated[
+        str | None,
+        typer.Option(
+            "--mteb",
+            metavar="DIR",
+            help="Write the results on the test sets into this folder as mteb writes its own: of "
+            "the round, or of the best one.",
+        ),
+    ] = None,
 ) -> None:
     """Measure a round on the dev set and on all test sets."""
     settings = load_config(config, overrides or [])
+    if mteb is not None and not settings.data.eval:
+        raise UserError("--mteb: there is no test set; name some in data.eval")
     from colintern.runs import loop
     from colintern.runs.stages import Evaluate
 
     loop.run_round(settings, Evaluate, round_number)
+    if mteb is not None:
+        from colintern.retrieval.task_results import write_task_results
+
+        say(write_task_results(settings.run_path, mteb, round_number))
 
 
 def _settings(config: str | None, overrides: list[str], continue_from: str | None) -> Config:

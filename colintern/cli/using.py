@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from colintern.cli.options import RunArgument, say
+from colintern.errors import ConfigError
 
 commands = typer.Typer()
 
@@ -45,19 +46,55 @@ def search(
 
 
 @commands.command()
-def baseline(run_path: RunArgument) -> None:
+def baseline(
+    run_path: RunArgument,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            metavar="NAME_OR_FOLDER",
+            help="A model of sentence-transformers: a folder, or an id on the Hub.",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name", help="What the baseline is called; default: the last part of --model."
+        ),
+    ] = None,
+    revision: Annotated[
+        str | None,
+        typer.Option("--revision", help="Commit of the model on the Hub; default: the newest."),
+    ] = None,
+    datasets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dataset",
+            help="Dev or test set to measure the model on; may be given several times; "
+            "default: all.",
+        ),
+    ] = None,
+) -> None:
     """Measure other retrievers on the run's dev and test sets.
 
-    BM25, where the corpus has the text of its pages, and one pooled vector for each page.
+    With --model that model, given page images, or their texts if it takes no images. Without it
+    what needs no other model: BM25, where the corpus has the text of its pages, and one pooled
+    vector for each page.
     """
     from colintern.retrieval.baselines.bm25 import measure_bm25
     from colintern.retrieval.baselines.frame import measured_run
+    from colintern.retrieval.baselines.models import measure_model
     from colintern.retrieval.baselines.pooled import measure_pooled
     from colintern.runs.status import table_lines
 
+    if model is None and (name or revision or datasets):
+        raise ConfigError("--name, --revision and --dataset say more of --model, which is missing")
     with measured_run(run_path) as measured:
-        measure_bm25(measured)
-        measure_pooled(measured)
+        if model is None:
+            measure_bm25(measured)
+            measure_pooled(measured)
+        else:
+            measure_model(measured, model, revision=revision, name=name, datasets=datasets or ())
         measured.write_report()
     say(table_lines(run_path))
 
@@ -95,4 +132,51 @@ def export_run(
     typer.echo(
         f"round {run.round_number}, {side or 'both sides'}, {written.dim} numbers a vector, "
         f"{written.num_bytes / 1e6:.1f} MB: {out}"
+    )
+
+
+@commands.command()
+def embed(
+    run_path: RunArgument,
+    out: Annotated[
+        str, typer.Option("--out", metavar="DIR", help="Folder for the vectors; a path or URL.")
+    ],
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            "--dataset",
+            help="Dataset of the run, or the folder of a new dataset; "
+            "default: the first test set, or the training set if there is none.",
+        ),
+    ] = None,
+    round_number: Annotated[
+        int | None,
+        typer.Option("--round", min=0, help="Number of a finished round; default: the best."),
+    ] = None,
+    dim: Annotated[
+        int | None,
+        typer.Option(
+            "--dim", min=1, help="Numbers of a vector: the first along the axes that matter most."
+        ),
+    ] = None,
+    tokens: Annotated[
+        int | None,
+        typer.Option(
+            "--tokens", min=1, help="Most vectors of a page: the means of tokens that are alike."
+        ),
+    ] = None,
+    dtype: Annotated[
+        Literal["float32", "float16", "int8", "binary"],
+        typer.Option("--dtype", help="How numbers are written."),
+    ] = "float32",
+) -> None:
+    """Write the vectors of a dataset's pages as Parquet, for a database."""
+    from colintern.retrieval.embed import EmbedSettings
+    from colintern.retrieval.embed import embed as embed_dataset
+
+    settings = EmbedSettings(round_number, dim, tokens, dtype)
+    info = embed_dataset(run_path, dataset, out, settings).info
+    typer.echo(
+        f"{out}: {info.num_pages:,} pages of {info.dataset}, {info.num_vectors:,} vectors of "
+        f"{info.dim} numbers, {info.dtype}"
     )

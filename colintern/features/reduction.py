@@ -85,11 +85,16 @@ def clustered(token_PH: Tensor, max_tokens: int) -> Tensor:
     """
     if not _is_clustered(token_PH, max_tokens):
         return token_PH
-    token_PH = token_PH.float()
-    cluster_P = torch.from_numpy(cluster_numbers(token_PH, max_tokens))
-    sum_PH = torch.zeros(max_tokens, token_PH.shape[1], dtype=torch.float64)
-    sum_PH.index_add_(0, cluster_P, token_PH.double())
-    return (sum_PH / torch.bincount(cluster_P)[:, None]).float()
+    return cluster_means(token_PH, cluster_numbers(token_PH, max_tokens))
+
+
+def cluster_means(token_PH: Tensor, cluster_P: np.ndarray) -> Tensor:
+    """The mean of the tokens of each cluster, float32, in the order of their numbers."""
+    number_P = torch.from_numpy(cluster_P)
+    count_K = torch.bincount(number_P)
+    sum_KH = torch.zeros(len(count_K), token_PH.shape[1], dtype=torch.float64)
+    sum_KH.index_add_(0, number_P, token_PH.float().double())
+    return (sum_KH / count_K[:, None]).float()
 
 
 def cluster_numbers(token_PH: Tensor, max_tokens: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Where on its page each token of a page is: the geometry of tiling, without any model.
 
-A page is resized to rows x columns of tiles (`model.tiles`). The tokens of a tile stand in a grid of
-their own, row by row, and the thumbnail, the whole page once more, comes last. Shapes: P page
+A page is resized to rows x columns of tiles (`model.tiles`). The tokens of a tile stand in a grid
+of their own, row by row, and the thumbnail, the whole page once more, comes last. Shapes: P page
 tokens, R rows and C columns of tokens in a tile.
 """
 

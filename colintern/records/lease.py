@@ -197,7 +197,7 @@ def _acquire(
 def _held_error(folder: str, lease: Lease) -> LeaseHeldError:
     return LeaseHeldError(
         f"{folder}: another driver is at work here (process {lease.pid} on {lease.host}); "
-        "wait for it, stop it, or take another folder (run.name, or --out of an ingest)"
+        "wait for it, stop it, or take another folder (run.name, or --out)"
     )
 
 

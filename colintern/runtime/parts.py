@@ -116,29 +116,34 @@ def make_parts(job: PartsJob, crew: PartsCrew, held: Held) -> None:
 
 
 class _Progress:
-    """Says how far it is: the last line always, others not too often."""
+    """Says how far it is: the last line always, others not too often.
+
+    The rate counts from the first part on: before it, workers start.
+    """
 
     def __init__(self, job: PartsJob, missing: Sequence[Part]) -> None:
         self._job, self._total = job, len(missing)
-        self._parts = self._items = 0
-        self._began = self._said = time.monotonic()
+        self._parts = self._items = self._first_items = 0
+        self._first = self._said = time.monotonic()
 
     def done(self, part: Part) -> None:
+        now = time.monotonic()
         self._parts += 1
         self._items += part.num_items
-        now = time.monotonic()
+        if self._parts == 1:
+            self._first, self._first_items = now, part.num_items
         if self._parts < self._total and now - self._said < _SECONDS_BETWEEN_LINES:
             return
         self._said = now
+        rate = (self._items - self._first_items) / max(now - self._first, 1e-9)
         log.say(
             self._job.name,
-            "%4d / %d parts   %s %s   %.0f %s/s",
+            "%4d / %d parts   %s %s%s",
             self._parts,
             self._total,
             f"{self._items:,}",
             self._job.items,
-            self._items / max(now - self._began, 1e-9),
-            self._job.items,
+            f"   {rate:,.0f} {self._job.items}/s" if self._parts > 1 else "",
         )
 
 

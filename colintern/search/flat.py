@@ -17,12 +17,13 @@ Part = TypeVar("Part", PackedPages, Tensor)
 
 
 def best_by_tokens(
-    parts: Iterable[PackedPages], queries: EmbeddedQueries, depth: int
+    parts: Iterable[tuple[Tensor, PackedPages]], queries: EmbeddedQueries, depth: int
 ) -> Iterator[Tensor]:
     """The best `depth` pages of every query by MaxSim with every page.
 
     Args:
-        parts: all pages in their order; each part is asked for once and let go before the next.
+        parts: ordinals of some pages, int64, and their embeddings; in any order. A page that is in
+            no part is not found. Each part is asked for once and let go before the next.
         queries: embedded by the same model as the pages.
         depth: how many pages.
 
@@ -30,17 +31,19 @@ def best_by_tokens(
         key_BK of `order` for some queries after the others, once all parts have been searched.
     """
 
-    def best(part: PackedPages, start: int) -> tuple[Tensor, int]:
-        return exact_best(part, queries, depth, start), part.num_pages
+    def best(ordinal_D: Tensor, part: PackedPages) -> Tensor:
+        return exact_best(part, queries, depth, ordinal_D)
 
     return _merged(best, parts, len(queries), depth)
 
 
-def best_by_vectors(parts: Iterable[Tensor], query_BE: Tensor, depth: int) -> Iterator[Tensor]:
+def best_by_vectors(
+    parts: Iterable[tuple[Tensor, Tensor]], query_BE: Tensor, depth: int
+) -> Iterator[Tensor]:
     """The best `depth` pages of every query by the dot product of one vector each.
 
     Args:
-        parts: page_DE, float32, of all pages in their order; otherwise as in `best_by_tokens`.
+        parts: ordinals of some pages, and page_DE, float32; otherwise as in `best_by_tokens`.
         query_BE: float32, on the device of the pages.
         depth: how many pages.
 
@@ -48,27 +51,24 @@ def best_by_vectors(parts: Iterable[Tensor], query_BE: Tensor, depth: int) -> It
         As `best_by_tokens`.
     """
 
-    def best(page_DE: Tensor, start: int) -> tuple[Tensor, int]:
-        ordinal_D = torch.arange(start, start + len(page_DE), device=page_DE.device)
+    def best(ordinal_D: Tensor, page_DE: Tensor) -> Tensor:
         found = [torch.empty(0, depth, dtype=torch.int64)]
         for part_BE in query_BE.split(QUERY_BLOCK):
-            keys = order.to_keys(score_vectors(part_BE, page_DE), ordinal_D)
+            keys = order.to_keys(score_vectors(part_BE, page_DE), ordinal_D.to(page_DE.device))
             found.append(order.best(keys, depth).cpu())
-        return torch.cat(found), len(page_DE)
+        return torch.cat(found)
 
     return _merged(best, parts, len(query_BE), depth)
 
 
 def _merged(
-    best: Callable[[Part, int], tuple[Tensor, int]],
-    parts: Iterable[Part],
+    best: Callable[[Tensor, Part], Tensor],
+    parts: Iterable[tuple[Tensor, Part]],
     num_queries: int,
     depth: int,
 ) -> Iterator[Tensor]:
-    """The best of all parts. `best` gives the keys of a part, and its number of pages."""
-    key_BK, start = torch.full((num_queries, depth), order.NO_PAGE), 0
+    """The best of all parts. `best` gives the keys of a part."""
+    key_BK = torch.full((num_queries, depth), order.NO_PAGE)
     for part in parts:
-        found, num_pages = best(part, start)
-        key_BK = order.merge([key_BK, found], depth)
-        start += num_pages
+        key_BK = order.merge([key_BK, best(*part)], depth)
     yield from (block for block in key_BK.split(QUERY_BLOCK) if len(block))

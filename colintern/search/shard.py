@@ -20,20 +20,22 @@ _RESULT_BYTES = 128 * 2**20  # scores and keys of one query block against the wh
 _LIKENESS_BYTES = 64 * 2**20  # embeddings of the pages that are compared with others at one time
 
 
-def exact_best(pages: PackedPages, queries: EmbeddedQueries, depth: int, start: int = 0) -> Tensor:
+def exact_best(
+    pages: PackedPages, queries: EmbeddedQueries, depth: int, ordinal_D: Tensor
+) -> Tensor:
     """The best of some pages by MaxSim with each of them.
 
     Args:
         pages: embedded, by whatever model; products are computed on their device.
         queries: embedded by the same model.
         depth: how many pages.
-        start: the ordinal of the first page; the others follow it.
+        ordinal_D: int64, of the pages, in any order.
 
     Returns:
         key_BK of `order`, on the CPU.
     """
     device = pages.token_SLE.device
-    ordinal_D = torch.arange(start, start + pages.num_pages, device=device)
+    ordinal_D = ordinal_D.to(device)
     block = max(1, _RESULT_BYTES // (12 * max(1, pages.num_pages)))
     found = [torch.empty(0, depth, dtype=torch.int64)]
     for _, part in queries.blocks(block):
@@ -73,7 +75,8 @@ class CorpusShard:
 
     def exact_best(self, queries: EmbeddedQueries, depth: int) -> Tensor:
         """The best pages of the shard by exact MaxSim: key_BK of `order`."""
-        return exact_best(self._packed, queries, depth, self._start)
+        ordinal_D = torch.arange(self._start, self._end)
+        return exact_best(self._packed, queries, depth, ordinal_D)
 
     def pooled_best(self, queries: EmbeddedQueries, depth: int) -> Tensor:
         """The best pages of the shard by pooled vectors: key_BK of `order`."""

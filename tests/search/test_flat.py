@@ -19,6 +19,11 @@ def _vectors(number: int, seed: int) -> Tensor:
     return torch.nn.functional.normalize(made, dim=1)
 
 
+def _ordinals(sizes: list[int]) -> list[Tensor]:
+    """Those of the pages of each part."""
+    return list(torch.arange(sum(sizes)).split(sizes))
+
+
 @pytest.mark.parametrize("num_pages", [1, 2_048, 2_049])
 def test_a_vector_scores_as_a_page_of_one_token(num_pages):
     """Single vectors that rank otherwise than the same embeddings do in late interaction."""
@@ -34,7 +39,8 @@ def test_parts_of_vectors_are_searched_as_one(sizes):
     page_DE, query_BE = _vectors(NUM_PAGES, 1), _vectors(NUM_QUERIES, 2)
     scores = score_vectors(query_BE, page_DE)
     wanted = order.best(order.to_keys(scores, torch.arange(NUM_PAGES)), 20)
-    blocks = list(best_by_vectors(page_DE.split(sizes), query_BE, 20))
+    parts = zip(_ordinals(sizes), page_DE.split(sizes), strict=True)
+    blocks = list(best_by_vectors(reversed(list(parts)), query_BE, 20))
     assert len(blocks) == 2
     assert torch.equal(torch.cat(blocks), wanted)
 
@@ -47,16 +53,16 @@ def test_parts_of_token_embeddings_are_searched_as_one(sizes):
     queries = EmbeddedQueries(_vectors(3 * NUM_QUERIES, 2), (3,) * NUM_QUERIES)
     scores = score_pages(queries, PackedPages.pack(torch.cat(tokens), lengths))
     wanted = order.best(order.to_keys(scores, torch.arange(NUM_PAGES)), 20)
-    firsts = [sum(sizes[:number]) for number in range(len(sizes))]
     parts = (
-        PackedPages.pack(torch.cat(tokens[first : first + size]), lengths[first : first + size])
-        for first, size in zip(firsts, sizes, strict=True)
+        (own, PackedPages.pack(torch.cat([tokens[n] for n in own]), [lengths[n] for n in own]))
+        for own in reversed(_ordinals(sizes))
     )
     assert torch.equal(torch.cat(list(best_by_tokens(parts, queries, 20))), wanted)
 
 
 def test_more_pages_are_wanted_than_there_are():
     """A row that is shorter than the others, or pages that are not there."""
-    (found,) = best_by_vectors([_vectors(3, 1)], _vectors(2, 2), 5)
-    assert (order.to_ordinals(found) >= 0).sum(dim=1).tolist() == [3, 3]
-    assert not list(best_by_vectors([_vectors(3, 1)], _vectors(0, 2), 5))
+    corpus = [(torch.tensor([8, 0, 4]), _vectors(3, 1))]
+    (found,) = best_by_vectors(corpus, _vectors(2, 2), 5)
+    assert order.to_ordinals(found).sort().values.tolist() == [[-1, -1, 0, 4, 8]] * 2
+    assert not list(best_by_vectors(corpus, torch.empty(0, DIM), 5))

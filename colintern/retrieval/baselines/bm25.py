@@ -4,7 +4,6 @@ Robertson and Zaragoza, The Probabilistic Relevance Framework (2009), as Lucene 
 bm25s. The retriever is given pixels only; BM25 is given the text, in `words`.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
@@ -17,9 +16,9 @@ from torch import Tensor
 
 from colintern import log
 from colintern.data.canonical import CanonicalDataset
-from colintern.data.page_texts import page_texts
 from colintern.data.views import View
 from colintern.retrieval.baselines.frame import Baseline, MeasuredRun
+from colintern.retrieval.baselines.texts import summary_of_texts, texts_of_pages
 from colintern.retrieval.baselines.words import RULES, words
 from colintern.runs.baselines import BM25
 from colintern.runs.versions import MEASURING, versions
@@ -89,7 +88,7 @@ def measure_bm25(measured: MeasuredRun) -> list[dict[str, Any]]:
     for dataset in measured.datasets:
         view, _ = measured.view(dataset)
         corpus = measured.pages(dataset)
-        num_texts, sha256 = _summary(view, corpus)
+        num_texts, sha256 = summary_of_texts(view, corpus)
         if not num_texts:
             log.say(
                 "baseline",
@@ -124,23 +123,5 @@ def measure_bm25(measured: MeasuredRun) -> list[dict[str, Any]]:
 
 
 def _search(corpus: CanonicalDataset, view: View, depth: int) -> Iterator[Tensor]:
-    index = Bm25(_texts(view, corpus), len(view.pages))
+    index = Bm25(texts_of_pages(view, corpus), len(view.pages))
     return index.best(view.texts.to_pylist(), depth)
-
-
-def _texts(view: View, corpus: CanonicalDataset) -> Iterator[tuple[int, str]]:
-    """Ordinal and text of the pages of a view that have one; read anew, as they may be large."""
-    ordinals = {page_id: ordinal for ordinal, page_id in enumerate(view.page_ids().to_pylist())}
-    for page_id, text in page_texts(corpus.corpus_files):
-        ordinal = ordinals.pop(page_id, None)  # of rows with one id, the first counts
-        if ordinal is not None and text is not None:
-            yield ordinal, text
-
-
-def _summary(view: View, corpus: CanonicalDataset) -> tuple[int, str]:
-    """How many pages of a view have a text, and a hash of all texts."""
-    digest, num_texts = hashlib.sha256(), 0
-    for ordinal, text in _texts(view, corpus):
-        digest.update(f"{ordinal} {len(text)} {text}".encode())
-        num_texts += 1
-    return num_texts, digest.hexdigest()

@@ -129,6 +129,16 @@ class MeasuredRun:
         catalog = self._opened.catalog
         return catalog.dataset(dataset_of(catalog.data, dataset))
 
+    def is_measured(self, baseline: Baseline, dataset: str) -> bool:
+        """Whether just this is recorded already."""
+        folder = self.run.folder
+        before = folder.record(baseline_stage(baseline.name, dataset))
+        return (
+            before is not None
+            and before.fingerprint == records.fingerprint(self._inputs(baseline, dataset))
+            and is_recorded(folder, baseline.name, dataset)
+        )
+
     def record(self, baseline: Baseline, dataset: str, search: Search) -> dict[str, Any]:
         """Measure a baseline on a dataset, unless just that is recorded already.
 
@@ -140,20 +150,18 @@ class MeasuredRun:
         Returns:
             The metrics, as they stand in `RUN/baselines/{name}/eval/{dataset}.json`.
         """
-        folder, inputs = self.run.folder, self._inputs(baseline, dataset)
-        stage = baseline_stage(baseline.name, dataset)
+        folder, stage = self.run.folder, baseline_stage(baseline.name, dataset)
         files = [
             folder.baseline_evaluation(baseline.name, dataset),
             folder.baseline_results(baseline.name, dataset),
         ]
-        before = folder.record(stage)
-        is_same = before is not None and before.fingerprint == records.fingerprint(inputs)
-        if is_same and is_recorded(folder, baseline.name, dataset):
+        if self.is_measured(baseline, dataset):
             log.say("baseline", "%s  %s: is measured already", baseline.name, dataset)
             return storage.read_json(files[0])
         started_at = records.now()
         document = self._measure(baseline, dataset, search)
         self.held.check()
+        inputs = self._inputs(baseline, dataset)
         records.record_outputs(
             folder.record_path(stage), inputs, folder.described(files), started_at
         )
@@ -194,15 +202,21 @@ class MeasuredRun:
         storage.write_json(folder.baseline_evaluation(baseline.name, dataset), document)
         return document
 
-    def _inputs(self, baseline: Baseline, dataset: str) -> Inputs:
-        """All that the results depend on: the baseline, the pages, what is asked and judged."""
-        source, config = self._source(dataset), self.run.config
+    def data_inputs(self, dataset: str) -> Inputs:
+        """What a dataset is: its pages, what is asked, and what is judged."""
+        source = self._source(dataset)
         questions = self._opened.targets[source].content.questions.items()
         return {
-            **split_inputs(config),
-            "evaluation.cutoffs": list(config.evaluation.cutoffs),
+            **split_inputs(self.run.config),
             "features_sha256": self._opened.features_hash(source),
             **{f"dataset_sha256.{name}": sha256 for name, sha256 in questions},
+        }
+
+    def _inputs(self, baseline: Baseline, dataset: str) -> Inputs:
+        """All that the results depend on: the dataset, the baseline, how deep it is judged."""
+        return {
+            **self.data_inputs(dataset),
+            "evaluation.cutoffs": list(self.run.config.evaluation.cutoffs),
             **{f"baseline.{name}": value for name, value in baseline.inputs.items()},
         }
 

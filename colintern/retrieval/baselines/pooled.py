@@ -50,4 +50,5 @@ def nearest(view: View, store: FeatureStore, heads: Heads, depth: int) -> Iterat
     for first, token_TE, lengths in embedded(store.pages, view.pages, heads.exact_pages, "cpu"):
         page_DE[first : first + len(lengths)] = pool(token_TE, lengths)
     queries = embed_queries(heads, store.queries, view.queries)
-    yield from best_by_vectors([page_DE], pool(queries.token_TE, list(queries.lengths)), depth)
+    corpus = [(torch.arange(len(page_DE)), page_DE)]
+    yield from best_by_vectors(corpus, pool(queries.token_TE, list(queries.lengths)), depth)

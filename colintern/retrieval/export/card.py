@@ -12,6 +12,7 @@ import yaml
 
 from colintern import storage
 from colintern.config.schema import READER, BackboneConfig, DatasetConfig, datasets, evaluated_names
+from colintern.data.hub import is_url
 from colintern.model.checkpoint import find_checkpoint
 from colintern.records.run_folder import RunFolder
 from colintern.retrieval.export.template import Side
@@ -66,7 +67,9 @@ def card(run: FinishedRun, dim: int, side: Side | None) -> str:
         side=side,
         dim=dim,
         metrics=_METRICS,
-        evaluations=_evaluations(run.folder, run.round_number, run),
+        with_interval=_with_interval,
+        as_yaml=_as_yaml,
+        evaluations=_evaluations(run),
         rounds=_rounds(run.folder),
         data=[_described(dataset) for dataset in datasets(run.config.data)],
         settings=_settings(run),
@@ -86,14 +89,14 @@ def _front_matter(run: FinishedRun, licence: str | None) -> str:
         document |= {"license": licence}
     if languages:
         document |= {"language": sorted(map(str, languages))}
-    return yaml.safe_dump(document, sort_keys=False).strip()
+    return _as_yaml(document)
 
 
-def _evaluations(folder: RunFolder, round_number: int, run: FinishedRun) -> list[Mapping[str, Any]]:
-    """The measurements of a round, each beside the one before training."""
-    found = []
+def _evaluations(run: FinishedRun) -> list[Mapping[str, Any]]:
+    """The measurements of the round, each beside the one before training."""
+    found, folder = [], run.folder
     for name in evaluated_names(run.config.data):
-        path = folder.evaluation(round_number, name)
+        path = folder.evaluation(run.round_number, name)
         if storage.exists(path):
             start = folder.evaluation(0, name)
             before = storage.read_json(start)["metrics"] if storage.exists(start) else {}
@@ -101,23 +104,32 @@ def _evaluations(folder: RunFolder, round_number: int, run: FinishedRun) -> list
     return found
 
 
+def _with_interval(found: Mapping[str, Any], key: str) -> str:
+    """A metric of a measurement; nothing for one that it has not."""
+    if key not in found["metrics"]:
+        return ""
+    low, high = found["ci"][key]
+    return f"{found['metrics'][key]:.4f} ({low:.4f} to {high:.4f})"
+
+
 def _rounds(folder: RunFolder) -> list[Mapping[str, Any]]:
     return storage.read_json(folder.loop_json)["rounds"] if storage.exists(folder.loop_json) else []
 
 
 def _described(dataset: DatasetConfig) -> str:
-    if not dataset.path.startswith("hf://"):
-        return dataset.name
-    return f"{dataset.name}: {dataset.path}"
+    return f"{dataset.name}: {dataset.path}" if is_url(dataset.path) else dataset.name
 
 
-def _settings(run: FinishedRun) -> str:
+def _settings(run: FinishedRun) -> dict[str, Any]:
     document = run.config.model_dump(mode="json")
-    shown = {
+    return {
         section: {key: value for key, value in document[section].items() if key not in _HIDDEN}
         for section in _SHOWN
     }
-    return yaml.safe_dump(shown, sort_keys=False, allow_unicode=True).strip()
+
+
+def _as_yaml(value: Any) -> str:
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True).strip()
 
 
 def _backbone_name(config: BackboneConfig) -> str:
@@ -130,7 +142,7 @@ def _backbone_name(config: BackboneConfig) -> str:
 
 
 def _is_on_hub(config: BackboneConfig) -> bool:
-    return config.revision is not None and config.path.count("/") == 1
+    return config.revision is not None and not storage.exists(storage.absolute(config.path))
 
 
 def _licence(config: BackboneConfig) -> str | None:

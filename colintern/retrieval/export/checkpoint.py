@@ -74,7 +74,7 @@ def _model_document(folder: Path, config: BackboneConfig, model_config: Any) -> 
     found.pop(_CODE, None)
     found["image_token_id"] = model_config.image_token_id  # older files have another name for it
     if config.attention == "bidirectional":
-        found["text_config"] = {**found["text_config"], "is_causal": False}
+        found["text_config"] = {**found.get("text_config", {}), "is_causal": False}
     return found
 
 

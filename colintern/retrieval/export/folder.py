@@ -56,6 +56,8 @@ def write_folder(out: str, files: Mapping[str, Content], record: Mapping[str, An
     fresh, old = (folder.with_name(local_files.temporary_name(folder.name)) for _ in range(2))
     storage.remove_abandoned(str(folder.parent), deep=False)
     try:
+        with storage.named_errors(out):
+            fresh.mkdir(parents=True)
         for name, content in files.items():
             _write(fresh / name, content)
         hashes = {name: storage.sha256_of_file(str(fresh / name)) for name in sorted(files)}

@@ -9,8 +9,8 @@ from colintern.retrieval.export.content import Content, document
 from colintern.retrieval.export.dense import TOKENS, Dense
 from colintern.retrieval.export.template import Side
 
-# With older ones the folder would load, and mean something else: 6.2 is the first with
-# MultiVectorEncoder's score per query token; 5.23 reads control tokens in a query as plain text.
+# What it was tried with. Older ones may open the folder, and embed in another way: so control
+# tokens in a query would be obeyed.
 REQUIREMENTS = {"sentence-transformers": ">=6.2", "transformers": ">=5.23"}
 _BASE = "sentence_transformers.base.modules"
 _TRANSFORMER = f"{_BASE}.transformer.Transformer"

@@ -1,8 +1,8 @@
 """A dataset folder as a task of mteb, and an exported folder as a model of mteb.
 
-mteb takes a local folder for a model of texts. Asked about page images it then embeds nothing,
-scores an empty corpus, and says so to nobody. Here the model is told to be one of images, and the
-task refuses one that is not. Needs the extra `mteb`, and torchvision for the images.
+mteb takes a local folder for a model of texts. Asked about page images, it refuses to start, or
+embeds nothing and scores an empty corpus without a word. Here mteb is told that the model takes
+images, and the task refuses one that does not. Needs the extra `mteb`, and torchvision.
 """
 
 from collections.abc import Iterator, Sequence

@@ -43,7 +43,7 @@ def check_tokens(
         ExportError: they are not those of the run.
     """
     ours = Processor(folder, config, token_grid(model_config))
-    theirs = _Exported(files, config.query_prefix)
+    theirs = ExportedTokens(files, config.query_prefix)
     if side != "page" and any(
         theirs.query_tokens(text) != ours.query_tokens(text) for text in _QUERIES
     ):
@@ -59,8 +59,13 @@ def _different(key: str, prompt: str) -> ExportError:
     )
 
 
-class _Exported:
-    """The tokenizer and chat template of a folder that is not written yet."""
+class ExportedTokens:
+    """The tokenizer and chat template of a folder that is not written yet.
+
+    Args:
+        files: of `checkpoint_files`.
+        query_prefix: the prompt of queries.
+    """
 
     def __init__(self, files: Mapping[str, Content], query_prefix: str) -> None:
         self._prefix = query_prefix
@@ -73,6 +78,7 @@ class _Exported:
                 self._tokenizer: Any = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
 
     def query_tokens(self, text: str) -> list[int]:
+        """The token ids of a query; control tokens in it are plain text."""
         system = {"role": "system", "content": [{"type": "text", "text": self._prefix}]}
         user = {"role": "user", "content": [{"type": "text", "text": text}]}
         conversation = [system, user] if self._prefix else [user]
@@ -85,6 +91,7 @@ class _Exported:
         )
 
     def page_tokens(self, num_image_tokens: int) -> list[int]:
+        """The token ids of a page, as `InternVLProcessor` writes out its image."""
         conversation = [{"role": "user", "content": [{"type": "image"}]}]
         text = self._tokenizer.apply_chat_template(conversation, tokenize=False)
         image = f"{START}{CONTEXT * num_image_tokens}{END}"

@@ -9,9 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from colintern import records
-from colintern.records.run_folder import RunFolder
+from colintern.records.run_folder import RunFolder, baseline_stage
 from colintern.runs import loop
-from colintern.runs.baselines import record_name
 from tests.helpers import add_queries, png
 from tests.local_run import QuickWorkers, make_config
 
@@ -88,5 +87,5 @@ def _add_baseline(folder: RunFolder, name: str, dataset: str) -> None:
     nothing = pc.is_in(found["query_id"], pa.array(["q000", "q001"]))
     pq.write_table(found.filter(pc.invert(nothing)), results)
     outputs = folder.described([folder.baseline_evaluation(name, dataset), results])
-    path = folder.record_path(record_name(name, dataset))
+    path = folder.record_path(baseline_stage(name, dataset))
     records.record_outputs(path, {}, outputs, records.now())

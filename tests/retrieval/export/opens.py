@@ -1,37 +1,40 @@
-"""A program that knows exported folders only: opens each, embeds, and saves what it got.
+"""A program that knows exported folders only: it opens each, embeds, and saves what it got.
 
-Run in a fresh interpreter, with a JSON file of jobs: {"torchvision": its folder or null, "jobs":
-[{"folder", "out", "queries": texts, "pages": files of RGB images, "resize": "pil" or
+For a fresh interpreter, with a JSON file: {"torchvision": its folder, "jobs": [{"folder", "out",
+"queries": texts, "pages": files of RGB images, "batch": how many at a time, "resize": "pil" or
 "torchvision"}]}.
 """
 
 import json
 import sys
 
-sys.modules["colintern"] = None  # whoever imports it fails
 
-
-def main(path: str) -> None:
+def main(path):
+    sys.modules["colintern"] = None  # whoever imports it fails
     with open(path) as file:
         asked = json.load(file)
-    let_torchvision_load(asked["torchvision"])
+    library = let_torchvision_load(asked["torchvision"])
     for job in asked["jobs"]:
         embed(job)
+    del library
     assert not [name for name in sys.modules if name.startswith("colintern.")]
 
 
-def let_torchvision_load(folder: str | None) -> None:
-    """PyPI's torchvision registers fakes of two operators which, beside a torch for CPUs, lack."""
+def let_torchvision_load(folder):
+    """Declare two of its operators: beside a torch for CPUs, PyPI's torchvision looks for them.
+
+    They are there as long as what is returned.
+    """
     import torch
 
     sys.path.append(folder)
     library = torch.library.Library("torchvision", "DEF")
     library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    let_torchvision_load.kept = library  # the schemas go when it does
+    return library
 
 
-def embed(job: dict) -> None:
+def embed(job):
     import numpy as np
     from PIL import Image
     from sentence_transformers import MultiVectorEncoder
@@ -41,12 +44,12 @@ def embed(job: dict) -> None:
     if job.get("resize", "pil") == "pil":
         pil = GotOcr2ImageProcessorPil.from_pretrained(job["folder"])
         model[0].processor.image_processor = pil
-    pages = [Image.open(file).convert("RGB") for file in job["pages"]]
-    found = {}
-    if job["queries"]:
-        found["query"] = model.encode_query(job["queries"], batch_size=8)
-    if pages:
-        found["page"] = model.encode_document(pages, batch_size=8)
+    found, batch = {}, job.get("batch", 1)
+    if job.get("queries"):
+        found["query"] = model.encode_query(job["queries"], batch_size=batch)
+    if job.get("pages"):
+        pages = [Image.open(file).convert("RGB") for file in job["pages"]]
+        found["page"] = model.encode_document(pages, batch_size=batch)
     arrays = {
         f"{kind}{number}": np.asarray(item.cpu())
         for kind, items in found.items()

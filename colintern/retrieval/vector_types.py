@@ -1,0 +1,61 @@
+"""How vectors are written for a database: as floats, as bytes, or as bits.
+
+Shapes: T vectors, N numbers of each, W values that a vector takes when it is written.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+from torch import Tensor
+
+Dtype = Literal["float32", "float16", "int8", "binary"]
+
+_LARGEST = 127  # what 1 stands for in int8
+_ARROW = {"float32": pa.float32(), "float16": pa.float16(), "int8": pa.int8(), "binary": pa.uint8()}
+
+
+@dataclass(frozen=True)
+class VectorType:
+    """The type of the values of vectors.
+
+    Attributes:
+        dtype: `float32`; `float16`; `int8`: 127 x, rounded; `binary`: whether x > 0, eight numbers
+            to a byte, the first in its highest bit, the last byte filled up with zeros.
+        dim: N.
+    """
+
+    dtype: Dtype
+    dim: int
+
+    @property
+    def arrow(self) -> pa.DataType:
+        """Of one vector."""
+        return pa.list_(_ARROW[self.dtype], self._width)
+
+    @property
+    def num_bytes(self) -> int:
+        """Of one vector."""
+        return self._width * _ARROW[self.dtype].bit_width // 8
+
+    @property
+    def _width(self) -> int:
+        """W."""
+        return -(-self.dim // 8) if self.dtype == "binary" else self.dim
+
+    def written(self, vector_TN: Tensor) -> pa.FixedSizeListArray:
+        """Vectors of length 1, float32, as they are written."""
+        values = self._values(vector_TN.numpy())
+        return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), type=self.arrow)
+
+    def _values(self, vector_TN: np.ndarray) -> np.ndarray:
+        match self.dtype:
+            case "float32":
+                return vector_TN
+            case "float16":
+                return vector_TN.astype(np.float16)
+            case "int8":
+                return np.rint(_LARGEST * vector_TN).astype(np.int8)
+            case "binary":
+                return np.packbits(vector_TN > 0, axis=1)

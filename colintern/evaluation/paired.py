@@ -25,7 +25,7 @@ def difference(
         num_queries: those that count, with the ones that could not be asked and find nothing.
         seed: of the bootstrap.
     """
-    asked = asked_queries(after_path).unique().sort()
+    asked = asked_queries(after_path)
     judged = judgements.of_queries(np.flatnonzero(find(judgements.query_ids, asked) >= 0))
     after, before = (
         _padded(judged_again(path, judged).values[METRIC], num_queries)

@@ -15,7 +15,7 @@ NUM_PAGES, NUM_QUERIES, DIM = 70, 150, 12  # more queries than one block of them
 
 def _vectors(number: int, seed: int) -> Tensor:
     made = torch.randn(number, DIM, generator=torch.Generator().manual_seed(seed))
-    made[::7] = made[0].clone()  # ties
+    made[::7] = made[:1].clone()  # ties
     return torch.nn.functional.normalize(made, dim=1)
 
 

@@ -92,8 +92,8 @@ def measure_bm25(measured: MeasuredRun) -> list[dict[str, Any]]:
         if not num_texts:
             log.say(
                 "baseline",
-                "bm25  %s: none of its %s pages has a text, so there is nothing to search; ingest "
-                "writes it for PDFs that have one (column 'text' of corpus/)",
+                "bm25  %s: none of its %s pages has a text (column 'text' of corpus/), so there is "
+                "nothing to search; ingest keeps that of PDFs, of those of before with --replace",
                 dataset,
                 f"{len(view.pages):,}",
             )

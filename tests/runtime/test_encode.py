@@ -114,6 +114,7 @@ def test_a_worker_that_dies_in_mid_shard_costs_nothing(ray_cluster, unmade, tmp_
     entry = json.loads(line)
     assert entry["shards"] == len(expected)
     assert 0 <= entry["waited"] < 1
+    assert (entry["device"], entry["attention_kernel"]) == ("cpu", "sdpa")
 
 
 @pytest.mark.ray

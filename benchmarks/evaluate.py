@@ -93,7 +93,7 @@ def make_world(num_pages: int, num_queries: int, page_tokens: int) -> World:
 
 def exact(world: World) -> Best:
     """Our exact search, as `evaluation.search: exact` does it."""
-    keys = exact_best(world.packed, world.queries, DEPTH)
+    keys = exact_best(world.packed, world.queries, DEPTH, torch.arange(len(world.page_DPE)))
     return order.to_scores(keys), order.to_ordinals(keys)
 
 

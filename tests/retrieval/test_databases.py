@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from colintern.retrieval.embed import EmbedSettings, embed
-from colintern.retrieval.retriever import search_run
 from colintern.runs import loop
-from tests.local_run import NoWorkers, QuickWorkers, make_config
+from tests.local_run import QuickWorkers, make_config, search
 
 README = Path(__file__).parents[2] / "README.md"
 QUERY = "invoice for the kettle"
@@ -43,7 +42,7 @@ def test_a_database_finds_what_search_finds(run, tmp_path, monkeypatch, database
     monkeypatch.chdir(tmp_path)
     embed(run, "train", "vectors", settings, QuickWorkers())
     found = _lines_of_the_readme(database)["found"]
-    wanted = [hit.page_id for hit in search_run(run, QUERY, 5, "train", NoWorkers())]
+    wanted = [hit.page_id for hit in search(run, QUERY, 5, "train")]
     assert len(wanted) == len(set(wanted)) == 5
     if database == "lancedb":
         pages = [row["page_id"] for row in found]

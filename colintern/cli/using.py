@@ -117,14 +117,14 @@ def baseline(
     what needs no other model: BM25, where the corpus has the text of its pages, and one pooled
     vector for each page.
     """
+    if model is None and (name or revision or datasets):
+        raise ConfigError("--name, --revision and --dataset say more of --model, which is missing")
     from colintern.retrieval.baselines.bm25 import measure_bm25
     from colintern.retrieval.baselines.frame import measured_run
     from colintern.retrieval.baselines.models import measure_model
     from colintern.retrieval.baselines.pooled import measure_pooled
     from colintern.runs.status import table_lines
 
-    if model is None and (name or revision or datasets):
-        raise ConfigError("--name, --revision and --dataset say more of --model, which is missing")
     with measured_run(run_path) as measured:
         if model is None:
             measure_bm25(measured)
@@ -156,7 +156,8 @@ def export_run(
     """Write a folder that sentence-transformers opens as a MultiVectorEncoder.
 
     Refused, as its modules cannot do them: features.merge above 1, features.max_tokens_per_page, a
-    list as backbone.layer (and so heads.layer_mix), and backbone.layer=projector.
+    list as backbone.layer (and so heads.layer_mix), backbone.layer=projector, and control tokens in
+    backbone.page_prompt.
     """
     from colintern.retrieval.export.export import export_run
     from colintern.retrieval.finished import open_finished

@@ -8,7 +8,6 @@ Shapes: P tokens of a page or query, E embedding width.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,12 +16,12 @@ from safetensors import SafetensorError
 from sentence_transformers import MultiVectorEncoder, SentenceTransformer
 from torch import Tensor
 from torch.nn import functional
-from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 from transformers.utils import logging
 
 from colintern.errors import one_line
 from colintern.retrieval.baselines.frame import BaselineError
 from colintern.retrieval.baselines.model import ModelFiles
+from colintern.retrieval.resizing import image_processor_of, resize_with_pillow
 
 _IMAGES_AT_ONCE = 4  # in a batch of the model; pages take hundreds of tokens each, or thousands
 _TEXTS_AT_ONCE = 32
@@ -78,7 +77,7 @@ class Encoder:
     @property
     def image_processor(self) -> str | None:
         """The class that prepares images, if the model takes some."""
-        processor = _image_processor_of(self._model)
+        processor = image_processor_of(self._model)
         return type(processor).__name__ if processor and self.takes_images else None
 
     @property
@@ -148,25 +147,9 @@ def open_encoder(files: ModelFiles, device: str) -> Encoder:
             local_files_only=True,
             model_kwargs=options,
         )
+        resize_with_pillow(model, str(folder))
     except _DAMAGES as error:
         raise BaselineError(
             f"--model {files.name}: cannot be loaded ({one_line(error)})"
         ) from error
-    _make_tiles_alike(model, folder)
     return Encoder(model.eval(), files.name)
-
-
-def _make_tiles_alike(model: Any, folder: Path) -> None:
-    """Let an InternVL model cut and resize pages as our own backbone does: with Pillow.
-
-    Once torchvision is installed, its resize is the default, and moves embeddings by 1e-2. No file
-    of a model can ask for Pillow.
-    """
-    if type(_image_processor_of(model)).__name__.startswith("GotOcr2ImageProcessor"):
-        model[0].processor.image_processor = GotOcr2ImageProcessorPil.from_pretrained(
-            folder, trust_remote_code=False
-        )
-
-
-def _image_processor_of(model: Any) -> Any:
-    return getattr(getattr(model[0], "processor", None), "image_processor", None)

@@ -234,7 +234,7 @@ def measured_run(run_path: str) -> Iterator[MeasuredRun]:
         DriftError: a dataset has changed since the run began.
         LeaseHeldError: another driver is at work on the run.
     """
-    run = open_finished(run_path)
+    run = open_finished(storage.absolute(run_path))  # workers have another working folder
     with lease.held(run.folder.path, wait=False) as held:
         measured = MeasuredRun(run, held)
         measured.check_unchanged()

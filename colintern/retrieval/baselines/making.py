@@ -21,6 +21,7 @@ from colintern.retrieval.baselines.frame import BaselineError
 from colintern.retrieval.baselines.model import ModelFiles
 from colintern.retrieval.baselines.vectors import Vectors, joined, save_vectors
 from colintern.runtime.parts import Maker, Part
+from colintern.storage.process import host
 from colintern.streams import read_ahead
 
 if TYPE_CHECKING:
@@ -70,11 +71,17 @@ class Facts:
     image_processor: str | None
 
 
-def open_maker(files: ModelFiles, device: str) -> Maker:
+def open_maker(files: ModelFiles, facts: Facts | None, device: str) -> Maker:
     """A worker's maker: writes vectors for `Questions` and `Pages`, `Facts` where there is no task.
 
+    Args:
+        files: which model.
+        facts: what was found when it was first opened; None where it was not.
+        device: a torch device.
+
     Raises:
-        BaselineError: the model cannot be used, or the package is missing where the worker is.
+        BaselineError: the model cannot be used, or computes in another way than at first; or the
+            package is missing where the worker is.
     """
     try:  # only workers need it
         from colintern.retrieval.baselines.encoding import open_encoder
@@ -84,10 +91,13 @@ def open_maker(files: ModelFiles, device: str) -> Maker:
             "pip install 'colintern[export]'"
         ) from error
     encoder = open_encoder(files, device)
+    found = _facts(files, encoder, device)
+    if facts is not None and found != facts:
+        raise _otherwise(files.name, facts, found)
 
     def make(part: Part) -> None:
         if part.task is None:
-            storage.write_json(part.path, asdict(_facts(files, encoder, device)))
+            storage.write_json(part.path, asdict(found))
         elif isinstance(part.task, Questions):
             save_vectors(part.path, _of_questions(encoder, part.task, files.name))
         else:
@@ -106,6 +116,17 @@ def _facts(files: ModelFiles, encoder: Encoder, device: str) -> Facts:
         device.split(":")[0],
         encoder.attention_kernel,
         encoder.image_processor,
+    )
+
+
+def _otherwise(name: str, first: Facts, here: Facts) -> BaselineError:
+    """Vectors of both would be searched together, and only one way of computing be told."""
+    before, now = asdict(first), asdict(here)
+    other = [key for key in before if before[key] != now[key]]
+    was, would = (", ".join(f"{key}={one[key]}" for key in other) for one in (before, now))
+    return BaselineError(
+        f"--model {name}: was begun with {was}, and would go on with {would} on {host()}; use "
+        "machines as before, or choose another --name"
     )
 
 

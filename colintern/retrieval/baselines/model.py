@@ -16,9 +16,13 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from colintern import log, storage
 from colintern.errors import one_line
 from colintern.retrieval.baselines.frame import BaselineError
+from colintern.storage.process import host
 
 # What a model is made from: no program, and nothing that has to be unpickled.
-_SUFFIXES = (".safetensors", ".json", ".txt", ".model", ".tiktoken", ".jinja")
+_PATTERNS = (
+    *("*.safetensors", "*.json", "*.txt", "*.model", "*.tiktoken", "*.jinja"),
+    "artifact.metadata",  # the settings of a ColBERT of Stanford: without it others are taken
+)
 _MULTI_VECTOR = ("MultiVectorEncoder", "ColBERT")  # the second is what PyLate calls it
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 _ADAPTER = "adapter_config.json"
@@ -41,8 +45,18 @@ class ModelFiles:
     is_multi_vector: bool
 
     def folder(self) -> Path:
-        """Where the files are on this machine; fetched from the Hub when they are not."""
-        return Path(self.name) if self.revision is None else _from_hub(self.name, self.revision)
+        """Where the files are on this machine; fetched from the Hub when they are not.
+
+        Raises:
+            BaselineError: the folder is not on this machine, or the Hub does not give the files.
+        """
+        if self.revision is not None:
+            return _from_hub(self.name, self.revision)
+        if not Path(self.name).is_dir():
+            raise BaselineError(
+                f"--model {self.name}: is not on {host()}; copy it to storage that all nodes share"
+            )
+        return Path(self.name)
 
 
 def find_model(name: str, revision: str | None = None) -> ModelFiles:
@@ -86,8 +100,7 @@ def _check_package() -> None:
 
 def _from_hub(name: str, revision: str | None) -> Path:
     try:
-        patterns = [f"*{suffix}" for suffix in _SUFFIXES]
-        return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(_PATTERNS)))
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
         asked = f" at revision {revision}" if revision else ""
         raise BaselineError(
@@ -135,7 +148,7 @@ def _check_weights(folder: Path, name: str) -> None:
 
 def _hash_of(folder: Path) -> str:
     """One hash over all files that the model is made from, by their paths."""
-    files = sorted(path for path in folder.rglob("*") if path.suffix in _SUFFIXES)
+    files = sorted({path for pattern in _PATTERNS for path in folder.rglob(pattern)})
     lines = [f"{path.relative_to(folder)} {storage.sha256_of_file(str(path))}" for path in files]
     return storage.sha256_of_bytes("\n".join(lines).encode())
 

@@ -19,7 +19,7 @@ from typing import Any
 from torch import Tensor
 
 from colintern import log, records, storage
-from colintern.data.canonical import CanonicalDataset
+from colintern.data.canonical import CanonicalDataset, PageLocation
 from colintern.data.page_rows import page_locations
 from colintern.data.views import View
 from colintern.retrieval.at_work import workers_for
@@ -36,7 +36,8 @@ _PAGES_PER_FILE, _QUERIES_PER_FILE = 64, 512  # a worker that dies loses as much
 _TOKENS_TOLD = 1_000  # of a page, when it is said what vectors take before there are any
 _SCORES = {"cosine": "cosine of one vector each", "dot": "dot product of one vector each"}
 
-MakeParts = Callable[[Sequence[Part]], None]
+# Has parts made by workers that open the model as these facts say; None where none are known yet.
+MakeParts = Callable[[Sequence[Part], Facts | None], None]
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def measure_model(
         missing = [one for one in corpora if not measured.is_measured(one.baseline, one.dataset)]
         for corpus in missing:
             _say_size(corpus, files, facts)
-        make_parts([part for one in missing for part in (*one.queries, *one.pages)])
+        make_parts([part for one in missing for part in (*one.queries, *one.pages)], facts)
     return [
         measured.record(one.baseline, one.dataset, partial(_search, one, files)) for one in corpora
     ]
@@ -126,8 +127,10 @@ def _making(
     """A function that has parts made; a cluster is joined or started when some are missing."""
     with workers_for(measured.run.config, workers) as (config, crew):
 
-        def make_parts(parts: Sequence[Part]) -> None:
-            job = PartsJob("baseline", "pages and queries", parts, partial(open_maker, files))
+        def make_parts(parts: Sequence[Part], facts: Facts | None) -> None:
+            job = PartsJob(
+                "baseline", "pages and queries", parts, partial(open_maker, files, facts)
+            )
             crew.make_parts(job, config, measured.held)
 
         yield make_parts
@@ -138,7 +141,7 @@ def _facts_of(measured: MeasuredRun, name: str, files: ModelFiles, make_parts: M
     path = storage.join(measured.run.folder.baseline(name), "model.json")
     if not storage.exists(path):
         log.say("baseline", "%s: loading %s", name, files.name)
-        make_parts([Part(path, 0, None)])
+        make_parts([Part(path, 0, None)], None)
     facts = Facts(**storage.read_json(path))
     if facts.sha256 != files.sha256:
         raise BaselineError(
@@ -159,13 +162,19 @@ def _corpus(
         num_texts, texts_sha256 = summary_of_texts(view, pages)
         _check_texts(dataset, num_texts, len(view.pages))
         inputs["texts_sha256"], about["pages_with_text"] = texts_sha256, num_texts
-    digits = records.fingerprint({**measured.data_inputs(dataset), **inputs})[:8]
+    rows = _rows(view, pages)
+    parted = {
+        "pages_sha256": storage.sha256_of_bytes(str([ordinal for ordinal, _ in rows]).encode()),
+        "pages_per_file": _PAGES_PER_FILE,
+        "queries_per_file": _QUERIES_PER_FILE,
+    }
+    digits = records.fingerprint({**measured.data_inputs(dataset), **inputs, **parted})[:8]
     folder = storage.join(measured.run.folder.baseline(name), "vectors", f"{dataset}-{digits}")
     return _Corpus(
         dataset,
         Baseline(name, "model", about, inputs, _protocol(files, facts)),
         view,
-        list(_parts_of_pages(folder, view, pages)),
+        list(_parts_of_pages(folder, rows)),
         list(_parts_of_queries(folder, view)),
     )
 
@@ -211,14 +220,20 @@ def _check_texts(dataset: str, num_texts: int, num_pages: int) -> None:
         )
 
 
-def _parts_of_pages(folder: str, view: View, corpus: CanonicalDataset) -> Iterator[Part]:
-    """In the order of the corpus's files, so that few row groups are read for each part."""
+def _rows(view: View, corpus: CanonicalDataset) -> list[tuple[int, PageLocation]]:
+    """Ordinal and place of every page, in the order of the corpus's files.
+
+    So few row groups are read for each part. The order changes when a corpus is ingested again.
+    """
     ordinals = {page_id: ordinal for ordinal, page_id in enumerate(view.page_ids().to_pylist())}
-    rows = [
+    return [
         (ordinals.pop(page_id), location)  # of rows with one id, the first counts
         for page_id, location in page_locations(corpus.corpus_files)
         if page_id in ordinals
     ]
+
+
+def _parts_of_pages(folder: str, rows: Sequence[tuple[int, PageLocation]]) -> Iterator[Part]:
     for number, first in enumerate(range(0, len(rows), _PAGES_PER_FILE)):
         own = rows[first : first + _PAGES_PER_FILE]
         task = Pages([ordinal for ordinal, _ in own], [location for _, location in own])

@@ -25,7 +25,8 @@ _METRICS = {
     "recall_at_10": "Recall@10",
     "mrr_at_10": "MRR@10",
 }
-_LICENCE = re.compile(r"^license:[ \t]*(\S+)[ \t]*$", re.MULTILINE)
+# What a card of the Hub says of a licence; its name and place where `license` is "other".
+_LICENCE = ("license", "license_name", "license_link")
 _FRONT_MATTER = re.compile(r"---\r?\n(.*?)\r?\n---\r?\n", re.DOTALL)
 # Sections that say how the model came to be, without what depends on the machines.
 _SHOWN = ("backbone", "features", "heads", "training", "mining")
@@ -76,7 +77,7 @@ def card(run: FinishedRun, dim: int, side: Side | None) -> str:
     )
 
 
-def _front_matter(run: FinishedRun, licence: str | None) -> str:
+def _front_matter(run: FinishedRun, licence: Mapping[str, str]) -> str:
     languages = {dataset.language for dataset in datasets(run.config.data)} - {None}
     document: dict[str, Any] = {
         "library_name": "sentence-transformers",
@@ -85,8 +86,7 @@ def _front_matter(run: FinishedRun, licence: str | None) -> str:
     }
     if _is_on_hub(run.config.backbone):
         document |= {"base_model": run.config.backbone.path}
-    if licence:
-        document |= {"license": licence}
+    document |= licence
     if languages:
         document |= {"language": sorted(map(str, languages))}
     return _as_yaml(document)
@@ -145,14 +145,19 @@ def _is_on_hub(config: BackboneConfig) -> bool:
     return config.revision is not None and not storage.exists(storage.absolute(config.path))
 
 
-def _licence(config: BackboneConfig) -> str | None:
-    """Of the backbone, as its own card says; None where it says nothing."""
+def _licence(config: BackboneConfig) -> dict[str, str]:
+    """That of the backbone, as its own card says; empty where it says nothing."""
     if config.path == READER:
-        return "apache-2.0"  # as all of this package
+        return {"license": "apache-2.0"}  # as all of this package
     path = find_checkpoint(config) / "README.md"
-    if not path.is_file():
-        return None
-    text = path.read_text(errors="replace")
-    front_matter = _FRONT_MATTER.match(text)
-    found = front_matter and _LICENCE.search(front_matter[1])
-    return found[1] if found else None
+    found = _FRONT_MATTER.match(path.read_text(errors="replace")) if path.is_file() else None
+    try:
+        document = yaml.safe_load(found[1]) if found else None
+    except yaml.YAMLError:
+        return {}
+    if not isinstance(document, dict) or not isinstance(document.get("license"), str):
+        return {}
+    said = {key: document[key] for key in _LICENCE if isinstance(document.get(key), str)}
+    if not said.get("license_link", "").startswith("https://"):
+        said.pop("license_link", None)  # a file beside that card, which is not in this folder
+    return said

@@ -90,4 +90,5 @@ def _written(folder: Path) -> dict[str, str] | None:
 
 
 def _path(out: str) -> Path:
-    return Path(storage.local_path(storage.absolute(out)))
+    """Behind links: a link stays, and so the disk that it leads to."""
+    return Path(storage.real(out))

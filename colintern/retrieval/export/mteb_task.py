@@ -14,10 +14,10 @@ from mteb.abstasks.retrieval_dataset_loaders import RetrievalSplitData
 from mteb.abstasks.task_metadata import TaskMetadata
 from mteb.models.sentence_transformer_wrapper import MultiVectorWrapper
 from sentence_transformers import MultiVectorEncoder
-from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 
 from colintern.data.canonical import CanonicalDataset, iterate_pages
 from colintern.errors import DatasetError, UserError
+from colintern.retrieval.resizing import resize_with_pillow
 
 _SUBSET, _SPLIT = "default", "test"
 _MODALITIES = ["image", "text"]
@@ -33,8 +33,7 @@ def exported_model(folder: str, name: str, revision: str, device: str = "cpu") -
         device: where it runs.
     """
     model: Any = MultiVectorEncoder(folder, device=device, trust_remote_code=False)
-    pages_as_trained = GotOcr2ImageProcessorPil.from_pretrained(folder, trust_remote_code=False)
-    model[0].processor.image_processor = pages_as_trained
+    resize_with_pillow(model, folder)
     wrapped = MultiVectorWrapper(model)
     told = {"modalities": _MODALITIES, "name": name, "revision": revision}
     wrapped.mteb_model_meta = wrapped.mteb_model_meta.model_copy(update=told)

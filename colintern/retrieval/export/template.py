@@ -63,6 +63,9 @@ def chat_template(page_prompt: str, padding: str, num_padding: int, side: Side |
         "takes_queries": side != "page",
         "hint": _HINTS[side],
     }
-    # JSON's strings and booleans are Jinja's, too.
-    lines = [f"{{%- set {name} = {json.dumps(value)} -%}}\n" for name, value in values.items()]
+    # JSON's strings and booleans are Jinja's, too; but not its pairs of escapes for one character.
+    lines = [
+        f"{{%- set {name} = {json.dumps(value, ensure_ascii=False)} -%}}\n"
+        for name, value in values.items()
+    ]
     return "".join(lines) + _TEMPLATE

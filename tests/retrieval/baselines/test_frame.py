@@ -1,5 +1,7 @@
 """What baselines share: judged as rounds are, recorded, and measured again only when needed."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -94,6 +96,14 @@ def test_other_cutoffs_are_measured_again_and_other_judgements_refused(tmp_path)
 
 def _with_cutoffs(config, cutoffs):
     return config.evaluation.model_copy(update={"cutoffs": cutoffs})
+
+
+def test_a_run_may_be_named_from_where_one_stands(run, monkeypatch):
+    """Workers, which stand in another folder, that find no lease and write into a new folder."""
+    monkeypatch.chdir(Path(run).parent)
+    with measured_run("run") as measured:
+        found = [measured.run.folder.path, measured.held.folder]
+    assert found == [str(Path.cwd() / "run")] * 2
 
 
 def test_names_that_share_a_record_are_told_apart(run):

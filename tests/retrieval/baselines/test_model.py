@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from huggingface_hub.utils import filter_repo_objects
 
 from colintern.retrieval.baselines import model
 from colintern.retrieval.baselines.frame import BaselineError
@@ -33,6 +34,9 @@ def test_the_hash_is_of_all_that_the_model_is_made_from(folder, tmp_path):
     assert find_model(str(shutil.copytree(folder, tmp_path / "copy"))).sha256 == before
     (folder / "README.md").write_text("changed")
     assert find_model(str(folder)).sha256 == before
+    (folder / "artifact.metadata").write_text("{}")  # a ColBERT's own settings
+    assert find_model(str(folder)).sha256 != before
+    (folder / "artifact.metadata").unlink()
     file = folder / "1_Pooling" / "config.json"
     file.write_text(file.read_text() + " ")
     assert find_model(str(folder)).sha256 != before
@@ -85,9 +89,11 @@ def test_the_commit_is_what_the_hub_gave(monkeypatch, models, tmp_path):
     commit = "c" * 40
     shutil.copytree(models / "single", tmp_path / commit)
     asked = []
+    files = ["1_Dense/model.safetensors", "artifact.metadata", "pytorch_model.bin", "model.py"]
 
     def download(name, *, revision, allow_patterns):
         asked.append((name, revision))
+        assert list(filter_repo_objects(files, allow_patterns=allow_patterns)) == files[:2]
         return str(tmp_path / commit)
 
     monkeypatch.setattr(model, "snapshot_download", download)
@@ -95,6 +101,14 @@ def test_the_commit_is_what_the_hub_gave(monkeypatch, models, tmp_path):
     assert (found.name, found.revision) == ("org/model", commit)
     assert found.folder() == tmp_path / commit
     assert asked == [("org/model", "main"), ("org/model", commit)]
+
+
+def test_a_folder_that_a_worker_does_not_see_is_named(folder):
+    """A path that is looked up on the Hub; a message about a file of the model."""
+    found = find_model(str(folder))
+    shutil.rmtree(folder)
+    with pytest.raises(BaselineError, match=r"is not on .*; copy it to storage that all nodes sh"):
+        found.folder()
 
 
 def test_a_missing_package_is_told_in_one_line(monkeypatch, models):

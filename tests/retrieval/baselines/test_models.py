@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +12,10 @@ pytest.importorskip("sentence_transformers")
 
 from sentence_transformers import SentenceTransformer
 
+from colintern import storage
 from colintern.cli import app
 from colintern.data.canonical import CanonicalDataset
+from colintern.data.page_rows import page_locations
 from colintern.errors import UserError
 from colintern.evaluation.results import read_results
 from colintern.images.decode import decode
@@ -133,6 +136,40 @@ def test_killed_and_run_again_it_is_as_if_undisturbed(
     assert sum("pages-" in name for name in whole) == 6 + 2
 
 
+def _in_reverse(files):
+    return reversed(list(page_locations(files)))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("_PAGES_PER_FILE", 5), ("page_locations", _in_reverse)]
+)
+def test_files_of_other_pages_are_not_taken_for_these(
+    run_with_texts, models, tmp_path, monkeypatch, name, value
+):
+    """Pages in two files, or in none, after an update, or when the corpus was ingested again."""
+    other = _copy(run_with_texts, tmp_path / "other")
+    monkeypatch.setattr(baselines, "_PAGES_PER_FILE", 4)
+    with pytest.raises(_Killed):
+        _measure(run_with_texts, models / "multi", _KilledWorkers(3))
+    monkeypatch.setattr(baselines, name, value)
+    _measure(run_with_texts, models / "multi")
+    _measure(other, models / "multi")
+    for dataset in ("dev", "test"):
+        assert _found(run_with_texts, "multi", dataset) == _found(other, "multi", dataset)
+
+
+def test_it_does_not_go_on_on_other_hardware(run_with_texts, models):
+    """Pages in bfloat16 of a GPU and pages in float32 of a CPU, under the protocol of one."""
+    with pytest.raises(_Killed):
+        _measure(run_with_texts, models / "multi", _KilledWorkers(1))
+    path = storage.join(RunFolder(run_with_texts).baseline("multi"), "model.json")
+    storage.write_json(path, {**storage.read_json(path), "device": "cuda", "dtype": "bfloat16"})
+    said = "begun with dtype=bfloat16, device=cuda, and would go on with dtype=float32, device=cpu"
+    with pytest.raises(BaselineError, match=said) as raised:
+        _measure(run_with_texts, models / "multi")
+    assert "\n" not in str(raised.value)
+
+
 def test_what_is_measured_is_not_made_again(run, models, caplog):
     """A model of hours that runs again, after its vectors were deleted to save space."""
     before = _measure(run, models / "seeing")
@@ -169,6 +206,26 @@ def test_mistakes_are_told_in_one_line(run, models, options, told):
     with pytest.raises(UserError, match=told) as raised:
         app(["baseline", run, *asked], standalone_mode=False)
     assert "\n" not in str(raised.value)
+
+
+def test_the_command_measures_shows_and_reports(run, models, monkeypatch, capsys):
+    """A run that is named from where one stands; figures that stand in no table and no report."""
+    places = set()
+
+    class Here(LocalWorkers):
+        def make_parts(self, job, config, held):
+            places.update([held.folder, *(part.path for part in job.parts)])
+            super().make_parts(job, config, held)
+
+    monkeypatch.setattr(baselines, "ray_workers", lambda *_: nullcontext(Here()))
+    monkeypatch.chdir(Path(run).parent)
+    app(
+        ["baseline", "run", "--model", str(models / "seeing"), "--name", "x"], standalone_mode=False
+    )
+    assert capsys.readouterr().out.splitlines() == table_lines(run)
+    assert [line.split()[:2] for line in table_lines(run) if " x " in line]
+    assert storage.read_bytes(RunFolder(run).report).decode().count('<tr class="baseline">') == 2
+    assert all(Path(place).is_absolute() for place in places)  # workers stand elsewhere
 
 
 @pytest.mark.ray

@@ -90,6 +90,30 @@ def test_the_licence_is_the_backbones(run, tmp_path):
     assert "The backbone's licence is mit." in known
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ('license: "mit"', {"license": "mit"}),
+        (
+            "license: other\nlicense_name: qwen\nlicense_link: https://q/LICENSE",
+            {"license": "other", "license_name": "qwen", "license_link": "https://q/LICENSE"},
+        ),
+        ("license: other\nlicense_link: LICENSE", {"license": "other"}),
+        ("license: [", {}),
+        ("license: 3", {}),
+    ],
+)
+def test_a_licence_is_kept_as_it_was_written(run, tmp_path, said, kept):
+    """`other`, of which nobody can tell what it is; quotes in the name; a link to no file."""
+    (tmp_path / "model.safetensors").touch()
+    (tmp_path / "README.md").write_text(f"---\n{said}\n---\n")
+    text = card(_at(run, path=str(tmp_path)), 16, None)
+    found = _front_matter(text)
+    assert {key: found[key] for key in found if key.startswith("license")} == kept
+    if "license_link" in kept:
+        assert "The backbone's licence is qwen (https://q/LICENSE).\n" in text
+
+
 def test_a_backbone_of_the_hub_is_named_with_its_commit(run, monkeypatch, tmp_path):
     """A base model that the Hub cannot link, or that moves."""
     monkeypatch.setattr("colintern.retrieval.export.card.find_checkpoint", lambda _: tmp_path)

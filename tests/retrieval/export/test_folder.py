@@ -66,6 +66,19 @@ def test_an_untouched_export_may_be_replaced(out, tmp_path):
     assert json.loads((tmp_path / "empty" / "export.json").read_bytes())["files"].keys() == {*FILES}
 
 
+def test_a_link_stays_and_so_the_disk_that_it_leads_to(tmp_path):
+    """Gigabytes on the disk of the home folder; the link, left behind under a temporary name."""
+    (tmp_path / "disk").mkdir()
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "disk")
+    for _ in range(2):
+        check_place(str(link))
+        write_folder(str(link), FILES, {})
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["disk", "link"]
+    assert link.is_symlink()
+    assert (tmp_path / "disk" / "a.json").read_bytes() == b"{}"
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

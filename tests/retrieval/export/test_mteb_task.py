@@ -9,11 +9,9 @@ import pytest
 
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.demo.build import write_demo
-from colintern.evaluation.metrics import per_query_metrics
-from colintern.images.decode import decode
-from colintern.model.backbone import FrozenBackbone
 from colintern.retrieval.export.export import export_run
 from tests.retrieval.export.conftest import ROOT
+from tests.retrieval.export.unrounded import unrounded_metrics
 
 METRICS = {"ndcg_at_5", "ndcg_at_10", "recall_at_1", "recall_at_5", "recall_at_10", "mrr_at_10"}
 
@@ -38,26 +36,9 @@ def test_mteb_gives_our_metrics(run, dataset, torchvision, tmp_path):
     )
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["num_pages"] == len(dataset.page_ids()) > 20
-    wanted = _metrics(run, dataset)
+    wanted = unrounded_metrics(run, dataset)
     assert wanted.keys() == METRICS
     assert 0.1 < wanted["ndcg_at_5"] < 0.9
     for name, value in wanted.items():
         assert found["scores"][name] == pytest.approx(value, abs=5e-5)
     assert "would score an empty corpus; take it from exported_model" in found["refused"]
-
-
-def _metrics(run, dataset) -> dict[str, float]:
-    """By our metrics, from features that are not rounded, as the exported folder's are not."""
-    backbone, queries = FrozenBackbone(run.config.backbone), dataset.queries()
-    images = dataset.images(ids := dataset.page_ids().to_pylist())
-    features = backbone.encode_pages([decode(images[page_id]) for page_id in ids])
-    pages = [run.heads.exact_pages(token_TH) for token_TH in features]
-    ranking = {}
-    asked = backbone.encode_queries([query.text for query in queries])
-    for query, token_TH in zip(queries, asked, strict=True):
-        query_QE = run.heads.exact_queries(token_TH)
-        scores = [float((query_QE @ page.T).amax(1).double().mean()) for page in pages]
-        order = sorted(zip(scores, ids, strict=True), key=lambda pair: (-pair[0], pair[1]))
-        ranking[query.query_id] = [page_id for _, page_id in order]
-    found = per_query_metrics(ranking, dataset.judgements())
-    return {name: float(values.mean()) for name, values in found.values.items()}

@@ -59,7 +59,7 @@ class Case:
 
 
 _PROMPTS = {
-    "page_prompt": "\tRead \"this\" {{ page }}:\n<image> and 'that'. ",
+    "page_prompt": "\tRead \"this\" {{ page }} \U0001f600:\n<image> and 'that'. ",
     "query_prefix": "Find the",
     "query_augmentation_tokens": 5,
 }

@@ -15,8 +15,8 @@ def render(run):
     """What a template makes of an input."""
     tokenizer = AutoTokenizer.from_pretrained(find_checkpoint(run.config.backbone))
 
-    def rendered(side, *parts, prompt="", **task) -> str:
-        template = chat_template("see <image>!", "<pad>", 2, side)
+    def rendered(side, *parts, prompt="", page_prompt="see <image>!", **task) -> str:
+        template = chat_template(page_prompt, "<pad>", 2, side)
         system = [{"role": "system", "content": prompt}] if prompt else []
         conversation = [*system, {"role": "user", "content": list(parts)}]
         return tokenizer.apply_chat_template(
@@ -38,6 +38,12 @@ def test_a_query_is_prefix_text_and_padding(render, side):
 def test_a_page_is_its_prompt_around_the_image(render, side, task):
     """A page's own text beside its image, which no page of ours has."""
     assert render(side, TEXT, IMAGE, **task) == "see <IMG_CONTEXT>!"
+
+
+def test_a_prompt_may_hold_any_character(render):
+    """Halves of a character, which no tokenizer takes; a quote that ends the prompt."""
+    odd = "\U0001f600 \U00020000 é \u2028 \" ' \\n \t {{ x }} %} {# <image>"
+    assert render("page", IMAGE, page_prompt=odd) == odd.replace("<image>", "<IMG_CONTEXT>")
 
 
 def test_a_server_that_tells_no_task_can_embed_queries(render):

@@ -228,7 +228,8 @@ def test_the_commands_and_their_options_are_the_documented_ones():
         "compare": ["--json", "runs"],
         "ls": ["--json", "root"],
         "clean": ["--runs", "--yes", "root"],
-        "baseline": ["run_path"],
+        "baseline": ["--dataset", "--model", "--name", "--revision", "run_path"],
+        "embed": ["--dataset", "--dim", "--dtype", "--out", "--round", "--tokens", "run_path"],
         "export": ["--dim", "--out", "--round", "--side", "run_path"],
         "search": [
             "--dataset",

@@ -27,8 +27,9 @@ def search(
         str | None,
         typer.Option(
             "--dataset",
-            help="Dataset of the run to search, or the folder of a new dataset, which is encoded "
-            "on first use; default: the first test set, or the training set if there is none.",
+            help="Dataset of the run to search, by its name, or any folder of a dataset, which is "
+            "encoded on first use; default: the first test set, or the training set if there is "
+            "none.",
         ),
     ] = None,
     round_number: HeadsRoundOption = None,
@@ -178,8 +179,8 @@ def embed(
         str | None,
         typer.Option(
             "--dataset",
-            help="Dataset of the run, or the folder of a new dataset; "
-            "default: the first test set, or the training set if there is none.",
+            help="Dataset of the run, by its name, or any folder of a dataset; default: the first "
+            "test set, or the training set if there is none.",
         ),
     ] = None,
     round_number: HeadsRoundOption = None,

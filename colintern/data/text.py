@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from colintern.errors import UserError
 
@@ -40,6 +41,19 @@ def check_query(text: str, called: str) -> None:
     """
     if reason := bad_query_reason(text):
         raise UserError(f"{called}: {reason}; ask in a few words")
+
+
+def check_queries(texts: Sequence[str]) -> None:
+    """Make sure that each of several texts can be asked.
+
+    Raises:
+        UserError: one cannot; it is named by its number, from 1 on.
+        TypeError: one text is given, whose characters would be asked one by one.
+    """
+    if isinstance(texts, str):
+        raise TypeError("queries: must be a list of texts, not one text")
+    for number, text in enumerate(texts, start=1):
+        check_query(text, f"query {number}")
 
 
 def bad_id_reason(text: str) -> str | None:

@@ -4,7 +4,7 @@ What the folder holds is said in `vectors`. It is filled part by part; a start t
 is taken up again. `embed.json` is written last: a folder without it is not finished.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from colintern import log, records, storage
 from colintern.config.schema import DatasetConfig
@@ -79,11 +79,12 @@ def embed(
     _check(settings, run)
     _check_is_ours(out)
     entry = run.dataset(dataset)
-    with workers_for(run, workers) as (run, chosen):
+    with workers_for(run.config, workers) as (config, chosen):
+        run = replace(run, config=config)
         store = run.store(entry, chosen)
         wanted = _identity(run, entry, store, settings)
-        _check_is_wanted(out, wanted)
         with lease.held(out, wait=False) as held:
+            _check_is_wanted(out, wanted)
             if (found := read_info(out)) and _is_whole(out, found):
                 log.say("embed", "%s: is finished", out)
             else:
@@ -103,8 +104,8 @@ def _made(
     held: Held,
 ) -> VectorsInfo:
     """Make what is missing in a folder, and finish it."""
-    storage.delete(storage.join(out, DONE))
     storage.write_json(storage.join(out, BEGUN), wanted.model_dump())
+    storage.delete(storage.join(out, DONE))  # second: a kill leaves no folder that is nobody's
     axes = _axes(run, out) if wanted.is_narrowed else None
     embedding = _embedding(run, store, wanted, axes)
     parts = plan_parts(embedding, store.pages.num_tokens, out)

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 
 from colintern import storage
 from colintern.config.schema import Config, DatasetConfig, datasets
 from colintern.data.resolve import resolved
-from colintern.errors import DatasetError, MissingStageError
+from colintern.errors import DamagedShardError, DatasetError, DriftError, MissingStageError
 from colintern.features.codec import Codec, codec_of
 from colintern.features.finish import finished_record
+from colintern.features.manifest import has_manifest
 from colintern.features.plan import StoreTarget
-from colintern.features.store import FeatureStore
+from colintern.features.store import RECORD, FeatureStore
+from colintern.features.whole import is_whole
 from colintern.model.backbone import BackboneIdentity, read_identity
 from colintern.model.basis import BasisFile
 from colintern.model.heads import Heads, HeadsInfo, load_heads
+from colintern.records import read_record
 from colintern.records.run_folder import RunFolder
+from colintern.retrieval.at_work import workers_for
 from colintern.runs.basis import known_basis
-from colintern.runs.runner import requests
+from colintern.runs.opened import recorded_manifests
 from colintern.runs.stages import Encode, Train
-from colintern.runs.stores import store_target
+from colintern.runs.stores import BACKBONE_HASH, store_target
 from colintern.runs.workers import Workers
-from colintern.runtime.cluster import on_machines_here
-from colintern.runtime.workers import ray_workers
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,8 @@ class FinishedRun:
         """A dataset of the run, or another one.
 
         Args:
-            name: that of a dataset of the run, or the path of one that it has never seen; None
-                takes the first test set, or the training set.
+            name: that of a dataset of the run, or the path of any other one; None takes the first
+                test set, or the training set.
 
         Raises:
             DatasetError: it is neither.
@@ -82,20 +85,35 @@ class FinishedRun:
     def store(self, dataset: DatasetConfig, workers: Workers | None = None) -> FeatureStore:
         """The features of a dataset, which are made first where they are missing.
 
+        Of a dataset of the run they are those that the run has recorded, though the dataset, or the
+        store, may have grown since. The folder of such a dataset, given as a path, is read as it is
+        now.
+
         Args:
-            dataset: what is encoded.
+            dataset: of `dataset`.
             workers: who encodes; None takes those of a Ray cluster, which is joined or started
                 only when something has to be encoded.
+
+        Raises:
+            DriftError: the recorded features are lost, and the dataset is not what it was.
         """
-        target, config = self.target(dataset), self.config
-        if finished_record(target, config.data.max_bad_fraction) is None:
-            if workers is not None:
-                workers.encode([target], self.backbone, config)
-            else:
-                config = on_machines_here(config)
-                with ray_workers(config, requests(config, [Encode])) as on_ray:
-                    on_ray.encode([target], self.backbone, config)
-        return FeatureStore(target.path, cache_bytes=config.features.cache_bytes)
+        target, cache_bytes = self.target(dataset), self.config.features.cache_bytes
+        is_own = any(dataset is own for own in datasets(self.config.data))
+        recorded = recorded_manifests(self.folder, dataset.name) if is_own else {}
+        made = read_record(storage.join(target.path, RECORD))
+        if recorded and made and is_whole(target.path, made):
+            with suppress(MissingStageError, DamagedShardError):  # what is lost is made again
+                return FeatureStore(target.path, recorded, cache_bytes=cache_bytes)
+        if finished_record(target, self.config.data.max_bad_fraction) is None:
+            with workers_for(self.config, workers) as (config, chosen):
+                chosen.encode([target], self.backbone, config)
+        for part, sha256 in recorded.items():
+            if not has_manifest(storage.join(target.path, part), sha256):
+                raise DriftError(
+                    f"{target.path}: the {part} that the run has recorded are lost, and the "
+                    f"dataset has changed; to use it as it is now, give --dataset {dataset.path}"
+                )
+        return FeatureStore(target.path, recorded, cache_bytes=cache_bytes)
 
 
 def open_finished(run_path: str, round_number: int | None = None) -> FinishedRun:
@@ -108,12 +126,14 @@ def open_finished(run_path: str, round_number: int | None = None) -> FinishedRun
     Raises:
         MissingStageError: that round, or any, is not trained; or the basis is gone.
         CheckpointError: the heads are damaged.
+        DriftError: the backbone is another one than that of the run.
     """
     folder = RunFolder(run_path)
     config = _config_of(folder)
     number = best_round(folder) if round_number is None else _checked(folder, round_number)
     heads, info = load_heads(folder.heads(number))
     backbone = read_identity(config.backbone)
+    _check_backbone(folder, config, backbone)
     basis = known_basis(config, backbone)
     return FinishedRun(folder, config, number, heads, info, backbone, basis)
 
@@ -143,6 +163,17 @@ def _checked(folder: RunFolder, number: int) -> int:
         known = f"it has rounds 0 to {last}" if last else "no round is trained yet"
         raise MissingStageError(f"{folder.path}: has no round {number}; {known}")
     return number
+
+
+def _check_backbone(folder: RunFolder, config: Config, backbone: BackboneIdentity) -> None:
+    """Make sure that the backbone is still the one whose features the heads were trained on."""
+    record = folder.record(Encode(config.data.train.name).name)
+    recorded = record.inputs.get(BACKBONE_HASH) if record else None
+    if recorded not in (None, backbone.checkpoint_sha256):
+        raise DriftError(
+            f"backbone.path={config.backbone.path}: is not the checkpoint that the heads of "
+            f"{folder.path} were trained on; put that one back"
+        )
 
 
 def _config_of(folder: RunFolder) -> Config:

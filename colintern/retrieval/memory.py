@@ -10,6 +10,17 @@ _DEFAULT_SHARE = 0.5  # of what is free: the rest is for the model, and for othe
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(I?)B?", re.IGNORECASE)
 _CGROUP = Path("/sys/fs/cgroup")  # of a container that has its own view of it
+# What may be used, what is used, and where it is told how much of that are files not read lately:
+# of the second version of control groups, and of the first, which knows no "max".
+_LIMITS = (
+    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+    (
+        "memory/memory.limit_in_bytes",
+        "memory/memory.usage_in_bytes",
+        "memory/memory.stat",
+        "total_inactive_file",
+    ),
+)
 
 
 def parse_size(text: str) -> int:
@@ -25,9 +36,14 @@ def parse_size(text: str) -> int:
     return int(float(found[1]) * base ** _POWERS[found[2].upper()])
 
 
-def default_memory() -> int:
-    """Half of the memory that is free now, in bytes."""
-    return int(_DEFAULT_SHARE * min(_free_on_machine(), _free_in_container()))
+def default_memory(device: str = "cpu") -> int:
+    """Half of the memory that is free now, in bytes.
+
+    Args:
+        device: where embeddings are kept. On a GPU its own memory counts too.
+    """
+    free = min(_free_on_machine(), _free_in_container(), _free_on_device(device))
+    return int(_DEFAULT_SHARE * free)
 
 
 def _free_on_machine() -> float:
@@ -41,8 +57,28 @@ def _free_on_machine() -> float:
 
 def _free_in_container() -> float:
     """What the limit of a container leaves; infinite where there is no limit."""
+    return min(_free_of_limit(*names) for names in _LIMITS)
+
+
+def _free_of_limit(limit: str, used: str, stat: str, unread: str) -> float:
+    """What a limit leaves, by the files that tell it; infinite without them, or without a limit.
+
+    Files that were read count as used until memory is short. As for Kubernetes, those that were not
+    read lately count as free: else nothing would be free after some gigabytes of features.
+    """
     try:
-        limit, used = ((_CGROUP / f"memory.{name}").read_text() for name in ("max", "current"))
+        most, taken, told = ((_CGROUP / name).read_text() for name in (limit, used, stat))
     except OSError:
         return float("inf")
-    return float("inf") if limit.strip() == "max" else max(0, int(limit) - int(used))
+    if most.strip() == "max":
+        return float("inf")
+    numbers = dict(line.split() for line in told.splitlines())
+    return max(0, int(most) - int(taken) + int(numbers.get(unread, 0)))
+
+
+def _free_on_device(device: str) -> float:
+    if not device.startswith("cuda"):
+        return float("inf")
+    import torch  # takes seconds; the command line reads sizes without it
+
+    return torch.cuda.mem_get_info(device)[0]

@@ -14,7 +14,7 @@ from torch import Tensor
 from colintern import log
 from colintern.config.schema import Config
 from colintern.data.canonical import CanonicalDataset
-from colintern.data.text import check_query
+from colintern.data.text import check_queries
 from colintern.errors import DatasetError, UserError
 from colintern.features.store import Items
 from colintern.images.decode import BadImageError, decode
@@ -72,13 +72,13 @@ class Retriever:
         Args:
             run: the run folder, a path or URL.
             round: whose heads; 0 is before training, None takes the best round.
-            dataset: a dataset of the run by its name, or the path of one that the run has never
-                seen, which is encoded on first use. None takes the first test set, or the training
-                set.
+            dataset: a dataset of the run by its name, with the pages that the run has recorded; or
+                the path of one, which is encoded on first use. None takes the first test set, or
+                the training set.
             device: `cpu` or `cuda`; None takes a GPU if the run used GPUs and there is one.
-            memory: bytes that page embeddings may take; None takes half of what is free. Where all
-                are more, one pooled vector a page is kept, and the features of 500 candidates are
-                read for every query.
+            memory: bytes that page embeddings may take; None takes half of what is free on this
+                machine, and on a GPU that is used. Where all are more, one pooled vector a page is
+                kept, and the features of 500 candidates are read for every query.
             workers: who encodes; None takes those of a Ray cluster, which is joined or started only
                 when something has to be encoded.
 
@@ -89,7 +89,7 @@ class Retriever:
         searched = opened.dataset(dataset)
         device = device or _device_of(opened.config)
         store = opened.store(searched, workers)
-        memory = default_memory() if memory is None else memory
+        memory = default_memory(device) if memory is None else memory
         corpus = open_corpus(opened, store, memory, device)
         log.say(
             "retriever",
@@ -137,7 +137,7 @@ class Retriever:
         """
         if k < 1:
             raise UserError(f"k={k}: must be at least 1")
-        _check(queries)
+        check_queries(queries)
         embedded = [self._query(text) for text in queries]
         if not embedded:
             return []
@@ -152,7 +152,7 @@ class Retriever:
         Raises:
             UserError: a text cannot be asked.
         """
-        _check(texts)
+        check_queries(texts)
         return [self._query(text).numpy() for text in texts]
 
     def embed_pages(self, images: Sequence[bytes | Image.Image]) -> list[NDArray[np.float32]]:
@@ -178,7 +178,7 @@ class Retriever:
             UserError: the query cannot be asked, there is no such page, or it is not known where
                 its tokens lie (see `token_places`).
         """
-        _check([query])
+        check_queries([query])
         position = self._position(page_id)
         stored, _ = self._pages.read([position])
         layout, codec = self._pages.layout(position), self.run.codec
@@ -193,12 +193,18 @@ class Retriever:
         """The image bytes of pages of the dataset, by their ids.
 
         Raises:
-            DatasetError: a page is not in it, or not any more.
+            DatasetError: a page is not in it, or not any more, or is another picture now.
         """
         images = CanonicalDataset(self._folder).images(page_ids)
         for page_id in page_ids:
             if page_id not in images:
                 raise DatasetError(f"{self._folder}: has no page {page_id}")
+            page = self._pages.row(self._position(page_id))
+            if sha256_of_bytes(images[page_id]) != page.sha256:
+                raise DatasetError(
+                    f"{self._folder}: page {page_id} is not the picture that was encoded; "
+                    "put it back"
+                )
         return images
 
     def _features_again(self, position: int) -> Tensor:
@@ -207,12 +213,7 @@ class Retriever:
         Raises:
             DatasetError: the page is not in the dataset any more, or is another picture now.
         """
-        page = self._pages.row(position)
-        image = self.page_images([page.id])[page.id]
-        if sha256_of_bytes(image) != page.sha256:
-            raise DatasetError(
-                f"{self._folder}: page {page.id} is not the picture that was encoded; put it back"
-            )
+        (image,) = self.page_images([self._pages.row(position).id]).values()
         return self._page_features(decode(image))
 
     def _hits(self, key_K: Tensor) -> list[Hit]:
@@ -253,13 +254,6 @@ class Retriever:
         with self._asking:
             (features,) = self._backbone.encode_pages([picture])
         return features
-
-
-def _check(queries: Sequence[str]) -> None:
-    if isinstance(queries, str):  # whose characters would be asked one by one
-        raise TypeError("queries: must be a list of texts, not one text")
-    for number, text in enumerate(queries, start=1):
-        check_query(text, f"query {number}")
 
 
 def _picture(image: bytes | Image.Image) -> Image.Image:

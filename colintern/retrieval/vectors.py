@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from colintern import storage
-from colintern.data.text import bad_query_reason
+from colintern.data.text import check_queries
 from colintern.errors import MissingStageError, UserError, one_line
 from colintern.model.backbone import FrozenBackbone
 from colintern.model.heads import Heads, heads_sha256
@@ -144,19 +144,15 @@ class Vectors:
     def embed_queries(self, texts: Sequence[str]) -> list[np.ndarray]:
         """The vectors to find these pages with, float32 [tokens, dim] of each text.
 
-        The run's heads make them, turned and cut as those of the pages. The model is loaded with
-        the first text.
+        The run's heads make them, turned and cut as those of the pages. They do not depend on the
+        texts beside them. The model is loaded with the first text.
 
         Raises:
             UserError: a text that cannot be asked.
             MissingStageError: the run is not where it was, or has other heads.
         """
-        for text in texts:
-            if reason := bad_query_reason(text):
-                raise UserError(f"query {text[:40]!r}: {reason}; ask in a few words")
-        codec, heads, backbone = self._run.codec, self._heads, self._backbone
-        stored = [codec.encode_query(features) for features in backbone.encode_queries(texts)]
-        return [heads.exact_queries(tokens.decoded()).numpy() for tokens in stored]
+        check_queries(texts)
+        return [self._query(text) for text in texts]
 
     def check_fits_qdrant(self) -> None:
         """Make sure that Qdrant takes every page.
@@ -166,6 +162,11 @@ class Vectors:
         """
         if problem := qdrant_problem(self.info):
             raise UserError(f"{self.folder}: {problem}")
+
+    def _query(self, text: str) -> np.ndarray:
+        """The vectors of a text, as if its features came from a store."""
+        (features,) = self._backbone.encode_queries([text])
+        return self._heads.exact_queries(self._run.codec.encode_query(features).decoded()).numpy()
 
     @cached_property
     def _run(self) -> FinishedRun:

@@ -19,6 +19,18 @@ from colintern.runs.stages.inputs import heads_inputs
 from colintern.runs.stores import store_targets
 
 
+def recorded_manifests(folder: RunFolder, dataset: str) -> dict[str, str]:
+    """`pages` and `queries` to the hash of the manifest that a run has recorded; empty until then.
+
+    Args:
+        folder: of the run.
+        dataset: its name in the run.
+    """
+    record = folder.record(Encode(dataset).name)
+    found = manifests_of(record).items() if record else ()
+    return {part: output.sha256 for part, output in found if output.sha256}
+
+
 class OpenedRun:
     """What the stages of one run are made from.
 
@@ -111,10 +123,7 @@ class OpenedRun:
         Read once: nobody but this driver records anything, see `forget`.
         """
         if not self._manifest_hashes.get(dataset):
-            record = self.folder.record(Encode(dataset).name)
-            found = manifests_of(record).items() if record else ()
-            hashes = {part: output.sha256 for part, output in found if output.sha256}
-            self._manifest_hashes[dataset] = hashes
+            self._manifest_hashes[dataset] = recorded_manifests(self.folder, dataset)
         return self._manifest_hashes[dataset]
 
     def forget(self) -> None:

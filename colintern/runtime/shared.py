@@ -52,7 +52,7 @@ def why_not_to_work(held: Held) -> ColInternError | None:
 def _not_shared(folder: str, node: str) -> ClusterError:
     return ClusterError(
         f"{folder}: node {node} does not read what the driver writes there; "
-        "use shared storage for run.root and features.root"
+        "use shared storage for run.root, features.root and --out"
     )
 
 

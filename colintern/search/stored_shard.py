@@ -1,6 +1,7 @@
 """A corpus of which only the pooled vectors are in memory; its features stay on storage."""
 
 import copy
+import threading
 
 import numpy as np
 import torch
@@ -32,6 +33,7 @@ class StoredShard:
         self._items, self._device = items, device
         self._project = copy.deepcopy(heads).to(device).exact_pages
         self._index = PooledIndex(pooled_DE)
+        self._searching = threading.Lock()  # an index of FAISS on a GPU serves one thread at a time
 
     @property
     def num_bytes(self) -> int:
@@ -40,7 +42,8 @@ class StoredShard:
 
     def pooled_best(self, queries: EmbeddedQueries, depth: int) -> Tensor:
         """The best pages by pooled vectors: key_BK of `order`."""
-        return self._index.search(queries.pooled(), depth)
+        with self._searching:
+            return self._index.search(queries.pooled(), depth)
 
     def rescore(self, queries: EmbeddedQueries, ordinal_BC: Tensor) -> Tensor:
         """Exact scores of chosen pages: key_BC; a page that several queries ask for is read once.

@@ -12,10 +12,12 @@ import pytest
 import torch
 from torch.nn import functional
 
+from colintern import storage
 from colintern.errors import MissingStageError, UserError
 from colintern.evaluation.results import read_results
 from colintern.features.reduction import clustered
 from colintern.model.boxes import token_boxes
+from colintern.records import lease
 from colintern.retrieval import embed_parts
 from colintern.retrieval.embed import EmbedSettings, embed
 from colintern.retrieval.finished import FinishedRun, open_finished
@@ -224,6 +226,42 @@ def test_the_same_again_is_done_and_other_settings_are_refused(run, root, tmp_pa
     assert (own / "part-00000.parquet").read_text() == "mine"
 
 
+def test_two_that_begin_at_once_do_not_share_a_folder(run, root, tmp_path, monkeypatch):
+    """Vectors of other settings given as one's own: they were made after the folder was checked."""
+    out, is_first = tmp_path / "out", [True]
+    held = lease.held
+
+    def after_another(folder, *, wait):
+        if is_first and is_first.pop():
+            _embed(run, root, out, dim=8)
+        return held(folder, wait=wait)
+
+    monkeypatch.setattr(lease, "held", after_another)
+    with pytest.raises(UserError, match="dim: 8 -> 9"):
+        _embed(run, root, out, dim=9)
+
+
+def test_a_kill_while_a_finished_folder_is_mended(run, root, tmp_path, small_parts, monkeypatch):
+    """A folder with parts and no word of whose they are, which every later start refuses."""
+    out = tmp_path / "out"
+    _embed(run, root, out)
+    made = _bytes(out)
+    (out / "part-00001.parquet").unlink()
+    with monkeypatch.context() as patch:
+        delete = storage.delete
+
+        def die_after(path):
+            delete(path)
+            if path.endswith("embed.json"):
+                raise _Killed
+
+        patch.setattr(storage, "delete", die_after)
+        with pytest.raises(_Killed):
+            _embed(run, root, out)
+    _embed(run, root, out)
+    assert _bytes(out) == made
+
+
 def test_a_part_that_is_lost_is_made_again(run, root, tmp_path, small_parts):
     """A folder that says it is finished, and for ever lacks a file, or has half of it."""
     out = tmp_path / "out"
@@ -289,8 +327,10 @@ def test_queries_need_the_heads_and_axes_of_the_pages(root, run, tmp_path):
     out = tmp_path / "out"
     _embed(run, root, out, dim=8)
     vectors = open_vectors(str(out))
-    with pytest.raises(UserError, match="empty query"):
-        vectors.embed_queries([" "])
+    with pytest.raises(UserError, match="query 2: empty query"):
+        vectors.embed_queries(["kettle", " "])
+    with pytest.raises(TypeError, match="must be a list of texts"):
+        vectors.embed_queries("kettle")
     other = vectors.info.model_copy(update={"round": 2})
     with pytest.raises(MissingStageError, match="has other heads"):
         replace(vectors, info=other).embed_queries(["kettle"])

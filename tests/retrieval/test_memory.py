@@ -1,5 +1,7 @@
 """Sizes as people write them, and what a machine has free."""
 
+from pathlib import Path
+
 import pytest
 
 from colintern.errors import UserError
@@ -30,12 +32,36 @@ def test_what_is_no_size_is_refused(text):
         parse_size(text)
 
 
-def test_the_limit_of_a_container_counts(tmp_path, monkeypatch):
+def _limit(folder: Path, limit: object, used: int, unread: int, version: int) -> None:
+    """The files of a control group of a version."""
+    names = ("max", "current") if version == 2 else ("limit_in_bytes", "usage_in_bytes")
+    folder.mkdir(exist_ok=True)
+    for name, number in zip(names, (limit, used), strict=True):
+        (folder / f"memory.{name}").write_text(f"{number}\n")
+    key = "inactive_file" if version == 2 else "total_inactive_file"
+    (folder / "memory.stat").write_text(f"cache {used // 2}\n{key} {unread}\n")
+
+
+@pytest.mark.parametrize(("version", "inner"), [(2, ""), (1, "memory")])
+def test_the_limit_of_a_container_counts(tmp_path, monkeypatch, version, inner):
     """Half of the machine's memory in a container that is killed for a tenth of it."""
-    assert default_memory() > 10**8
-    (tmp_path / "memory.max").write_text("1000000\n")
-    (tmp_path / "memory.current").write_text("400000\n")
     monkeypatch.setattr(memory, "_CGROUP", tmp_path)
+    _limit(tmp_path / inner, 1_000_000, 400_000, 0, version)
     assert default_memory() == 300_000
-    (tmp_path / "memory.max").write_text("max\n")
+    _limit(tmp_path / inner, "max" if version == 2 else 2**63 - 4_096, 400_000, 0, version)
     assert default_memory() > 10**8
+
+
+@pytest.mark.parametrize(("version", "inner"), [(2, ""), (1, "memory")])
+def test_files_that_were_read_take_no_memory(tmp_path, monkeypatch, version, inner):
+    """Nothing free in a pod that has just read its features: all of it is the system's cache."""
+    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
+    _limit(tmp_path / inner, 1_000_000, 990_000, 790_000, version)
+    assert default_memory() == 400_000
+
+
+def test_the_memory_of_a_gpu_counts(monkeypatch):
+    """Half of a large machine's memory, to be put on a small GPU."""
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (3_000, 24 * 10**9))
+    assert default_memory("cuda") == 1_500
+    assert default_memory("cpu") > 10**8

@@ -2,20 +2,22 @@
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from colintern.data.canonical import CanonicalDataset
-from colintern.errors import DatasetError, UserError
+from colintern.errors import DatasetError, DriftError, UserError
 from colintern.evaluation.results import read_results
 from colintern.images.decode import decode
 from colintern.records.run_folder import RunFolder
 from colintern.retrieval.finished import best_round
 from colintern.retrieval.retriever import Retriever
+from colintern.runs import loop
 from colintern.runs.local import LocalWorkers
 from tests.helpers import make_corpus
-from tests.local_run import NoWorkers, search
+from tests.local_run import NoWorkers, QuickWorkers, make_config, search
 
 TEXTS = ["question 3 of many", "a", "which page?", "question 3 of many pages, and of many more"]
 
@@ -154,9 +156,42 @@ def test_questions_that_cannot_be_asked(run, retriever):
         Retriever.open(run, dataset="/no/such/folder", workers=NoWorkers())
 
 
-def test_the_images_of_found_pages(root, retriever):
+def test_a_dataset_of_the_run_that_has_grown(tmp_path):
+    """Pages among the answers that the run has never recorded, or that are encoded to be asked."""
+    loop.run(make_config(tmp_path), QuickWorkers())
+    run, test = str(tmp_path / "runs" / "run"), tmp_path / "test"
+    recorded = search(run, "question", 20)
+    make_corpus(tmp_path / "more", num_pages=9, num_queries=1, first_picture=100)
+    for file in (tmp_path / "more" / "corpus").iterdir():
+        file.replace(test / "corpus" / file.name)
+    assert search(run, "question", 20) == recorded
+    grown = search(run, "question", 20, str(test), LocalWorkers())
+    assert (len(recorded), len(grown)) == (6, 9)
+    assert search(run, "question", 20, "test") == recorded
+    (store,) = (tmp_path / "runs" / "features").glob("test-*")
+    shutil.rmtree(store)
+    with pytest.raises(DriftError, match="the pages that the run has recorded are lost"):
+        search(run, "question", 20, "test", LocalWorkers())
+    assert search(run, "question", 20, str(test)) == grown
+
+
+def test_a_damaged_store_is_made_again(tmp_path):
+    """A run that can be asked no more, as its features stay damaged for ever."""
+    loop.run(make_config(tmp_path), QuickWorkers())
+    run = str(tmp_path / "runs" / "run")
+    wanted = search(run, "question", 3)
+    (shard,) = (tmp_path / "runs" / "features").glob("test-*/pages/shard-*.safetensors")
+    Path(f"{shard}.damaged").touch()
+    assert search(run, "question", 3, workers=LocalWorkers()) == wanted
+    assert search(run, "question", 3) == wanted
+
+
+def test_the_images_of_found_pages(root, retriever, monkeypatch):
     """Another picture than the page that was found, or a KeyError for one that is gone."""
     images = CanonicalDataset(str(root / "test")).images(["p001", "p004"])
     assert retriever.page_images(["p004", "p001"]) == images
     with pytest.raises(DatasetError, match="has no page p999"):
         retriever.page_images(["p999"])
+    monkeypatch.setattr(CanonicalDataset, "images", lambda _, ids: dict.fromkeys(ids, b"other"))
+    with pytest.raises(DatasetError, match="p004 is not the picture that was encoded; put it back"):
+        retriever.page_images(["p004"])

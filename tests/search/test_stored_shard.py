@@ -1,5 +1,9 @@
 """Search with no more than pooled vectors in memory gives the scores of exact search."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
 import numpy as np
 import pytest
 import torch
@@ -53,6 +57,24 @@ def test_a_page_that_several_queries_ask_for_is_read_once(world, monkeypatch):
     monkeypatch.setattr(type(store.pages), "read", recording)
     stored.rescore(queries, torch.tensor([[3, 7, 11]] * len(queries)))
     assert read == [3, 7, 11]
+
+
+def test_threads_take_turns_at_the_index(world):
+    """An index of FAISS on a GPU, which two threads at once make give wrong pages."""
+    *_, stored, queries = world
+    met, meeting = [], threading.Barrier(2)
+
+    class Index:
+        def search(self, query_BE: torch.Tensor, depth: int) -> torch.Tensor:
+            with suppress(threading.BrokenBarrierError):  # nobody else came
+                meeting.wait(timeout=0.2)
+                met.append(1)
+            return torch.empty(len(query_BE), depth, dtype=torch.int64)
+
+    stored._index = Index()  # pyright: ignore[reportAttributeAccessIssue]
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(lambda _: stored.pooled_best(queries, 3), range(2)))
+    assert not met
 
 
 def test_what_is_kept_is_what_was_reckoned(world):

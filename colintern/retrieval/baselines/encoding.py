@@ -163,7 +163,9 @@ def _make_tiles_alike(model: Any, folder: Path) -> None:
     of a model can ask for Pillow.
     """
     if type(_image_processor_of(model)).__name__.startswith("GotOcr2ImageProcessor"):
-        model[0].processor.image_processor = GotOcr2ImageProcessorPil.from_pretrained(folder)
+        model[0].processor.image_processor = GotOcr2ImageProcessorPil.from_pretrained(
+            folder, trust_remote_code=False
+        )
 
 
 def _image_processor_of(model: Any) -> Any:

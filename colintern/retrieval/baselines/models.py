@@ -22,18 +22,15 @@ from colintern import log, records, storage
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.page_rows import page_locations
 from colintern.data.views import View
+from colintern.retrieval.at_work import workers_for
 from colintern.retrieval.baselines.frame import Baseline, BaselineError, MeasuredRun, checked_name
 from colintern.retrieval.baselines.making import Facts, Pages, Questions, open_maker
 from colintern.retrieval.baselines.model import ModelFiles, default_name, find_model
 from colintern.retrieval.baselines.texts import summary_of_texts
 from colintern.retrieval.baselines.vectors import best_pages
-from colintern.runs.runner import requests
-from colintern.runs.stages import Encode
 from colintern.runs.versions import MEASURING, versions
 from colintern.runs.workers import Workers
-from colintern.runtime.cluster import on_machines_here
 from colintern.runtime.parts import Part, PartsJob
-from colintern.runtime.workers import ray_workers
 
 _PAGES_PER_FILE, _QUERIES_PER_FILE = 64, 512  # a worker that dies loses as much
 _TOKENS_TOLD = 1_000  # of a page, when it is said what vectors take before there are any
@@ -127,18 +124,13 @@ def _making(
     measured: MeasuredRun, files: ModelFiles, workers: Workers | None
 ) -> Iterator[MakeParts]:
     """A function that has parts made; a cluster is joined or started when some are missing."""
+    with workers_for(measured.run.config, workers) as (config, crew):
 
-    def make_by(crew: Workers, parts: Sequence[Part]) -> None:
-        job = PartsJob("baseline", "pages and queries", parts, partial(open_maker, files))
-        crew.make_parts(job, config, measured.held)
+        def make_parts(parts: Sequence[Part]) -> None:
+            job = PartsJob("baseline", "pages and queries", parts, partial(open_maker, files))
+            crew.make_parts(job, config, measured.held)
 
-    config = measured.run.config
-    if workers is not None:
-        yield partial(make_by, workers)
-        return
-    config = on_machines_here(config)
-    with ray_workers(config, requests(config, [Encode])) as on_ray:
-        yield partial(make_by, on_ray)
+        yield make_parts
 
 
 def _facts_of(measured: MeasuredRun, name: str, files: ModelFiles, make_parts: MakeParts) -> Facts:

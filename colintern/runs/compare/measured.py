@@ -108,10 +108,13 @@ def _asked(chosen: Chosen, dataset: str) -> pa.Array:
 
 
 def _judgements(chosen: Chosen, dataset: str) -> Judgements:
-    """All of a dataset, as they were when the run began."""
+    """All of a dataset, as they were when the run began.
+
+    As they are now for a run whose records are of an earlier version, which did not note them.
+    """
     use = _use_of(chosen, dataset)
     path = _moved(chosen, dataset_of(chosen.config.data, dataset).path)
-    return CanonicalDataset(path, use.questions if use else None).judgements()
+    return CanonicalDataset(path, (use.questions or None) if use else None).judgements()
 
 
 def _use_of(chosen: Chosen, dataset: str) -> StoreUse | None:

@@ -38,7 +38,11 @@ def _server(answer: bytes | None) -> Iterator[str]:
 @pytest.mark.parametrize("prefix", ["", "ray://"])
 @pytest.mark.parametrize(
     ("answer", "words"),
-    [(b"HTTP/1.1 400 Bad\r\n", "not Ray"), (b"", "not Ray|connection reset"), (None, "no answer in 1 s")],
+    [
+        (b"HTTP/1.1 400 Bad\r\n", "not Ray"),
+        (b"", "not Ray|connection reset"),
+        (None, "no answer in 1 s"),
+    ],
 )
 def test_what_is_not_ray_is_refused(prefix, answer, words):
     """A web server, or a port that swallows everything, that Ray waits for for minutes."""

@@ -4,9 +4,9 @@
 random, clustered embeddings. Everybody gets the same embeddings, ready in memory in the form
 that they take, and gives each query's best 100 pages; all are measured in turn, in one process.
 The table shows medians: seconds, useful GFLOP/s, how many times longer than ours, and the memory
-taken beyond the embeddings. The pages that are found must agree, else the benchmark fails. Pooled
-search scores 500 pages of a query: its share of the exact best 5 is told, and no GFLOP/s; with not
-many more pages than that it is slower than exact search.
+taken beyond the embeddings. The scores of the best pages must agree, else the benchmark fails.
+Pooled search scores 500 pages of a query: its share of the exact best 5 is told, and no GFLOP/s;
+with not many more pages than that it is slower than exact search.
 """
 
 import argparse

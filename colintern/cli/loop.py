@@ -45,8 +45,9 @@ def run(
     else:
         from colintern.runs import loop
 
+        before = unchanged.dataset_states(settings)
         loop.run(settings)
-        unchanged.note_complete(settings)
+        unchanged.note_complete(settings, before)
     folder = RunFolder(settings.run_path)
     say([*status.table_lines(folder.path), f"report: {folder.report}"])
 

@@ -89,14 +89,17 @@ def expanded(entry: Any) -> list[Any]:
     folders in FOLDER that are called like the datasets. All else stands for itself.
 
     Raises:
-        ValueError: a benchmark is given with a key that only a single dataset can have.
+        ValueError: a benchmark is given with a key that only a single dataset can have, or without
+            the folder behind its colon.
     """
     path = entry.get("path") if isinstance(entry, dict) else entry
     if not isinstance(path, str):
         return [entry]
     name, colon, folder = path.partition(":")
-    if name not in benchmarks() or (colon and not folder):
+    if name not in benchmarks():
         return [entry]
+    if colon and not folder:
+        raise ValueError(f"{path} names no folder; give {name}:FOLDER for copies, or {name}")
     if isinstance(entry, dict) and (others := sorted(entry.keys() - {"path"})):
         raise ValueError(
             f"{name} stands for several datasets, which cannot share '{others[0]}'; give the path "

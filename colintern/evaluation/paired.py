@@ -28,11 +28,18 @@ def difference(
     asked = asked_queries(after_path)
     judged = judgements.of_queries(np.flatnonzero(find(judgements.query_ids, asked) >= 0))
     after, before = (
-        _padded(judged_again(path, judged).values[METRIC], num_queries)
-        for path in (after_path, before_path)
+        values_of(judged, path, num_queries=num_queries) for path in (after_path, before_path)
     )
     return paired_interval(after, before, seed=seed)
 
 
-def _padded(values: Values, num_queries: int) -> Values:
+def values_of(judgements: Judgements, path: str, *, num_queries: int) -> Values:
+    """The nDCG@5 of every query that was asked, then the zeros of those that were not.
+
+    Args:
+        judgements: of the queries that were asked.
+        path: the results.
+        num_queries: as in `difference`.
+    """
+    values = judged_again(path, judgements).values[METRIC]
     return np.append(values, np.zeros(num_queries - len(values)))

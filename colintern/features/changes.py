@@ -83,7 +83,8 @@ def changes_since(path: str, store: str, manifests: Mapping[str, str]) -> Datase
 def has_same_pages(path: str, store: str, manifest_sha256: str) -> bool:
     """Whether a corpus has just the pages that were encoded of it, whatever its files are now.
 
-    So it is when they were written again with something that no page is known by: its text.
+    So it is when they were written again with something that no page is known by: its text. Its
+    document is not such a thing: mining and the dev set go by documents.
 
     Args:
         path: the dataset.
@@ -101,17 +102,27 @@ def has_same_pages(path: str, store: str, manifest_sha256: str) -> bool:
     num_pages = 0
     for file in dataset.corpus_files:
         with open_parquet(file, ["corpus-id"]) as parquet:
-            if not {"corpus-id", _IMAGE_HASH} <= set(parquet.schema_arrow.names):
+            names = {"corpus-id", _IMAGE_HASH, "doc-id"} & set(parquet.schema_arrow.names)
+            if not {"corpus-id", _IMAGE_HASH} <= names:
                 return False
-            for batch in parquet.iter_batches(columns=["corpus-id", _IMAGE_HASH]):
+            for batch in parquet.iter_batches(columns=sorted(names)):
                 hashes, is_valid = digests.parse(batch[_IMAGE_HASH])
                 position = find(batch["corpus-id"], pages.ids)
                 is_same = is_valid & (position >= 0)
                 is_same &= (pages.hashes[position] == hashes).all(axis=1)
-                if not is_same.all():
+                if not is_same.all() or not _has_documents(batch, pages, position):
                     return False
                 num_pages += len(position)
     return num_pages == len(pages.ids)
+
+
+def _has_documents(batch: pa.RecordBatch, pages: Manifest, position: np.ndarray) -> bool:
+    """Whether pages, which are those at `position`, still belong to the same documents."""
+    number = pages.documents[position]
+    before = pages.document_ids.take(pa.array(number, mask=number < 0)).to_pylist()
+    if "doc-id" not in batch.schema.names:
+        return not any(before)
+    return batch["doc-id"].cast(pa.string()).to_pylist() == before
 
 
 def _num_missing(ids: pa.Array, other: pa.Array) -> int:

@@ -6,17 +6,19 @@ was looked at with: its settings, the versions, and the state of every file, as 
 While all of that is the same, there is nothing to do; else the run is looked at as always.
 """
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from colintern import records, storage
 from colintern.config.schema import Config, datasets
-from colintern.data.resolve import datasets_root, find_source
 from colintern.errors import StorageError
 from colintern.features.cache import cache_folder
 from colintern.model.checkpoint import find_checkpoint
 from colintern.records.run_folder import RunFolder
 from colintern.runs import preflight
+from colintern.runs.contents import store_use
+from colintern.runs.stages import Encode
 from colintern.runs.versions import commit, versions
 
 
@@ -36,10 +38,28 @@ def is_unchanged(config: Config) -> bool:
     return False
 
 
-def note_complete(config: Config) -> None:
-    """Note the state of a run that has just been found complete."""
+def dataset_states(config: Config) -> dict[str, list[str]]:
+    """The state of every dataset that stands ready, by its folder, before a run looks at them.
+
+    Raises:
+        DatasetError: one is missing or has no known layout.
+    """
+    found = preflight.find_sources(config)
+    return {source.folder: _states(source.folder) for source in found if source.write is None}
+
+
+def note_complete(config: Config, before: Mapping[str, list[str]]) -> None:
+    """Note the state of a run that has just been found complete.
+
+    Args:
+        config: as it was read.
+        before: `dataset_states` from when the run began. Of a dataset that has changed while the
+            run was at work nobody has looked at the change: nothing is noted then.
+    """
     with suppress(StorageError):  # without a place for notes, the next start looks at everything
-        storage.write_json(_note(config), _looked_at(config))
+        found = _looked_at(config)
+        if all(_states(folder) == states for folder, states in before.items()):
+            storage.write_json(_note(config), found)
 
 
 def _note(config: Config) -> str:
@@ -60,15 +80,23 @@ def _looked_at(config: Config) -> dict[str, Any]:
 
 def _folders(config: Config) -> list[str]:
     """The run, its stores, its datasets, its backbone, and the heads that it starts from."""
-    root, given = datasets_root(config), config.training.init_heads
-    info = storage.read_json(RunFolder(config.run_path).head_files(0)[1])
+    given = config.training.init_heads
     return [
         config.run_path,
-        *info["stores"].values(),
-        *(find_source(dataset, root).folder for dataset in datasets(config.data)),
+        *_stores(config),
+        *(source.folder for source in preflight.find_sources(config)),
         str(find_checkpoint(config.backbone)),
         *([given] if given else []),
     ]
+
+
+def _stores(config: Config) -> list[str]:
+    """The stores that the run has recorded, where they stand now: a root may have been moved."""
+    folder = RunFolder(config.run_path)
+    names = [dataset.name for dataset in datasets(config.data)]
+    recorded = ((name, folder.record(Encode(name).name)) for name in names)
+    uses = (store_use(name, record) for name, record in recorded if record)
+    return [storage.join(config.features_root, use.name) for use in uses]
 
 
 def _states(folder: str) -> list[str]:

@@ -85,5 +85,7 @@ def test_a_benchmark_is_told_where_it_cannot_stand():
         _config(train="vidore-v1")
     with pytest.raises(ConfigError, match=r"vidore-v2 stands for several.* share 'language'"):
         _config({"path": "vidore-v2", "language": "english"})
+    with pytest.raises(ConfigError, match="vidore-v2: names no folder; give vidore-v2:FOLDER"):
+        _config("vidore-v2:")
     with pytest.raises(ConfigError, match="two datasets are called 'vidore-v2-BioMedicalLectures'"):
         _config("vidore-v2", "vidore-v2:/data")

@@ -123,7 +123,7 @@ def test_a_store_that_an_earlier_version_began_keeps_its_shards(tmp_path, backbo
 
 
 def test_a_corpus_in_other_files_with_the_same_pages_is_the_same(tmp_path, backbone):
-    """All encoded again for a new column; or a page with another image that goes unseen."""
+    """All encoded again for a new column; or another image or document that goes unseen."""
     make_corpus(tmp_path / "set", num_pages=5, num_queries=3)
     (path,) = (tmp_path / "set" / "corpus").iterdir()
     table = pq.read_table(path)
@@ -147,6 +147,10 @@ def test_a_corpus_in_other_files_with_the_same_pages_is_the_same(tmp_path, backb
     texts = pa.array(["some text"] * 5)
     assert is_finished(table.set_column(table.schema.get_field_index("text"), "text", texts))
     assert is_finished(table.take([4, 3, 2, 1, 0]))
+    documents = table.schema.get_field_index("doc-id")
+    assert not is_finished(table.set_column(documents, "doc-id", [["d1", *table["doc-id"][1:]]]))
+    assert not is_finished(table.set_column(documents, "doc-id", pa.nulls(5, pa.string())))
+    assert not is_finished(table.drop_columns(["doc-id"]))
     assert not is_finished(with_hashes([hashes[2], *hashes[1:]]))
     assert not is_finished(with_hashes([None, *hashes[1:]]))
     assert not is_finished(table.drop_columns(["sha256"]))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from colintern.config.files import with_overrides
 from colintern.records.run_folder import RunFolder
 from colintern.runs import loop
-from colintern.runs.unchanged import is_unchanged, note_complete
+from colintern.runs.unchanged import dataset_states, is_unchanged, note_complete
 from tests.local_run import NoWorkers, QuickWorkers, make_config
 
 
@@ -20,8 +21,9 @@ def complete(tmp_path_factory):
     """The settings of a complete run, after its note is written."""
     config = make_config(tmp_path_factory.mktemp("complete"))
     assert not is_unchanged(config)
+    before = dataset_states(config)
     loop.run(config, QuickWorkers())
-    note_complete(config)
+    note_complete(config, before)
     return config
 
 
@@ -48,14 +50,37 @@ def test_a_file_that_has_changed_is_seen(complete, pattern):
     assert is_unchanged(complete)
     os.utime(path, ns=(0, 0))
     assert not is_unchanged(complete)
-    note_complete(complete)
+    note_complete(complete, dataset_states(complete))
+
+
+def test_a_dataset_that_changes_while_the_run_works_is_looked_at_again(tmp_path):
+    """New judgements put in during the hours of a run: noted as what the run has judged by."""
+    config = make_config(tmp_path)
+    before = dataset_states(config)
+    loop.run(config, QuickWorkers())
+    os.utime(next((tmp_path / "test" / "qrels").iterdir()), ns=(0, 0))
+    note_complete(config, before)
+    assert not is_unchanged(config)
+
+
+def test_the_features_of_a_root_that_was_moved_are_watched(complete, tmp_path):
+    """A shard that is lost, and not seen, as it is looked for where the root stood before."""
+    shutil.copytree(complete.run.root, tmp_path / "runs")
+    document = complete.model_dump(mode="json")
+    config = with_overrides(document, [f"run.root={tmp_path}/runs"], "test")
+    loop.run(config, NoWorkers())
+    note_complete(config, dataset_states(config))
+    assert is_unchanged(config)
+    next((tmp_path / "runs" / "features").glob("test-*/pages/shard-*.safetensors")).unlink()
+    assert not is_unchanged(config)
 
 
 def test_a_run_that_is_removed_is_made_again(tmp_path):
     """An error about a file of the removed run, or the word that all of it is done."""
     config = make_config(tmp_path)
+    before = dataset_states(config)
     loop.run(config, QuickWorkers())
-    note_complete(config)
+    note_complete(config, before)
     run = Path(config.run_path)
     run.rename(run.with_name("elsewhere"))
     assert not is_unchanged(config)

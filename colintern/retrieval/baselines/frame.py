@@ -76,6 +76,8 @@ def checked_name(name: str) -> str:
     """
     if name in (BM25, POOLED):
         raise BaselineError(f"--name {name}: is the name of a built-in baseline; choose another")
+    if name.isdecimal():
+        raise BaselineError(f"--name {name}: RUN@{name} is a round of the run; choose another")
     if not _NAME.fullmatch(name) or name in (".", ".."):
         raise BaselineError(
             f"--name '{name}': is not a valid name; use only letters, digits, '.', '_', '-'"

@@ -17,6 +17,8 @@ from colintern.runs.compare.measured import Measured
 
 _PROTOCOL = "protocol"
 _SEARCH = "search"  # in every metrics file, those without a protocol too
+# What a retriever is, and not how it was measured: a round and a baseline are to differ in these.
+_OF_A_RETRIEVER = ("score", "encoding", "page_tokens")
 
 
 @dataclass(frozen=True)
@@ -142,14 +144,25 @@ def _num_other_images(
 
 
 def _protocol(first: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Every key of a protocol that both have with other values, and those that one has not."""
+    """Every key of a protocol that both have with other values, and those that one has not.
+
+    Of two retrievers, keys that both have and that say how they were measured.
+    """
     own, theirs = dict(_told(first)), dict(_told(other))
-    if _PROTOCOL in first and _PROTOCOL in other:
+    if _retriever(first) != _retriever(other):
+        shared = (key for key in own if key in theirs)
+        keys = [key for key in shared if key.partition(".")[0] not in _OF_A_RETRIEVER]
+    elif _PROTOCOL in first and _PROTOCOL in other:
         keys = [*own, *(key for key in theirs if key not in own)]
     else:
         keys = [key for key in own if key in theirs]
     pairs = ((key, (own.get(key), theirs.get(key))) for key in keys)
     return {key: (before, after) for key, (before, after) in pairs if before != after}
+
+
+def _retriever(document: Mapping[str, Any]) -> str | None:
+    """The name of a baseline; None for heads of a run."""
+    return document["baseline"]["name"] if "baseline" in document else None
 
 
 def _told(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -15,9 +15,8 @@ from colintern.data.canonical import CanonicalDataset
 from colintern.data.columns import find, joined
 from colintern.data.judgements import Judgements
 from colintern.errors import MissingStageError, UserError
-from colintern.evaluation.decision import METRIC
-from colintern.evaluation.metrics import depth_of, judged
-from colintern.evaluation.results import asked_queries, ranked_queries
+from colintern.evaluation.paired import values_of
+from colintern.evaluation.results import asked_queries
 from colintern.features.manifest import Manifest, open_manifest
 from colintern.features.store import PAGES
 from colintern.runs.compare.chosen import Chosen
@@ -53,9 +52,8 @@ class Measured:
     @cached_property
     def values(self) -> NDArray[np.float64]:
         """nDCG@5 of every query that was asked, then the zeros of those that were not."""
-        ranked = ranked_queries(self.chosen.results(self.dataset), depth_of(()))
-        found = judged(self.judgements, ranked).values[METRIC]
-        return np.append(found, np.zeros(self.num_queries - len(self.judgements)))
+        results = self.chosen.results(self.dataset)
+        return values_of(self.judgements, results, num_queries=self.num_queries)
 
     @property
     def pages_hash(self) -> str | None:

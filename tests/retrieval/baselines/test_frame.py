@@ -128,9 +128,9 @@ def test_baselines_are_listed_as_tables_show_them(run):
     assert found == {"dev": [], "test": ["bm25", "pooled", "alpha"]}
 
 
-@pytest.mark.parametrize("name", ["bm25", "pooled", "", "..", "a/b", "é"])
+@pytest.mark.parametrize("name", ["bm25", "pooled", "", "..", "a/b", "é", "2"])
 def test_a_name_that_cannot_be_is_refused(name):
-    """A folder outside of `baselines`, or a model in the place of a built-in baseline."""
+    """A folder outside of `baselines`, a model in the place of a built-in baseline or a round."""
     with pytest.raises(BaselineError, match=r"--name"):
         checked_name(name)
     assert checked_name("ColQwen2_v1.0-x") == "ColQwen2_v1.0-x"

@@ -86,6 +86,12 @@ def _add_baseline(folder: RunFolder, name: str, dataset: str) -> None:
     found = pq.read_table(folder.results(1, dataset))
     nothing = pc.is_in(found["query_id"], pa.array(["q000", "q001"]))
     pq.write_table(found.filter(pc.invert(nothing)), results)
-    outputs = folder.described([folder.baseline_evaluation(name, dataset), results])
+    record_baseline(folder, name, dataset)
+
+
+def record_baseline(folder: RunFolder, name: str, dataset: str) -> None:
+    """Record the files of a baseline as they are now."""
+    files = [folder.baseline_evaluation(name, dataset), folder.baseline_results(name, dataset)]
+    outputs = folder.described(files)
     path = folder.record_path(baseline_stage(name, dataset))
     records.record_outputs(path, {}, outputs, records.now())

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from colintern.errors import DatasetError, MissingStageError
+from colintern.records.run_folder import RunFolder
 from colintern.runs.compare.lines import comparison_lines
 from colintern.runs.compare.make import compare
 from colintern.runs.compare.measured import NotComparableError
+from tests.runs.compare.conftest import record_baseline
 
 
 def _lines(*runs) -> list[str]:
@@ -76,7 +78,7 @@ def test_three_runs_and_the_baselines_of_the_first(finished):
     others = [line.split()[0] for line in lines[15:] if line.startswith("  ") and "[" in line]
     assert others == ["two@1", "one@0", "two@1", "one@0", "one@words"]
     (warning,) = (line for line in lines if "warning" in line)
-    assert "measured in another way: search exact / pooled_rerank" in warning
+    assert "measured in another way: search exact / pooled_rerank, candidates none / 6" in warning
 
 
 def test_other_pages_are_told_with_numbers(finished, elsewhere):
@@ -174,12 +176,33 @@ def test_another_way_of_measuring_is_named(moved):
     assert "how two@2 was measured is not recorded" not in told
 
 
-def _measured_by(folder: Path, protocol: dict[str, Any] | None) -> None:
+def test_another_retriever_is_no_other_way_of_measuring(moved):
+    """A line of twenty differences below BM25, which has no image processor, and no tokens."""
+    folder = RunFolder(str(moved / "one"))
+    told = {"device": "cpu", "versions": {"torch": "2.13.0"}}
+    heads = {"score": "MaxSim", "page_tokens": {"mean": 9.0}, "encoding": {"device": "cpu"}}
+    _measured_by(moved / "one" / "round-2", {**told, **heads})
+    words = {"score": "BM25", "page_tokens": None, "encoding": {"pages": "text"}}
+    for device in ("cpu", "cuda"):
+        versions = {**told["versions"], "bm25s": "0.3"}
+        protocol = {**told, **words, "versions": versions, "device": device}
+        _measured_by(moved / "one" / "baselines" / "words", protocol, {"name": "words"})
+        record_baseline(folder, "words", "test")
+        warnings = [line for line in _lines(moved / "one@2") if "warning" in line]
+        assert [line.strip() for line in warnings] == (
+            ["warning: measured in another way: device cpu / cuda"] if device == "cuda" else []
+        )
+
+
+def _measured_by(
+    folder: Path, protocol: dict[str, Any] | None, baseline: dict[str, str] | None = None
+) -> None:
     """Have a round's results on test say that they were measured so."""
     path = folder / "eval" / "test.json"
     document = json.loads(path.read_text())
     others = {name: value for name, value in document.items() if name != "protocol"}
-    path.write_text(json.dumps({**others, **({"protocol": protocol} if protocol else {})}))
+    added = {"protocol": protocol, "baseline": baseline}
+    path.write_text(json.dumps(others | {key: value for key, value in added.items() if value}))
 
 
 def test_the_document_has_every_number(finished, judged_otherwise):

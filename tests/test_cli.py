@@ -34,9 +34,13 @@ def config(tmp_path) -> str:
 
 @pytest.fixture(autouse=True)
 def own_signals():
-    """The handlers of the tests, put back after a test that sets those of the command line."""
+    """The handlers of the tests, put back after a test that sets those of the command line.
+
+    Tests that run under `nohup` ignore SIGHUP, as the command line then does, and their processes.
+    """
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [(number, signal.getsignal(number)) for number in numbers]
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     for number, handler in before:
         signal.signal(number, handler)

@@ -74,6 +74,8 @@ def test_a_lost_worker_changes_nothing(mining, held, ray_cluster, tmp_path, corp
         settings=EvaluationConfig(),
         round_number=1,
         seed=0,
+        device="cpu",
+        encoding={},
         json_path=str(tmp_path / "test.json"),
         results_path=str(tmp_path / "test.parquet"),
         record_path=str(tmp_path / "record.json"),

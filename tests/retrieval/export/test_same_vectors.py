@@ -115,7 +115,16 @@ def pages(tmp_path_factory) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def embedded(run, opened, pages, tmp_path_factory) -> dict[str, Embedded]:
+def one_thread() -> Iterator[None]:
+    """As in the process that opens the folders: see `opens.one_thread`."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def embedded(run, opened, pages, one_thread, tmp_path_factory) -> dict[str, Embedded]:
     """All cases, opened in one process: that takes most of the time."""
     root = tmp_path_factory.mktemp("cases")
     pictures = [Image.open(file) for file in pages]

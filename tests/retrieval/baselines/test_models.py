@@ -20,6 +20,7 @@ from colintern.errors import UserError
 from colintern.evaluation.results import read_results
 from colintern.images.decode import decode
 from colintern.records.run_folder import RunFolder
+from colintern.retrieval import at_work
 from colintern.retrieval.baselines import models as baselines
 from colintern.retrieval.baselines.frame import BaselineError, measured_run
 from colintern.retrieval.baselines.models import measure_model
@@ -217,7 +218,7 @@ def test_the_command_measures_shows_and_reports(run, models, monkeypatch, capsys
             places.update([held.folder, *(part.path for part in job.parts)])
             super().make_parts(job, config, held)
 
-    monkeypatch.setattr(baselines, "ray_workers", lambda *_: nullcontext(Here()))
+    monkeypatch.setattr(at_work, "ray_workers", lambda *_: nullcontext(Here()))
     monkeypatch.chdir(Path(run).parent)
     app(
         ["baseline", "run", "--model", str(models / "seeing"), "--name", "x"], standalone_mode=False

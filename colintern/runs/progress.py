@@ -93,13 +93,14 @@ def queries_line(part: str, round_number: int, dataset: str) -> Tell:
     return say
 
 
-def say_metrics(document: dict[str, Any]) -> None:
-    """The metrics of a round on one dataset."""
+def say_metrics(document: Mapping[str, Any]) -> None:
+    """The metrics of a round, or of a baseline, on one dataset."""
     low, high = document["ci"][METRIC]
+    number = document["round"]
     log.say(
-        "evaluate",
-        "round %d  %s: nDCG@5 %.3f [%.3f, %.3f]   MRR@10 %.3f   Recall@1 %.3f   Recall@10 %.3f",
-        document["round"],
+        "evaluate" if number is not None else "baseline",
+        "%s  %s: nDCG@5 %.3f [%.3f, %.3f]   MRR@10 %.3f   Recall@1 %.3f   Recall@10 %.3f",
+        f"round {number}" if number is not None else document["baseline"]["name"],
         document["dataset"],
         document["metrics"][METRIC],
         low,

@@ -19,7 +19,6 @@ from colintern.config.schema import dataset_of, evaluated_names
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.views import View
 from colintern.errors import UserError
-from colintern.evaluation.decision import METRIC
 from colintern.evaluation.evaluate import judge, search_depth
 from colintern.evaluation.protocol import Protocol
 from colintern.evaluation.results import writing_results
@@ -31,6 +30,7 @@ from colintern.retrieval.finished import FinishedRun, open_finished
 from colintern.runs.baselines import BM25, POOLED, is_recorded
 from colintern.runs.local import LocalWorkers
 from colintern.runs.opened import OpenedRun
+from colintern.runs.progress import say_metrics
 from colintern.runs.runner import Runner
 from colintern.runs.stages import Encode, Report
 from colintern.runs.stages.inputs import split_inputs
@@ -167,7 +167,7 @@ class MeasuredRun:
         records.record_outputs(
             folder.record_path(stage), inputs, folder.described(files), started_at
         )
-        _say_metrics(document)
+        say_metrics(document)
         return document
 
     def write_report(self) -> None:
@@ -247,19 +247,3 @@ def _protocol(baseline: Baseline) -> Protocol:
     """How a baseline is measured: all pages are searched, by its own score."""
     usual = Protocol("exact", candidates=None, device="cpu", versions=versions(MEASURING))
     return replace(usual, **baseline.protocol)
-
-
-def _say_metrics(document: Mapping[str, Any]) -> None:
-    low, high = document["ci"][METRIC]
-    log.say(
-        "baseline",
-        "%s  %s: nDCG@5 %.3f [%.3f, %.3f]   MRR@10 %.3f   Recall@1 %.3f   Recall@10 %.3f",
-        document["baseline"]["name"],
-        document["dataset"],
-        document["metrics"][METRIC],
-        low,
-        high,
-        document["metrics"]["mrr_at_10"],
-        document["metrics"]["recall_at_1"],
-        document["metrics"]["recall_at_10"],
-    )

@@ -1,5 +1,6 @@
 """Fixtures that more than one folder of tests uses."""
 
+import logging
 import os
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import pytest
 import torch
 
+from colintern import log
 from tests.helpers import CorpusFolder, make_corpus, make_store
 
 torch.set_num_threads(1)
@@ -18,6 +20,16 @@ torch.set_num_threads(1)
 def _cache_of_this_session(tmp_path_factory):
     """Features of stores on S3 are not kept in the home folder."""
     os.environ["COLINTERN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True)
+def _log_of_this_test(monkeypatch):
+    """No command that a test calls leaves its log to the tests after it, nor what it warned of."""
+    logger = logging.getLogger("colintern")
+    before = logger.handlers[:], logger.level, logger.propagate
+    monkeypatch.setattr(log, "_warned", set())
+    yield
+    logger.handlers[:], logger.level, logger.propagate = before
 
 
 @pytest.fixture
@@ -53,8 +65,6 @@ def bucket(s3_server) -> str:
 def ray_cluster(s3_server):
     """One local Ray for all tests of a session; its workers know the S3 server."""
     ray = pytest.importorskip("ray")
-    import logging
-
     ray.init(address="local", num_cpus=4, log_to_driver=False, logging_level=logging.ERROR)
     yield
     ray.shutdown()

@@ -1,7 +1,6 @@
 """Lines for people and records for programs."""
 
 import json
-import logging
 
 import pytest
 
@@ -9,13 +8,9 @@ from colintern import log
 
 
 @pytest.fixture
-def lines(capsys, monkeypatch):
+def lines(capsys):
     """The lines on standard error so far, without their time of day."""
-    logger = logging.getLogger("colintern")
-    before = logger.handlers[:], logger.level, logger.propagate
-    monkeypatch.setattr(log, "_warned", set())
-    yield lambda: [line.split("  ", 1)[1] for line in capsys.readouterr().err.splitlines()]
-    logger.handlers[:], logger.level, logger.propagate = before
+    return lambda: [line.split("  ", 1)[1] for line in capsys.readouterr().err.splitlines()]
 
 
 def test_a_message_is_one_line_under_its_part(lines):

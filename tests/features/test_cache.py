@@ -1,6 +1,5 @@
 """What a machine keeps of remote stores: bounded, shared, and never a reason to fail."""
 
-import logging
 import os
 import random
 import shutil
@@ -12,7 +11,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from colintern import log
 from colintern.features.cache import Key, NodeCache, node_cache
 
 
@@ -131,14 +129,7 @@ def test_a_count_that_is_lost_is_made_again(tmp_path):
         assert _sizes(tmp_path) <= 10_000
 
 
-@pytest.fixture
-def warnings(monkeypatch, caplog) -> pytest.LogCaptureFixture:
-    monkeypatch.setattr(log, "_warned", set())
-    monkeypatch.setattr(logging.getLogger("colintern"), "propagate", True)
-    return caplog
-
-
-def test_a_folder_that_cannot_be_used_costs_speed_only(tmp_path, warnings):
+def test_a_folder_that_cannot_be_used_costs_speed_only(tmp_path, caplog):
     """A training that ends because of a cache; a line for every batch."""
     (tmp_path / "file").write_bytes(b"")
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
@@ -146,12 +137,12 @@ def test_a_folder_that_cannot_be_used_costs_speed_only(tmp_path, warnings):
         for _ in range(3):
             cache.put(_key(1), _data(1))
             assert cache.get(_key(1)) is None
-    told = [line for line in warnings.messages if "read without the cache" in line]
+    told = [line for line in caplog.messages if "read without the cache" in line]
     assert len(told) == 2
     assert "COLINTERN_CACHE" in told[0]
 
 
-def test_a_disk_that_fills_takes_the_cache_back(tmp_path, monkeypatch, warnings):
+def test_a_disk_that_fills_takes_the_cache_back(tmp_path, monkeypatch, caplog):
     """Ray, which fails tasks on a disk that is 95 % full; a write that fills the disk."""
     cache = NodeCache(str(tmp_path), 10_000)
     for number in range(8):
@@ -168,7 +159,7 @@ def test_a_disk_that_fills_takes_the_cache_back(tmp_path, monkeypatch, warnings)
     room = 9_000
     cache.put(_key(10), _data(10))
     assert _sizes(tmp_path) == 0
-    assert ["nearly full" in line for line in warnings.messages] == [True]
+    assert ["nearly full" in line for line in caplog.messages] == [True]
 
 
 def test_the_folder_is_the_environments(monkeypatch, tmp_path):

@@ -20,11 +20,8 @@ from colintern.runs.progress import queries_line, say_at_chance
         ("/models/good", 1, logging.WARNING, ["this backbone may not read", "max_tiles=12"]),
     ],
 )
-def test_a_result_at_chance_level_is_said_to_be_that(
-    caplog, monkeypatch, backbone, round_number, level, words
-):
+def test_a_result_at_chance_level_is_said_to_be_that(caplog, backbone, round_number, level, words):
     """nDCG@5 0.010 over 311 scans, reported like any other result."""
-    monkeypatch.setattr("colintern.log._warned", set())
     caplog.set_level(logging.INFO, "colintern")
     document = {
         "dataset": "dev",

@@ -66,7 +66,7 @@ def open_parquet(
         if column not in spelled:
             raise DatasetError(
                 f"{file}: lacks the column '{column}' (it has: {', '.join(schema.names)}); "
-                "see README, 'Your own data', for the layout"
+                "see docs/data.md, 'Published datasets', for the layout"
             )
     for column in (*required, *optional):
         found = schema.field(spelled[column]).type if column in spelled else pa.null()

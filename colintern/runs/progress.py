@@ -10,6 +10,7 @@ from colintern.config.schema import RANDOM, READER, BackboneConfig
 from colintern.evaluation.chance import is_at_chance
 from colintern.evaluation.decision import METRIC
 from colintern.mining.evidence import shortage
+from colintern.runs.backbone_choice import remedy
 from colintern.runtime.work import Progress, Tell
 
 _QUIET_SECONDS = 2.0
@@ -143,7 +144,7 @@ def say_at_chance(document: Mapping[str, Any], backbone: BackboneConfig) -> None
         f"is hardly better than a random order of its {document['num_pages']} pages "
         f"({document['chance'][METRIC]:.3f})"
     )
-    other = "take another, such as backbone.path=OpenGVLab/InternVL3-1B-hf"
+    other = f"take another: {remedy()}"
     if document["round"] == 0:
         log.say("evaluate", "%s; if trained heads are no better, %s", found, other)
         return

@@ -7,7 +7,7 @@ from typing import Any
 
 from colintern import log
 from colintern.config.schema import RANDOM, READER, BackboneConfig
-from colintern.evaluation.chance import is_at_chance
+from colintern.evaluation.chance import beside_chance, is_at_chance
 from colintern.evaluation.decision import METRIC
 from colintern.mining.evidence import shortage
 from colintern.runs.backbone_choice import remedy
@@ -97,10 +97,10 @@ def queries_line(part: str, round_number: int, dataset: str) -> Tell:
 def say_metrics(document: Mapping[str, Any]) -> None:
     """The metrics of a round, or of a baseline, on one dataset."""
     low, high = document["ci"][METRIC]
-    number = document["round"]
+    number, chance = document["round"], beside_chance(document)
     log.say(
         "evaluate" if number is not None else "baseline",
-        "%s  %s: nDCG@5 %.3f [%.3f, %.3f]   MRR@10 %.3f   Recall@1 %.3f   Recall@10 %.3f",
+        "%s  %s: nDCG@5 %.3f [%.3f, %.3f]   MRR@10 %.3f   Recall@1 %.3f   Recall@10 %.3f%s",
         f"round {number}" if number is not None else document["baseline"]["name"],
         document["dataset"],
         document["metrics"][METRIC],
@@ -109,6 +109,7 @@ def say_metrics(document: Mapping[str, Any]) -> None:
         document["metrics"]["mrr_at_10"],
         document["metrics"]["recall_at_1"],
         document["metrics"]["recall_at_10"],
+        f"   {chance}" if chance else "",
     )
 
 

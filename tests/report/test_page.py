@@ -178,6 +178,34 @@ def test_published_figures_are_marked_as_not_measured_here(run):
     assert html.count("; not measured here") == 1
 
 
+@pytest.mark.parametrize(
+    ("backbone", "words"),
+    [
+        ("reader", "<code>colintern download OpenGVLab/InternVL3-1B-hf</code>"),
+        ("/a/model", "too small for <code>backbone.max_tiles=12</code>"),
+        ("random", "random weights and cannot read"),
+    ],
+)
+def test_a_result_at_chance_level_is_called_that_at_the_top(run, backbone, words):
+    """A figure of nothing in a page that looks like success; a warning above a good figure."""
+    document = json.loads((run / "run.json").read_text())
+    document["config"]["backbone"]["path"] = backbone
+    write_json(run / "run.json", document)
+    path = run / "round-1" / "eval" / "dev.json"
+    measured = json.loads(path.read_text())
+    measured["chance"] = {"ndcg_at_5": 0.1}
+    told = "At chance level: round 1 on dev, nDCG@5 0.500 beside 0.100 of a random order of 3 pages"
+    for low in (0.4, 0.11):
+        measured["ci"]["ndcg_at_5"] = [low, 0.6]
+        write_json(path, measured)
+        top, results = _report(run).read_text().split("<h2>Results</h2>")
+        is_there = low == 0.11
+        assert (told in top) == is_there
+        assert (words in top) == (is_there or backbone == "random")
+        assert ("0.110 to 0.600), at chance level (0.100)" in top) == is_there
+        assert ("<td>1 <small>at chance level (0.100)</small></td>" in results) == is_there
+
+
 def test_what_was_measured_how_is_shown(run):
     """A figure of one language, or of a search that misses pages, read as that of the model."""
     path = run / "round-1" / "eval" / "dev.json"

@@ -28,11 +28,47 @@ def say_held_out(train: str, pages: Sequence[str]) -> None:
         )
 
 
-def say_seen_in_training(name: str, pages: Sequence[str]) -> None:
-    """Which pages of a test set make it too easy."""
-    if pages:
-        shown = ", ".join(pages[:3])
-        log.say("data", "%s: %d pages are also training pages: %s", name, len(pages), shown)
+def say_dev(dev: Mapping[str, Any]) -> None:
+    """What the dev set is: of which documents, how many questions over how many pages.
+
+    Args:
+        dev: of `data.json`.
+    """
+    documents, named = dev["num_documents"], ", ".join(dev["documents"][:3])
+    words = f"{dev['num_pages']:,} pages"
+    if documents:
+        more = ", ..." if documents > 3 else ""
+        words = f"{documents:,} document{'s' if documents > 1 else ''}: {named}{more}"
+    if dev["is_part_of_training_set"]:
+        words += f" (of {dev['num_documents_of']:,} in {dev['dataset']})" if documents else ""
+        words += ", taken out of training"
+    log.say(
+        "data",
+        "dev: %s; %s questions, %s pages searched",
+        words,
+        f"{dev['num_questions']:,}",
+        f"{dev['num_pages_searched']:,}",
+    )
+
+
+def say_seen_in_training(name: str, shared: Mapping[str, Any]) -> None:
+    """What of a test set is in training too, and so makes it too easy.
+
+    Args:
+        name: of the test set.
+        shared: what `data.json` has of it.
+    """
+    pages, questions = shared["num_pages_in_training"], shared["num_questions_in_training"]
+    if pages or questions:
+        named = ", ".join(shared["pages_in_training"][:3])
+        log.say(
+            "data",
+            "%s: %d pages and %d questions of training also stand in it%s",
+            name,
+            pages,
+            questions,
+            f": {named}{', ...' if pages > 3 else ''}" if pages else "",
+        )
 
 
 def say_trained_on(num_questions: int) -> None:

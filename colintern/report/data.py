@@ -56,6 +56,7 @@ class ReportData:
         triples: queries with their mined negatives.
         queries: queries with the pages found for them.
         baselines: for each dataset what else was measured on it.
+        sets: what dev and the test sets are, see `runs.sets`; None in runs of earlier versions.
     """
 
     name: str
@@ -71,6 +72,7 @@ class ReportData:
     triples: list[ShownQuery] = field(default_factory=list)
     queries: list[ShownQuery] = field(default_factory=list)
     baselines: dict[str, list[ShownBaseline]] = field(default_factory=dict)
+    sets: dict[str, Any] | None = None
 
     @property
     def best_round(self) -> int:
@@ -110,6 +112,7 @@ def read_report_data(run_path: str, recorded: Recorded) -> ReportData:
         loop=storage.read_json(folder.loop_json) if storage.exists(folder.loop_json) else None,
         stages=_stage_seconds(folder, recorded.stages),
         queries_of=examples_dataset(config.data),
+        sets=storage.read_json(folder.data_json) if storage.exists(folder.data_json) else None,
     )
     if data.mining:
         data.triples = mined_examples(folder, config.data, max(data.mining))

@@ -6,7 +6,8 @@ import jinja2
 from markupsafe import Markup
 
 from colintern import storage
-from colintern.evaluation.chance import is_at_chance
+from colintern.config.pinned import ADVISED, known
+from colintern.evaluation.chance import beside_chance, is_at_chance
 from colintern.evaluation.decision import METRIC
 from colintern.evaluation.published import standings
 from colintern.evaluation.titles import METRIC_TITLES, title_of_start, where_from
@@ -41,6 +42,9 @@ def write_report(run_path: str, recorded: Recorded) -> str:
         metrics=METRIC_TITLES,
         start=title_of_start(data.config.training.init_heads),
         headline=_headline(data),
+        at_chance=_at_chance(data),
+        advised=known()[ADVISED],
+        beside_chance=beside_chance,
         standings=standings(data.config.data.eval, _best(data)),
         rounds_svg=_rounds_svg(data),
         losses_svg=Markup(loss_chart(data.losses)) if data.losses else None,
@@ -68,20 +72,24 @@ def _headline(data: ReportData) -> list[str]:
             continue
         low, high = rounds[best]["ci"][METRIC]
         values = [round_["metrics"][METRIC] for round_ in rounds]
-        chance = _beside_chance(rounds[best])
+        chance = beside_chance(rounds[best])
+        behind = f", {chance}" if chance else ""
         middle = f", {values[1]:.3f} after round 1" if best > 1 else ""
         sentences.append(
             f"{name}: {_TITLE} {values[0]:.3f} {before}{middle}, {values[best]:.3f} "
-            f"after round {best} (95{_NO_BREAK}% interval {low:.3f} to {high:.3f}){chance}"
+            f"after round {best} (95{_NO_BREAK}% interval {low:.3f} to {high:.3f}){behind}"
         )
     return sentences
 
 
-def _beside_chance(document: dict[str, Any]) -> str:
-    if not is_at_chance(document):
-        return ""
-    level = document["chance"][METRIC]
-    return f": hardly better than a random order of the {document['num_pages']} pages ({level:.3f})"
+def _at_chance(data: ReportData) -> list[str]:
+    """Where the best round is no better than a random order; of untrained heads nothing is said."""
+    return [
+        f"round {document['round']} on {name}, nDCG@5 {document['metrics'][METRIC]:.3f} beside "
+        f"{document['chance'][METRIC]:.3f} of a random order of {document['num_pages']} pages"
+        for name, document in _best(data).items()
+        if document["round"] and is_at_chance(document)
+    ]
 
 
 def _rounds_svg(data: ReportData) -> Markup | None:

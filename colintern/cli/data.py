@@ -10,6 +10,39 @@ from colintern.cli.options import say
 commands = typer.Typer()
 
 
+@commands.command("init")
+def init_config(
+    sources: Annotated[
+        list[str],
+        typer.Option(
+            "--source",
+            metavar="SOURCE",
+            help="A folder or file of PDFs and images, or a dataset; may be given several times.",
+        ),
+    ],
+    out: Annotated[
+        str,
+        typer.Option(
+            "--out", metavar="FILE", help="YAML file to write; the run is called like it."
+        ),
+    ] = "mine.yaml",
+    questions: Annotated[
+        str | None,
+        typer.Option(
+            "--questions", help="CSV or JSONL file of questions: query, and file and page, or id."
+        ),
+    ] = None,
+    gpu: Annotated[
+        bool,
+        typer.Option("--gpu", help="Write settings for a GPU, with a backbone for real pages."),
+    ] = False,
+) -> None:
+    """Write a commented YAML file for your own pages, and say the commands that use it."""
+    from colintern.ingestion.starting import start
+
+    say(start(sources, out, questions, use_gpu=gpu).lines())
+
+
 @commands.command("ingest")
 def ingest_sources(
     sources: Annotated[
@@ -79,6 +112,7 @@ def ingest_sources(
     A dataset in another layout can be the source too.
     """
     from colintern.ingestion import IngestSettings, RenderSettings, ingest
+    from colintern.ingestion.starting import next_steps
 
     settings = IngestSettings(
         RenderSettings(dpi, max_pixels),
@@ -91,7 +125,8 @@ def ingest_sources(
         relevant_from,
         replace,
     )
-    say(ingest(sources, out, settings).lines())
+    report = ingest(sources, out, settings)
+    say([*report.lines(), *next_steps(report, sources, out)])
 
 
 @commands.command()

@@ -119,6 +119,15 @@ def _parse_yaml(text: str, source: str) -> Any:
         raise ConfigError(f"{source}: is not valid YAML: {one_line(error)}") from None
 
 
+def as_written(text: str) -> Any:
+    """What a value is that stands as `text` in a file.
+
+    Raises:
+        ConfigError: it is not valid YAML.
+    """
+    return _parse_yaml(text, f"'{text}'")
+
+
 def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """`base` with the keys of `over`, section by section; a dataset is replaced as a whole."""
     result = dict(base)

@@ -121,6 +121,7 @@ def copy_dataset(
         queries=len(asked.queries),
         judgements=len(asked.judgements),
         settings={"layout": layout.kind, "language": language},
+        asked=len(asked.queries) + len(bad_queries),
     )
 
 

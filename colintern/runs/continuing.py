@@ -125,7 +125,8 @@ def num_trained_on(run: OpenedRun) -> int:
     from colintern.model.heads import read_info
 
     stores = read_info(source.heads(int(start["round"]))).stores
-    folder = storage.join(stores[data.train.name], QUERIES)
+    name = stores[data.train.name].rpartition("/")[2]
+    folder = storage.join(before.features_root, name, QUERIES)
     known = open_manifest(folder, manifests_of(encoded)[QUERIES].sha256).ids
     was_dev = read_results(source.results(0, DEV))["query_id"].unique()
     view, _ = run.catalog.evaluated(DEV)

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from colintern import log, records, storage
 from colintern.config.schema import Config
 from colintern.data.resolve import with_datasets
-from colintern.errors import MissingStageError
+from colintern.errors import MissingStageError, PathError
 from colintern.records import lease
 from colintern.records.lease import Held
-from colintern.records.run_folder import RunFolder
+from colintern.records.run_folder import RunDocument, RunFolder
 from colintern.runs import preflight
 from colintern.runs.stages import Encode, Stage, stages_of
 from colintern.runs.users import note_user
@@ -163,11 +163,17 @@ def requests(config: Config, kinds: Sequence[type[Stage]] | None = None) -> list
 
 
 def _write_run_json(folder: RunFolder, config: Config, held: lease.Held) -> None:
-    """Write down the resolved configuration, the versions and the commit."""
-    document = {
-        "config": config.located().model_dump(mode="json"),
-        "versions": versions(),
-        "commit": commit(),
-    }
+    """Write down the resolved configuration, the versions and the commit.
+
+    What says the same stays, though with the root of another day: the report is made from it.
+    """
+    document = RunDocument(config.located(), versions(), commit())
+    with contextlib.suppress(PathError):  # there is none yet, or nobody can read it
+        if _settings_of(folder.read()) == _settings_of(document):
+            return
     held.check()
-    storage.write_json(folder.run_json, document)
+    storage.write_json(folder.run_json, _settings_of(document))
+
+
+def _settings_of(document: RunDocument) -> dict[str, Any]:
+    return {**vars(document), "config": document.config.model_dump(mode="json")}

@@ -55,6 +55,7 @@ class ReportData:
         queries_of: the dataset of `queries`.
         triples: queries with their mined negatives.
         queries: queries with the pages found for them.
+        unread: why pictures of their pages are missing; None where none are.
         baselines: for each dataset what else was measured on it.
     """
 
@@ -70,6 +71,7 @@ class ReportData:
     queries_of: str
     triples: list[ShownQuery] = field(default_factory=list)
     queries: list[ShownQuery] = field(default_factory=list)
+    unread: str | None = None
     baselines: dict[str, list[ShownBaseline]] = field(default_factory=dict)
 
     @property
@@ -112,10 +114,12 @@ def read_report_data(run_path: str, recorded: Recorded) -> ReportData:
         queries_of=examples_dataset(config.data),
     )
     if data.mining:
-        data.triples = mined_examples(folder, config.data, max(data.mining))
+        examples = mined_examples(folder, config.data, max(data.mining))
+        data.triples, data.unread = examples.queries, examples.unread
     best_round = data.best_round
     if len(data.evaluations.get(data.queries_of, [])) > max(best_round, 1):
-        data.queries = found_examples(folder, config.data, best_round)
+        examples = found_examples(folder, config.data, best_round)
+        data.queries, data.unread = examples.queries, examples.unread or data.unread
     data.baselines = {
         name: shown_baselines(folder, config, name, data.best_round_of(name), names)
         for name, names in recorded.baselines.items()

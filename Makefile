@@ -71,7 +71,7 @@ bench: $(READY) ## the benchmarks, each prints a table
 
 # A feature store is the demo's when its record says that its pages are.
 clean: ## remove what the demo left in runs/: runs, features, pages; your own runs stay
-	@for record in $$(grep -lE '"dataset_path": ".*/datasets/demo-[a-z]+-v[0-9]+"' \
+	@for record in $$(grep -lE '"dataset_path": "(.*/)?datasets/demo-[a-z]+-v[0-9]+"' \
 			runs/features/*/record.json 2>/dev/null); do rm -rf "$${record%/record.json}"; done
 	rm -rf runs/demo runs/demo-control runs/datasets/demo-train-v* runs/datasets/demo-dev-v* \
 		runs/datasets/demo-test-v*

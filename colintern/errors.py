@@ -43,6 +43,10 @@ class ExportError(UserError):
     """A run that cannot be exported as it is asked for, or a folder that must not be replaced."""
 
 
+class ReportKeptError(UserError):
+    """A report that stays as it was, as a dataset is gone whose pages it shows."""
+
+
 class DriftError(UserError):
     """A changed setting or input that would change a stage that is already recorded."""
 

@@ -114,7 +114,10 @@ def show_status(run_path: RunArgument) -> None:
 
 @commands.command()
 def report(run_path: RunArgument) -> None:
-    """Write RUN/report.html again."""
+    """Write RUN/report.html again.
+
+    If a dataset is gone whose pages it shows, the report that is there stays, with exit code 2.
+    """
     from colintern.runs.stages.report import write_report
 
     folder = RunFolder(run_path)

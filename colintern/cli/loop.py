@@ -1,5 +1,6 @@
 """Commands that make a run, or a stage of it."""
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -72,7 +73,7 @@ def train(
     from colintern.runs import loop
     from colintern.runs.stages import Train
 
-    loop.run_round(settings, Train, round_number)
+    loop.run_round(settings, Train, round_number, given=_given(config, overrides))
 
 
 @commands.command()
@@ -84,7 +85,7 @@ def mine(
     from colintern.runs import loop
     from colintern.runs.stages import Mine
 
-    loop.run_round(settings, Mine, round_number)
+    loop.run_round(settings, Mine, round_number, given=_given(config, overrides))
 
 
 @commands.command()
@@ -109,11 +110,16 @@ def evaluate(
     from colintern.runs import loop
     from colintern.runs.stages import Evaluate
 
-    loop.run_round(settings, Evaluate, round_number)
+    loop.run_round(settings, Evaluate, round_number, given=_given(config, overrides))
     if mteb is not None:
         from colintern.retrieval.task_results import write_task_results
 
         say(write_task_results(settings.run_path, mteb, round_number))
+
+
+def _given(config: str, overrides: list[str] | None) -> str:
+    """The words that give another command the same settings."""
+    return shlex.join(["--config", config, *(overrides or [])])
 
 
 def _settings(config: str | None, overrides: list[str], continue_from: str | None) -> Config:

@@ -114,8 +114,11 @@ class StoreTarget:
         record = records.read_record(storage.join(self.path, RECORD))
         if record is None:
             return None
-        is_this = record.fingerprint == records.fingerprint(self.inputs_like(record))
-        return record if is_this and is_whole(self.path, record) else None
+        return record if self.is_held_by(record) and is_whole(self.path, record) else None
+
+    def is_held_by(self, record: records.Record) -> bool:
+        """Whether a record, of the store or of a run, is of just this dataset."""
+        return record.fingerprint == records.fingerprint(self.inputs_like(record))
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ class ReportData:
         queries_of: the dataset of `queries`.
         triples: queries with their mined negatives.
         queries: queries with the pages found for them.
+        unread: why pictures of their pages are missing; None where none are.
         baselines: for each dataset what else was measured on it.
         sets: what dev and the test sets are, see `runs.sets`; None in runs of earlier versions.
     """
@@ -71,6 +72,7 @@ class ReportData:
     queries_of: str
     triples: list[ShownQuery] = field(default_factory=list)
     queries: list[ShownQuery] = field(default_factory=list)
+    unread: str | None = None
     baselines: dict[str, list[ShownBaseline]] = field(default_factory=dict)
     sets: dict[str, Any] | None = None
 
@@ -115,10 +117,12 @@ def read_report_data(run_path: str, recorded: Recorded) -> ReportData:
         sets=storage.read_json(folder.data_json) if storage.exists(folder.data_json) else None,
     )
     if data.mining:
-        data.triples = mined_examples(folder, config.data, max(data.mining))
+        examples = mined_examples(folder, config.data, max(data.mining))
+        data.triples, data.unread = examples.queries, examples.unread
     best_round = data.best_round
     if len(data.evaluations.get(data.queries_of, [])) > max(best_round, 1):
-        data.queries = found_examples(folder, config.data, best_round)
+        examples = found_examples(folder, config.data, best_round)
+        data.queries, data.unread = examples.queries, examples.unread or data.unread
     data.baselines = {
         name: shown_baselines(folder, config, name, data.best_round_of(name), names)
         for name, names in recorded.baselines.items()

@@ -3,14 +3,14 @@
 import base64
 import io
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from PIL import Image
 
 from colintern.config.schema import DataConfig, dataset_of, evaluated_names
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.triples import Triple, read_triples
-from colintern.errors import ColInternError
+from colintern.errors import ColInternError, one_line
 from colintern.evaluation.metrics import ranking_of
 from colintern.evaluation.results import DEPTH, read_results
 from colintern.images.decode import BadImageError, decode
@@ -48,7 +48,20 @@ class ShownQuery:
     rows: list[tuple[str, list[ShownPage]]]
 
 
-def mined_examples(folder: RunFolder, data: DataConfig, last_mined: int) -> list[ShownQuery]:
+@dataclass
+class Examples:
+    """Some queries to show.
+
+    Attributes:
+        queries: with their pages.
+        unread: why pictures are missing, or all examples of a dataset; None where none are.
+    """
+
+    queries: list[ShownQuery] = field(default_factory=list)
+    unread: str | None = None
+
+
+def mined_examples(folder: RunFolder, data: DataConfig, last_mined: int) -> Examples:
     """The queries with the hardest negatives: closest in score to their positives.
 
     Args:
@@ -61,8 +74,7 @@ def mined_examples(folder: RunFolder, data: DataConfig, last_mined: int) -> list
         key=lambda triple: (min(triple.pos_scores) - triple.neg_scores[0], triple.query_id)
     )
     examples = [_mined_query(triple) for triple in triples[:_SHOWN_TRIPLES]]
-    _add_images(examples, data.train.path)
-    return examples
+    return Examples(examples, _add_images(examples, data.train.path))
 
 
 def examples_dataset(data: DataConfig) -> str:
@@ -71,7 +83,7 @@ def examples_dataset(data: DataConfig) -> str:
     return tests[0] if tests else dev
 
 
-def found_examples(folder: RunFolder, data: DataConfig, best_round: int) -> list[ShownQuery]:
+def found_examples(folder: RunFolder, data: DataConfig, best_round: int) -> Examples:
     """Some queries that the best round improved, and some that it still gets wrong.
 
     Args:
@@ -85,8 +97,8 @@ def found_examples(folder: RunFolder, data: DataConfig, best_round: int) -> list
         dataset = CanonicalDataset(path)
         texts = {query.query_id: query.text for query in dataset.queries()}
         relevant = dataset.judgements()
-    except ColInternError:
-        return []  # a report without examples is better than none
+    except ColInternError as error:
+        return Examples(unread=one_line(error))  # a report without examples is better than none
     rankings = {
         number: ranking_of(read_results(folder.results(number, name)))
         for number in sorted({1, best_round})
@@ -101,8 +113,7 @@ def found_examples(folder: RunFolder, data: DataConfig, best_round: int) -> list
     for query_id in _chosen_queries(rankings[1], after, relevant):
         found = {number: ranking.get(query_id, ()) for number, ranking in rankings.items()}
         examples.append(_found_query(texts[query_id], found, relevant[query_id]))
-    _add_images(examples, path)
-    return examples
+    return Examples(examples, _add_images(examples, path))
 
 
 def _chosen_queries(
@@ -161,17 +172,26 @@ def _mined_query(triple: Triple) -> ShownQuery:
     return ShownQuery(triple.query, [("the right page, then its hard negatives", pages)])
 
 
-def _add_images(examples: Sequence[ShownQuery], dataset_path: str) -> None:
+def _add_images(examples: Sequence[ShownQuery], dataset_path: str) -> str | None:
+    """Show the pages; returns why some of them cannot be shown, if so."""
     shown = [page for example in examples for _, pages in example.rows for page in pages]
     wanted = {page.page_id for page in shown}
+    unread: str | None = None
+    found: dict[str, bytes] = {}
     images: dict[str, str] = {}
     try:
-        for page_id, image in CanonicalDataset(dataset_path).images(wanted).items():
+        found = CanonicalDataset(dataset_path).images(wanted)
+    except ColInternError as error:  # a report without images is better than none
+        unread = one_line(error)
+    for page_id, image in found.items():
+        try:
             images[page_id] = _data_uri(image)
-    except (ColInternError, BadImageError):
-        pass  # a report without images is better than none
+        except BadImageError as error:
+            unread = f"{dataset_path}: page {page_id}: {error}"
     for page in shown:
         page.image = images.get(page.page_id, "")
+    lost = sorted(wanted - found.keys())
+    return unread or (f"{dataset_path}: has no page {lost[0]} any more" if lost else None)
 
 
 def _data_uri(image: bytes) -> str:

@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from colintern import storage
 from colintern.config.pinned import ADVISED, known
+from colintern.errors import ReportKeptError
 from colintern.evaluation.chance import beside_chance, is_at_chance
 from colintern.evaluation.decision import METRIC
 from colintern.evaluation.published import standings
@@ -16,11 +17,16 @@ from colintern.report.charts import loss_chart, rounds_chart
 from colintern.report.data import Recorded, ReportData, read_report_data
 
 _TITLE = METRIC_TITLES[METRIC]  # of the metric that decides on rounds
+_PICTURE = 'src="data:image/png;base64,'
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def write_report(run_path: str, recorded: Recorded) -> str:
     """Write `report.html` into a run folder, from the stages that are finished.
+
+    It never gets worse: where a dataset cannot be read any more, and the report that stands there
+    shows more pictures than a new one would, that one stays. Without one before, or with one that
+    has no more pictures, the new one is written all the same.
 
     Args:
         run_path: a run folder with a `run.json`.
@@ -28,6 +34,9 @@ def write_report(run_path: str, recorded: Recorded) -> str:
 
     Returns:
         The path of the report.
+
+    Raises:
+        ReportKeptError: the one that stands there stays; the message says why.
     """
     data = read_report_data(run_path, recorded)
     environment = jinja2.Environment(
@@ -51,8 +60,19 @@ def write_report(run_path: str, recorded: Recorded) -> str:
         settings=_flat(data.config.model_dump(mode="json")),
     )
     path = RunFolder(run_path).report
+    if data.unread is not None and _num_pictures(path) > page.count(_PICTURE):
+        raise ReportKeptError(
+            f"{path}: stays as it was, as a new one would show fewer pictures: {data.unread}; put "
+            f"the dataset back, then run: colintern report {run_path}"
+        )
     storage.write_bytes(path, page.encode())
     return path
+
+
+def _num_pictures(path: str) -> int:
+    """How many pages the report at `path` shows; 0 where there is none."""
+    content = storage.read_bytes_if_there(path)
+    return 0 if content is None else content.count(_PICTURE.encode())
 
 
 def _best(data: ReportData) -> dict[str, dict[str, Any]]:

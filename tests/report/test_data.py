@@ -3,6 +3,7 @@
 import pytest
 
 from colintern.report.data import Recorded, read_report_data
+from colintern.report.examples import Examples
 from tests.report.helpers import RECORDED, write_json
 
 
@@ -45,7 +46,8 @@ def test_examples_are_of_the_best_round(run, best_round, has_examples, monkeypat
     """Examples of a round that is not measured; none while the loop has not decided yet."""
     asked = []
     monkeypatch.setattr(
-        "colintern.report.data.found_examples", lambda *given: asked.append(given[-1]) or ["q"]
+        "colintern.report.data.found_examples",
+        lambda *given: asked.append(given[-1]) or Examples(["q"]),
     )
     for number in (0, 1):
         write_json(run / f"round-{number}/eval/test.json", {"round": number})

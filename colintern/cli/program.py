@@ -11,7 +11,7 @@ from typing import NoReturn
 import typer
 
 from colintern import log
-from colintern.cli import data, looking, loop, using
+from colintern.cli import data, looking, loop, serving, using
 from colintern.cli.stopping import INTERRUPTED, StopSignals
 from colintern.errors import ColInternError, UserError, one_line
 
@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train models that find the right page image for a question (ColPali-style).",
 )
-for part in (loop, data, looking, using):
+for part in (loop, data, looking, using, serving):
     app.add_typer(part.commands)
 
 

@@ -97,7 +97,8 @@ class _Known:
         """The name that is meant; None if there is none, or more than one."""
         if called in self._exact:
             return called
-        similar = self._similar.get(same_name(called), set())
+        name = same_name(called)
+        similar = self._similar.get(name) or self._similar.get(name.strip(), set())
         return next(iter(similar)) if len(similar) == 1 else None
 
 

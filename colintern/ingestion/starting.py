@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from colintern import storage
-from colintern.config.own import own_settings
+from colintern.config.own import own_settings, run_command
 from colintern.config.schema import DatasetConfig
 from colintern.data import hub
 from colintern.data.asking import QUESTIONS_FORM, ingest_command, takes_questions
@@ -91,9 +91,9 @@ def start(
     else:
         train, found = f"data/{name}", _told(sources)
         commands = [ingest_command(sources, train, "--queries", questions or _QUESTIONS)]
-    commands.append(shlex.join(["colintern", "run", "--config", config]))
-    text = own_settings(config, name, train, commands, use_gpu=use_gpu)
+    text = own_settings(config, name, train, next(iter(commands), None), use_gpu=use_gpu)
     storage.write_bytes(config, text.encode())
+    commands.append(run_command(config))
     return Start(config, found, commands, not (datasets or questions), use_gpu)
 
 

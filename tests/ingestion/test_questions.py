@@ -217,7 +217,7 @@ def test_a_question_on_no_page_is_refused_by_its_line_with_help(manual, tmp_path
 
     A page may be left out where there is only one.
     """
-    good = [{"file": "sub/A Letter.pdf"}, {"file": "shot.png"}, {"id": "manual.pdf#0002"}]
+    good = [{"file": "sub/A Letter.pdf "}, {"file": "shot.png"}, {"id": "manual.pdf#0002"}]
     path = _ask(tmp_path / "q.jsonl", enumerate([*good, *(row for row, _ in WRONG)], 1))
     report = run_ingest(manual, out=tmp_path / "out", queries=path)
     judged = CanonicalDataset(str(tmp_path / "out")).judgements()

@@ -312,6 +312,8 @@ def test_queries_find_what_the_evaluation_found(root, run, tmp_path, dim):
     pages = [page for batch in vectors.batches() for page in batch.to_pylist()]
     assert len(pages) == vectors.info.num_pages == 6
     assert vectors.schema == _read(tmp_path / "out").schema
+    empty = replace(vectors, info=vectors.info.model_copy(update={"parts": ()}))
+    assert empty.schema.equals(vectors.schema)  # a StopIteration, where no page has features
     rows = read_results(run.folder.results(run.round_number, "test")).to_pylist()
     (query_QN,) = vectors.embed_queries(["question 3 of many"])
     scores = {

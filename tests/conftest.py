@@ -50,7 +50,8 @@ def _log_of_this_test(monkeypatch):
     """No command that a test calls leaves its log to the tests after it, nor what it warned of."""
     logger = logging.getLogger("colintern")
     before = logger.handlers[:], logger.level, logger.propagate
-    monkeypatch.setattr(log, "_warned", set())
+    monkeypatch.setattr(log.lines, "_warned", set())
+    log.journal._waiting.clear()
     yield
     logger.handlers[:], logger.level, logger.propagate = before
 

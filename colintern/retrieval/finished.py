@@ -9,7 +9,13 @@ from itertools import count
 from colintern import storage
 from colintern.config.schema import Config, DatasetConfig, datasets
 from colintern.data.resolve import resolved
-from colintern.errors import DamagedShardError, DatasetError, DriftError, MissingStageError
+from colintern.errors import (
+    CheckpointError,
+    DamagedShardError,
+    DatasetError,
+    DriftError,
+    MissingStageError,
+)
 from colintern.features.codec import Codec, codec_of
 from colintern.features.finish import finished_record
 from colintern.features.manifest import has_manifest
@@ -25,6 +31,7 @@ from colintern.retrieval.at_work import workers_for
 from colintern.runs.basis import known_basis
 from colintern.runs.opened import recorded_manifests
 from colintern.runs.stages import Encode, Train
+from colintern.runs.stages.train import trained_heads
 from colintern.runs.stores import BACKBONE_HASH, store_target
 from colintern.runs.workers import Workers
 
@@ -125,12 +132,17 @@ def open_finished(run_path: str, round_number: int | None = None) -> FinishedRun
 
     Raises:
         MissingStageError: that round, or any, is not trained; or the basis is gone.
-        CheckpointError: the heads are damaged.
+        CheckpointError: the heads are lost or damaged.
         DriftError: the backbone is another one than that of the run.
     """
     folder = RunFolder(run_path)
     config = folder.read().config
     number = best_round(folder) if round_number is None else _checked(folder, round_number)
+    if lost := trained_heads(number).lost_files(folder):
+        raise CheckpointError(
+            f"{lost[0]}: missing, or of another size than it was written with; to make it again, "
+            "run colintern run with the settings of this run"
+        )
     heads, info = load_heads(folder.heads(number))
     backbone = read_identity(config.backbone)
     _check_backbone(folder, config, backbone)

@@ -157,6 +157,18 @@ def test_a_basis_is_moved_with_its_root(tmp_path, is_earlier):
     assert sorted(path.name for path in (now / "features").iterdir()) == stores
 
 
+def test_a_store_that_an_earlier_version_has_begun_is_gone_on_with(tmp_path):
+    """All that was encoded before an update, encoded again in a folder of another name."""
+    config = _config(tmp_path, True)
+    loop.encode(config, QuickWorkers())
+    _as_earlier(tmp_path)
+    stores = sorted((tmp_path / "features").iterdir())
+    for path in [*(tmp_path / "features").glob("*/record.json"), *tmp_path.glob("run/records/*")]:
+        path.unlink()
+    loop.encode(config, QuickWorkers())
+    assert sorted((tmp_path / "features").iterdir()) == stores
+
+
 def test_a_run_folder_that_is_moved_alone_finds_what_it_left_behind(finished, tmp_path):
     """All pages encoded again below the new place of a run folder."""
     root = finished[True]

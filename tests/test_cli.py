@@ -14,7 +14,7 @@ import pytest
 
 from colintern import cli
 from colintern.cli import program
-from tests.helpers import make_corpus
+from tests.helpers import make_corpus, run_main
 
 CONFIG = """
 run: {{name: r, root: {root}/runs}}
@@ -44,14 +44,6 @@ def own_signals():
     yield
     for number, handler in before:
         signal.signal(number, handler)
-
-
-def _main(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["colintern", *arguments])
-    with pytest.raises(SystemExit) as caught:
-        cli.main()
-    captured = capsys.readouterr()
-    return int(caught.value.code or 0), captured.out, captured.err
 
 
 @pytest.mark.parametrize(
@@ -93,7 +85,7 @@ def _main(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
 def test_mistakes_get_one_line_and_exit_code_2(monkeypatch, capsys, config, arguments, words):
     """A traceback, or an hour of work, before the user hears of a typing error."""
     filled = [argument.format(c=config) for argument in arguments]
-    code, _, err = _main(monkeypatch, capsys, *filled)
+    code, _, err = run_main(monkeypatch, capsys, *filled)
     errors = [line for line in err.splitlines() if line.startswith("error: ")]
     assert code == 2
     assert len(errors) == 1
@@ -111,7 +103,7 @@ def test_mistakes_get_one_line_and_exit_code_2(monkeypatch, capsys, config, argu
 def test_a_submitted_job_has_no_relative_root(monkeypatch, capsys, config, override, words):
     """Results in the job's working_dir, which Ray deletes when nobody uses it any more."""
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
-    code, _, err = _main(monkeypatch, capsys, "run", "--config", config, override)
+    code, _, err = run_main(monkeypatch, capsys, "run", "--config", config, override)
     assert code == 2
     assert err.startswith(f"error: {words}")
     assert len(err.splitlines()) == 1
@@ -124,7 +116,7 @@ def test_a_full_disk_is_one_line_and_exit_code_1(monkeypatch, capsys, config):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("os.fsync", fail)
-    code, _, err = _main(monkeypatch, capsys, "run", "--config", config)
+    code, _, err = run_main(monkeypatch, capsys, "run", "--config", config)
     assert code == 1
     assert err.splitlines()[-1].startswith("failed: ")
     assert "No space left" in err
@@ -137,7 +129,7 @@ def test_a_folder_with_another_run_json_is_no_run(monkeypatch, capsys, tmp_path,
     """A traceback about a file of another program's."""
     (tmp_path / "run.json").write_text(content)
     arguments = [command, str(tmp_path), *(["query"] if command == "search" else [])]
-    code, _, err = _main(monkeypatch, capsys, *arguments)
+    code, _, err = run_main(monkeypatch, capsys, *arguments)
     assert code == 2
     assert len(err.splitlines()) == 1
     assert f"error: {tmp_path}" in err
@@ -147,7 +139,7 @@ def test_a_folder_with_another_run_json_is_no_run(monkeypatch, capsys, tmp_path,
 def test_dev_that_is_the_training_set_is_refused(monkeypatch, capsys, config, tmp_path):
     """Nothing left to train on, found after the whole corpus was encoded."""
     folder = tmp_path / "train"
-    code, _, err = _main(monkeypatch, capsys, "run", "--config", config, f"data.dev={folder}")
+    code, _, err = run_main(monkeypatch, capsys, "run", "--config", config, f"data.dev={folder}")
     assert code == 2
     assert f"data.dev: {folder} is also data.train" in err
 
@@ -162,7 +154,7 @@ def test_a_corpus_without_judgements_is_refused(monkeypatch, capsys, config, tmp
     column = table.schema.get_field_index("score")
     zeros = pa.array([0] * table.num_rows, pa.int32())
     pq.write_table(table.set_column(column, "score", zeros), path)
-    code, _, err = _main(monkeypatch, capsys, "run", "--config", config)
+    code, _, err = run_main(monkeypatch, capsys, "run", "--config", config)
     assert code == 2
     assert "no page is judged relevant" in err
 
@@ -171,11 +163,11 @@ def test_a_plan_is_printed_and_nothing_is_written(monkeypatch, capsys, config, t
     """A look at the costs that begins the run, or JSON that a program cannot read."""
     before = sorted(tmp_path.rglob("*"))
     arguments = ["plan", "--config", config, "--gpu", "l4", "--gpus", "2"]
-    code, out, _ = _main(monkeypatch, capsys, *arguments, "--price-per-gpu-hour", "1.5")
+    code, out, _ = run_main(monkeypatch, capsys, *arguments, "--price-per-gpu-hour", "1.5")
     assert code == 0
     assert "2 x L4" in out
     assert "price of that time" in out
-    code, out, _ = _main(monkeypatch, capsys, *arguments, "--json", "--pages", "1000000")
+    code, out, _ = run_main(monkeypatch, capsys, *arguments, "--json", "--pages", "1000000")
     document = json.loads(out)
     assert code == 0
     assert document["machine"]["teraflops"] == 121
@@ -321,7 +313,7 @@ def test_a_terminated_driver_has_its_exit_code(monkeypatch, capsys, number):
             raise SystemExit(1) from None
 
     monkeypatch.setattr(program, "app", wait_as_ray_does)
-    code, _, err = _main(monkeypatch, capsys, "run")
+    code, _, err = run_main(monkeypatch, capsys, "run")
     assert code == 128 + number
     assert len(err.splitlines()) == 1
 
@@ -341,7 +333,7 @@ def test_a_second_ctrl_c_does_not_break_off_the_end(monkeypatch, capsys, error):
                 raise error from None
 
     monkeypatch.setattr(program, "app", command)
-    code, _, err = _main(monkeypatch, capsys, "run")
+    code, _, err = run_main(monkeypatch, capsys, "run")
     assert (code, is_in_order) == (130, [True])
     assert err.splitlines() == ["interrupted; run the same command again to continue"]
 

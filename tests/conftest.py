@@ -22,6 +22,14 @@ def _cache_of_this_session(tmp_path_factory):
     os.environ["COLINTERN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_wait_for_the_disk():
+    """Whole runs wait for it a hundred times each; no test here survives a power cut."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _log_of_this_test(monkeypatch):
     """No command that a test calls leaves its log to the tests after it, nor what it warned of."""
@@ -65,6 +73,12 @@ def bucket(s3_server) -> str:
 def ray_cluster(s3_server):
     """One local Ray for all tests of a session; its workers know the S3 server."""
     ray = pytest.importorskip("ray")
-    ray.init(address="local", num_cpus=4, log_to_driver=False, logging_level=logging.ERROR)
+    ray.init(
+        address="local",
+        num_cpus=4,
+        include_dashboard=False,  # a dozen processes
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
     yield
     ray.shutdown()

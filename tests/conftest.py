@@ -16,6 +16,22 @@ from tests.helpers import CorpusFolder, make_corpus, make_store
 torch.set_num_threads(1)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """How `-n` shares the tests out; see `tests.sharing`."""
+    from tests.sharing import ByFolder
+
+    return ByFolder(config, log)
+
+
+def pytest_collection_modifyitems(config, items):
+    """With `-n`, the tests on Ray are begun first: they take longest, and no other can help."""
+    if hasattr(config, "workerinput"):
+        from tests.sharing import ON_RAY, part_of
+
+        items.sort(key=lambda item: part_of(item.nodeid.partition("::")[0]) != ON_RAY)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _cache_of_this_session(tmp_path_factory):
     """Features of stores on S3 are not kept in the home folder."""

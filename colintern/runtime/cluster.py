@@ -180,7 +180,7 @@ def _join(address: str) -> None:
     check_answers(address)
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
-        with without_lines(_LEVEL_SAID):
+        with _without_lines(_LEVEL_SAID):
             ray.init(
                 address=address,
                 log_to_driver=False,
@@ -204,7 +204,7 @@ def _root_for_sockets(wanted: str) -> str:
 def _start_local(requests: Sequence[Request], folder: str) -> None:
     """A cluster on this machine, large enough for the workers that are asked for."""
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else C++ advice on standard error
-    with without_lines(_LEVEL_SAID):
+    with _without_lines(_LEVEL_SAID):
         ray.init(
             address="local",
             num_cpus=max(os.cpu_count() or 1, cpus_wanted(requests)),
@@ -215,7 +215,7 @@ def _start_local(requests: Sequence[Request], folder: str) -> None:
 
 
 @contextlib.contextmanager
-def without_lines(words: bytes) -> Iterator[None]:
+def _without_lines(words: bytes) -> Iterator[None]:
     """Keep lines with these words off standard error, those of C++ code too.
 
     All other lines come when the block ends.

@@ -163,7 +163,7 @@ def _drain(front: DeploymentHandle) -> None:
 
 
 def _deployed(served: Served, request: Request) -> DeploymentHandle:
-    replica = serve.deployment(_Replica).options(
+    make_replica = serve.deployment(
         name=_REPLICA,
         num_replicas=served.replicas,
         max_ongoing_requests=_MAX_ONGOING,
@@ -174,13 +174,14 @@ def _deployed(served: Served, request: Request) -> DeploymentHandle:
             "num_gpus": request.gpus_per_worker,
         },
     )
-    front = serve.deployment(serve.ingress()(_Front)).options(
+    make_front = serve.deployment(
         name=_FRONT,
         max_ongoing_requests=10_000,  # the replicas' queue is the bound
         graceful_shutdown_timeout_s=_STOP_SECONDS,
         ray_actor_options={"num_cpus": 0},
     )
-    bound = front.bind(replica.bind(served.open_answer), served.make_app)
+    replicas = make_replica(_Replica).bind(served.open_answer)
+    bound = make_front(serve.ingress()(_Front)).bind(replicas, served.make_app)
     try:
         return serve.run(bound, name=_APPLICATION, logging_config=_QUIET)
     except RuntimeError as error:
@@ -267,7 +268,7 @@ class _Front:
         """Whether a replica is there; it is not asked itself, as it may have much to do."""
         status = await asyncio.to_thread(serve.status)
         states = status.applications[_APPLICATION].deployments[_REPLICA].replica_states
-        return states.get("RUNNING", 0) > 0
+        return any(number for state, number in states.items() if state == "RUNNING")
 
 
 class _Lines(logging.Handler):

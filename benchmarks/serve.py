@@ -25,6 +25,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
+
 from colintern.data.canonical import CanonicalDataset
 from colintern.retrieval.retriever import Retriever
 
@@ -138,7 +140,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--replicas", type=int, default=1)
     options = parser.parse_args()
-    os.environ.update(ENVIRONMENT)
+    torch.set_num_threads(1)  # as a replica has it
     retriever = Retriever.open(options.run)
     folder = retriever.run.dataset(retriever.dataset).path
     texts = list(dict.fromkeys(query.text for query in CanonicalDataset(folder).queries()))

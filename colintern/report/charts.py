@@ -76,7 +76,10 @@ def loss_chart(losses: Mapping[str, Sequence[float]]) -> str:
 
 
 def histogram_chart(
-    histograms: Mapping[str, tuple[Sequence[float], Sequence[int]]], label: str, *, mark: float | None
+    histograms: Mapping[str, tuple[Sequence[float], Sequence[int]]],
+    label: str,
+    *,
+    mark: float | None,
 ) -> str:
     """How often each value occurs, as a share of the most frequent one; drawn over each other.
 

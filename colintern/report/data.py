@@ -9,6 +9,7 @@ from typing import Any
 from colintern import storage
 from colintern.config.schema import Config
 from colintern.errors import ColInternError
+from colintern.evaluation.titles import title_of_start
 from colintern.model.heads import read_info
 from colintern.records.run_folder import RunFolder
 from colintern.report import examples, mined
@@ -140,18 +141,15 @@ def read_report_data(run_path: str, recorded: Recorded) -> ReportData:
 
 def _all_ranks(folder: RunFolder, data: ReportData) -> dict[str, QueryRanks]:
     """The ranks of right pages in each dataset that the best round, from 1 on, is measured on."""
-    found = {}
+    start, found = title_of_start(data.config.training.init_heads), {}
     for name in data.evaluations:
         best = data.best_round_of(name)
         if not best:
             continue
         rounds = sorted({0, 1, best})
-        names = [
-            "start" if number == 0 else f"round {number}" for number in rounds
-        ]
         rankings = [
-            Ranking(title, folder.results(number, name))
-            for number, title in zip(rounds, names, strict=True)
+            Ranking(f"round {number}" if number else start, folder.results(number, name))
+            for number in rounds
         ]
         for row in data.baselines.get(name, []):
             path = folder.baseline_results(row.document["baseline"]["name"], name)

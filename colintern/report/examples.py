@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from colintern.config.schema import DataConfig, evaluated_names
-from colintern.report.ranks import NOT_FOUND, QueryRanks, best_pages
+from colintern.evaluation.results import DEPTH
 from colintern.report.heat import Heat
 from colintern.report.pictures import Pictures
-from colintern.evaluation.results import DEPTH
+from colintern.report.ranks import NOT_FOUND, QueryRanks, best_pages
 
 _FOUND_PAGES = 3  # that are shown of a ranking
 _RIGHT_PAGES = 2  # that are shown of a query
@@ -87,9 +87,7 @@ def found_examples(ranks: QueryRanks) -> list[Example]:
     chosen = _chosen(ranks)
     ids = [ranks.query_ids[row] for _, row in chosen]
     shown = dict.fromkeys([ranks.after, ranks.before])
-    found = {
-        number: best_pages(ranks.rankings[number].path, ids, _FOUND_PAGES) for number in shown
-    }
+    found = {number: best_pages(ranks.rankings[number].path, ids, _FOUND_PAGES) for number in shown}
     return [_example(ranks, kind, row, found) for kind, row in chosen]
 
 
@@ -133,13 +131,13 @@ def _example(
     query_id = ranks.query_ids[row]
     own = ranks.relevant[query_id]
     after = _place(int(ranks.rank_RN[ranks.after, row]))
-    told = f"first right page {after} after {_titled(ranks, ranks.after)}"
+    told = f"First right page {after} {_when(ranks, ranks.after)}"
     if ranks.before != ranks.after:
         before = _place(int(ranks.rank_RN[ranks.before, row]))
-        told += f"; {before} {_titled(ranks, ranks.before, past=True)}"
+        told += f"; {before} {_when(ranks, ranks.before)}"
     rows = [
         (
-            _titled(ranks, number),
+            f"Found {_when(ranks, number)}",
             [
                 ShownPage(page_id, f"rank {rank}", page_id in own)
                 for rank, page_id in enumerate(pages.get(query_id, ()), 1)
@@ -152,15 +150,15 @@ def _example(
         query_id,
         ranks.texts[row],
         kind,
-        told,
+        f"{told}.",
         [ShownPage(page_id, "right page", True) for page_id in right[:_RIGHT_PAGES]],
         rows,
     )
 
 
-def _titled(ranks: QueryRanks, number: int, *, past: bool = False) -> str:
+def _when(ranks: QueryRanks, number: int) -> str:
     title = ranks.rankings[number].title
-    return f"after {title}" if past and title.startswith("round") else title
+    return f"after {title}" if title.startswith("round ") else f"before training ({title})"
 
 
 def _place(rank: int) -> str:

@@ -18,7 +18,6 @@ from colintern import storage
 from colintern.config.schema import Config, dataset_of
 from colintern.errors import ColInternError
 from colintern.features.store import FeatureStore, Items, manifests_of
-from colintern.model.backbone import read_processor
 from colintern.model.boxes import token_boxes
 from colintern.model.heads import Heads, load_heads
 from colintern.records.run_folder import RunFolder
@@ -82,7 +81,9 @@ class HeatMaps:
         if len(stored) != len(box_P4):  # tokens of clusters lie anywhere
             return None
         page_PE = self.heads.exact_pages(stored.decoded())
-        score_QP = token_scores(self._query(query_id), page_PE)[:, ~torch.from_numpy(is_thumbnail_P)]
+        score_QP = token_scores(self._query(query_id), page_PE)[
+            :, ~torch.from_numpy(is_thumbnail_P)
+        ]
         score_WP = np.stack([score_QP[own].mean(dim=0).numpy() for _, own in words])
         return _heat(score_WP, box_P4[~is_thumbnail_P], layout.size)
 
@@ -107,6 +108,8 @@ def open_heat_maps(
             "Heat maps are left out: with features.max_tokens_per_page it is not stored which "
             "regions a token stands for."
         )
+    from colintern.model.backbone import read_processor  # brings transformers
+
     name = dataset_of(config.data, dataset).name
     try:
         heads, info = load_heads(folder.heads(round_number))
@@ -177,7 +180,9 @@ def _store(folder: RunFolder, name: str, path: str) -> FeatureStore:
     return FeatureStore(path if storage.exists(path) else moved, hashes)
 
 
-def _heat(score_WP: NDArray[np.float32], box_P4: NDArray[np.float32], size: tuple[int, int]) -> Heat:
+def _heat(
+    score_WP: NDArray[np.float32], box_P4: NDArray[np.float32], size: tuple[int, int]
+) -> Heat:
     """Bytes for each word, on one scale for all of them: a word that matches nothing stays dark.
 
     Nothing up to the median of all similarities is lit. The square keeps what is near it dim.
@@ -199,6 +204,6 @@ def _heat(score_WP: NDArray[np.float32], box_P4: NDArray[np.float32], size: tupl
 def _edges(
     start_P: NDArray[np.float32], end_P: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Where regions begin on one side of a page, then its end; and of each token which one it is."""
+    """Where regions begin on a side of a page, and its end; and of each token which one it is."""
     starts, index_P = np.unique(start_P, return_inverse=True)
     return np.append(starts, end_P.max()), index_P

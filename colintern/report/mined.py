@@ -16,7 +16,7 @@ from colintern.report.examples import ShownPage
 from colintern.report.pictures import Pictures
 
 _HARDEST, _DRAWN = 25, 25  # pairs that people may judge
-_BINS = 400  # of a histogram over all scores that there can be
+_BIN_WIDTH = 0.005  # of histograms over all scores that there can be
 _RULES = {
     "positive": "answer the question by a judgement, of it or of an equal question",
     "same_page": "show the same picture as a right page",
@@ -30,7 +30,7 @@ _RULES = {
 
 @dataclass(frozen=True)
 class Histogram:
-    """How many values lie in each of `_BINS` equal parts of a range."""
+    """How many values lie in each of the equal parts of a range."""
 
     low: float
     high: float
@@ -39,18 +39,18 @@ class Histogram:
     @classmethod
     def empty(cls, low: float, high: float) -> "Histogram":
         """One of a range, in which nothing is counted yet."""
-        return cls(low, high, np.zeros(_BINS, np.int64))
+        return cls(low, high, np.zeros(round((high - low) / _BIN_WIDTH), np.int64))
 
     def add(self, values: Sequence[float]) -> None:
         """Count further values; one outside the range counts at its end."""
         share = (np.asarray(values, np.float64) - self.low) / (self.high - self.low)
-        index = np.clip((share * _BINS).astype(np.int64), 0, _BINS - 1)
+        index = np.clip((share * len(self.counts)).astype(np.int64), 0, len(self.counts) - 1)
         np.add.at(self.counts, index, 1)
 
     @property
     def edges(self) -> NDArray[np.float64]:
         """Of the bins, one more than there are bins."""
-        return np.linspace(self.low, self.high, _BINS + 1)
+        return np.linspace(self.low, self.high, len(self.counts) + 1)
 
 
 @dataclass

@@ -1,19 +1,22 @@
 """Where the right page of every query stands: after each round, and by each baseline."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from colintern import storage
 from colintern.config.schema import DataConfig, dataset_of
 from colintern.data.canonical import CanonicalDataset
+from colintern.data.columns import find
+from colintern.data.compute import pc
 from colintern.data.judgements import Judgements
 from colintern.errors import ColInternError
-from colintern.evaluation.results import DEPTH, ranked_queries
+from colintern.evaluation.results import DEPTH, found_pages, ranked_queries
 
 NOT_FOUND = DEPTH + 1  # stands for the rank of a page that is not in the stored results
 MOST_ROWS = 5_000  # of one dataset in the report's table; more are sampled
@@ -130,26 +133,22 @@ def read_ranks(
         relevant, asked = read.judgements(), read.asked
     except ColInternError:
         return None  # a report without queries is better than none
-    texts = dict(zip(asked.ids.to_pylist(), asked.texts.to_pylist(), strict=True))
-    best = _ranks(rankings[after].path, relevant, texts)  # the dataset may have changed since
-    if not best:
+    ranks = {number: _read(rankings[number].path, relevant) for number in there}
+    asked_N = find(relevant.query_ids, asked.ids)
+    # The dataset may have changed since: only what was measured and is still there is shown.
+    known_N = np.flatnonzero((asked_N >= 0) & ranks[after].is_asked_N)
+    if not len(known_N):
         return None
-    ranks = {
-        number: best if number == after else _ranks(rankings[number].path, relevant, best)
-        for number in there
-    }
-    nothing = (NOT_FOUND, "")
-    rows = [[ranks[number].get(own, nothing)[0] for own in best] for number in there]
     return QueryRanks(
         dataset=dataset,
         folder=folder,
         rankings=[rankings[number] for number in there],
         before=there.index(before),
         after=there.index(after),
-        query_ids=list(best),
-        texts=[texts[query_id] for query_id in best],
-        rank_RN=np.array(rows, np.int16),
-        found=[page_id for _, page_id in best.values()],
+        query_ids=relevant.query_ids.take(pa.array(known_N)).to_pylist(),
+        texts=asked.texts.take(pa.array(asked_N[known_N])).to_pylist(),
+        rank_RN=np.stack([ranks[number].rank_N[known_N] for number in there]),
+        found=[ranks[after].best[row] for row in known_N.tolist()],
         relevant=relevant,
     )
 
@@ -160,22 +159,38 @@ def best_pages(path: str, query_ids: Sequence[str], depth: int) -> dict[str, lis
     return {query: pages for query, pages in ranked_queries(path, depth) if query in wanted}
 
 
-def first_right(page_ids: Sequence[str], relevant: Any) -> int:
-    """The rank of the first right page, from 1; `NOT_FOUND` if there is none."""
-    ranks = (rank for rank, page_id in enumerate(page_ids, 1) if page_id in relevant)
-    return next(ranks, NOT_FOUND)
+@dataclass(frozen=True)
+class _Ranks:
+    """What one file of results says of each judged query: N of them.
+
+    Attributes:
+        rank_N: of the first right page, from 1; `NOT_FOUND` if there is none.
+        is_asked_N: whether anything was found for it.
+        best: the first page of those queries, by their index.
+    """
+
+    rank_N: NDArray[np.int16]
+    is_asked_N: NDArray[np.bool_]
+    best: dict[int, str]
 
 
-def _ranks(path: str, relevant: Judgements, known: Any) -> dict[str, tuple[int, str]]:
-    """Query id to the rank of its first right page, and to its best page, of known queries."""
-    return {
-        query_id: (first_right(page_ids, own), page_ids[0])
-        for query_id, page_ids, own in _judged(path, relevant)
-        if query_id in known and page_ids
-    }
-
-
-def _judged(path: str, relevant: Judgements) -> Iterator[tuple[str, list[str], dict[str, int]]]:
-    for query_id, page_ids in ranked_queries(path, DEPTH):
-        if own := relevant.get(query_id):
-            yield query_id, page_ids, dict(own)
+def _read(path: str, relevant: Judgements) -> _Ranks:
+    """Judge results, a part of the file in memory at a time."""
+    num_queries, num_pages = len(relevant), len(relevant.page_ids)
+    right = np.sort(relevant.queries * num_pages + relevant.pages)
+    rank_N = np.full(num_queries, NOT_FOUND, np.int16)
+    best: dict[int, str] = {}
+    for batch in found_pages(path):
+        batch = batch.filter(pc.field("rank") <= DEPTH)
+        query = find(batch["query_id"], relevant.query_ids)
+        page = find(batch["page_id"], relevant.page_ids)
+        rank = batch["rank"].to_numpy().astype(np.int16)
+        is_known = (query >= 0) & (page >= 0)
+        is_right = is_known & np.isin(query * num_pages + page, right)
+        np.minimum.at(rank_N, query[is_right], rank[is_right])
+        is_first = (rank == 1) & (query >= 0)
+        first = batch["page_id"].filter(pa.array(is_first)).to_pylist()
+        best.update(zip(query[is_first].tolist(), first, strict=True))
+    is_asked_N = np.zeros(num_queries, bool)
+    is_asked_N[list(best)] = True
+    return _Ranks(rank_N, is_asked_N, best)

@@ -33,9 +33,9 @@ def changed_settings(config: Config) -> str:
 
 def _dataset(dataset: BaseModel) -> dict[str, Any]:
     changed = _changed(dataset)
-    return {key: value for key, value in dataset.model_dump(mode="json").items() if key in _ALWAYS} | {
-        key: value for key, value in changed.items() if key not in _ALWAYS
-    }
+    return {
+        key: value for key, value in dataset.model_dump(mode="json").items() if key in _ALWAYS
+    } | {key: value for key, value in changed.items() if key not in _ALWAYS}
 
 
 def _changed(section: BaseModel) -> dict[str, Any]:
@@ -45,5 +45,6 @@ def _changed(section: BaseModel) -> dict[str, Any]:
     return {
         name: values[name]
         for name, field in fields.items()
-        if field.is_required() or getattr(section, name) != field.get_default(call_default_factory=True)
+        if field.is_required()
+        or getattr(section, name) != field.get_default(call_default_factory=True)
     }

@@ -126,7 +126,7 @@ def _against(row: ShownBaseline, dataset: str) -> str:
 
 
 def _mining(data: ReportData) -> list[str]:
-    """What each round on mined negatives gained on dev; from the decisions, which look at no test."""
+    """What each round on mined negatives gained on dev, by the decisions."""
     percent = f"{100 * data.config.loop.confidence:g}{_NO_BREAK}%"
     sentences = []
     for entry in (data.loop or {"rounds": []})["rounds"]:

@@ -113,7 +113,7 @@
       { title: "question", cell: (row) => row[1], kind: "words" },
       { title: "outcome", cell: (row) => row[2], kind: "words outcome" },
       ...data.columns.map((title, index) => ({
-        title: title === "start" ? "at the start" : title,
+        title,
         cell: (row) => row[3][index],
         kind: index === data.after ? "now" : index === data.before ? "" : "extra",
       })),

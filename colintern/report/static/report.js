@@ -100,7 +100,7 @@
   const OUTCOMES = ["won", "lost", "right", "wrong"];
   const CALLED = { won: "won", lost: "lost", right: "right before and after", wrong: "still wrong" };
   const TOLD = { won: "right page now first", lost: "right page no longer first", right: "right page first before and after", wrong: "right page not first" };
-  const ROWS = 50;
+  const ROWS = 20;
   const table = document.getElementById("questions");
 
   function questions() {
@@ -188,12 +188,17 @@
     function cellOf(column, row) {
       const value = column.cell(row), cell = make("td", { className: column.kind });
       if (column.kind === "words outcome") {
-        const name = OUTCOMES[value];
-        cell.append(make("span", { className: `tag ${name}`, textContent: name === "wrong" ? "still wrong" : name, title: TOLD[name] }));
+        cell.append(tag(value, ""));
       } else {
         cell.textContent = typeof value === "number" ? rank(value) : value;
       }
+      if (column.kind === "words") cell.append(tag(row[2], "short")); // where there is no room for a column
       return cell;
+    }
+
+    function tag(value, kind) {
+      const name = OUTCOMES[value], textContent = name === "wrong" ? "still wrong" : name;
+      return make("span", { className: `tag ${name} ${kind}`, textContent, title: TOLD[name] });
     }
 
     chooser.onchange = choose;

@@ -1,6 +1,7 @@
-"""A Hub on this machine with one dataset: what huggingface_hub asks of the real one."""
+"""A Hub on this machine with one repository: what huggingface_hub asks of the real one."""
 
 import contextlib
+import hashlib
 import http.server
 import json
 import threading
@@ -8,12 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import pytest
+
 COMMIT = "0123456789abcdef" * 2 + "01234567"
 NAME = "owner/pages"
 
 
 class HubServer:
-    """Serves the files of a folder as the dataset `owner/pages`, at one commit and as `main`.
+    """Serves the files of a folder as `owner/pages`, at one commit and as `main`.
+
+    Args:
+        folder: what is served; may change meanwhile.
+        kind: what the repository is, `datasets` or `models`.
 
     Attributes:
         url: where it listens.
@@ -21,26 +28,43 @@ class HubServer:
         asked: the paths of all requests.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: str = "datasets") -> None:
+        self._kind = kind
         self.refusal: tuple[int, str] | None = None
         self.asked: list[str] = []
         hub = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                self._answer(self.headers.get("Range"))
+
+            def do_HEAD(self) -> None:
+                self._answer(None, with_body=False)
+
+            def _answer(self, wanted: str | None, with_body: bool = True) -> None:
                 hub.asked.append(self.path)
-                status, code, body = hub.answer(folder, self.path, self.headers.get("Range"))
+                status, code, body = hub.answer(folder, self.path, wanted)
                 self.send_response(status)
                 self.send_header("X-Error-Code", code)
+                self.send_header("X-Repo-Commit", COMMIT)
+                self.send_header("ETag", f'"{hashlib.sha256(body).hexdigest()}"')
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                if with_body:
+                    self.wfile.write(body)
 
             def log_message(self, *_) -> None:
                 """Not on the terminal of the tests."""
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def is_the_hub(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Have the Hub's client ask here, and not be offline as other tests are."""
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", self.url)
+        files = self.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", files)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
@@ -61,6 +85,10 @@ class HubServer:
         url = urlsplit(path)
         parts = [unquote(part) for part in url.path.strip("/").split("/")]
         is_api = parts[0] == "api"
+        if not is_api and parts[0] != "datasets":  # files of models stand without a kind before
+            parts = ["models", *parts]
+        if parts[is_api] != self._kind:
+            return 404, "RepoNotFound", b"{}"
         name, what = "/".join(parts[is_api + 1 : is_api + 3]), parts[is_api + 3 :]
         if name != NAME:
             return 404, "RepoNotFound", b"{}"
@@ -71,8 +99,9 @@ class HubServer:
             return 404, "RevisionNotFound", b"{}"
         if kind == "resolve":
             data = (folder / inner).read_bytes()
-            first, last = (int(n) for n in (wanted or "=0-0").split("=")[1].split("-"))
-            return (206, "", data[first : last + 1]) if wanted else (200, "", data)
+            first, last = (wanted or "=0-").split("=")[1].split("-")
+            end = int(last) + 1 if last else None
+            return (206, "", data[int(first) : end]) if wanted else (200, "", data)
         if kind == "revision":
             return 200, "", json.dumps({"id": NAME, "sha": COMMIT}).encode()
         every = parse_qs(url.query).get("recursive", ["False"])[0].lower() == "true"

@@ -15,6 +15,8 @@ import pytest
 from colintern import cli
 from colintern.cli import program
 from tests.helpers import make_corpus
+from tests.hub_server import COMMIT, NAME, HubServer
+from tests.local_run import BACKBONE
 
 CONFIG = """
 run: {{name: r, root: {root}/runs}}
@@ -82,6 +84,9 @@ def _main(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
         (["ls", "{c}"], "no such folder"),
         (["clean", "{c}.gone", "--yes"], "no such folder"),
         (["baseline", "{c}.run"], "no run folder"),
+        (["download", "a/b"], "a/b: no commit of it is known here; give --revision"),
+        (["download", "a/b", "--revision", "main"], "--revision main: is not a whole commit"),
+        (["download", "OpenGVLab/InternVL3-1B-hf"], "InternVL3-1B-hf at 014c0583"),
         (["search", "{c}.run", ""], "QUERY: empty query"),
         (["search", "{c}.run", " \n\u2003"], "QUERY: empty query"),
         (["search", "{c}.run", "word " * 20_000], "QUERY: query of 100,000 characters"),
@@ -234,6 +239,7 @@ def test_the_commands_and_their_options_are_the_documented_ones():
         "clean": ["--runs", "--yes", "root"],
         "baseline": ["--dataset", "--model", "--name", "--revision", "run_path"],
         "embed": ["--dataset", "--dim", "--dtype", "--out", "--round", "--tokens", "run_path"],
+        "download": ["--dataset", "--out", "--revision", "name"],
         "export": ["--dim", "--out", "--round", "--side", "run_path"],
         "search": [
             "--dataset",
@@ -287,6 +293,20 @@ def test_a_mistake_is_told_before_torch_is_there(config, tmp_path, command, over
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.strip() == "2 []", done.stderr
+
+
+def test_a_download_says_what_to_paste(monkeypatch, capsys, tmp_path):
+    """A model on the disk, and no word of how a run takes it."""
+    server = HubServer(BACKBONE, "models")
+    server.is_the_hub(monkeypatch)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    with server.running():
+        code, out, _ = _main(monkeypatch, capsys, "download", NAME, "--revision", COMMIT)
+    assert code == 0
+    told, where, use = out.splitlines()
+    assert told == f"{NAME}, revision {COMMIT}, 88.1 kB"
+    assert where.startswith(f"  in:  {tmp_path}/cache/")
+    assert use == f"  use: backbone.path={NAME} backbone.revision={COMMIT}"
 
 
 def test_ctrl_c_is_one_line_and_exit_code_130(config):

@@ -92,3 +92,43 @@ def ingest_sources(
         replace,
     )
     say(ingest(sources, out, settings).lines())
+
+
+@commands.command()
+def download(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="Model or dataset on the Hub, such as OpenGVLab/InternVL3-1B-hf; or vidore-v1, "
+            "vidore-v2 or vidore-v3, for all datasets of that benchmark.",
+        ),
+    ],
+    revision: Annotated[
+        str | None,
+        typer.Option(
+            "--revision",
+            metavar="COMMIT",
+            help="Whole commit hash; default: the one that ColIntern knows of that name, if any.",
+        ),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out", metavar="DIR", help="Folder to write to; default: the cache of the Hub."
+        ),
+    ] = None,
+    is_dataset: Annotated[
+        bool, typer.Option("--dataset", help="Take NAME, if it is not known, as that of a dataset.")
+    ] = False,
+) -> None:
+    """Fetch a backbone or a dataset of the Hub at a fixed commit.
+
+    Only files that are used are fetched: no pickled weights, no code. Run it again to continue.
+    """
+    from colintern.config.pinned import pinned
+
+    wanted = pinned(name, revision, is_dataset=is_dataset)  # mistakes are told before the imports
+    from colintern.data.download import download_lines
+
+    say(download_lines(wanted, out))

@@ -5,9 +5,10 @@ error, which names the commit that they mean now.
 """
 
 import re
+from pathlib import Path
 from urllib.parse import unquote
 
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -17,7 +18,10 @@ from huggingface_hub.errors import (
 )
 
 from colintern import storage
+from colintern.config.pinned import Kind
 from colintern.errors import DatasetError, one_line
+
+DATASET_FILES = ("*.parquet", "README.md")  # all that a dataset is read from
 
 _URL = re.compile(r"hf://datasets/(?P<name>[^/@]+/[^/@]+)(@(?P<revision>[^/]+))?(?P<folder>/.+)?")
 
@@ -66,7 +70,7 @@ def check_commit(url: str) -> None:
     try:
         commit = HfApi().dataset_info(name, revision=unquote(revision)).sha
     except (HFValidationError, *storage.HUB_ERRORS) as error:
-        raise DatasetError(f"{url}: {_reason(error, name, revision)}") from error
+        raise DatasetError(f"{url}: {reason(error, name, revision)}") from error
     if commit != revision:
         raise DatasetError(
             f"{url}: the revision {revision} is not a whole commit hash and can change; "
@@ -74,15 +78,48 @@ def check_commit(url: str) -> None:
         )
 
 
-def _reason(error: Exception, name: str, revision: str) -> str:
-    """What an error of the Hub means, and what to do."""
-    page = f"https://huggingface.co/datasets/{name}"
+def downloaded(url: str) -> str | None:
+    """The folder of the Hub's cache where `colintern download` has put a dataset; None without.
+
+    A folder is used only where the cache knows all files of the commit, and none is missing.
+
+    Args:
+        url: of a whole dataset, as `pinned_url` returns it.
+    """
+    found = _URL.fullmatch(url)
+    if not found or found["folder"] or not found["revision"]:
+        return None
+    name, revision = found["name"], found["revision"]
+    try:
+        folder = snapshot_download(
+            name,
+            repo_type="dataset",
+            revision=revision,
+            allow_patterns=DATASET_FILES,
+            local_files_only=True,
+        )
+    except (HFValidationError, OSError):  # among them: it is not there, or not whole
+        return None
+    listing = Path(folder).parent.parent / "trees" / f"{revision}.json"
+    return folder if listing.is_file() else None
+
+
+def reason(error: Exception, name: str, revision: str, kind: Kind = "dataset") -> str:
+    """What an error of the Hub means, and what to do.
+
+    Args:
+        error: as the Hub's client raised it.
+        name: that was asked for.
+        revision: of it.
+        kind: what the name is that of.
+    """
+    page = f"https://huggingface.co/{'datasets/' if kind == 'dataset' else ''}{name}"
     if isinstance(error, GatedRepoError):
         return f"it is gated; accept its terms on {page} and set HF_TOKEN"
     if isinstance(error, RepositoryNotFoundError):
-        return "the Hub has no such dataset, or it is private; check the name, or set HF_TOKEN"
+        return f"the Hub has no such {kind}, or it is private; check the name, or set HF_TOKEN"
     if isinstance(error, RevisionNotFoundError):
-        return f"the dataset has no revision {revision}; take a commit of {page}/commits/main"
+        return f"the {kind} has no revision {revision}; take a commit of {page}/commits/main"
     said = one_line(error)
     if isinstance(error, HfHubHTTPError) and error.response.status_code in (401, 403):
         return f"the Hub denies access ({said}); set HF_TOKEN to a token that can read it"

@@ -2,9 +2,9 @@
 
 A canonical folder is read where it stands. A canonical folder is made once, and the source is only
 read, for: any other layout; a choice of language or split; scores with `relevant_from`; a dataset
-on the Hub; and a corpus whose row groups are too large to pick pages from. A folder that was made
-like this, configured again with the same choices (as in the configuration that a run has recorded),
-is read where it stands.
+on the Hub, which may be downloaded; and a corpus whose row groups are too large to pick pages from.
+A folder that was made like this, configured again with the same choices (as in the configuration
+that a run has recorded), is read where it stands.
 """
 
 import re
@@ -78,8 +78,10 @@ def find_source(dataset: DatasetConfig, root: str) -> FoundSource:
         folder = _folder(root, dataset, [*made_from, *_later_choices(dataset)])
         if _is_made(folder):
             return FoundSource(folder)
-        hub.check_commit(source)
-        return _imported(folder, dataset, source, _layout(source, dataset))
+        here = hub.downloaded(source)
+        if here is None:
+            hub.check_commit(source)
+        return _imported(folder, dataset, source, _layout(here or source, dataset))
     if _is_made_with(source, dataset):
         return FoundSource(source)
     layout = _layout(source, dataset)

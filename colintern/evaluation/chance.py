@@ -46,5 +46,10 @@ def is_at_chance(document: Mapping[str, Any]) -> bool:
     return document["ci"][METRIC][0] <= level + min(level, _MARGIN)
 
 
+def beside_chance(document: Mapping[str, Any]) -> str:
+    """`at chance level (0.004)` for an evaluation that is; empty for any other."""
+    return f"at chance level ({document['chance'][METRIC]:.3f})" if is_at_chance(document) else ""
+
+
 def _dcg(gains: list[int]) -> float:
     return math.fsum(gain / math.log2(rank + 1) for rank, gain in enumerate(gains[:CUTOFF], 1))

@@ -19,6 +19,7 @@ _ADAPTER = "adapter_config.json"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # Files that features depend on: weights, configuration, image processor, tokenizer in any format.
 _SUFFIXES = (".safetensors", ".json", ".txt", ".model", ".tiktoken")
+CHECKPOINT_FILES = tuple(f"*{suffix}" for suffix in _SUFFIXES)
 
 
 def find_checkpoint(config: BackboneConfig) -> Path:
@@ -121,7 +122,7 @@ def _from_hub(config: BackboneConfig) -> Path:
             snapshot_download(
                 config.path,
                 revision=config.revision,
-                allow_patterns=[f"*{suffix}" for suffix in _SUFFIXES],
+                allow_patterns=list(CHECKPOINT_FILES),
             )
         )
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:

@@ -71,6 +71,11 @@ class RunFolder:
         return self.file("loop.json")
 
     @property
+    def data_json(self) -> str:
+        """What dev and the test sets are, and what they share with training."""
+        return self.file("data.json")
+
+    @property
     def report(self) -> str:
         """The report's page."""
         return self.file("report.html")

@@ -15,6 +15,7 @@ from colintern.records.run_folder import RunFolder
 from colintern.report import examples, mined
 from colintern.report.baselines import ShownBaseline, shown_baselines
 from colintern.report.costs import StageCost, stage_costs
+from colintern.report.encoded import Encoded, read_encoded
 from colintern.report.examples import Example, examples_dataset, found_examples
 from colintern.report.heat import open_heat_maps
 from colintern.report.mined import MinedRound, read_mined
@@ -63,6 +64,8 @@ class ReportData:
         baselines: for each dataset what else was measured on it.
         pictures: of all pages that are shown.
         no_heat: why there are no heat maps, in a sentence; empty where there are.
+        sets: what dev and the test sets are, see `runs.sets`; None in runs of earlier versions.
+        encoded: for each dataset what its store holds; None where that is gone.
     """
 
     name: str
@@ -81,13 +84,17 @@ class ReportData:
     baselines: dict[str, list[ShownBaseline]] = field(default_factory=dict)
     pictures: Pictures = field(default_factory=Pictures)
     no_heat: str = ""
+    sets: dict[str, Any] | None = None
+    encoded: dict[str, Encoded | None] = field(default_factory=dict)
 
     @property
     def best_round(self) -> int:
         """The best round; the last evaluated one, until the loop has decided."""
         if self.loop:
             return self.loop["best_round"]
-        return len(self.evaluations.get(self.queries_of, [])) - 1
+        found = self.evaluations
+        measured = found.get(self.queries_of) or next(iter(found.values()), [])
+        return len(measured) - 1
 
     def best_round_of(self, dataset: str) -> int | None:
         """The best round, if it is evaluated on that dataset."""
@@ -127,6 +134,7 @@ def read_report_data(run_path: str, recorded: Recorded) -> ReportData:
         mined=read_mined(folder, recorded.mined, config.run.seed),
         loop=storage.read_json(folder.loop_json) if storage.exists(folder.loop_json) else None,
         queries_of=examples_dataset(config.data),
+        sets=storage.read_json(folder.data_json) if storage.exists(folder.data_json) else None,
     )
     data.baselines = {
         name: shown_baselines(folder, config, name, data.best_round_of(name), names)
@@ -135,7 +143,9 @@ def read_report_data(run_path: str, recorded: Recorded) -> ReportData:
     }
     data.ranks = _all_ranks(folder, data)
     _add_examples(folder, data)
-    _add_costs(folder, recorded.stages, data)
+    stores = _stores(folder, recorded.trained)
+    data.encoded = {name: read_encoded(path) for name, path in stores.items()}
+    data.costs = stage_costs(folder, recorded.stages, stores, _speeds(data))
     return data
 
 
@@ -185,16 +195,16 @@ def _add_heat(folder: RunFolder, data: ReportData) -> None:
             page.heat = maps.heat(example.query_id, words, page.page_id)
 
 
-def _add_costs(folder: RunFolder, stages: Sequence[str], data: ReportData) -> None:
-    speeds = {
+def _speeds(data: ReportData) -> dict[str, str]:
+    """What is known of the speed of stages, in words."""
+    return {
         f"round-{number}-train": f"{speed:,.0f} pairs a second"
         for number, speed in data.speeds.items()
         if speed
     }
-    data.costs = stage_costs(folder, stages, _stores(folder, data.speeds), speeds)
 
 
-def _stores(folder: RunFolder, trained: Mapping[int, float]) -> dict[str, str]:
+def _stores(folder: RunFolder, trained: Sequence[int]) -> dict[str, str]:
     """The feature store of each dataset, as it is written beside the last heads."""
     try:
         return read_info(folder.heads(max(trained))).stores if trained else {}

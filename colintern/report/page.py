@@ -9,6 +9,8 @@ import jinja2
 from markupsafe import Markup
 
 from colintern import storage
+from colintern.config.pinned import ADVISED, known
+from colintern.evaluation.chance import beside_chance
 from colintern.evaluation.decision import METRIC
 from colintern.evaluation.published import standings
 from colintern.evaluation.titles import METRIC_TITLES, title_of_start
@@ -60,6 +62,9 @@ def rendered(data: ReportData) -> str:
         metrics=METRIC_TITLES,
         verdict=verdict(data),
         start=title_of_start(data.config.training.init_heads),
+        advised=known()[ADVISED],
+        beside_chance=beside_chance,
+        has_data=bool(data.sets or any(data.encoded.values())),
         standings=standings(data.config.data.eval, data.best),
         rounds_svg=_rounds_svg(data),
         losses_svg=Markup(loss_chart(data.losses)) if data.losses else None,

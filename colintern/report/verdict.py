@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from colintern.config.schema import DEV
-from colintern.evaluation.chance import is_at_chance
+from colintern.evaluation.chance import beside_chance, is_at_chance
 from colintern.evaluation.decision import METRIC, MIN_QUERIES
 from colintern.evaluation.significance import Interval
 from colintern.evaluation.titles import METRIC_TITLES, where_from
@@ -21,14 +21,14 @@ class Verdict:
 
     Attributes:
         main: one sentence.
-        warning: that figures say nothing, and why; empty where they do.
+        at_chance: where the best round is no better than a random order of the pages.
         findings: what is said of baselines and of mining.
         figures: for each dataset its metric before training and after the best round.
         next_steps: what to do now, the most useful first.
     """
 
     main: str
-    warning: str = ""
+    at_chance: list[str] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
     figures: list[str] = field(default_factory=list)
     next_steps: list[str] = field(default_factory=list)
@@ -41,7 +41,7 @@ def verdict(data: ReportData) -> Verdict:
         return Verdict(_NO_ROUND)
     return Verdict(
         main=_main(data),
-        warning=_warning(data),
+        at_chance=_at_chance(data),
         findings=[*_against_baselines(data), *_mining(data)],
         figures=figures,
         next_steps=_next_steps(data),
@@ -64,22 +64,14 @@ def _percent(part: int, total: int) -> str:
     return f"{100 * part / total:.0f}{_NO_BREAK}%" if total >= 50 else f"{part} of {total}"
 
 
-def _warning(data: ReportData) -> str:
-    if data.config.backbone.path == "random":
-        return (
-            "The backbone has random weights and cannot read: these figures say nothing about "
-            "retrieval. They only show that every part of the loop works."
-        )
-    at_chance = [name for name, found in data.best.items() if is_at_chance(found)]
-    if not at_chance:
-        return ""
-    which = "All figures are" if len(at_chance) == len(data.best) else "Some figures are"
-    levels = "; ".join(
-        f"{name} {data.best[name]['metrics'][METRIC]:.3f}, a random order of its "
-        f"{data.best[name]['num_pages']:,} pages {data.best[name]['chance'][METRIC]:.3f}"
-        for name in at_chance
-    )
-    return f"{which} at chance level: hardly better than a random order ({_TITLE}: {levels})."
+def _at_chance(data: ReportData) -> list[str]:
+    """Of untrained heads nothing is said."""
+    return [
+        f"round {document['round']} on {name}, {_TITLE} {document['metrics'][METRIC]:.3f} beside "
+        f"{document['chance'][METRIC]:.3f} of a random order of {document['num_pages']} pages"
+        for name, document in data.best.items()
+        if document["round"] and is_at_chance(document)
+    ]
 
 
 def _figures(data: ReportData) -> list[str]:
@@ -93,20 +85,14 @@ def _figures(data: ReportData) -> list[str]:
             continue
         low, high = rounds[best]["ci"][METRIC]
         values = [round_["metrics"][METRIC] for round_ in rounds]
+        chance = beside_chance(rounds[best])
+        behind = f", {chance}" if chance else ""
         middle = f", {values[1]:.3f} after round 1" if best > 1 else ""
         sentences.append(
             f"{name}: {_TITLE} {values[0]:.3f} {before}{middle}, {values[best]:.3f} "
-            f"after round {best} (95{_NO_BREAK}% interval {low:.3f} to {high:.3f})"
-            f"{_beside_chance(rounds[best])}"
+            f"after round {best} (95{_NO_BREAK}% interval {low:.3f} to {high:.3f}){behind}"
         )
     return sentences
-
-
-def _beside_chance(document: dict) -> str:
-    if not is_at_chance(document):
-        return ""
-    level = document["chance"][METRIC]
-    return f": hardly better than a random order of the {document['num_pages']} pages ({level:.3f})"
 
 
 def _against_baselines(data: ReportData) -> list[str]:
@@ -150,11 +136,6 @@ def _gain(gain: Interval) -> str:
 
 def _next_steps(data: ReportData) -> list[str]:
     steps = []
-    if _warning(data):
-        steps.append(
-            "Take a backbone that can read these pages (backbone.path), or more tiles where the "
-            "print is small (backbone.max_tiles); check that the judgements name the right pages."
-        )
     dev = data.evaluations.get(DEV)
     if dev and dev[0]["num_queries"] < MIN_QUERIES:
         steps.append(

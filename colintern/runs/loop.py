@@ -138,6 +138,8 @@ def _say_where_it_goes_on(runner: Runner) -> None:
 
 def _do_before_rounds(runner: Runner, kind: type[Stage] = Stage) -> bool:
     """Do the stages of one kind that come before all rounds; whether a dataset was encoded."""
+    from colintern.runs.sets import note_sets
+
     is_encoded_now = False
     for stage in stages.stages_before_rounds(runner.run.config):
         if isinstance(stage, kind):
@@ -146,6 +148,7 @@ def _do_before_rounds(runner: Runner, kind: type[Stage] = Stage) -> bool:
     if is_encoded_now:
         runner.run.catalog.check_pages_differ()
         _say_what_datasets_lack(runner)
+    note_sets(runner.run, runner.held)
     return is_encoded_now
 
 
@@ -231,12 +234,11 @@ def _begins(document: Mapping[str, Any], folder: RunFolder) -> bool:
 
 
 def _say_what_datasets_lack(runner: Runner) -> None:
-    """Pages that train and test share make a test too easy, queries without a text too hard."""
+    """Pages that dev keeps out of training, and queries without a text, which make it too hard."""
     from colintern.runs.continuing import num_trained_on
     from colintern.runs.progress import (
         say_held_out,
         say_not_asked,
-        say_seen_in_training,
         say_trained_on,
     )
 
@@ -245,8 +247,6 @@ def _say_what_datasets_lack(runner: Runner) -> None:
     say_held_out(config.data.train.name, catalog.pages_held_out())
     for name in evaluated_names(config.data):
         say_not_asked(name, catalog.not_asked(name))
-        if name in runner.run.targets:
-            say_seen_in_training(name, catalog.pages_seen_in_training(name))
 
 
 def _say_unmined(config: Config) -> bool:

@@ -17,6 +17,7 @@ from colintern.data.resolve import FoundSource, datasets_root, find_source, with
 from colintern.data.splits import UnseenPages, split_views
 from colintern.data.text import normalised
 from colintern.errors import CheckpointError, ConfigError, DatasetError
+from colintern.runs.backbone_choice import say_built_in
 
 if TYPE_CHECKING:
     from colintern.model.backbone import BackboneIdentity
@@ -42,6 +43,7 @@ def check(config: Config) -> bool:
     sources = find_sources(config)
     for setting in unused_settings(config):
         log.warn_once("config", setting)
+    say_built_in(config, sources)
     is_ready = all(source.write is None for source in sources)
     if is_ready:
         check_datasets(with_datasets(config))

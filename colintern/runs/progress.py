@@ -7,9 +7,10 @@ from typing import Any
 
 from colintern import log
 from colintern.config.schema import RANDOM, READER, BackboneConfig
-from colintern.evaluation.chance import is_at_chance
+from colintern.evaluation.chance import beside_chance, is_at_chance
 from colintern.evaluation.decision import METRIC
 from colintern.mining.evidence import shortage
+from colintern.runs.backbone_choice import remedy
 from colintern.runtime.work import Progress, Tell
 
 _QUIET_SECONDS = 2.0
@@ -27,11 +28,47 @@ def say_held_out(train: str, pages: Sequence[str]) -> None:
         )
 
 
-def say_seen_in_training(name: str, pages: Sequence[str]) -> None:
-    """Which pages of a test set make it too easy."""
-    if pages:
-        shown = ", ".join(pages[:3])
-        log.say("data", "%s: %d pages are also training pages: %s", name, len(pages), shown)
+def say_dev(dev: Mapping[str, Any]) -> None:
+    """What the dev set is: of which documents, how many questions over how many pages.
+
+    Args:
+        dev: of `data.json`.
+    """
+    documents, named = dev["num_documents"], ", ".join(dev["documents"][:3])
+    words = f"{dev['num_pages']:,} pages"
+    if documents:
+        more = ", ..." if documents > 3 else ""
+        words = f"{documents:,} document{'s' if documents > 1 else ''}: {named}{more}"
+    if dev["is_part_of_training_set"]:
+        words += f" (of {dev['num_documents_of']:,} in {dev['dataset']})" if documents else ""
+        words += ", taken out of training"
+    log.say(
+        "data",
+        "dev: %s; %s questions, %s pages searched",
+        words,
+        f"{dev['num_questions']:,}",
+        f"{dev['num_pages_searched']:,}",
+    )
+
+
+def say_seen_in_training(name: str, shared: Mapping[str, Any]) -> None:
+    """What of a test set is in training too, and so makes it too easy.
+
+    Args:
+        name: of the test set.
+        shared: what `data.json` has of it.
+    """
+    pages, questions = shared["num_pages_in_training"], shared["num_questions_in_training"]
+    if pages or questions:
+        named = ", ".join(shared["pages_in_training"][:3])
+        log.say(
+            "data",
+            "%s: %d pages and %d questions of training also stand in it%s",
+            name,
+            pages,
+            questions,
+            f": {named}{', ...' if pages > 3 else ''}" if pages else "",
+        )
 
 
 def say_trained_on(num_questions: int) -> None:
@@ -96,10 +133,10 @@ def queries_line(part: str, round_number: int, dataset: str) -> Tell:
 def say_metrics(document: Mapping[str, Any]) -> None:
     """The metrics of a round, or of a baseline, on one dataset."""
     low, high = document["ci"][METRIC]
-    number = document["round"]
+    number, chance = document["round"], beside_chance(document)
     log.say(
         "evaluate" if number is not None else "baseline",
-        "%s  %s: nDCG@5 %.3f [%.3f, %.3f]   MRR@10 %.3f   Recall@1 %.3f   Recall@10 %.3f",
+        "%s  %s: nDCG@5 %.3f [%.3f, %.3f]   MRR@10 %.3f   Recall@1 %.3f   Recall@10 %.3f%s",
         f"round {number}" if number is not None else document["baseline"]["name"],
         document["dataset"],
         document["metrics"][METRIC],
@@ -108,6 +145,7 @@ def say_metrics(document: Mapping[str, Any]) -> None:
         document["metrics"]["mrr_at_10"],
         document["metrics"]["recall_at_1"],
         document["metrics"]["recall_at_10"],
+        f"   {chance}" if chance else "",
     )
 
 
@@ -143,7 +181,7 @@ def say_at_chance(document: Mapping[str, Any], backbone: BackboneConfig) -> None
         f"is hardly better than a random order of its {document['num_pages']} pages "
         f"({document['chance'][METRIC]:.3f})"
     )
-    other = "take another, such as backbone.path=OpenGVLab/InternVL3-1B-hf"
+    other = f"take another: {remedy()}"
     if document["round"] == 0:
         log.say("evaluate", "%s; if trained heads are no better, %s", found, other)
         return

@@ -18,6 +18,7 @@ from colintern.records import lease
 from colintern.records.lease import Held
 from colintern.records.run_folder import RunFolder
 from colintern.runs import preflight
+from colintern.runs.backbone_choice import say_idle_gpu, say_what_the_advised_takes
 from colintern.runs.stages import Encode, Stage, stages_of
 from colintern.runs.users import note_user
 from colintern.runs.versions import commit, versions
@@ -127,6 +128,8 @@ def open_run(
         config = with_datasets(config)
         if not is_checked:
             preflight.check_datasets(config)
+        say_what_the_advised_takes(config)
+        say_idle_gpu(config)
         if has_to_be_made(
             config, backbone
         ):  # which takes minutes: all that can be refused is first

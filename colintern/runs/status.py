@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from colintern import storage
 from colintern.config.schema import evaluated_names
@@ -10,6 +10,9 @@ from colintern.evaluation.titles import METRIC_TITLES, title_of_baseline, title_
 from colintern.records import lease
 from colintern.records.run_folder import RunFolder
 from colintern.runs.baselines import recorded_baselines
+
+if TYPE_CHECKING:
+    from colintern.runs.stages import Stage
 
 _NAME = 26  # columns for the name of a row
 
@@ -21,6 +24,7 @@ def status_lines(run_path: str) -> list[str]:
     or a report about something else than what is recorded now.
     """
     # Half a second that `--help` goes without.
+    from colintern.evaluation.chance import beside_chance
     from colintern.runs.stages import last_round, stages_of
 
     folder = RunFolder(run_path)
@@ -30,13 +34,23 @@ def status_lines(run_path: str) -> list[str]:
     for stage in stages_of(config, last_round(config, folder)):
         is_recorded = stage.is_recorded(folder)
         if is_recorded and stage.is_as_asked(config, folder):
-            state = f"done       {_finished_at(folder, stage.name)}"
+            chance = beside_chance(_measured(folder, stage))
+            state = f"done       {_finished_at(folder, stage.name)}   {chance}"
         elif is_held and not running_shown:
             state, running_shown = "running", True
         else:
             state = "missing    (out of date)" if is_recorded else "missing"
         lines.append(f"{stage.name:<40} {state}".rstrip())
     return lines
+
+
+def _measured(folder: RunFolder, stage: "Stage") -> Mapping[str, Any]:
+    """The metrics that a finished stage has written; empty for a stage of another kind."""
+    from colintern.runs.stages import Evaluate
+
+    if not isinstance(stage, Evaluate):
+        return {}
+    return storage.read_json(folder.evaluation(stage.round_number, stage.dataset))
 
 
 def _finished_at(folder: RunFolder, stage: str) -> str:
@@ -95,11 +109,15 @@ def header_line(width: int = _NAME) -> str:
 def document_lines(document: Mapping[str, Any], name: str, width: int = _NAME) -> list[str]:
     """A row of the table of metrics under `name`, and the intervals below it.
 
-    A search that is not exact is named: what it misses lowers every metric.
+    A search that is not exact is named: what it misses lowers every metric. So is the level of
+    chance, below the name, where the metrics are no better.
     """
+    from colintern.evaluation.chance import beside_chance
+
     if document["search"] != "exact":
         name = f"{name} {document['search']}"
     values = "".join(f"{document['metrics'][key]:>14.3f}" for key in METRIC_TITLES)
     intervals = (document["ci"][key] for key in METRIC_TITLES)
     below = "".join(f"{f'{low:.3f}-{high:.3f}':>14}" for low, high in intervals)
-    return [f"{document['dataset']:<16}{name:<{width}}{values}", " " * (16 + width) + below]
+    chance = f"{beside_chance(document):>{16 + width}}"
+    return [f"{document['dataset']:<16}{name:<{width}}{values}", chance + below]

@@ -16,10 +16,8 @@ from tests.hub_server import COMMIT, NAME, HubServer
 def hub(tmp_path, monkeypatch):
     make_corpus(tmp_path / "hub", num_pages=6, num_queries=9)
     server = HubServer(tmp_path / "hub")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.url)
-    files = server.url + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", files)
+    server.is_the_hub(monkeypatch)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub-cache"))
     huggingface_hub.HfFileSystem.clear_instance_cache()
     with server.running():
         yield server

@@ -187,6 +187,66 @@ def test_published_figures_are_marked_as_not_measured_here(run):
     assert html.count("; not measured here") == 1
 
 
+@pytest.mark.parametrize(
+    ("backbone", "words"),
+    [
+        ("reader", "<code>colintern download OpenGVLab/InternVL3-1B-hf</code>"),
+        ("/a/model", "too small for <code>backbone.max_tiles=12</code>"),
+        ("random", "random weights and cannot read"),
+    ],
+)
+def test_a_result_at_chance_level_is_called_that_at_the_top(run, backbone, words):
+    """A figure of nothing in a page that looks like success; a warning above a good figure."""
+    document = json.loads((run / "run.json").read_text())
+    document["config"]["backbone"]["path"] = backbone
+    write_json(run / "run.json", document)
+    path = run / "round-1" / "eval" / "dev.json"
+    measured = json.loads(path.read_text())
+    measured["chance"] = {"ndcg_at_5": 0.1}
+    told = "At chance level: round 1 on dev, nDCG@5 0.500 beside 0.100 of a random order of 3 pages"
+    for low in (0.4, 0.11):
+        measured["ci"]["ndcg_at_5"] = [low, 0.6]
+        write_json(path, measured)
+        top, results = _report(run).read_text().split("<h2>Results</h2>")
+        is_there = low == 0.11
+        assert (told in top) == is_there
+        assert (words in top) == (is_there or backbone == "random")
+        assert ("0.110 to 0.600), at chance level (0.100)" in top) == is_there
+        assert (
+            '<th scope="row">1 <small>at chance level (0.100)</small></th>' in results
+        ) == is_there
+
+
+def test_what_dev_is_and_what_tests_share_with_training_is_shown(run):
+    """A dev set that nobody sees; a test set that was trained on; a run of an earlier version."""
+    assert "<h2>Data</h2>" not in _report(run).read_text()
+    dev = {"dataset": "mine", "is_part_of_training_set": True, "num_documents": 22}
+    dev |= {"num_documents_of": 130, "documents": [EVIL, "b.pdf"], "num_pages": 40}
+    dev |= {"num_pages_searched": 240, "num_questions": 61}
+    test = {"num_questions": 9, "num_pages_searched": 50, "num_pages_in_training": 3}
+    test |= {"pages_in_training": ["p1", "p2", "p3"], "num_questions_in_training": 2}
+    apart = test | {"num_pages_in_training": 0, "pages_in_training": []}
+    apart |= {"num_questions_in_training": 0}
+    sets = {"dev": dev, "tests": {"test-x": test, "test-y": apart}}
+    write_json(run / "data.json", sets)
+    html = _report(run).read_text()
+    shown = re.sub(r"\s+", " ", re.sub("<[^>]+>", "", html.split("<h2>Data</h2>")[1]))
+    for words in (
+        "dev: 22 documents of 130 in mine, 40 pages that are taken out of training, 61 questions, "
+        "240 pages searched.",
+        "b.pdf and 20 more",
+        "test-x: 9 questions, 50 pages searched. 3 pages and 2 questions of training also stand in "
+        "it, so its figures are too good. p1, p2, p3",
+        "test-y: 9 questions, 50 pages searched. None of its pages and questions are in training.",
+    ):
+        assert words in shown
+    assert "<script>alert" not in html
+    own = {**dev, **apart, "is_part_of_training_set": False, "num_documents": 0, "documents": []}
+    write_json(run / "data.json", {"dev": own, "tests": {}})
+    shown = re.sub("<[^>]+>", "", _report(run).read_text().split("<h2>Data</h2>")[1])
+    assert "dev: 40 pages, 9 questions, 50 pages searched." in shown
+
+
 def test_what_was_measured_how_is_shown(run):
     """A figure of one language, or of a search that misses pages, read as that of the model."""
     path = run / "round-1" / "eval" / "dev.json"

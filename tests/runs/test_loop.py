@@ -317,7 +317,8 @@ def test_pages_that_dev_or_a_test_set_shares_with_training(tmp_path, caplog):
     assert (
         "train: 3 pages answer dev queries, so they are neither trained on nor mined" in caplog.text
     )
-    assert "test: 3 pages are also training pages: p000, p001, p002" in caplog.text
+    assert "dev: 2 documents: d0, d1; 6 questions, 6 pages searched" in caplog.text
+    assert "test: 3 pages and 3 questions of training also stand in it: p000, p001" in caplog.text
     inputs = {
         stage: json.loads((run / "records" / f"{stage}.json").read_text())["inputs"]
         for stage in ("round-1-train", "round-2-mine", "round-2-train", "round-2-evaluate-test")

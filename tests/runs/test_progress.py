@@ -6,7 +6,7 @@ import pytest
 
 from colintern.config.schema import BackboneConfig
 from colintern.runs import progress
-from colintern.runs.progress import queries_line, say_at_chance
+from colintern.runs.progress import queries_line, say_at_chance, say_metrics
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,12 @@ from colintern.runs.progress import queries_line, say_at_chance
         ("reader", 0, logging.INFO, ["if trained heads are no better", "InternVL3-1B-hf"]),
         ("reader", 1, logging.WARNING, ["backbone.path=reader, which reads plain printed English"]),
         ("reader", 3, logging.WARNING, ["backbone.max_tiles=12", "judgements", "InternVL3-1B-hf"]),
-        ("random", 1, logging.WARNING, ["backbone.path=random cannot read"]),
+        (
+            "random",
+            1,
+            logging.WARNING,
+            ["backbone.path=random cannot read", "`colintern download OpenGVLab/"],
+        ),
         ("/models/good", 0, None, []),
         ("/models/good", 1, logging.WARNING, ["this backbone may not read", "max_tiles=12"]),
     ],
@@ -41,6 +46,18 @@ def test_a_result_at_chance_level_is_said_to_be_that(caplog, backbone, round_num
     caplog.clear()
     say_at_chance({**document, "ci": {"ndcg_at_5": [0.2, 0.3]}}, BackboneConfig(path=backbone))
     assert not caplog.records
+
+
+def test_the_line_of_a_round_names_chance_where_it_is_no_better(caplog):
+    """nDCG@5 0.010 in a line like that of any other round; noise behind a good result."""
+    caplog.set_level(logging.INFO, "colintern")
+    names = ("ndcg_at_5", "mrr_at_10", "recall_at_1", "recall_at_10")
+    document = {"dataset": "dev", "round": 2, "metrics": dict.fromkeys(names, 0.01)}
+    document |= {"chance": {"ndcg_at_5": 0.0095}, "ci": {"ndcg_at_5": [0.002, 0.02]}}
+    say_metrics(document)
+    assert caplog.messages[-1].endswith("Recall@10 0.010   at chance level (0.009)")
+    say_metrics({**document, "ci": {"ndcg_at_5": [0.2, 0.3]}})
+    assert caplog.messages[-1].endswith("Recall@10 0.010")
 
 
 def test_a_long_pass_tells_its_quarters_and_a_short_one_nothing(caplog, monkeypatch):

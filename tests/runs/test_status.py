@@ -80,6 +80,25 @@ def test_the_first_stage_that_is_missing_runs_while_a_driver_holds_the_run(folde
     assert states["report"] == "missing"
 
 
+def test_a_measurement_at_chance_level_is_called_that(folder):
+    """A table of figures that mean nothing, which look like any others."""
+    for number, low in ((0, 0.3), (1, 0.0)):
+        path = folder.evaluation(number, "test")
+        document = storage.read_json(path)
+        document |= {"chance": {"ndcg_at_5": 0.004}}
+        document["ci"]["ndcg_at_5"] = [low, 0.9]
+        storage.write_json(path, document)
+    lines = table_lines(folder.path)
+    first = next(number for number, line in enumerate(lines) if line.startswith("test"))
+    assert "chance" not in lines[first + 1]
+    assert lines[first + 3][:42].strip() == "at chance level (0.004)"
+    assert len({len(line) for line in lines}) == 1  # columns
+    told = {line.split()[0]: line for line in status_lines(folder.path)}
+    assert told["round-1-evaluate-test"].endswith("UTC   at chance level (0.004)")
+    assert told["round-0-evaluate-test"].endswith("UTC")
+    assert told["round-1-train"].endswith("UTC")
+
+
 def test_baselines_stand_below_the_rounds_of_their_dataset(folder):
     """Figures of a baseline that nobody sees, or that was killed before it was recorded."""
     before = storage.read_bytes(folder.report)

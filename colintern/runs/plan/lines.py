@@ -66,9 +66,9 @@ def _stage_lines(plan: Plan) -> Iterator[str]:
     for stage in plan.stages:
         yield (
             f"{stage.name:<{_NAME}}{_scaled(stage.flops):>13}{_scaled(stage.read_bytes):>12}B"
-            f"{stage.num_workers:>9}{_duration(stage.seconds):>14}"
+            f"{stage.num_workers:>9}{duration(stage.seconds):>14}"
         )
-    yield f"{'all, if no round is saved':<{_NAME}}{_duration(plan.hours * 3_600):>49}"
+    yield f"{'all, if no round is saved':<{_NAME}}{duration(plan.hours * 3_600):>49}"
     if plan.compute_cost is not None:
         yield f"{'price of that time':<{_NAME}}{plan.compute_cost:>49,.2f}"
     if plan.storage_cost is not None:
@@ -114,7 +114,8 @@ def _scaled(number: float) -> str:
     return f"{number:.3g} "
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds for people: `90.0 s`, `45 min` or `9.2 h`."""
     if seconds < 120:
         return f"{seconds:,.1f} s"
     if seconds < 7_200:

@@ -7,6 +7,7 @@ from typing import Any
 from colintern.config.schema import Config, datasets
 from colintern.features.codec import Codec, codec_of
 from colintern.model.backbone import BackboneIdentity, read_identity, read_processor
+from colintern.model.processor import Processor
 from colintern.runs.plan.census import take_census
 from colintern.runs.plan.machine import Machine, Prices
 from colintern.runs.plan.needs import Needs, needs_of, own_memory, warnings_of
@@ -109,9 +110,27 @@ def make_plan(config: Config, wanted: Wanted) -> Plan:
     Raises:
         UserError: a dataset or the backbone is missing or cannot be used.
     """
-    backbone = read_identity(config.backbone)
+    return plan_with(
+        config, wanted, read_identity(config.backbone), read_processor(config.backbone)
+    )
+
+
+def plan_with(
+    config: Config, wanted: Wanted, backbone: BackboneIdentity, processor: Processor
+) -> Plan:
+    """The plan of a run with a backbone whose sizes are known, whether its files are here or not.
+
+    Args:
+        config: of the run.
+        wanted: what is asked beside it.
+        backbone: how pages are cut, and what they cost.
+        processor: how questions are cut.
+
+    Raises:
+        UserError: a dataset is missing or cannot be used.
+    """
     codec = codec_of(config.features, backbone)
-    sizes = _sizes(config, backbone, codec, wanted)
+    sizes = _sizes(config, backbone, processor, codec, wanted)
     machine = wanted.machine
     work = Work(config, machine, codec, {found.name: found for found in sizes})
     stages, step = list(work.stages()), work.step()
@@ -147,10 +166,13 @@ def make_plan(config: Config, wanted: Wanted) -> Plan:
 
 
 def _sizes(
-    config: Config, backbone: BackboneIdentity, codec: Codec, wanted: Wanted
+    config: Config,
+    backbone: BackboneIdentity,
+    processor: Processor,
+    codec: Codec,
+    wanted: Wanted,
 ) -> list[DatasetSizes]:
     """Of all datasets, train first."""
-    processor = read_processor(config.backbone)
     return [
         sizes_of(
             dataset.name,

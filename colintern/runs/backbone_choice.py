@@ -1,0 +1,140 @@
+"""Tells before encoding that a built-in backbone is no choice for real pages, and what one costs.
+
+The built-in backbones are for the demo and for tests. Over real pages a run with them ends as well
+as any other, at the level of chance, after all the time that it takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from colintern import log, storage
+from colintern.config.pinned import ADVISED, known
+from colintern.config.schema import DEMO_VARIANTS, RANDOM, READER, Config, DatasetConfig, datasets
+from colintern.data.canonical import DATASET_DONE
+from colintern.data.resolve import FoundSource, datasets_root, find_source
+from colintern.records.run_folder import RunFolder
+from colintern.runs.stages import Encode
+
+if TYPE_CHECKING:
+    from colintern.runs.plan.make import Plan
+
+_WHY = {
+    READER: "reads plain printed English only: over real pages its results are at chance level",
+    RANDOM: "has random weights and cannot read: its results say nothing",
+}
+_ADVISED_GPU = "H100"  # that `colintern plan` takes too when none is named
+_LOOKED_AT = 200  # pages of a dataset whose sizes are read for the estimate: a second or two
+
+
+def remedy() -> str:
+    """What to type to have a backbone that reads real pages."""
+    return f"`colintern download {ADVISED}`, then {known()[ADVISED].settings}"
+
+
+def say_built_in(config: Config, sources: Sequence[FoundSource]) -> None:
+    """Warn of a built-in backbone if a dataset that is yet to be encoded is not the demo.
+
+    Args:
+        config: as it was read.
+        sources: where each of its datasets is read from, in the order of `datasets`.
+    """
+    if config.backbone.path not in _WHY:
+        return
+    real = _to_encode(config, sources)
+    if real:
+        log.warn_once(
+            "backbone",
+            f"backbone.path={config.backbone.path} {_WHY[config.backbone.path]}; "
+            f"{', '.join(real)} {'is' if len(real) == 1 else 'are'} not the demo; "
+            f"for real pages: {remedy()}",
+        )
+
+
+def say_what_the_advised_takes(config: Config) -> None:
+    """Say what the advised backbone would take over the same pages, where `say_built_in` warns.
+
+    Args:
+        config: with every dataset resolved to a canonical folder.
+    """
+    if config.backbone.path not in _WHY:
+        return
+    root = datasets_root(config)
+    if not _to_encode(config, [find_source(dataset, root) for dataset in datasets(config.data)]):
+        return
+    from colintern.runs.plan.lines import duration
+
+    here, there = (_advised_plan(config, name) for name in ("cpu", _ADVISED_GPU))
+    workers = here.machine.num_devices
+    told = [
+        f"{duration(plan.stages[0].seconds)} to encode and {duration(plan.hours * 3_600)} in all "
+        f"on {where}"
+        for plan, where in (
+            (here, f"{workers} CPU worker{'s' if workers > 1 else ''} as here"),
+            (there, f"one {_ADVISED_GPU}"),
+        )
+    ]
+    size = log.size_text(here.stores[here.dtype])
+    log.say("backbone", "with %s: %s; %s of features", ADVISED, "; ".join(told), size)
+
+
+def say_idle_gpu(config: Config) -> None:
+    """Say that a CUDA device of this machine is not used; imports torch."""
+    if config.cluster.use_gpu:
+        return
+    import torch
+
+    if torch.cuda.is_available():
+        log.say(
+            "cluster",
+            "this machine has a CUDA device (%s) and cluster.use_gpu=false leaves it idle; "
+            "set cluster.use_gpu=true",
+            torch.cuda.get_device_name(0),
+        )
+
+
+def _to_encode(config: Config, sources: Sequence[FoundSource]) -> list[str]:
+    """The names of datasets that are not the demo's, and not encoded yet."""
+    folder = RunFolder(config.run_path)
+    named = zip(datasets(config.data), sources, strict=True)
+    return [
+        dataset.name
+        for dataset, source in named
+        if not _is_demo(dataset, source) and folder.record(Encode(dataset.name).name) is None
+    ]
+
+
+def _is_demo(dataset: DatasetConfig, source: FoundSource) -> bool:
+    """Whether these are the demo's pages, by name or by what the folder says of itself."""
+    done = storage.join(source.folder, DATASET_DONE)
+    if dataset.is_demo:
+        return True
+    if source.write is not None or not storage.exists(done):
+        return False
+    document = storage.read_json(done)
+    return isinstance(document, dict) and document.get("variant") in DEMO_VARIANTS
+
+
+def _advised_plan(config: Config, device: str) -> Plan:
+    """The plan of the same run with the advised backbone; questions are cut as now."""
+    from colintern.model.backbone import read_processor
+    from colintern.model.published import internvl3_1b
+    from colintern.runs.plan.machine import Prices, machine_of
+    from colintern.runs.plan.make import Wanted, plan_with
+
+    cluster, processor = config.cluster, read_processor(config.backbone)
+    machine = machine_of(
+        device,
+        cluster.most_encode_workers if device == "cpu" else 1,
+        cores_per_device=cluster.cpus_per_worker,
+        is_disk=storage.is_local(config.features_root),
+    )
+    backbone = internvl3_1b(config.backbone.max_tiles, len(processor.page_tokens(0)))
+    chosen = config.backbone.model_copy(update={"path": ADVISED, "layer": -1})
+    return plan_with(
+        config.model_copy(update={"backbone": chosen}),
+        Wanted(machine, Prices(), max_pages=_LOOKED_AT),
+        backbone,
+        processor,
+    )

@@ -135,7 +135,7 @@ def add_pictures(pairs: Sequence[MinedPair], folder: str, pictures: Pictures) ->
 
 
 def _read_pairs(mined: MinedRound, path: str, seed: int) -> list[MinedPair]:
-    """Count all scores; keep the hardest pairs, and draw as many from all."""
+    """Count all scores; keep the hardest pairs, and draw others."""
     hardest: list[tuple[float, int, MinedPair]] = []
     drawn: list[MinedPair] = []
     draw = random.Random(seed)
@@ -146,13 +146,15 @@ def _read_pairs(mined: MinedRound, path: str, seed: int) -> list[MinedPair]:
             heapq.heappush(hardest, entry)
         else:
             heapq.heappushpop(hardest, entry)
-        place = number if number < _DRAWN else draw.randrange(number + 1)
-        if place < _DRAWN:
+        # So many that enough are left without the hardest ones.
+        place = number if number < _HARDEST + _DRAWN else draw.randrange(number + 1)
+        if place < _HARDEST + _DRAWN:
             drawn[place : place + 1] = [pair]
     chosen = [pair for *_, pair in sorted(hardest, key=lambda entry: entry[:2], reverse=True)]
     for pair in chosen:
         pair.is_hardest = True
-    return [*chosen, *(pair for pair in drawn if not pair.is_hardest)]
+    others = [pair for pair in drawn if not pair.is_hardest]
+    return [*chosen, *draw.sample(others, min(_DRAWN, len(others)))]
 
 
 def _counted(mined: MinedRound, path: str) -> Iterator[Triple]:

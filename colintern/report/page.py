@@ -67,6 +67,7 @@ def rendered(data: ReportData) -> str:
         has_data=bool(data.sets or any(data.encoded.values())),
         standings=standings(data.config.data.eval, data.best),
         rounds_svg=_rounds_svg(data),
+        has_levels=bool(_bm25(data)),
         losses_svg=Markup(loss_chart(data.losses)) if data.losses else None,
         score_svgs={number: _score_svgs(mined) for number, mined in data.mined.items()},
         settings=changed_settings(data.config),
@@ -105,16 +106,21 @@ def _rounds_svg(data: ReportData) -> Markup | None:
         name: [(round_["metrics"][METRIC], *round_["ci"][METRIC]) for round_ in rounds]
         for name, rounds in data.evaluations.items()
     }
-    levels = {
+    start = "start" if data.config.training.init_heads else "untrained"
+    best = data.best_round if data.loop else None
+    levels = _bm25(data)
+    drawn = rounds_chart(series, _TITLE, start, best=best, levels=levels) if series else None
+    return Markup(drawn) if drawn else None
+
+
+def _bm25(data: ReportData) -> dict[str, float]:
+    """What BM25 reaches on the datasets that it is measured on."""
+    return {
         name: row.document["metrics"][METRIC]
         for name, rows in data.baselines.items()
         for row in rows
         if row.document["baseline"]["kind"] == "bm25"
     }
-    start = "start" if data.config.training.init_heads else "untrained"
-    best = data.best_round if data.loop else None
-    drawn = rounds_chart(series, _TITLE, start, best=best, levels=levels) if series else None
-    return Markup(drawn) if drawn else None
 
 
 def _score_svgs(mined: MinedRound) -> tuple[Markup, Markup]:

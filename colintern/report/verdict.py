@@ -56,12 +56,14 @@ def _main(data: ReportData) -> str:
     first, total = counts["won"] + counts["right"], len(ranks.query_ids)
     return (
         f"After round {data.best_round}, the first page found is a right one for "
-        f"{_percent(first, total)} of the {total:,} questions of {data.queries_of}."
+        f"{_share(first, total)} questions of {data.queries_of}."
     )
 
 
-def _percent(part: int, total: int) -> str:
-    return f"{100 * part / total:.0f}{_NO_BREAK}%" if total >= 50 else f"{part} of {total}"
+def _share(part: int, total: int) -> str:
+    if total < MIN_QUERIES:
+        return f"{part} of the {total}"
+    return f"{100 * part / total:.0f}{_NO_BREAK}% of the {total:,}"
 
 
 def _at_chance(data: ReportData) -> list[str]:
@@ -121,7 +123,9 @@ def _mining(data: ReportData) -> list[str]:
             continue
         told = f"round {number} {entry['gain']:+.3f} {_TITLE} on dev, {percent} interval "
         told += f"{low:+.3f} to {high:+.3f}"
-        if low > 0:
+        if _has_few_questions(data):
+            sentences.append(f"Dev is too small to tell whether mining helped: {told}.")
+        elif low > 0:
             sentences.append(f"Mining helped: {told}.")
         elif high < 0:
             sentences.append(f"Mining made it worse: {told}.")
@@ -130,16 +134,22 @@ def _mining(data: ReportData) -> list[str]:
     return sentences
 
 
+def _has_few_questions(data: ReportData) -> bool:
+    """Whether the loop could not judge a gain on dev."""
+    dev = data.evaluations.get(DEV)
+    return bool(dev) and dev[0]["num_queries"] < MIN_QUERIES
+
+
 def _gain(gain: Interval) -> str:
     return f"{gain.mean:+.3f}, 95{_NO_BREAK}% interval {gain.low:+.3f} to {gain.high:+.3f}"
 
 
 def _next_steps(data: ReportData) -> list[str]:
     steps = []
-    dev = data.evaluations.get(DEV)
-    if dev and dev[0]["num_queries"] < MIN_QUERIES:
+    if _has_few_questions(data):
+        num_queries = data.evaluations[DEV][0]["num_queries"]
         steps.append(
-            f"Give dev more questions: it has {dev[0]['num_queries']}, and with fewer than "
+            f"Give dev more questions: it has {num_queries}, and with fewer than "
             f"{MIN_QUERIES} a gain cannot be told from chance."
         )
     rounds = data.loop["rounds"] if data.loop else []

@@ -25,15 +25,18 @@ def _round(number: int, low: float, high: float) -> dict:
 
 
 @pytest.mark.parametrize(
-    ("interval", "words"),
+    ("interval", "num_queries", "words"),
     [
-        ((0.01, 0.03), "Mining helped: round 2 +0.020 nDCG@5 on dev"),
-        ((-0.01, 0.03), "Mining made no clear difference: round 2 +0.010 nDCG@5 on dev"),
-        ((-0.03, -0.01), "Mining made it worse: round 2 -0.020 nDCG@5 on dev"),
+        ((0.01, 0.03), 50, "Mining helped: round 2 +0.020 nDCG@5 on dev"),
+        ((-0.01, 0.03), 50, "Mining made no clear difference: round 2 +0.010 nDCG@5 on dev"),
+        ((-0.03, -0.01), 50, "Mining made it worse: round 2 -0.020 nDCG@5 on dev"),
+        ((0.01, 0.03), 49, "Dev is too small to tell whether mining helped: round 2 +0.020"),
     ],
 )
-def test_whether_mining_helped(run, interval, words):
+def test_whether_mining_helped(run, interval, num_queries, words):
     """A gain within chance that is called one; round 1, which has no mined pages, credited."""
+    path = run / "round-0/eval/dev.json"
+    write_json(path, {**json.loads(path.read_text()), "num_queries": num_queries})
     data = _data(run, [_round(1, 0.2, 0.3), _round(2, *interval)])
     (sentence,) = verdict(data).findings
     assert sentence.startswith(words)

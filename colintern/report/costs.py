@@ -1,5 +1,7 @@
 """What each stage of a run took: seconds, pages a second, waiting, bytes."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from colintern.records import Record, read_record
 from colintern.records.run_folder import RunFolder
 
 _ENCODE = "encode-"
+_Span = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,15 @@ def stage_costs(
     """
     found = {stage: record for stage in stages if (record := folder.record(stage))}
     spans = {stage: _span(record) for stage, record in found.items()}
+    encoded = {
+        stage: _Encoding.of(storage.join(stores[name], ENCODE_LOG), spans)
+        for stage in found
+        if stage.startswith(_ENCODE) and (name := stage.removeprefix(_ENCODE)) in stores
+    }
     costs = []
     for stage, record in found.items():
         began, ended = spans[stage]
-        store = stores.get(stage.removeprefix(_ENCODE)) if stage.startswith(_ENCODE) else None
+        store = stores.get(stage.removeprefix(_ENCODE)) if stage in encoded else None
         made = read_record(storage.join(store, RECORD)) if store else None
         costs.append(
             StageCost(
@@ -62,35 +70,63 @@ def stage_costs(
                 began=began,
                 seconds=(ended - began).total_seconds(),
                 num_bytes=sum(output.bytes for output in (made or record).outputs),
-                together=tuple(
-                    other
-                    for other, (start, end) in spans.items()
-                    if other != stage and start < ended and began < end
-                ),
-                told=speeds.get(stage, "") or (_encoding(store, began, ended) if store else ""),
+                together=_together(stage, spans),
+                told=encoded[stage].told(stage) if stage in encoded else speeds.get(stage, ""),
             )
         )
     return sorted(costs, key=lambda cost: (cost.began, cost.stage))
 
 
-def _span(record: Record) -> tuple[datetime, datetime]:
+@dataclass(frozen=True)
+class _Encoding:
+    """What the log of a store tells of this run.
+
+    Attributes:
+        entries: of its lines those that were begun while a stage of the run encoded. Several stores
+            are encoded in one work, which stands in the logs of all of them.
+        stage: the first one that they were begun in.
+    """
+
+    entries: list[dict[str, Any]]
+    stage: str | None
+
+    @classmethod
+    def of(cls, path: str, spans: Mapping[str, _Span]) -> _Encoding:
+        """Read a log; `spans` are those of all stages."""
+        lines = (storage.read_bytes_if_there(path) or b"").splitlines()
+        entries, first = [], None
+        for entry in map(json.loads, lines):
+            begun = datetime.fromisoformat(entry["started_at"])
+            during = [stage for stage, (start, end) in spans.items() if start <= begun <= end]
+            during = [stage for stage in during if stage.startswith(_ENCODE)]
+            if during and entry["items"]:
+                entries.append(entry)
+                first = first or during[0]
+        return cls(entries, first)
+
+    def told(self, stage: str) -> str:
+        """The speed of the work; a stage whose store was filled in another's work says that."""
+        if self.stage is None:
+            return "features stood already"
+        if self.stage != stage:
+            return f"encoded together with {self.stage}, whose seconds and speed are of both"
+        items, seconds = (sum(entry[key] for entry in self.entries) for key in ("items", "seconds"))
+        told = f"{items:,} pages and questions, {items / max(seconds, 1e-9):,.0f} a second"
+        waits = [entry["waited"] for entry in self.entries if entry.get("waited") is not None]
+        if waits:
+            told += f"; the model waited {100 * max(waits):.1f} % of its time"
+        return told
+
+
+def _together(stage: str, spans: Mapping[str, _Span]) -> tuple[str, ...]:
+    """Other stages that ran in a part of the same time."""
+    began, ended = spans[stage]
+    return tuple(
+        other
+        for other, (start, end) in spans.items()
+        if other != stage and start < ended and began < end
+    )
+
+
+def _span(record: Record) -> _Span:
     return datetime.fromisoformat(record.started_at), datetime.fromisoformat(record.finished_at)
-
-
-def _encoding(store: str, began: datetime, ended: datetime) -> str:
-    """The speed of what was encoded during a stage; of a store that stood already there is none."""
-    lines = (storage.read_bytes_if_there(storage.join(store, ENCODE_LOG)) or b"").splitlines()
-    entries = [json.loads(line) for line in lines]
-    own = [entry for entry in entries if _is_within(entry, began, ended) and entry["items"]]
-    if not own:
-        return "features stood already"
-    items, seconds = (sum(entry[key] for entry in own) for key in ("items", "seconds"))
-    told = f"{items:,} pages and questions, {items / max(seconds, 1e-9):,.0f} a second"
-    waits = [entry["waited"] for entry in own if entry.get("waited") is not None]
-    if waits:
-        told += f"; the model waited {100 * max(waits):.1f} % of its time"
-    return told
-
-
-def _is_within(entry: Mapping[str, Any], began: datetime, ended: datetime) -> bool:
-    return began <= datetime.fromisoformat(entry["started_at"]) <= ended

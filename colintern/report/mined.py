@@ -2,7 +2,7 @@
 
 import heapq
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from colintern.report.pictures import Pictures
 
 _HARDEST, _DRAWN = 25, 25  # pairs that people may judge
 _BIN_WIDTH = 0.005  # of histograms over all scores that there can be
-_RULES = {
+_RULES: dict[str, str] = {
     "positive": "answer the question by a judgement, of it or of an equal question",
     "same_page": "show the same picture as a right page",
     "relative_margin": "score too near the right page, or above it (mining.relative_margin)",
@@ -102,7 +102,7 @@ class MinedRound:
     @property
     def rules(self) -> list[tuple[str, int]]:
         """Rules that took out pages, in words, with how many."""
-        dropped = self.document["dropped"].items()
+        dropped: Iterable[tuple[str, int]] = self.document["dropped"].items()
         return [(_RULES.get(rule, rule), count) for rule, count in dropped if count]
 
 

@@ -15,11 +15,12 @@ def _record(path, began: str, ended: str, num_bytes: int) -> None:
 
 def test_stages_that_ran_together_are_said_to_have(tmp_path):
     """Seconds of one encoding counted twice; a store of another run whose log is taken for ours."""
-    stores = {name: str(tmp_path / "features" / name) for name in ("train", "dev", "old")}
+    stores = {name: str(tmp_path / "features" / name) for name in ("train", "dev", "old", "test")}
     spans = {
         "encode-train": ("10:00:00", "10:04:00"),
         "encode-dev": ("10:00:10", "10:04:05"),
         "encode-old": ("10:05:00", "10:05:01"),
+        "encode-test": ("10:05:02", "10:05:02"),
         "round-1-train": ("10:06:00", "10:07:00"),
     }
     for name, (began, ended) in spans.items():
@@ -33,7 +34,13 @@ def test_stages_that_ran_together_are_said_to_have(tmp_path):
     folder = RunFolder(str(tmp_path))
     speeds = {"round-1-train": "5 pairs a second"}
     costs = {cost.stage: cost for cost in stage_costs(folder, list(spans), stores, speeds)}
-    assert list(costs) == ["encode-train", "encode-dev", "encode-old", "round-1-train"]
+    assert list(costs) == [
+        "encode-train",
+        "encode-dev",
+        "encode-old",
+        "encode-test",
+        "round-1-train",
+    ]
     encoded = costs["encode-train"]
     assert encoded.told == "800 pages and questions, 4 a second; the model waited 3.1 % of its time"
     assert (encoded.seconds, encoded.num_bytes) == (240.0, 1_000)

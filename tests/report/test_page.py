@@ -19,6 +19,7 @@ from colintern.evaluation.protocol import Protocol
 from colintern.records.run_folder import RunFolder
 from colintern.report.data import Recorded
 from colintern.report.page import write_report
+from colintern.runs.stages.report import write_report as write_stage_report
 from tests.helpers import png
 from tests.report.helpers import EVIL, RECORDED, content_of, write_json, write_results
 
@@ -162,10 +163,15 @@ def test_half_a_run_and_lost_images(run):
     assert "<h2>Mining</h2>" not in bare
 
 
-def test_the_same_run_gives_the_same_report(run):
-    """Random ids or times of day in the drawings."""
+def test_the_same_run_gives_the_same_report(run, finished):
+    """Random ids or times of day in the drawings; a draw, or a heat map, that differs."""
     first = _report(run).read_bytes()
     assert _report(run).read_bytes() == first
+    whole = RunFolder(str(finished))
+    config = whole.read().config
+    first = Path(write_stage_report(config, whole)).read_bytes()
+    assert content_of(first.decode())["heat"][0]["pages"]
+    assert Path(write_stage_report(config, whole)).read_bytes() == first
 
 
 def test_published_figures_are_marked_as_not_measured_here(run):

@@ -7,6 +7,8 @@ $(if $(wildcard $(READY)),$(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(REA
 # Builds of torch for CPUs, a tenth of the size of the CUDA build that pip's own index serves to most
 # machines with Linux. With GPUs: make setup TORCH_INDEX= (a .venv that is there keeps its torch).
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# Processes of the tests: one has the tests on Ray, tests/conftest.py says which has which others.
+TEST_WORKERS ?= 2
 export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: help setup demo demo-control reader test test-slow check bench clean
@@ -45,7 +47,7 @@ reader: $(READY) ## make the built-in backbone again, in runs/reader (one to two
 	$(BIN)/python -m pretraining --out runs/reader
 
 test: $(READY) ## the tests
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup --no-loadscope-reorder -m "not slow"
 
 test-slow: $(READY) ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
@@ -71,7 +73,7 @@ bench: $(READY) ## the benchmarks, each prints a table
 
 # A feature store is the demo's when its record says that its pages are.
 clean: ## remove what the demo left in runs/: runs, features, pages; your own runs stay
-	@for record in $$(grep -lE '"dataset_path": ".*/datasets/demo-[a-z]+-v[0-9]+"' \
+	@for record in $$(grep -lE '"dataset_path": "(.*/)?datasets/demo-[a-z]+-v[0-9]+"' \
 			runs/features/*/record.json 2>/dev/null); do rm -rf "$${record%/record.json}"; done
 	rm -rf runs/demo runs/demo-control runs/datasets/demo-train-v* runs/datasets/demo-dev-v* \
 		runs/datasets/demo-test-v*

@@ -31,6 +31,10 @@ class DatasetError(UserError):
     """A dataset that is missing, incomplete or not in a known layout."""
 
 
+class UnknownPageError(DatasetError):
+    """A page is asked for that a dataset does not have."""
+
+
 class BackboneError(UserError):
     """A backbone that cannot be found, is damaged, or is not an InternVL checkpoint."""
 
@@ -41,6 +45,10 @@ class CheckpointError(UserError):
 
 class ExportError(UserError):
     """A run that cannot be exported as it is asked for, or a folder that must not be replaced."""
+
+
+class ReportKeptError(UserError):
+    """A report that stays as it was, as a dataset is gone whose pages it shows."""
 
 
 class DriftError(UserError):
@@ -69,6 +77,10 @@ class DamagedShardError(StorageError):
 
 class PathError(StorageError, UserError):
     """A wrong path or URL: nothing is there, access is denied, or the file is damaged."""
+
+
+class BusyError(ColInternError):
+    """A server is asked more than it can answer soon, or has nobody who can answer."""
 
 
 class TooManyBadPagesError(ColInternError):

@@ -16,10 +16,33 @@ from tests.helpers import CorpusFolder, make_corpus, make_store
 torch.set_num_threads(1)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """With `-n`: the tests on Ray go to one worker, as they share a cluster; they are begun first.
+
+    The other tests of a folder go to one worker too, as they share what its fixtures make.
+    """
+    if config.getoption("dist", "no") != "loadgroup":
+        return
+    items.sort(key=lambda item: item.get_closest_marker("ray") is None)
+    for item in items:
+        on_ray = item.get_closest_marker("ray") is not None
+        group = "ray" if on_ray else str(item.path.parent.relative_to(config.rootpath))
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _cache_of_this_session(tmp_path_factory):
     """Features of stores on S3 are not kept in the home folder."""
     os.environ["COLINTERN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_wait_for_the_disk():
+    """Whole runs wait for it a hundred times each; no test here survives a power cut."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +50,8 @@ def _log_of_this_test(monkeypatch):
     """No command that a test calls leaves its log to the tests after it, nor what it warned of."""
     logger = logging.getLogger("colintern")
     before = logger.handlers[:], logger.level, logger.propagate
-    monkeypatch.setattr(log, "_warned", set())
+    monkeypatch.setattr(log.lines, "_warned", set())
+    log.journal._waiting.clear()
     yield
     logger.handlers[:], logger.level, logger.propagate = before
 
@@ -65,6 +89,12 @@ def bucket(s3_server) -> str:
 def ray_cluster(s3_server):
     """One local Ray for all tests of a session; its workers know the S3 server."""
     ray = pytest.importorskip("ray")
-    ray.init(address="local", num_cpus=4, log_to_driver=False, logging_level=logging.ERROR)
+    ray.init(
+        address="local",
+        num_cpus=4,
+        include_dashboard=False,  # a dozen processes
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
     yield
     ray.shutdown()

@@ -2,6 +2,7 @@
 
 import io
 import socket
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 import torch
 from PIL import Image
 
-from colintern import records
+from colintern import cli, records
 from colintern.config.files import parse_config
 from colintern.config.schema import Config, EvaluationConfig, HeadsConfig, MiningConfig
 from colintern.data.canonical import CanonicalDataset, iterate_pages
@@ -78,6 +80,15 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
+
+
+def run_main(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
+    """What the command line does with these words: its exit code, stdout and stderr."""
+    monkeypatch.setattr(sys, "argv", ["colintern", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    captured = capsys.readouterr()
+    return int(caught.value.code or 0), captured.out, captured.err
 
 
 def png(seed: int, width: int = 32, height: int = 32, compress_level: int = 6) -> bytes:

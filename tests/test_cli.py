@@ -7,14 +7,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
 
-from colintern import cli
+from colintern import __version__, cli, log
 from colintern.cli import program
-from tests.helpers import make_corpus
+from colintern.cli.commands import PANELS
+from tests.helpers import make_corpus, run_main
 from tests.hub_server import COMMIT, NAME, HubServer
 from tests.local_run import BACKBONE
 
@@ -48,18 +52,13 @@ def own_signals():
         signal.signal(number, handler)
 
 
-def _main(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["colintern", *arguments])
-    with pytest.raises(SystemExit) as caught:
-        cli.main()
-    captured = capsys.readouterr()
-    return int(caught.value.code or 0), captured.out, captured.err
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["run", "--config", "{c}", "training.learning_rat=1"], "training.learning_rate"),
+        (
+            ["run", "--config", "{c}", "training.learning_rat=1"],
+            "error: training.learning_rat=1 (command line): unknown key",
+        ),
         (["run", "--config", "{c}", "training.epochs=many"], "training.epochs"),
         (["run", "--config", "{c}.gone"], "no such configuration file"),
         (["run", "--config", "/"], "Is a directory"),
@@ -80,6 +79,11 @@ def _main(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
         (["status", "{c}.run"], "no run folder"),
         (["search", "{c}.run", "query"], "no run folder"),
         (["report", "{c}.run"], "no run folder"),
+        (["status", "{c}.run", "--json"], "no run folder"),
+        (["search", "{c}.run", "query", "--json"], "no run folder"),
+        (["compare", "{c}.run", "--json"], "no run folder"),
+        (["ls", "{c}.gone", "--json"], "no such folder"),
+        (["plan", "--json", "--config", "{c}", "a.b=1"], "a.b=1 (command line): unknown key"),
         (["ls", "{c}.gone"], "no such folder"),
         (["ls", "{c}"], "no such folder"),
         (["clean", "{c}.gone", "--yes"], "no such folder"),
@@ -98,7 +102,7 @@ def _main(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
 def test_mistakes_get_one_line_and_exit_code_2(monkeypatch, capsys, config, arguments, words):
     """A traceback, or an hour of work, before the user hears of a typing error."""
     filled = [argument.format(c=config) for argument in arguments]
-    code, _, err = _main(monkeypatch, capsys, *filled)
+    code, _, err = run_main(monkeypatch, capsys, *filled)
     errors = [line for line in err.splitlines() if line.startswith("error: ")]
     assert code == 2
     assert len(errors) == 1
@@ -116,7 +120,7 @@ def test_mistakes_get_one_line_and_exit_code_2(monkeypatch, capsys, config, argu
 def test_a_submitted_job_has_no_relative_root(monkeypatch, capsys, config, override, words):
     """Results in the job's working_dir, which Ray deletes when nobody uses it any more."""
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
-    code, _, err = _main(monkeypatch, capsys, "run", "--config", config, override)
+    code, _, err = run_main(monkeypatch, capsys, "run", "--config", config, override)
     assert code == 2
     assert err.startswith(f"error: {words}")
     assert len(err.splitlines()) == 1
@@ -129,7 +133,7 @@ def test_a_full_disk_is_one_line_and_exit_code_1(monkeypatch, capsys, config):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("os.fsync", fail)
-    code, _, err = _main(monkeypatch, capsys, "run", "--config", config)
+    code, _, err = run_main(monkeypatch, capsys, "run", "--config", config)
     assert code == 1
     assert err.splitlines()[-1].startswith("failed: ")
     assert "No space left" in err
@@ -142,7 +146,7 @@ def test_a_folder_with_another_run_json_is_no_run(monkeypatch, capsys, tmp_path,
     """A traceback about a file of another program's."""
     (tmp_path / "run.json").write_text(content)
     arguments = [command, str(tmp_path), *(["query"] if command == "search" else [])]
-    code, _, err = _main(monkeypatch, capsys, *arguments)
+    code, _, err = run_main(monkeypatch, capsys, *arguments)
     assert code == 2
     assert len(err.splitlines()) == 1
     assert f"error: {tmp_path}" in err
@@ -152,7 +156,7 @@ def test_a_folder_with_another_run_json_is_no_run(monkeypatch, capsys, tmp_path,
 def test_dev_that_is_the_training_set_is_refused(monkeypatch, capsys, config, tmp_path):
     """Nothing left to train on, found after the whole corpus was encoded."""
     folder = tmp_path / "train"
-    code, _, err = _main(monkeypatch, capsys, "run", "--config", config, f"data.dev={folder}")
+    code, _, err = run_main(monkeypatch, capsys, "run", "--config", config, f"data.dev={folder}")
     assert code == 2
     assert f"data.dev: {folder} is also data.train" in err
 
@@ -167,7 +171,7 @@ def test_a_corpus_without_judgements_is_refused(monkeypatch, capsys, config, tmp
     column = table.schema.get_field_index("score")
     zeros = pa.array([0] * table.num_rows, pa.int32())
     pq.write_table(table.set_column(column, "score", zeros), path)
-    code, _, err = _main(monkeypatch, capsys, "run", "--config", config)
+    code, _, err = run_main(monkeypatch, capsys, "run", "--config", config)
     assert code == 2
     assert "no page is judged relevant" in err
 
@@ -176,11 +180,11 @@ def test_a_plan_is_printed_and_nothing_is_written(monkeypatch, capsys, config, t
     """A look at the costs that begins the run, or JSON that a program cannot read."""
     before = sorted(tmp_path.rglob("*"))
     arguments = ["plan", "--config", config, "--gpu", "l4", "--gpus", "2"]
-    code, out, _ = _main(monkeypatch, capsys, *arguments, "--price-per-gpu-hour", "1.5")
+    code, out, _ = run_main(monkeypatch, capsys, *arguments, "--price-per-gpu-hour", "1.5")
     assert code == 0
     assert "2 x L4" in out
     assert "price of that time" in out
-    code, out, _ = _main(monkeypatch, capsys, *arguments, "--json", "--pages", "1000000")
+    code, out, _ = run_main(monkeypatch, capsys, *arguments, "--json", "--pages", "1000000")
     document = json.loads(out)
     assert code == 0
     assert document["machine"]["teraflops"] == 121
@@ -190,14 +194,13 @@ def test_a_plan_is_printed_and_nothing_is_written(monkeypatch, capsys, config, t
 
 def test_the_commands_and_their_options_are_the_documented_ones():
     """An option that other people's scripts use is renamed."""
-    import typer.main
-
     group = typer.main.get_command(cli.app)
-    found = {
-        name: sorted(option for parameter in command.params for option in parameter.opts)
-        for name, command in group.commands.items()  # pyright: ignore
-    }
-    assert found == {
+    everywhere = {"--quiet", "-q", "--verbose", "-v"}
+    completion = {"--install-completion", "--show-completion"}
+    assert _options(group) == {"--version", *everywhere, *completion}
+    found = {name: _options(command) for name, command in group.commands.items()}  # pyright: ignore
+    assert all(everywhere <= options for options in found.values())
+    assert {name: sorted(options - everywhere) for name, options in found.items()} == {
         "run": ["--config", "--continue-from", "overrides"],
         "encode": ["--config", "overrides"],
         "train": ["--config", "--round", "overrides"],
@@ -217,6 +220,7 @@ def test_the_commands_and_their_options_are_the_documented_ones():
             "--split",
             "sources",
         ],
+        "init": ["--gpu", "--out", "--questions", "--source"],
         "plan": [
             "--config",
             "--gpu",
@@ -232,7 +236,7 @@ def test_the_commands_and_their_options_are_the_documented_ones():
             "--worker-memory-gb",
             "overrides",
         ],
-        "status": ["run_path"],
+        "status": ["--json", "run_path"],
         "report": ["run_path"],
         "compare": ["--json", "runs"],
         "ls": ["--json", "root"],
@@ -254,19 +258,89 @@ def test_the_commands_and_their_options_are_the_documented_ones():
     }
 
 
-def test_every_help_text_stands_alone():
-    """`--split: Of a dataset that holds several.`, which tells a newcomer nothing."""
-    import typer.main
+def _options(command: Any) -> set[str]:
+    return {option for parameter in command.params for option in parameter.opts}
 
-    texts = [
-        str(getattr(parameter, "help", None))
-        for command in typer.main.get_command(cli.app).commands.values()  # pyright: ignore
-        for parameter in command.params
+
+def test_every_help_text_is_one_sentence():
+    """`--split: Of a dataset that holds several.`, which tells a newcomer nothing; or a paragraph.
+
+    What holds if an option is not given may follow: `Number of workers; default: 2.`
+    """
+    group: Any = typer.main.get_command(cli.app)
+    parameters = [
+        parameter for command in (group, *group.commands.values()) for parameter in command.params
     ]
+    texts = [str(getattr(parameter, "help", None)) for parameter in parameters]
     assert len(texts) > 20
     for text in texts:
         assert text.endswith(".")
-        assert text.split()[0] not in {"Of", "Default:", "None"}, text
+        assert ". " not in text, text
+        assert text[0].isupper()
+        assert text.split()[0] not in {"Of", "As", "Default:", "In", "None"}, text
+
+
+def test_every_command_stands_in_a_panel_and_has_a_summary():
+    """A command that is added, and lost among others in a list that has no order."""
+    group: Any = typer.main.get_command(cli.app)
+    panels = [command.rich_help_panel for command in group.commands.values()]
+    assert set(panels) == set(PANELS)
+    assert panels == sorted(panels, key=PANELS.index)
+    for command in group.commands.values():
+        assert command.help.split("\n\n")[0].endswith(".")
+
+
+def test_help_has_a_short_name_everywhere(monkeypatch, capsys):
+    """`colintern run -h`, answered by `no such option`."""
+    group: Any = typer.main.get_command(cli.app)
+    for command in (None, *group.commands):
+        code, out, _ = run_main(monkeypatch, capsys, *([command] if command else []), "-h")
+        assert code == 0
+        assert "Usage:" in out
+        assert "--verbose" in out
+
+
+def test_the_version_is_told(monkeypatch, capsys):
+    """A report of a fault by somebody who cannot say of which version."""
+    assert run_main(monkeypatch, capsys, "--version") == (0, f"colintern {__version__}\n", "")
+
+
+def test_completion_knows_commands_and_options(tmp_path):
+    """A completion that is installed, and says nothing, or starts torch at each Tab."""
+    environment = {
+        **os.environ,
+        "_COLINTERN_COMPLETE": "complete_bash",
+        "COMP_WORDS": "colintern st",
+        "COMP_CWORD": "1",
+        "PYTHONPATH": str(Path(cli.__file__).parents[2]),
+    }
+    (program := tmp_path / "colintern").write_text("from colintern.cli import main\nmain()\n")
+    done = subprocess.run(
+        [sys.executable, str(program)], capture_output=True, text=True, env=environment
+    )
+    assert done.stdout.split() == ["status"], done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["-q", "clean", "{root}"], ["clean", "-q", "{root}"], ["clean", "{root}", "-q"]]
+)
+def test_quiet_may_stand_anywhere(monkeypatch, capsys, tmp_path, arguments):
+    """`colintern clean ROOT -q`, as people type it, refused; results that `-q` swallows."""
+    monkeypatch.setattr("colintern.runs.cleaning.find_unused", _say_and_find(tmp_path))
+    filled = [argument.format(root=tmp_path) for argument in arguments]
+    code, out, err = run_main(monkeypatch, capsys, *filled)
+    assert (code, err) == (0, "")
+    assert out
+
+
+def _say_and_find(root: Path) -> Callable[..., Any]:
+    from colintern.runs.cleaning import find_unused
+
+    def find(*arguments: Any) -> Any:
+        log.say("clean", "looking")
+        return find_unused(*arguments)
+
+    return find
 
 
 @pytest.mark.parametrize(
@@ -301,7 +375,7 @@ def test_a_download_says_what_to_paste(monkeypatch, capsys, tmp_path):
     server.is_the_hub(monkeypatch)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     with server.running():
-        code, out, _ = _main(monkeypatch, capsys, "download", NAME, "--revision", COMMIT)
+        code, out, _ = run_main(monkeypatch, capsys, "download", NAME, "--revision", COMMIT)
     assert code == 0
     told, where, use = out.splitlines()
     assert told == f"{NAME}, revision {COMMIT}, 88.1 kB"
@@ -341,7 +415,7 @@ def test_a_terminated_driver_has_its_exit_code(monkeypatch, capsys, number):
             raise SystemExit(1) from None
 
     monkeypatch.setattr(program, "app", wait_as_ray_does)
-    code, _, err = _main(monkeypatch, capsys, "run")
+    code, _, err = run_main(monkeypatch, capsys, "run")
     assert code == 128 + number
     assert len(err.splitlines()) == 1
 
@@ -361,7 +435,7 @@ def test_a_second_ctrl_c_does_not_break_off_the_end(monkeypatch, capsys, error):
                 raise error from None
 
     monkeypatch.setattr(program, "app", command)
-    code, _, err = _main(monkeypatch, capsys, "run")
+    code, _, err = run_main(monkeypatch, capsys, "run")
     assert (code, is_in_order) == (130, [True])
     assert err.splitlines() == ["interrupted; run the same command again to continue"]
 

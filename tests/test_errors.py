@@ -28,6 +28,7 @@ def test_mistakes_of_the_user_exit_with_2_and_failures_with_1():
     }
     failures = {name for name, code in codes.items() if code == 1}
     assert failures == {
+        "BusyError",
         "ColInternError",
         "DamagedShardError",
         "LeaseLostError",

@@ -56,6 +56,22 @@ def test_the_commands_are_those_of_the_command_line():
     assert told == set(get_group(app).commands)
 
 
+def test_the_links_between_pages_lead_somewhere():
+    """A link to a file, or to a heading of it, that is not there."""
+    links = 0
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        text = page.read_text()
+        assert all(len(line) <= 100 for line in text.splitlines()), page
+        for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", text):
+            linked = page.parent / target if target else page
+            assert linked.is_file(), f"{page.name}: {target}"
+            headings = re.findall(r"^#+ (.*)$", linked.read_text(), re.MULTILINE) if anchor else []
+            anchors = {re.sub(r"[^\w -]", "", name.lower()).replace(" ", "-") for name in headings}
+            assert not anchor or anchor in anchors, f"{page.name}: {target}#{anchor}"
+            links += 1
+    assert links > 10
+
+
 def test_the_file_tree_of_the_readme_has_every_part():
     """A part that the README does not tell of, or one that it tells of and is gone."""
     readme = (ROOT / "README.md").read_text()
@@ -65,7 +81,6 @@ def test_the_file_tree_of_the_readme_has_every_part():
     modules |= {path.name for path in (ROOT / "colintern").glob("[!_]*.py")}
     assert len(modules) > 15
     assert told == modules
-    assert all(len(line) <= 100 for line in readme.splitlines())
 
 
 def test_the_make_targets_of_the_readme_are_there():
@@ -81,7 +96,8 @@ def test_the_make_targets_of_the_readme_are_there():
 @pytest.mark.parametrize("file", [".gitignore", ".rayignore"])
 def test_what_the_readme_writes_is_neither_committed_nor_shipped(file):
     """Pages in a commit, or a job that is refused because its working_dir is above 512 MiB."""
-    readme = (ROOT / "README.md").read_text()
+    pages = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    readme = "".join(page.read_text() for page in pages)
     ignored = (ROOT / file).read_text().splitlines()
     for folder in ("data/", "found/", "vectors/", "lance/", "qdrant/"):
         assert re.search(rf"[ \"]{folder[:-1]}[ /\"]", readme)

@@ -1,10 +1,12 @@
 """Commands that make a run, or a stage of it."""
 
+import shlex
 from typing import Annotated
 
 import typer
 
 from colintern import log
+from colintern.cli.commands import RUN
 from colintern.cli.options import ConfigOption, Overrides, RoundOption, say
 from colintern.config.files import load_config
 from colintern.config.schema import Config
@@ -15,14 +17,14 @@ from colintern.runs import status
 commands = typer.Typer()
 
 
-@commands.command()
+@commands.command(rich_help_panel=RUN)
 def run(
     config: Annotated[
         str | None,
         typer.Option(
             "--config",
-            help="YAML file with the settings of the run, such as those in configs/; with "
-            "--continue-from it may be left out: then the settings are those of RUN.",
+            help="Read the settings of the run from this YAML file; without it, --continue-from "
+            "takes those of RUN.",
         ),
     ] = None,
     overrides: Overrides = None,
@@ -31,7 +33,7 @@ def run(
         typer.Option(
             "--continue-from",
             metavar="RUN",
-            help="Start a new run (run.name=NEW) from the best heads of this one, with the "
+            help="Start a new run, run.name=NEW, from the best heads of this one, with the "
             "datasets as they are now.",
         ),
     ] = None,
@@ -52,7 +54,7 @@ def run(
     say([*status.table_lines(folder.path), f"report: {folder.report}"])
 
 
-@commands.command()
+@commands.command(rich_help_panel=RUN)
 def encode(config: ConfigOption, overrides: Overrides = None) -> None:
     """Compute the backbone's features of all datasets."""
     settings = load_config(config, overrides or [])
@@ -61,7 +63,7 @@ def encode(config: ConfigOption, overrides: Overrides = None) -> None:
     loop.encode(settings)
 
 
-@commands.command()
+@commands.command(rich_help_panel=RUN)
 def train(
     config: ConfigOption,
     overrides: Overrides = None,
@@ -72,10 +74,10 @@ def train(
     from colintern.runs import loop
     from colintern.runs.stages import Train
 
-    loop.run_round(settings, Train, round_number)
+    loop.run_round(settings, Train, round_number, given=_given(config, overrides))
 
 
-@commands.command()
+@commands.command(rich_help_panel=RUN)
 def mine(
     config: ConfigOption, overrides: Overrides = None, round_number: RoundOption = None
 ) -> None:
@@ -84,10 +86,10 @@ def mine(
     from colintern.runs import loop
     from colintern.runs.stages import Mine
 
-    loop.run_round(settings, Mine, round_number)
+    loop.run_round(settings, Mine, round_number, given=_given(config, overrides))
 
 
-@commands.command()
+@commands.command(rich_help_panel=RUN)
 def evaluate(
     config: ConfigOption,
     overrides: Overrides = None,
@@ -97,8 +99,8 @@ def evaluate(
         typer.Option(
             "--mteb",
             metavar="DIR",
-            help="Write the results on the test sets into this folder as mteb writes its own: of "
-            "the round, or of the best one.",
+            help="Write the results on the test sets, of the round or else the best one, to this "
+            "folder as mteb writes its own.",
         ),
     ] = None,
 ) -> None:
@@ -109,11 +111,16 @@ def evaluate(
     from colintern.runs import loop
     from colintern.runs.stages import Evaluate
 
-    loop.run_round(settings, Evaluate, round_number)
+    loop.run_round(settings, Evaluate, round_number, given=_given(config, overrides))
     if mteb is not None:
         from colintern.retrieval.task_results import write_task_results
 
         say(write_task_results(settings.run_path, mteb, round_number))
+
+
+def _given(config: str, overrides: list[str] | None) -> str:
+    """The words that give another command the same settings."""
+    return shlex.join(["--config", config, *(overrides or [])])
 
 
 def _settings(config: str | None, overrides: list[str], continue_from: str | None) -> Config:

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -12,7 +12,9 @@ from colintern import storage
 from colintern.config.schema import Config
 from colintern.errors import ConfigError, one_line
 
-_UNION_BRANCHES = ("int", "literal['projector']")  # pydantic adds these to the path of a key
+# What pydantic adds to the path of a key that may have values of several kinds.
+_UNION_BRANCH = re.compile(r"int|str|constrained-\w+|(literal|tuple)\[.*\]")
+_LIST_WANTED = ("tuple_type", "list_type")
 _YAML_WORDS = {
     r"a valid tuple": "a list",
     r"a valid dictionary or instance of \w+": "a section with keys",
@@ -47,7 +49,10 @@ def with_overrides(document: dict[str, Any], overrides: Sequence[str], source: s
     """
     for override in overrides:
         _apply_override(document, override)
-    return parse_config(document, source)
+    try:
+        return Config.model_validate(document)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, source, overrides)) from None
 
 
 def parse_config(document: dict[str, Any], source: str) -> Config:
@@ -60,10 +65,7 @@ def parse_config(document: dict[str, Any], source: str) -> Config:
     Raises:
         ConfigError: one line that names the file, the key and the remedy.
     """
-    try:
-        return Config.model_validate(document)
-    except ValidationError as error:
-        raise ConfigError(f"{source}: {_explain(error)}") from None
+    return with_overrides(document, (), source)
 
 
 class _Loader(yaml.SafeLoader):
@@ -119,6 +121,15 @@ def _parse_yaml(text: str, source: str) -> Any:
         raise ConfigError(f"{source}: is not valid YAML: {one_line(error)}") from None
 
 
+def as_written(text: str) -> Any:
+    """What a value is that stands as `text` in a file.
+
+    Raises:
+        ConfigError: it is not valid YAML.
+    """
+    return _parse_yaml(text, f"'{text}'")
+
+
 def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """`base` with the keys of `over`, section by section; a dataset is replaced as a whole."""
     result = dict(base)
@@ -144,22 +155,44 @@ def _apply_override(document: dict[str, Any], override: str) -> None:
     node[parts[-1]] = _parse_yaml(text, f"'{override}'")
 
 
-def _explain(error: ValidationError) -> str:
-    """The first fault in a validation error, on one line, with its remedy."""
+def _explain(error: ValidationError, source: str, overrides: Sequence[str]) -> str:
+    """The first fault in a validation error, on one line: where it is from, and its remedy."""
     problem = error.errors(include_url=False)[0]
-    path = [part for part in map(str, problem["loc"]) if part not in _UNION_BRANCHES]
-    key = ".".join(path)
+    path = [part for part in map(str, problem["loc"]) if not _UNION_BRANCH.fullmatch(part)]
+    near = [one for one in overrides if _agree(_key_of(one), path)]
+    is_unknown = problem["type"] == "extra_forbidden"
+    blamed = [one for one in near if is_unknown or len(_key_of(one)) <= len(path)]
+    if blamed:  # the last one counts
+        return f"{blamed[-1]} (command line): {_told(problem, path)}"
+    changed = f" with {' '.join(near)}" if near else ""  # the fault is in several keys together
+    return f"{source}{changed}: {_told(problem, path)}"
+
+
+def _key_of(override: str) -> list[str]:
+    return override.partition("=")[0].strip().split(".")
+
+
+def _agree(key: Sequence[str], path: Sequence[str]) -> bool:
+    """Whether one of two paths is inside the other, or they are the same."""
+    return all(mine == other for mine, other in zip(key, path, strict=False))
+
+
+def _told(problem: Mapping[str, Any], path: Sequence[str]) -> str:
+    """What is wrong at a path, and the remedy."""
+    key, found = ".".join(path), problem["input"]
     if problem["type"] == "extra_forbidden":
         return f"unknown key '{key}'{_suggestion(path)}"
     if problem["type"] == "missing":
         return f"'{key}' is missing; set it, for example to demo, the built-in dataset"
+    if problem["type"] in _LIST_WANTED and isinstance(found, int | float):
+        return f"'{key}' is {found!r}, but takes a list: {key}=[{found}]"
     message = problem["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     if problem["type"] == "value_error":
         return f"{key}: {message}" if key else message
     for pydantic_word, yaml_word in _YAML_WORDS.items():
         message = re.sub(pydantic_word, yaml_word, message)
-    return f"'{key}' is {problem['input']!r}: {message}; see configs/reference.yaml"
+    return f"'{key}' is {found!r}: {message}; see configs/reference.yaml"
 
 
 def _suggestion(path: Sequence[str]) -> str:

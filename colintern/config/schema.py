@@ -120,6 +120,8 @@ class DataConfig(Section):
     @field_validator("eval", mode="before")
     @classmethod
     def _expand_benchmarks(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise ValueError(f"takes a list of datasets: data.eval=[{value}]")
         if not isinstance(value, list | tuple):
             return value
         return [dataset for entry in value for dataset in expanded(entry)]

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from colintern import storage
+from colintern.data.asking import how_to_ask
 from colintern.data.compute import pc
 from colintern.data.entities import Page, Query
 from colintern.data.hashes import FileHashes, sha256_of_files
@@ -197,11 +198,23 @@ class CanonicalDataset:
     def _relevant_of(self, judged: pa.Table) -> Judgements:
         relevant = Judgements.of(judged.filter(pc.field("score") >= 1))
         if not relevant:
+            if judged.num_rows == 0 and (remedy := self._how_to_ask()):
+                raise DatasetError(
+                    f"{self.path}: has no questions, which training and evaluation need; {remedy}"
+                )
             raise DatasetError(
                 f"{self.path}/qrels: no page is judged relevant to any query; "
                 "training and evaluation need rows with score >= 1"
             )
         return relevant
+
+    def _how_to_ask(self) -> str | None:
+        """How questions are added, to what `ingest` has made; None for other folders."""
+        files = [storage.join(self.path, name) for name in (INGEST_BEGUN, DATASET_DONE)]
+        if not all(map(storage.exists, files)):
+            return None
+        begun, done = map(storage.read_json, files)
+        return how_to_ask(self.path, begun, done)
 
     def documents(self) -> dict[str, str | None]:
         """All page ids, sorted, with the document of each, if known; no image is read."""

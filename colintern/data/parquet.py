@@ -66,7 +66,7 @@ def open_parquet(
         if column not in spelled:
             raise DatasetError(
                 f"{file}: lacks the column '{column}' (it has: {', '.join(schema.names)}); "
-                "see README, 'Your own data', for the layout"
+                "see docs/data.md, 'Published datasets', for the layout"
             )
     for column in (*required, *optional):
         found = schema.field(spelled[column]).type if column in spelled else pa.null()
@@ -134,6 +134,15 @@ def stream_columns(
                 nothing = pa.nulls(batch.num_rows, pa.string())
                 arrays = [columns.get(name, nothing) for name in names]
                 yield pa.RecordBatch.from_arrays(arrays, list(names))
+
+
+def num_rows(files: Sequence[str]) -> int:
+    """How many rows files have; only their ends are read."""
+    total = 0
+    for file in files:
+        with open_parquet(file, []) as parquet:
+            total += parquet.metadata.num_rows
+    return total
 
 
 def rows_of(

@@ -67,8 +67,8 @@ def decide(
         unsure = _unsure(dev_values[number] - dev_values[number - 1], gain, loop)
         is_flat = not unsure and (gain.low <= 0 or gain.mean < loop.min_gain)
         flat_in_a_row = flat_in_a_row + 1 if is_flat and number > 1 else 0
-        found = _judged(gain, unsure, is_flat, loop)
-        decision, end = _decision(number, flat_in_a_row, loop)
+        decision, end = _decision(number, is_flat, flat_in_a_row, loop)
+        found = _judged(gain, unsure, is_flat, decision == "continue", loop)
         decisions.append(
             RoundDecision(
                 round=number,
@@ -104,21 +104,30 @@ def _unsure(changes: NDArray[np.float64], gain: Interval, loop: LoopConfig) -> s
     return None
 
 
-def _judged(gain: Interval, unsure: str | None, is_flat: bool, loop: LoopConfig) -> str:
+def _judged(
+    gain: Interval, unsure: str | None, is_flat: bool, goes_on: bool, loop: LoopConfig
+) -> str:
     """The first part of a reason: whether there is a gain, and the figures."""
     percent = f"{100 * loop.confidence:g} %"
     found = f"dev nDCG@5 {gain.mean:+.4f}, {percent} interval {gain.low:+.4f} to {gain.high:+.4f}"
     if unsure:
         return f"{unsure}: {found}"
-    return f"{'no real gain' if is_flat else 'a real gain'} ({found})"
+    if not is_flat:
+        return f"a real gain ({found})"
+    return f"no real gain{' yet' if goes_on else ''} ({found})"
 
 
 def _decision(
-    number: int, flat_in_a_row: int, loop: LoopConfig
+    number: int, is_flat: bool, flat_in_a_row: int, loop: LoopConfig
 ) -> tuple[Literal["continue", "stop"], str]:
-    """Whether another round follows, and the last part of a reason: why not."""
+    """Whether another round follows, and the last part of a reason: why, where it is not plain."""
     if number >= loop.max_rounds:
         return "stop", f"; loop.max_rounds={loop.max_rounds} is reached"
-    if flat_in_a_row >= loop.patience:
-        return "stop", f" in {flat_in_a_row} round(s): loop.patience is used up"
-    return "continue", ""
+    if not is_flat:
+        return "continue", ""
+    if number == 1:
+        return "continue", "; round 1, which comes before all mining, never ends the loop"
+    left = loop.patience - flat_in_a_row
+    more = "1 more round" if left == 1 else f"{left or 'no'} more rounds"
+    allowed = f"; {more} without a gain {'is' if left == 1 else 'are'} allowed (loop.patience)"
+    return "continue" if left else "stop", allowed

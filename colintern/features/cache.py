@@ -10,6 +10,7 @@ Nothing that goes wrong here is an error: it costs the time of reading from the 
 
 import fcntl
 import hashlib
+import io
 import os
 import shutil
 import tempfile
@@ -47,6 +48,17 @@ class Key(NamedTuple):
     part: str
 
 
+def _fills(file: io.RawIOBase, data: np.ndarray) -> bool:
+    """Read a file into all of `data`; one call reads 2 GiB at most. False where it ends before."""
+    room = memoryview(data)
+    while room:
+        count = file.readinto(room)
+        if not count:
+            return False
+        room = room[count:]
+    return True
+
+
 class NodeCache:
     """Entries on this machine; its processes and their threads may share them.
 
@@ -70,7 +82,7 @@ class NodeCache:
         try:
             with self._place(key).open("rb", buffering=0) as file:
                 data = np.empty(os.fstat(file.fileno()).st_size, np.uint8)
-                if file.readinto(data.data) != len(data):
+                if not _fills(file, data):
                     return None
                 os.utime(file.fileno())
                 return data

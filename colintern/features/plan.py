@@ -114,8 +114,11 @@ class StoreTarget:
         record = records.read_record(storage.join(self.path, RECORD))
         if record is None:
             return None
-        is_this = record.fingerprint == records.fingerprint(self.inputs_like(record))
-        return record if is_this and is_whole(self.path, record) else None
+        return record if self.is_held_by(record) and is_whole(self.path, record) else None
+
+    def is_held_by(self, record: records.Record) -> bool:
+        """Whether a record, of the store or of a run, is of just this dataset."""
+        return record.fingerprint == records.fingerprint(self.inputs_like(record))
 
 
 @dataclass(frozen=True)
@@ -349,9 +352,12 @@ def _jobs(
     for shard, file in enumerate(lost.files):
         items = digests.column_of(lost.hashes[lost.rows_of(shard)])
         rows = pc.index_in(items, column).to_numpy()
-        yield Job(storage.join(folder, file), partial(_made, make, folder, lost, shard, rows))
+        work = partial(_made, make, folder, lost, shard, rows)
+        yield Job(storage.join(folder, file), len(rows), work)
     for shard, file in enumerate(plan.new.files):
-        yield Job(storage.join(folder, file), partial(_made, make, folder, plan.new, shard, None))
+        num_items = len(plan.new.rows_of(shard))
+        work = partial(_made, make, folder, plan.new, shard, None)
+        yield Job(storage.join(folder, file), num_items, work)
 
 
 def _made(

@@ -11,12 +11,13 @@ from colintern.data.writing import write_questions
 from colintern.ingestion.asked import Asked, AskedChange, change_of, read_asked, write_change
 from colintern.ingestion.drawing import counted_files, write_parts
 from colintern.ingestion.findings import BadItem, Report, equal_pages
+from colintern.ingestion.page_names import PageNames
 from colintern.ingestion.part_file import WrittenPage, read_part
 from colintern.ingestion.parts import Part, plan_parts
 from colintern.ingestion.pool import Processes
 from colintern.ingestion.questions import read_questions
 from colintern.ingestion.sources import Sources
-from colintern.ingestion.standing import Sorted, sort_parts, still_bad, told_loss
+from colintern.ingestion.standing import Counted, Sorted, sort_parts, still_bad, told_loss
 from colintern.ingestion.swap import Swap, beside
 from colintern.ingestion.work import Work
 
@@ -37,6 +38,7 @@ def ingest_documents(found: Sources, work: Work) -> Report:
         if not standing.is_first:
             stays = sort_parts(standing, counted, render, renew=settings.replace)
             _check_loss(stays, before, work)
+        _check_questions(counted, [*found.bad, *damaged], work)
         there, first = stays.there(counted), stays.next_number()
         parts = plan_parts(counted, corpus, render, there=there, first_number=first)
         write_parts(parts, corpus, processes, work.check)
@@ -50,13 +52,15 @@ def ingest_documents(found: Sources, work: Work) -> Report:
         entries, without = read_part(part.path)
         pages += entries
         bad += without
-    change, bad_queries = _questions(before, pages, work)
+    names = PageNames(pages, _num_pages(counted), bad, work.unnamed_folders)
+    change, bad_queries, num_asked = _questions(before, pages, names, work)
     looked_at = [page for page in pages if page.is_of_pdf and page.has_text is not None]
     report = Report(
         pages=len(pages),
         documents=len({page.doc_id for page in pages}),
         bad=sorted(bad, key=lambda item: (item.name, item.page or 0)),
         bad_queries=bad_queries,
+        asked=num_asked,
         skipped=found.skipped,
         duplicates=equal_pages((page.page_id, page.picture) for page in pages),
         queries=len(change.now.queries),
@@ -97,22 +101,48 @@ def _check_loss(stays: Sorted, before: Asked, work: Work) -> None:
         )
 
 
+def _num_pages(counted: Counted) -> dict[str, int]:
+    return {file.name: num_pages for file, num_pages in counted}
+
+
+def _check_questions(counted: Counted, bad: Sequence[BadItem], work: Work) -> None:
+    """Make sure that there will be a usable question, before hours of drawing.
+
+    Raises:
+        DatasetError: there would be none even if no page were bad.
+    """
+    settings = work.settings
+    if settings.queries is None or not counted:
+        return
+    pages = [
+        WrittenPage(file.page_id(number, num_pages), file.name, number, "")
+        for file, num_pages in counted
+        for number in range(1, num_pages + 1)
+    ]
+    names = PageNames(pages, bad=bad, folders=work.unnamed_folders)
+    read_questions(settings.queries, names, settings.relevant_from).check_usable(settings.queries)
+
+
 def _questions(
-    before: Asked, pages: Sequence[WrittenPage], work: Work
-) -> tuple[AskedChange, list[BadItem]]:
-    """What becomes of the questions: without a queries file those that are there stay."""
+    before: Asked, pages: Sequence[WrittenPage], names: PageNames, work: Work
+) -> tuple[AskedChange, list[BadItem], int]:
+    """What becomes of the questions, the rows that are not used, and how many rows there are.
+
+    Without a queries file those that are there stay.
+    """
     settings, report = work.settings, work.standing.report or {}
     if settings.queries is None:
         bad = [BadItem(**item) for item in report.get("refused_queries", [])]
-        return change_of(before, before.on({page.page_id for page in pages})), bad
-    queries, judgements, bad = read_questions(
-        settings.queries, pages, settings.relevant_from, work.unnamed_folders
-    )
-    change = change_of(before, Asked(queries, judgements).called_as(before))
-    lost = change.told_loss()
+        change = change_of(before, before.on({page.page_id for page in pages}))
+        return change, bad, report.get("asked", 0)
+    found = read_questions(settings.queries, names, settings.relevant_from)
+    if pages:  # that there is none is told otherwise
+        found.check_usable(settings.queries)
+    change = change_of(before, Asked(found.queries, found.judgements).called_as(before))
+    lost, bad = change.told_loss(), found.bad
     refused = f", or in rows that are bad ({bad[0].line()})" if bad else ""
     work.refuse(lost and f"{lost} would go, as {settings.queries} does not have them{refused}")
-    return change, bad
+    return change, bad, found.num_rows
 
 
 def _put_in(

@@ -51,7 +51,7 @@ class Report:
         pages: written.
         documents: with at least one page written: files, or what a dataset calls so.
         bad: pages and files that are not in the dataset, with the reasons; and warnings.
-        bad_queries: rows of the queries file that are not in the dataset.
+        bad_queries: questions, or rows of the queries file, that are not in the dataset.
         skipped: files that are not taken, counted by the ending of their names, or as hidden.
         duplicates: groups of page ids that show the same, pixel by pixel; all are written.
         queries: written; those with equal texts count once.
@@ -59,6 +59,7 @@ class Report:
         settings: that decided what the pages look like.
         pages_of_pdfs: those of `pages` in which a text layer was looked for.
         without_text: those of them that have none.
+        asked: questions, or rows of the queries file, bad ones included; 0 if it is unknown.
     """
 
     pages: int
@@ -72,6 +73,7 @@ class Report:
     settings: dict[str, Any]
     pages_of_pdfs: int = 0
     without_text: int = 0
+    asked: int = 0
 
     @property
     def bad_fraction(self) -> float:
@@ -81,12 +83,11 @@ class Report:
 
     def lines(self) -> list[str]:
         """The summary for a person, with the first bad items; all are in `dataset.json`."""
-        bad = [*self.bad, *self.bad_queries]
-        num_lost = _num_lost(bad)
+        num_lost = _num_lost(self.bad)
         lines = [
             f"{self.pages:,} pages of {self.documents:,} documents   {self.queries:,} queries   "
             f"{self.judgements:,} judgements",
-            f"{num_lost:,} bad   {len(bad) - num_lost:,} warnings   "
+            f"{num_lost:,} bad   {len(self.bad) - num_lost:,} warnings   "
             f"{len(self.duplicates):,} groups of equal pages",
         ]
         if self.without_text:
@@ -96,9 +97,11 @@ class Report:
         if self.skipped:
             total = sum(self.skipped.values())
             lines.append(f"{total:,} files of other kinds skipped: {counted(self.skipped)}")
-        lines += [f"  {item.line()}" for item in bad[:_SHOWN_BAD]]
-        if len(bad) > _SHOWN_BAD:
-            lines.append(f"  and {len(bad) - _SHOWN_BAD:,} more, listed in dataset.json")
+        lines += _first_of(self.bad)
+        if self.bad_queries:
+            of_all = f" of {self.asked:,}" if self.asked else ""  # earlier versions did not count
+            lines.append(f"warning: {len(self.bad_queries):,}{of_all} questions are not used:")
+            lines += _first_of(self.bad_queries)
         return lines
 
     def document(self) -> dict[str, Any]:
@@ -110,6 +113,13 @@ class Report:
         """Whether an earlier report says the same, as far as its version says anything."""
         own = self.document()
         return own.keys() >= document.keys() and all(own[key] == document[key] for key in document)
+
+
+def _first_of(bad: Sequence[BadItem]) -> list[str]:
+    lines = [f"  {item.line()}" for item in bad[:_SHOWN_BAD]]
+    if len(bad) > _SHOWN_BAD:
+        lines.append(f"  and {len(bad) - _SHOWN_BAD:,} more, listed in dataset.json")
+    return lines
 
 
 def _num_lost(found: Sequence[BadItem]) -> int:

@@ -40,7 +40,7 @@ def pages_of_pdf(
                     warning = _letters_not_drawn(page, picture, outline.may_lack_fonts)
                     text = text_layer(page)
                     page.close()
-                    page_id = f"{file.name}#{number:04d}"
+                    page_id = file.page_id(number, len(outline.indices))
                     yield Page(page_id, jpeg(picture), file.name, text, number)
                     if warning:
                         yield BadItem(file.name, number, warning, is_warning=True)

@@ -152,3 +152,14 @@ def _bounded(function: Callable[[Work], Result], item: Work, seconds: float) -> 
 def _set_up_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's
     die_with_the_parent()
+    _silence()
+
+
+def _silence() -> None:
+    """Let nothing onto the terminal: what PDFium, libtiff and Pillow remark on damaged files.
+
+    C libraries write to the file descriptor. An error of ours goes to the driver as a result.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)

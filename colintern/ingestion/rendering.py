@@ -63,7 +63,7 @@ def _pictures(
             num_pages = _num_pages(file, images)
             for index in range(first, last):
                 number = index + 1
-                page_id = f"{file.name}#{number:04d}" if num_pages > 1 else file.name
+                page_id = file.page_id(number, num_pages)
                 try:
                     page, pixels = _picture(images, index, data, settings)
                     yield Page(page_id, page, file.name, number=number, pixels_sha256=pixels)

@@ -16,6 +16,7 @@ from colintern.ingestion.copying import ingest_dataset
 from colintern.ingestion.dataset import is_dataset
 from colintern.ingestion.documents import ingest_documents
 from colintern.ingestion.findings import Report
+from colintern.ingestion.page_names import PageNames
 from colintern.ingestion.questions import read_questions
 from colintern.ingestion.sources import Sources, find_sources
 from colintern.ingestion.standing import Standing, read_standing
@@ -61,7 +62,7 @@ def ingest(sources: Sequence[str], out: str, settings: IngestSettings | None = N
     found = Sources([], [], {}) if layout else find_sources(sources, standing.prefixes)
     if settings.queries:
         # An unreadable queries file is an error before the work, not after it.
-        read_questions(settings.queries, [], settings.relevant_from)
+        read_questions(settings.queries, PageNames([]), settings.relevant_from)
     with lease.held(out, wait=False) as held:
         standing = read_standing(out)  # another ingest may have ended since
         if not settings.replace:

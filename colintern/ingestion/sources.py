@@ -40,6 +40,12 @@ class SourceFile:
         """Whether there may be more than one, to be counted: in PDFs, and in TIFFs by name."""
         return self.name.lower().endswith((".pdf", ".tif", ".tiff"))
 
+    def page_id(self, number: int, num_pages: int) -> str:
+        """The id of its page `number`, from 1: just the name for a picture of one page."""
+        if self.kind == "picture" and num_pages == 1:
+            return self.name
+        return f"{self.name}#{number:04d}"
+
 
 @dataclass(frozen=True)
 class Sources:

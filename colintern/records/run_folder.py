@@ -8,9 +8,15 @@ from colintern.config.files import parse_config
 from colintern.config.schema import Config
 from colintern.errors import ConfigError, PathError
 from colintern.records import Output, Record
+from colintern.records.places import located_now
 
 # As `model.heads` calls them; it brings torch, which `colintern status` goes without.
 HEAD_FILES = ("heads.safetensors", "colintern.json")
+
+
+def encode_stage(dataset: str) -> str:
+    """What the record of a dataset's encoding is called."""
+    return f"encode-{dataset}"
 
 
 def baseline_stage(name: str, dataset: str) -> str:
@@ -23,7 +29,7 @@ class RunDocument:
     """What `run.json` says of a run.
 
     Attributes:
-        config: the settings, with every dataset's canonical folder.
+        config: the settings, with every dataset's canonical folder, where all of it stands now.
         versions: Python's, ColIntern's and those of the packages that results depend on.
         commit: of the source tree that ran; None where that is not known.
     """
@@ -63,6 +69,7 @@ class RunFolder:
             config = parse_config(settings if isinstance(settings, dict) else {}, "its run.json")
         except ConfigError as error:
             raise PathError(f"{self.path}: is no run folder ({error})") from None
+        config = located_now(config, self.path)
         return RunDocument(config, found.get("versions", {}), found.get("commit"))
 
     @property
@@ -74,6 +81,11 @@ class RunFolder:
     def data_json(self) -> str:
         """What dev and the test sets are, and what they share with training."""
         return self.file("data.json")
+
+    @property
+    def log(self) -> str:
+        """What was said of the work on the run; no record or fingerprint knows of it."""
+        return self.file("log.txt")
 
     @property
     def report(self) -> str:

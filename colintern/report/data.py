@@ -8,9 +8,8 @@ from typing import Any
 
 from colintern import storage
 from colintern.config.schema import Config
-from colintern.errors import ColInternError
+from colintern.errors import ColInternError, one_line
 from colintern.evaluation.titles import title_of_start
-from colintern.model.heads import read_info
 from colintern.records.run_folder import RunFolder
 from colintern.report import examples, mined
 from colintern.report.baselines import ShownBaseline, shown_baselines
@@ -21,6 +20,7 @@ from colintern.report.heat import open_heat_maps
 from colintern.report.mined import MinedRound, read_mined
 from colintern.report.pictures import Pictures
 from colintern.report.ranks import QueryRanks, Ranking, read_ranks
+from colintern.report.stores import stores_of
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ class ReportData:
         examples: queries with their right pages and the pages found for them.
         baselines: for each dataset what else was measured on it.
         pictures: of all pages that are shown.
+        unread: why a dataset could not be read; None where all could be.
         no_heat: why there are no heat maps, in a sentence; empty where there are.
         sets: what dev and the test sets are, see `runs.sets`; None in runs of earlier versions.
         encoded: for each dataset what its store holds; None where that is gone.
@@ -83,6 +84,7 @@ class ReportData:
     examples: list[Example] = field(default_factory=list)
     baselines: dict[str, list[ShownBaseline]] = field(default_factory=dict)
     pictures: Pictures = field(default_factory=Pictures)
+    unread: str | None = None
     no_heat: str = ""
     sets: dict[str, Any] | None = None
     encoded: dict[str, Encoded | None] = field(default_factory=dict)
@@ -143,7 +145,8 @@ def read_report_data(run_path: str, recorded: Recorded) -> ReportData:
     }
     data.ranks = _all_ranks(folder, data)
     _add_examples(folder, data)
-    stores = _stores(folder, recorded.trained)
+    data.unread = data.unread or data.pictures.unread
+    stores = stores_of(folder, config, max(recorded.trained, default=0))
     data.encoded = {name: read_encoded(path) for name, path in stores.items()}
     data.costs = stage_costs(folder, recorded.stages, stores, _speeds(data))
     return data
@@ -165,7 +168,11 @@ def _all_ranks(folder: RunFolder, data: ReportData) -> dict[str, QueryRanks]:
             path = folder.baseline_results(row.document["baseline"]["name"], name)
             rankings.append(Ranking(row.title, path))
         before = rounds.index(1 if best > 1 else 0)
-        ranks = read_ranks(data.config.data, name, rankings, before, rounds.index(best))
+        try:
+            ranks = read_ranks(data.config.data, name, rankings, before, rounds.index(best))
+        except ColInternError as error:  # a report without questions is better than none
+            data.unread = data.unread or one_line(error)
+            continue
         if ranks:
             found[name] = ranks
     return found
@@ -202,14 +209,6 @@ def _speeds(data: ReportData) -> dict[str, str]:
         for number, speed in data.speeds.items()
         if speed
     }
-
-
-def _stores(folder: RunFolder, trained: Sequence[int]) -> dict[str, str]:
-    """The feature store of each dataset, as it is written beside the last heads."""
-    try:
-        return read_info(folder.heads(max(trained))).stores if trained else {}
-    except ColInternError:
-        return {}  # a report without the sizes of features is better than none
 
 
 def _training(folder: RunFolder, round_number: int) -> list[dict[str, Any]]:

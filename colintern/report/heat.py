@@ -14,13 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from colintern import storage
 from colintern.config.schema import Config, dataset_of
 from colintern.errors import ColInternError
 from colintern.features.store import FeatureStore, Items, manifests_of
 from colintern.model.boxes import token_boxes
 from colintern.model.heads import Heads, load_heads
 from colintern.records.run_folder import RunFolder
+from colintern.report.stores import stores_of
 from colintern.scoring.packed import token_scores
 
 _TokenTexts = Callable[[str], list[str]]
@@ -112,8 +112,8 @@ def open_heat_maps(
 
     name = dataset_of(config.data, dataset).name
     try:
-        heads, info = load_heads(folder.heads(round_number))
-        store = _store(folder, name, info.stores[name])
+        heads, _ = load_heads(folder.heads(round_number))
+        store = _store(folder, name, stores_of(folder, config, round_number)[name])
         processor = read_processor(config.backbone)
     except (ColInternError, KeyError):
         return "Heat maps are left out: the features, the heads or the tokenizer are gone."
@@ -171,13 +171,11 @@ def _word_numbers(text: str) -> list[int]:
 
 
 def _store(folder: RunFolder, name: str, path: str) -> FeatureStore:
-    """The features that the run has recorded, where they stand now: a root may have been moved."""
-    beside = storage.join(folder.path.rstrip("/").rpartition("/")[0], "features")
-    moved = storage.join(beside, path.rstrip("/").rpartition("/")[2])
+    """The features of a dataset that the run has recorded."""
     record = folder.record(f"encode-{name}")
     manifests = manifests_of(record) if record else {}
     hashes = {part: output.sha256 for part, output in manifests.items() if output.sha256}
-    return FeatureStore(path if storage.exists(path) else moved, hashes)
+    return FeatureStore(path, hashes)
 
 
 def _heat(

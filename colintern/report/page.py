@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from colintern import storage
 from colintern.config.pinned import ADVISED, known
+from colintern.errors import ReportKeptError
 from colintern.evaluation.chance import beside_chance
 from colintern.evaluation.decision import METRIC
 from colintern.evaluation.published import standings
@@ -25,11 +26,16 @@ from colintern.report.ranks import MOST_ROWS
 from colintern.report.settings import changed_settings
 from colintern.report.verdict import verdict
 
+_PICTURE = b'"data:image/'
 _TITLE = METRIC_TITLES[METRIC]  # of the metric that decides on rounds
 
 
 def write_report(run_path: str, recorded: Recorded) -> str:
     """Write `report.html` into a run folder, from the stages that are finished.
+
+    It never gets worse: where a dataset cannot be read any more, and the report that stands there
+    shows more pictures than a new one would, that one stays. Without one before, or with one that
+    has no more pictures, the new one is written all the same.
 
     Args:
         run_path: a run folder with a `run.json`.
@@ -37,10 +43,25 @@ def write_report(run_path: str, recorded: Recorded) -> str:
 
     Returns:
         The path of the report.
+
+    Raises:
+        ReportKeptError: the one that stands there stays; the message says why.
     """
+    data = read_report_data(run_path, recorded)
     path = RunFolder(run_path).report
-    storage.write_bytes(path, rendered(read_report_data(run_path, recorded)).encode())
+    if data.unread is not None and _num_pictures(path) > len(data.pictures.uris):
+        raise ReportKeptError(
+            f"{path}: stays as it was, as a new one would show fewer pictures: {data.unread}; put "
+            f"the dataset back, then run: colintern report {run_path}"
+        )
+    storage.write_bytes(path, rendered(data).encode())
     return path
+
+
+def _num_pictures(path: str) -> int:
+    """How many pictures the report at `path` has; 0 where there is none."""
+    content = storage.read_bytes_if_there(path)
+    return 0 if content is None else content.count(_PICTURE)
 
 
 def rendered(data: ReportData) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from PIL import Image, ImageChops
 
 from colintern.data.canonical import CanonicalDataset
-from colintern.errors import ColInternError
+from colintern.errors import ColInternError, one_line
 from colintern.images.decode import BadImageError, decode
 
 LONGER_SIDE = 1_000  # pixels: small print of an A4 page can just be read
@@ -30,11 +30,13 @@ class Pictures:
     Attributes:
         uris: key to data URI, for the page.
         num_left_out: pages whose pictures would have been too much.
+        unread: why a picture is missing that is not left out; None where none is.
     """
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self.uris: dict[str, str] = {}
         self.num_left_out = 0
+        self.unread: str | None = None
         self._bytes_left = most_bytes
         self._keys: dict[tuple[str, str], str] = {}
         self._missing: dict[tuple[str, str], str] = {}
@@ -50,12 +52,13 @@ class Pictures:
         wanted = [p for p in dict.fromkeys(page_ids) if (dataset_path, p) not in known]
         if not wanted:
             return
+        images: dict[str, bytes] = {}
         try:
             images = CanonicalDataset(dataset_path).images(set(wanted))
-        except ColInternError:
-            images = {}  # a report without pictures is better than none
+        except ColInternError as error:  # a report without pictures is better than none
+            self.unread = self.unread or one_line(error)
         for page_id in wanted:
-            self._add((dataset_path, page_id), images.pop(page_id, b""))
+            self._add((dataset_path, page_id), images.pop(page_id, None))
 
     def key(self, dataset_path: str, page_id: str) -> str:
         """Of a picture in `uris`; empty when it has none."""
@@ -65,21 +68,27 @@ class Pictures:
         """Why a page has no picture; empty when it has one."""
         return "" if self.key(dataset_path, page_id) else self._missing[dataset_path, page_id]
 
-    def _add(self, page: tuple[str, str], image: bytes) -> None:
+    def _add(self, page: tuple[str, str], image: bytes | None) -> None:
         if self.num_left_out:  # nothing less important comes in place of what was left out
             self._leave_out(page)
             return
         try:
-            uri = data_uri(image)
-        except BadImageError:
-            self._missing[page] = UNREADABLE
+            uri = "" if image is None else data_uri(image)
+        except BadImageError as error:
+            self._miss(page, f"page {page[1]}: {error}")
             return
-        if len(uri) > self._bytes_left:
+        if not uri:
+            self._miss(page, f"has no page {page[1]} any more")
+        elif len(uri) > self._bytes_left:
             self._leave_out(page)
-            return
-        self._bytes_left -= len(uri)
-        self._keys[page] = f"p{len(self._keys)}"
-        self.uris[self._keys[page]] = uri
+        else:
+            self._bytes_left -= len(uri)
+            self._keys[page] = f"p{len(self._keys)}"
+            self.uris[self._keys[page]] = uri
+
+    def _miss(self, page: tuple[str, str], why: str) -> None:
+        self._missing[page] = UNREADABLE
+        self.unread = self.unread or f"{page[0]}: {why}"
 
     def _leave_out(self, page: tuple[str, str]) -> None:
         self._missing[page] = LEFT_OUT

@@ -15,7 +15,6 @@ from colintern.data.canonical import CanonicalDataset
 from colintern.data.columns import find
 from colintern.data.compute import pc
 from colintern.data.judgements import Judgements
-from colintern.errors import ColInternError
 from colintern.evaluation.results import DEPTH, found_pages, ranked_queries
 
 NOT_FOUND = DEPTH + 1  # stands for the rank of a page that is not in the stored results
@@ -114,7 +113,7 @@ class QueryRanks:
 def read_ranks(
     data: DataConfig, dataset: str, rankings: Sequence[Ranking], before: int, after: int
 ) -> QueryRanks | None:
-    """Judge results again, query by query; None where the dataset is gone or has nothing in common.
+    """Judge results again, query by query; None where they have no query of the dataset.
 
     Args:
         data: the run's datasets.
@@ -122,17 +121,17 @@ def read_ranks(
         rankings: its results; those that are gone are left out, which must not be the best round's.
         before: as in `QueryRanks`, of the rankings that are given.
         after: likewise.
+
+    Raises:
+        ColInternError: the dataset is gone, or damaged.
     """
     there = [number for number, own in enumerate(rankings) if storage.exists(own.path)]
     if after not in there:
         return None
     before = before if before in there else after
     folder = dataset_of(data, dataset).path
-    try:
-        read = CanonicalDataset(folder)
-        relevant, asked = read.judgements(), read.asked
-    except ColInternError:
-        return None  # a report without queries is better than none
+    read = CanonicalDataset(folder)
+    relevant, asked = read.judgements(), read.asked
     ranks = {number: _read(rankings[number].path, relevant) for number in there}
     asked_N = find(relevant.query_ids, asked.ids)
     # The dataset may have changed since: only what was measured and is still there is shown.

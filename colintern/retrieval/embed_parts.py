@@ -21,7 +21,7 @@ from colintern.features.store import FeatureStore
 from colintern.model.boxes import token_boxes
 from colintern.model.heads import load_heads
 from colintern.model.narrowing import narrowed, read_axes
-from colintern.retrieval.vector_types import VectorType
+from colintern.retrieval.vector_types import BOX, VectorType
 from colintern.runtime.parts import Part
 from colintern.search.embedding import embedded
 from colintern.search.pooled_index import pool
@@ -33,7 +33,6 @@ _PART_TOKENS = 2**20  # that are read; 585 A4 pages of 1,792
 _ROW_GROUP_BYTES = 8 * 2**20  # what a reader has in memory, several times over as Python's numbers
 _OTHER_BYTES = 256  # of a row: ids and a hash
 _FLOAT_BYTES = 4
-_BOX = pa.list_(pa.float32(), 4)
 
 
 @dataclass(frozen=True)
@@ -80,15 +79,7 @@ class Embedding:
     @property
     def schema(self) -> pa.Schema:
         """The columns that are written."""
-        columns = {
-            "page_id": pa.string(),
-            "doc_id": pa.string(),
-            "sha256": pa.string(),
-            "num_tokens": pa.int32(),
-            "vectors": pa.list_(self.type.arrow),
-            "pooled": pa.list_(pa.float32(), self.type.dim),
-        }
-        return pa.schema(columns | ({"boxes": pa.list_(pa.list_(_BOX))} if self.boxes else {}))
+        return self.type.schema(self.boxes is not None)
 
     def num_vectors(self, num_tokens: np.ndarray) -> np.ndarray:
         """Vectors of pages with so many tokens."""
@@ -181,7 +172,7 @@ class PartWriter:
         if self._embedding.boxes:
             of_vectors = [boxes for page in pages for boxes in page.boxes]
             values = pa.array(np.concatenate(of_vectors).ravel(), pa.float32())
-            boxes = pa.FixedSizeListArray.from_arrays(values, type=_BOX)
+            boxes = pa.FixedSizeListArray.from_arrays(values, type=BOX)
             columns.append(_lists(_lists(boxes, [len(own) for own in of_vectors]), lengths))
         return pa.Table.from_arrays(columns, schema=self._embedding.schema)
 

@@ -129,7 +129,7 @@ def open_finished(run_path: str, round_number: int | None = None) -> FinishedRun
         DriftError: the backbone is another one than that of the run.
     """
     folder = RunFolder(run_path)
-    config = _config_of(folder)
+    config = folder.read().config
     number = best_round(folder) if round_number is None else _checked(folder, round_number)
     heads, info = load_heads(folder.heads(number))
     backbone = read_identity(config.backbone)
@@ -174,12 +174,3 @@ def _check_backbone(folder: RunFolder, config: Config, backbone: BackboneIdentit
             f"backbone.path={config.backbone.path}: is not the checkpoint that the heads of "
             f"{folder.path} were trained on; put that one back"
         )
-
-
-def _config_of(folder: RunFolder) -> Config:
-    """What a run was made with, with the place where it stands now."""
-    config = folder.read().config
-    root, _, name = storage.absolute(folder.path).rstrip("/").rpartition("/")
-    return config.model_copy(
-        update={"run": config.run.model_copy(update={"root": root, "name": name})}
-    )

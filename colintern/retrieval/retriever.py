@@ -15,7 +15,7 @@ from colintern import log
 from colintern.config.schema import Config
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.text import check_queries
-from colintern.errors import DatasetError, UserError
+from colintern.errors import DatasetError, UnknownPageError, UserError
 from colintern.features.store import Items
 from colintern.images.decode import BadImageError, decode
 from colintern.model.backbone import FrozenBackbone
@@ -29,6 +29,11 @@ from colintern.scoring.packed import token_scores
 from colintern.scoring.queries import EmbeddedQueries
 from colintern.search import order
 from colintern.storage import sha256_of_bytes
+
+
+def device_of(config: Config) -> str:
+    """Where a run's retriever computes: a GPU if the run used GPUs and there is one."""
+    return "cuda" if config.cluster.use_gpu and torch.cuda.is_available() else "cpu"
 
 
 class Retriever:
@@ -87,7 +92,7 @@ class Retriever:
         """
         opened = open_finished(run, round)
         searched = opened.dataset(dataset)
-        device = device or _device_of(opened.config)
+        device = device or device_of(opened.config)
         store = opened.store(searched, workers)
         memory = default_memory(device) if memory is None else memory
         corpus = open_corpus(opened, store, memory, device)
@@ -198,7 +203,7 @@ class Retriever:
         images = CanonicalDataset(self._folder).images(page_ids)
         for page_id in page_ids:
             if page_id not in images:
-                raise DatasetError(f"{self._folder}: has no page {page_id}")
+                raise UnknownPageError(f"{self._folder}: has no page {page_id}")
             page = self._pages.row(self._position(page_id))
             if sha256_of_bytes(images[page_id]) != page.sha256:
                 raise DatasetError(
@@ -227,7 +232,7 @@ class Retriever:
     def _position(self, page_id: str) -> int:
         position = int(self._pages.find([page_id])[0])
         if position < 0:
-            raise DatasetError(f"page {page_id}: is not in the dataset {self.dataset}")
+            raise UnknownPageError(f"page {page_id}: is not in the dataset {self.dataset}")
         return position
 
     @property
@@ -263,7 +268,3 @@ def _picture(image: bytes | Image.Image) -> Image.Image:
         return decode(image)
     except BadImageError as error:
         raise UserError(f"image: {error}; give another one") from error
-
-
-def _device_of(config: Config) -> str:
-    return "cuda" if config.cluster.use_gpu and torch.cuda.is_available() else "cpu"

@@ -16,6 +16,9 @@ _LARGEST = 127  # what 1 stands for in int8
 _ARROW = {"float32": pa.float32(), "float16": pa.float16(), "int8": pa.int8(), "binary": pa.uint8()}
 
 
+BOX = pa.list_(pa.float32(), 4)
+
+
 @dataclass(frozen=True)
 class VectorType:
     """The type of the values of vectors.
@@ -33,6 +36,18 @@ class VectorType:
     def arrow(self) -> pa.DataType:
         """Of one vector."""
         return pa.list_(_ARROW[self.dtype], self._width)
+
+    def schema(self, has_boxes: bool) -> pa.Schema:
+        """The columns of pages with vectors of this type."""
+        columns = {
+            "page_id": pa.string(),
+            "doc_id": pa.string(),
+            "sha256": pa.string(),
+            "num_tokens": pa.int32(),
+            "vectors": pa.list_(self.arrow),
+            "pooled": pa.list_(pa.float32(), self.dim),
+        }
+        return pa.schema(columns | ({"boxes": pa.list_(pa.list_(BOX))} if has_boxes else {}))
 
     @property
     def num_bytes(self) -> int:

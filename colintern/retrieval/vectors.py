@@ -23,7 +23,7 @@ from colintern.model.backbone import FrozenBackbone
 from colintern.model.heads import Heads, heads_sha256
 from colintern.model.narrowing import AXES, narrowed, read_axes
 from colintern.retrieval.finished import FinishedRun, open_finished
-from colintern.retrieval.vector_types import Dtype
+from colintern.retrieval.vector_types import Dtype, VectorType
 
 DONE = "embed.json"
 BEGUN = "embed.begun.json"
@@ -127,6 +127,8 @@ class Vectors:
     @cached_property
     def schema(self) -> pa.Schema:
         """The columns: page_id, doc_id, sha256, num_tokens, vectors, pooled; boxes if there are."""
+        if not self.info.parts:  # none of the pages has features
+            return VectorType(self.info.dtype, self.info.dim).schema(self.info.has_boxes)
         return next(self.batches()).schema
 
     def batches(self) -> Iterator[pa.RecordBatch]:

@@ -19,8 +19,9 @@ from colintern.features.codec import check_pca_dim
 from colintern.features.store import RECORD, store_path
 from colintern.model.backbone import BackboneIdentity
 from colintern.model.basis import BASIS, BasisFile
-from colintern.records import lease
+from colintern.records import Inputs, Record, lease
 from colintern.records.run_folder import RunFolder
+from colintern.runs.dataset_place import DATASET_PATH, differs_in_place_only, is_place_of, place_of
 from colintern.runs.stages import Encode
 from colintern.runs.stores import backbone_inputs
 
@@ -104,7 +105,7 @@ def recorded_basis(config: Config) -> BasisFile:
 
 def _found(folder: str) -> BasisFile | None:
     """The basis in a folder, if it is there as it was recorded."""
-    record, path = records.read_record(storage.join(folder, RECORD)), storage.join(folder, BASIS)
+    record, path = _record_in(folder), storage.join(folder, BASIS)
     if record is None or not storage.exists(path):
         return None
     sha256 = record.outputs[0].sha256
@@ -113,7 +114,7 @@ def _found(folder: str) -> BasisFile | None:
     return BasisFile(path, sha256)
 
 
-def _copy_in_a_store(config: Config, inputs: dict[str, Any]) -> BasisFile | None:
+def _copy_in_a_store(config: Config, inputs: Inputs) -> BasisFile | None:
     """The same basis, undamaged, beside features of the training set that are stored in it."""
     for name in storage.list_folders(config.features_root):
         if not name.startswith(f"{config.data.train.name}-"):
@@ -122,25 +123,60 @@ def _copy_in_a_store(config: Config, inputs: dict[str, Any]) -> BasisFile | None
         with suppress(StorageError):  # one that is damaged is no help
             record = records.read_record(storage.join(store, RECORD))
             recorded = record.inputs if record else {}
-            own = {key: recorded.get(key) for key in inputs}
-            sha256 = recorded.get("features.basis_sha256")
-            if sha256 and records.fingerprint(own) == records.fingerprint(inputs):
-                copy = BasisFile(storage.join(store, BASIS), sha256)
+            copy = BasisFile(storage.join(store, BASIS), recorded.get("features.basis_sha256", ""))
+            is_ours = _is_own(copy, config) or _is_placed(recorded, config)
+            if copy.sha256 and is_ours and _is_told_by(recorded, inputs):
                 copy.read()
                 return copy
     return None
 
 
-def _folder(config: Config, inputs: dict[str, Any]) -> str:
-    return store_path(config.features_root, "basis", inputs)
+def _folder(config: Config, inputs: Inputs) -> str:
+    """Where the basis stands, or will.
+
+    One that was made when the root had another name is known by its hash, if the run has recorded
+    that, else by the place of the training set below the root.
+    """
+    today = store_path(config.features_root, "basis", inputs)
+    placed = None
+    for name in storage.list_folders(config.features_root):
+        folder = storage.join(config.features_root, name)
+        record = _record_in(folder) if name.startswith("basis-") else None
+        if record is None or not _is_told_by(record.inputs, inputs):
+            continue
+        if _is_own(BasisFile(folder, record.outputs[0].sha256 or ""), config):
+            return folder
+        if folder != today and _is_placed(record.inputs, config):
+            placed = folder
+    return today if placed is None or _record_in(today) else placed
+
+
+def _record_in(folder: str) -> Record | None:
+    return records.read_record(storage.join(folder, RECORD))
+
+
+def _is_told_by(recorded: Inputs, inputs: Inputs) -> bool:
+    """Whether a record says what a basis is told by, perhaps with another place of its dataset."""
+    return differs_in_place_only({key: recorded.get(key) for key in inputs}, inputs)
+
+
+def _is_own(basis: BasisFile, config: Config) -> bool:
+    """Whether it is the basis that the run has recorded."""
+    return basis.sha256 != "" and basis.sha256 == recorded_basis(config).sha256
+
+
+def _is_placed(recorded: Inputs, config: Config) -> bool:
+    """Whether the training set stands where a record says."""
+    path, root = config.data.train.path, config.features_root
+    return is_place_of(recorded.get(DATASET_PATH) or "", path, root)
 
 
 def _inputs(config: Config, backbone: BackboneIdentity) -> dict[str, Any]:
-    """What the basis is told by; of the training set that is its path, not its pages."""
+    """What the basis is told by; of the training set that is its place, not its pages."""
     train = config.data.train
     return {
         **backbone_inputs(config, backbone),
         "features.pca_dim": config.features.pca_dim,
-        "dataset_path": train.path,
+        DATASET_PATH: place_of(train.path, config),
         "dataset_revision": train.revision,
     }

@@ -17,6 +17,7 @@ from colintern.config.schema import Config, datasets
 from colintern.errors import ConfigError, PathError
 from colintern.records import Record, fingerprint, lease, parsed_record
 from colintern.records.lease_file import is_lease_file
+from colintern.runs.dataset_place import FILE_HASH, identity_of
 from colintern.storage import FileState
 from colintern.storage.local_files import is_temporary
 
@@ -29,8 +30,6 @@ _BASIS_FILE = re.compile(r"(?P<basis>.*/basis-[0-9a-f]{8})/basis\.safetensors")
 _DATASET_FILE = re.compile(r"(?P<dataset>.+)/(corpus|queries|qrels)/[^/]+\.parquet")
 _ENCODE_RECORD = re.compile(r"encode-(?P<dataset>.+)\.json")
 _TRAIN_RECORD = re.compile(r"round-(?P<round>[0-9]+)-train\.json")
-_FILE_HASH = "dataset_sha256."  # before the name of a file, or `corpus`
-_DATASET_STATE = (_FILE_HASH, "dataset_content")  # inputs that are no part of a store's name
 
 
 @dataclass(frozen=True)
@@ -191,18 +190,15 @@ def last_change(files: Iterable[FileState]) -> float:
 
 def store_use(dataset: str, record: Record) -> StoreUse:
     """Which store, and what of it, a run's record of an encoded dataset refers to."""
-    identity = {
-        name: value for name, value in record.inputs.items() if not name.startswith(_DATASET_STATE)
-    }
     manifests = {
         output.path.partition("/")[0]: output.sha256 for output in record.outputs if output.sha256
     }
     questions = {
-        name.removeprefix(_FILE_HASH): sha256
+        name.removeprefix(FILE_HASH): sha256
         for name, sha256 in record.inputs.items()
-        if name.startswith((f"{_FILE_HASH}queries/", f"{_FILE_HASH}qrels/"))
+        if name.startswith((f"{FILE_HASH}queries/", f"{FILE_HASH}qrels/"))
     }
-    return StoreUse(f"{dataset}-{fingerprint(identity)[:8]}", manifests, questions)
+    return StoreUse(f"{dataset}-{fingerprint(identity_of(record))[:8]}", manifests, questions)
 
 
 def _matches(pattern: re.Pattern[str], states: Iterable[FileState]) -> list[re.Match[str]]:

@@ -16,6 +16,7 @@ from colintern.config.schema import DEV, Config
 from colintern.data.compute import pc
 from colintern.errors import ConfigError, MissingStageError
 from colintern.records.run_folder import RunFolder
+from colintern.runs.contents import store_use
 from colintern.runs.stages import Encode
 
 if TYPE_CHECKING:
@@ -122,10 +123,9 @@ def num_trained_on(run: OpenedRun) -> int:
     from colintern.evaluation.results import read_results
     from colintern.features.manifest import open_manifest
     from colintern.features.store import QUERIES, manifests_of
-    from colintern.model.heads import read_info
 
-    stores = read_info(source.heads(int(start["round"]))).stores
-    folder = storage.join(stores[data.train.name], QUERIES)
+    store = store_use(data.train.name, encoded).name
+    folder = storage.join(before.features_root, store, QUERIES)
     known = open_manifest(folder, manifests_of(encoded)[QUERIES].sha256).ids
     was_dev = read_results(source.results(0, DEV))["query_id"].unique()
     view, _ = run.catalog.evaluated(DEV)

@@ -11,7 +11,7 @@ from colintern.config.schema import DEV, Config, evaluated_names
 from colintern.errors import UserError
 from colintern.records.run_folder import RunFolder
 from colintern.runs import stages
-from colintern.runs.runner import Runner, open_run
+from colintern.runs.runner import SOME_CONFIG, Runner, open_run
 from colintern.runs.stages import Encode, Evaluate, Mine, Stage, Train
 from colintern.runs.workers import Workers
 
@@ -63,6 +63,7 @@ def run_round(
     kind: type[Stage],
     round_number: int | None = None,
     workers: Workers | None = None,
+    given: str = SOME_CONFIG,
 ) -> None:
     """Do the stages of one kind in one round.
 
@@ -71,6 +72,7 @@ def run_round(
         kind: which stages, such as `Train`.
         round_number: which round; None takes the first where one of them is not done.
         workers: as of `run`.
+        given: how the settings were given on the command line, for messages.
 
     Raises:
         UserError: there is no such round.
@@ -78,12 +80,12 @@ def run_round(
     """
     if kind is Mine and _say_unmined(config):
         return
-    with open_run(config, [kind], workers) as runner:
+    with open_run(config, [kind], workers, given) as runner:
         config, folder = runner.run.config, runner.run.folder
         if round_number is not None:
             _check_round(config, kind, round_number)
-        runner.require_encoded()
         number = _first_undone(runner, kind) if round_number is None else round_number
+        runner.check_ready([] if number is None else _of_kind(config, number, kind))
         if number is None:
             last = stages.last_round(config, folder)
             log.say("run", "the rounds up to %d are done; nothing to do", last)
@@ -224,13 +226,18 @@ def _say_whether_training_helped(runner: Runner) -> None:
 
 
 def _begins(document: Mapping[str, Any], folder: RunFolder) -> bool:
-    """Whether `loop.json` says all that `document` says, and perhaps more rounds."""
+    """Whether `loop.json` says all that `document` says, and perhaps more rounds.
+
+    The words of a reason do not count: an earlier version had others.
+    """
     if not storage.exists(folder.loop_json):
         return False
     written = storage.read_json(folder.loop_json)
-    rounds = document["rounds"]
+    before, rounds = (
+        [{**entry, "reason": None} for entry in one["rounds"]] for one in (written, document)
+    )
     same_metric = written.get("metric") == document["metric"]
-    return same_metric and written["rounds"][: len(rounds)] == rounds
+    return same_metric and before[: len(rounds)] == rounds
 
 
 def _say_what_datasets_lack(runner: Runner) -> None:

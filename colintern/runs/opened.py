@@ -15,7 +15,7 @@ from colintern.model.heads import HeadsInfo, heads_info, heads_sha256
 from colintern.records import Inputs, Record
 from colintern.records.run_folder import RunFolder
 from colintern.runs.stages import Encode, Mine, Stage, Train
-from colintern.runs.stages.inputs import heads_inputs
+from colintern.runs.stages.inputs import INIT_HEADS, heads_inputs
 from colintern.runs.stores import store_targets
 
 
@@ -94,6 +94,18 @@ class OpenedRun:
             return self._hash_of(weights, Train(round_number))
         given = self.config.training.init_heads
         return heads_sha256(given) if given else records.fingerprint(heads_inputs(self.config))
+
+    def as_recorded(self, record: Record, inputs: Inputs) -> Inputs:
+        """Inputs in which the heads that are given are called as a record calls them.
+
+        If they are those: their folder may have been moved. Every record that names it has their
+        hash too.
+        """
+        recorded = record.inputs.get(INIT_HEADS)
+        if not recorded or recorded == inputs.get(INIT_HEADS) or not inputs.get(INIT_HEADS):
+            return inputs
+        is_same = self.heads_hash(0) in record.inputs.values()
+        return {**inputs, INIT_HEADS: recorded} if is_same else inputs
 
     def triples_hash(self, round_number: int) -> str:
         """That of the mined negatives that a round trains on."""

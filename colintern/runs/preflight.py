@@ -227,7 +227,8 @@ def check_init_heads(config: Config, backbone: BackboneIdentity) -> None:
                 f"training.init_heads={folder}: made for {key}={found}, not {asked}; "
                 "change the setting, or take other heads"
             )
-    near = [store for store in info.stores.values() if store.startswith(config.features_root)]
+    names = (store.rpartition("/")[2] for store in info.stores.values())  # roots may be moved
+    near = [storage.join(config.features_root, name) for name in names]
     records_there = filter(None, (read_record(storage.join(store, RECORD)) for store in near))
     known = {record.inputs.get(BACKBONE_HASH) for record in records_there} - {None}
     if known and backbone.checkpoint_sha256 not in known:

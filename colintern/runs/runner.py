@@ -7,16 +7,18 @@ is told at once.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 from colintern import log, records, storage
 from colintern.config.schema import Config
 from colintern.data.resolve import with_datasets
-from colintern.errors import MissingStageError
+from colintern.errors import MissingStageError, PathError
 from colintern.records import lease
 from colintern.records.lease import Held
-from colintern.records.run_folder import RunFolder
+from colintern.records.run_folder import RunDocument, RunFolder
 from colintern.runs import preflight
 from colintern.runs.backbone_choice import say_idle_gpu, say_what_the_advised_takes
 from colintern.runs.stages import Encode, Stage, stages_of
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from colintern.runs.opened import OpenedRun
     from colintern.runs.workers import Workers
 
+SOME_CONFIG = "--config ..."  # where it is not known which file
+
 
 class Runner:
     """Does stages, checks the lease around them, and records them.
@@ -36,12 +40,16 @@ class Runner:
         run: the run.
         workers: who does what is too heavy for the driver.
         held: the lease of the run folder.
+        given: how the settings were given, as a command that has to come first is given them too.
     """
 
-    def __init__(self, run: OpenedRun, workers: Workers, held: Held) -> None:
+    def __init__(
+        self, run: OpenedRun, workers: Workers, held: Held, given: str = SOME_CONFIG
+    ) -> None:
         self.run = run
         self.held = held
         self._workers = workers
+        self._given = given
 
     def do(self, stage: Stage) -> bool:
         """Do a stage, unless it is recorded and would come out the same.
@@ -53,8 +61,11 @@ class Runner:
             DriftError: it is recorded and would come out otherwise.
             MissingStageError: a stage that it is made from is not recorded.
         """
-        for needed in stage.needs(self.run.config):
-            self._require(needed)
+        needs = stage.needs(self.run.config)
+        self._check_commands(needs)
+        for needed in needs:
+            if not needed.is_there(self.run.folder):
+                self.do(needed)
         if stage.is_done(self.run):
             return False
         if lost := stage.lost_files(self.run.folder):
@@ -63,45 +74,57 @@ class Runner:
             )
         self.run.catalog.check_questions()
         started_at = records.now()
+        began = time.monotonic()
+        log.detail("run", "stage %s begins", stage.name)
         made = stage.make(self.run, self._workers, self.held)
+        log.detail("run", "stage %s took %.1f s", stage.name, time.monotonic() - began)
         if made is not None:
             self.held.check()
             path = self.run.folder.record_path(stage.name)
             records.record_outputs(path, made.inputs, made.outputs, started_at)
             self.run.forget()
+        log.save()
         return True
 
-    def require_encoded(self) -> None:
-        """Make sure that every dataset is encoded, as a single stage of a round needs.
+    def check_ready(self, wanted: Sequence[Stage]) -> None:
+        """Make sure that single stages can be made: every dataset is encoded, and what they need.
 
         Raises:
-            MissingStageError: one is not.
+            MissingStageError: something has to come first; the message has the commands.
         """
-        for name in self.run.targets:
-            self._require(Encode(name))
+        needed = (needed for stage in wanted for needed in stage.needs(self.run.config))
+        self._check_commands([*map(Encode, self.run.targets), *needed])
 
-    def _require(self, stage: Stage) -> None:
-        if missing := self._first_missing(stage):
+    def _check_commands(self, needed: Sequence[Stage]) -> None:
+        """Make sure that no command has to come first.
+
+        Raises:
+            MissingStageError: one has to.
+        """
+        missing = dict.fromkeys(chain.from_iterable(map(self._missing, needed)))
+        if missing:
+            commands = dict.fromkeys(f"colintern {stage.command}" for stage in missing)
+            in_order = ", then ".join(f"{command} {self._given}" for command in commands)
             raise MissingStageError(
-                f"{self.run.folder.path}: stage {missing.name} is missing; "
-                f"run first: colintern {missing.command} --config ..."
+                f"{self.run.folder.path}: stage {next(iter(missing)).name} is missing; "
+                f"run first: {in_order}"
             )
-        if not stage.is_there(self.run.folder):
-            self.do(stage)
 
-    def _first_missing(self, stage: Stage) -> Stage | None:
-        """Of a stage and all that it is made from, the first that a command has to make."""
-        if stage.is_there(self.run.folder):
-            return None
-        for needed in stage.needs(self.run.config):
-            if missing := self._first_missing(needed):
-                return missing
-        return stage if stage.command else None
+    def _missing(self, stage: Stage) -> Iterator[Stage]:
+        """What of a stage, and of all that it is made from, commands have to make; in order."""
+        if not stage.is_there(self.run.folder):
+            for needed in stage.needs(self.run.config):
+                yield from self._missing(needed)
+            if stage.command:
+                yield stage
 
 
 @contextlib.contextmanager
 def open_run(
-    config: Config, kinds: Sequence[type[Stage]] | None = None, workers: Workers | None = None
+    config: Config,
+    kinds: Sequence[type[Stage]] | None = None,
+    workers: Workers | None = None,
+    given: str = SOME_CONFIG,
 ) -> Iterator[Runner]:
     """Check everything that a user may have got wrong, then hold the run for this driver.
 
@@ -110,6 +133,7 @@ def open_run(
         kinds: the stages that may run, for which a cluster has to be large enough; None for all.
         workers: who does the work; None takes those of a Ray cluster, which is joined or started
             when the first stage needs it.
+        given: how the settings were given on the command line, for messages.
 
     Raises:
         UserError: a dataset, the backbone, a setting that would change a recorded stage, or
@@ -141,7 +165,8 @@ def open_run(
             check_drift(opened)
             _write_run_json(opened.folder, config, held)
             note_user(config)
-            yield Runner(opened, chosen, held)
+            with log.kept(opened.folder.log, held.check):
+                yield Runner(opened, chosen, held, given)
 
 
 @contextlib.contextmanager
@@ -166,11 +191,17 @@ def requests(config: Config, kinds: Sequence[type[Stage]] | None = None) -> list
 
 
 def _write_run_json(folder: RunFolder, config: Config, held: lease.Held) -> None:
-    """Write down the resolved configuration, the versions and the commit."""
-    document = {
-        "config": config.located().model_dump(mode="json"),
-        "versions": versions(),
-        "commit": commit(),
-    }
+    """Write down the resolved configuration, the versions and the commit.
+
+    What says the same stays, though with the root of another day: the report is made from it.
+    """
+    document = RunDocument(config.located(), versions(), commit())
+    with contextlib.suppress(PathError):  # there is none yet, or nobody can read it
+        if _settings_of(folder.read()) == _settings_of(document):
+            return
     held.check()
-    storage.write_json(folder.run_json, document)
+    storage.write_json(folder.run_json, _settings_of(document))
+
+
+def _settings_of(document: RunDocument) -> dict[str, Any]:
+    return {**vars(document), "config": document.config.model_dump(mode="json")}

@@ -1,5 +1,11 @@
-"""Which feature store a dataset has under a configuration."""
+"""Which feature store a dataset has under a configuration.
 
+It is the one whose name tells all that its features depend on, or one that was made of the same
+dataset when that stood elsewhere: a root may have been moved.
+"""
+
+import re
+from collections.abc import Iterator
 from typing import Any
 
 from colintern import storage
@@ -7,9 +13,18 @@ from colintern.config.schema import Config, DatasetConfig, datasets
 from colintern.data.content import DatasetContent
 from colintern.features.codec import codec_of
 from colintern.features.plan import StoreTarget
-from colintern.features.store import CORPUS_HASHES, store_path
+from colintern.features.store import CORPUS_HASHES, RECORD, store_path
 from colintern.model.backbone import BackboneIdentity
 from colintern.model.basis import BasisFile
+from colintern.records import Inputs, Record, read_record
+from colintern.records.run_folder import RunFolder, encode_stage
+from colintern.runs.dataset_place import (
+    DATASET_PATH,
+    differs_in_place_only,
+    identity_of,
+    place_like,
+    place_of,
+)
 
 # Of the settings of features those that decide what is stored.
 _STORED_KEYS = ("dtype", "pca_dim", "merge", "max_tokens_per_page")
@@ -36,13 +51,48 @@ def store_target(
         **backbone_inputs(config, backbone),
         **{f"features.{key}": features[key] for key in _STORED_KEYS if key in features},
         **({"features.basis_sha256": basis.sha256} if basis else {}),
-        "dataset_path": dataset.path,
+        DATASET_PATH: place_of(dataset.path, config),
         "dataset_revision": dataset.revision,
     }
-    path = store_path(config.features_root, dataset.name, identity)
-    content = DatasetContent(dataset.path, storage.join(path, CORPUS_HASHES))
     codec = codec_of(config.features, backbone, basis)
-    return StoreTarget(dataset, path, identity, content, codec)
+
+    def target_of(inputs: Inputs) -> StoreTarget:
+        path = store_path(config.features_root, dataset.name, inputs)
+        content = DatasetContent(dataset.path, storage.join(path, CORPUS_HASHES))
+        return StoreTarget(dataset, path, inputs, content, codec)
+
+    for record in _records_of(config, dataset, identity):
+        like = place_like(
+            record,
+            identity,
+            dataset.path,
+            config.features_root,
+            lambda inputs, record=record: target_of(inputs).is_held_by(record),
+        )
+        if like != identity:
+            return target_of(like)
+    return target_of(identity)
+
+
+def _records_of(config: Config, dataset: DatasetConfig, identity: Inputs) -> Iterator[Record]:
+    """Records of encodings that may be of this dataset at another place.
+
+    The run's own one; where it has none, those of other stores, unless the store of today's name
+    is there.
+    """
+    own = RunFolder(config.run_path).record(encode_stage(dataset.name))
+    if own is not None:
+        yield own
+        return
+    root = config.features_root
+    names, pattern = storage.list_folders(root), rf"{re.escape(dataset.name)}-[0-9a-f]{{8}}"
+    if store_path("", dataset.name, identity) in names:
+        return
+    for name in names:
+        if re.fullmatch(pattern, name):
+            found = read_record(storage.join(root, name, RECORD))
+            if found and differs_in_place_only(identity_of(found), identity):
+                yield found
 
 
 def store_targets(

@@ -17,6 +17,7 @@ from colintern.storage.listing import (
 from colintern.storage.paths import (
     absolute,
     file_system_of,
+    inside,
     is_local,
     is_relative,
     join,
@@ -58,6 +59,7 @@ __all__ = [
     "file_system_of",
     "find_files",
     "find_states",
+    "inside",
     "is_local",
     "is_relative",
     "join",

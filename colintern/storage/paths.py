@@ -45,6 +45,12 @@ def join(root: str, *parts: str) -> str:
     return posixpath.join(root, *parts)
 
 
+def inside(path: str, root: str) -> str | None:
+    """The part of `path` below `root`; None where it does not stand below. Both are absolute."""
+    start = f"{root.rstrip('/')}/"
+    return path.removeprefix(start) if path.startswith(start) else None
+
+
 def file_system_of(path: str) -> tuple[Any, str]:
     """The fsspec file system that `path` is read with here, and the path inside it.
 

@@ -23,6 +23,9 @@ def file(tmp_path) -> str:
     [
         ("training.learning_rat=1", "did you mean 'training.learning_rate'"),
         ("foo.bar=1", "unknown key 'foo'"),
+        ("data.eval=/pages", "data.eval: takes a list of datasets: data.eval=[/pages]"),
+        ("evaluation.cutoffs=5", "takes a list: evaluation.cutoffs=[5]"),
+        ("cluster.encode_workers=x", "'cluster.encode_workers' is 'x'"),
         ("training.epochs=x", "'training.epochs' is 'x'"),
         ("training.epochs=true", "'training.epochs' is True"),
         ("run.seed=1.5", "'run.seed' is 1.5"),
@@ -55,6 +58,26 @@ def test_mistakes_are_named(file, override, words):
         load_config(file, [override])
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "overrides", "blamed"),
+    [
+        ("", ["training.learning_rat=1"], "training.learning_rat=1 (command line): unknown key"),
+        ("", ["run.seed=1", "run.seed=x"], "run.seed=x (command line): 'run.seed' is 'x'"),
+        ("", ["data.train={path: demo, a: 1}"], "data.train={path: demo, a: 1} (command line): "),
+        ("", ["foo.bar=1"], "foo.bar=1 (command line): unknown key 'foo'"),
+        ("run: {sed: 1}\n", ["run.seed=1"], "{file}: unknown key 'run.sed'"),
+        ("mining: {range_max: 9}\n", ["mining.range_min=9"], "{file} with mining.range_min=9: "),
+        ("mining: {range_max: 0}\n", ["run.seed=1"], "{file}: 'mining.range_max' is 0"),
+    ],
+)
+def test_a_mistake_is_blamed_on_where_it_was_made(file, content, overrides, blamed):
+    """A key mistyped on the command line, looked for in the file; or the other way round."""
+    Path(file).write_text(MINIMAL + content)
+    with pytest.raises(ConfigError) as caught:
+        load_config(file, overrides)
+    assert str(caught.value).startswith(blamed.replace("{file}", file))
 
 
 def test_overrides_and_extends(tmp_path, file):

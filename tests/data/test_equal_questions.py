@@ -8,6 +8,7 @@ import pytest
 
 from colintern.data.writing import IMAGE_TYPE
 from colintern.ingestion import IngestSettings, ingest
+from colintern.ingestion.page_names import PageNames
 from colintern.ingestion.part_file import WrittenPage
 from colintern.ingestion.questions import read_questions
 from colintern.storage import sha256_of_bytes
@@ -93,9 +94,9 @@ def test_questions_in_two_languages(tmp_path):
     path = tmp_path / "q.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)))
     pages = [WrittenPage(name, name, 1, "") for name in ("1.png", "2.png")]
-    queries, judgements, _ = read_questions(str(path), pages)
-    texts = {query.query_id: (query.text, query.language) for query in queries}
-    assert {(texts[found.query_id], found.page_id) for found in judgements} == {
+    read = read_questions(str(path), PageNames(pages))
+    texts = {query.query_id: (query.text, query.language) for query in read.queries}
+    assert {(texts[found.query_id], found.page_id) for found in read.judgements} == {
         (("Total", "en"), "1.png"),
         (("total", "fr"), "2.png"),
         (("prix", None), "2.png"),

@@ -12,6 +12,7 @@ from colintern.data.judgements import read_judgements, read_score
 from colintern.data.resolve import find_source, made
 from colintern.errors import DatasetError
 from colintern.ingestion import IngestSettings, ingest
+from colintern.ingestion.page_names import PageNames
 from colintern.ingestion.part_file import WrittenPage
 from colintern.ingestion.questions import read_questions
 from tests.helpers import make_corpus
@@ -145,10 +146,10 @@ def _questions(path, rows, **keys):
     else:
         path.write_text("\n".join(map(json.dumps, rows)))
     pages = [WrittenPage(name, name, 1, "") for name in ("a.png", "b.png", "c.png")]
-    queries, judgements, bad = read_questions(str(path), pages, **keys)
-    texts = {query.query_id: (query.text, query.language) for query in queries}
-    judged = [(*texts[found.query_id], found.page_id, found.score) for found in judgements]
-    return judged, [(item.name.split(" of ")[0], item.reason) for item in bad]
+    found = read_questions(str(path), PageNames(pages), **keys)
+    texts = {query.query_id: (query.text, query.language) for query in found.queries}
+    judged = [(*texts[one.query_id], one.page_id, one.score) for one in found.judgements]
+    return judged, [(item.name.removeprefix(f"{path}, "), item.reason) for item in found.bad]
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
@@ -167,14 +168,13 @@ def test_scores_of_a_queries_file(tmp_path, kind):
     judged, bad = _questions(tmp_path / f"q.{kind}", rows)
     assert judged == [("one", None, "a.png", 2), ("one", None, "b.png", 1)]
     whole = "its score is not a whole number up to 1,000,000"
-    twice = "it is judged more than once for a.png: 0 in row 4, 1 in row 5; keep one of them"
-    assert bad == [
-        ("query 4", twice),
-        ("query 5", twice),
-        ("query 6", f"{whole}: 0.9"),
-        ("query 7", f"{whole}: high"),
-        ("query 8", f"{whole}: nan"),
-    ]
+    first = 5 if kind == "csv" else 4  # below the header
+    twice = (
+        f"it is judged more than once for a.png: 0 on line {first}, 1 on line {first + 1}; "
+        "keep one of them"
+    )
+    reasons = [twice, twice, f"{whole}: 0.9", f"{whole}: high", f"{whole}: nan"]
+    assert bad == [(f"line {number}", reason) for number, reason in enumerate(reasons, first)]
     judged, bad = _questions(tmp_path / f"q.{kind}", rows[:6], relevant_from=2)
     assert ("one", None, "b.png", 1) in judged  # no score: it answers
     assert ("two", None, "b.png", 0) in judged

@@ -1,5 +1,6 @@
 """An ingest from its sources to the finished folder: bad files, kills, takeovers."""
 
+import io
 import json
 import os
 import shutil
@@ -138,6 +139,22 @@ def test_every_bad_file_has_a_reason_and_the_rest_goes_on(tmp_path):
         run_ingest(source, out=tmp_path / "out", replace=True)
     assert list(pages_in(tmp_path / "out")) == ["good.pdf#0001", "good.pdf#0002"]
     assert find_source(DatasetConfig.model_validate(str(tmp_path / "out")), "made").write is None
+
+
+def test_libraries_write_nothing_between_our_lines(tmp_path, worker_processes, capfd):
+    """`Using code not yet in table` of libtiff, or a warning of Pillow's, for a damaged file."""
+    (tmp_path / "in").mkdir()
+    for number in range(3):
+        frame = io.BytesIO()
+        noise(number + 1).save(frame, "TIFF", compression="tiff_lzw")
+        data = bytearray(frame.getvalue())
+        start = (16, len(data) // 2, len(data) - 200)[number]  # in the pixels, and in the tags
+        data[start : start + 150] = b"\xa5" * 150
+        (tmp_path / "in" / f"{number}.tif").write_bytes(data)
+    (tmp_path / "in" / "good.png").write_bytes(png(9))
+    report = run_ingest(tmp_path / "in", out=tmp_path / "out")
+    assert report.bad
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_killed_ingest_goes_on_and_a_changed_source_is_read_again(tmp_path, monkeypatch):

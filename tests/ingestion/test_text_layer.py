@@ -74,6 +74,7 @@ def test_a_dataset_without_pdfs_is_told_nothing_about_text(tmp_path):
         (" \r\n\x0c ", None),
         ("", None),
         ("a\tb  c", "a\tb  c"),
+        ("one\x0ctwo\x85three\x1dfour\x0bfive", "one two three four five"),
         ("x" * (MAX_TEXT_CHARACTERS + 1), "x" * MAX_TEXT_CHARACTERS),
     ],
 )

@@ -1,9 +1,14 @@
 """What the report reads: only what is recorded."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 
+from colintern.records.run_folder import RunFolder
 from colintern.report.data import Recorded, read_report_data
-from tests.report.helpers import RECORDED, write_json
+from colintern.report.stores import stores_of
+from tests.report.helpers import RECORDED, write_json, write_results
 
 
 def test_only_what_is_recorded_is_read(run):
@@ -56,3 +61,26 @@ def test_ranks_are_those_of_the_best_round(run, best_round, asked, monkeypatch):
     data = read_report_data(str(run), Recorded(evaluated={"test": 2}))
     assert not data.ranks
     assert found == asked
+
+
+def test_a_dataset_that_is_gone_costs_its_questions_only(run):
+    """No report because the test set was deleted; a report that does not know that it lacks it."""
+    for number in (0, 1):
+        write_json(run / f"round-{number}/eval/test.json", {"round": number})
+        write_results(run / f"round-{number}/eval/test.run.parquet", {"q": ["a"]})
+    (run.parent / "data").rename(run.parent / "away")
+    data = read_report_data(str(run), Recorded(evaluated={"test": 2}, trained=[1]))
+    assert (data.ranks, data.examples, list(data.losses)) == ({}, [], ["round 1"])
+    assert "/data" in str(data.unread)
+
+
+def test_stores_of_a_root_that_was_moved_are_those_beside_it(finished, tmp_path):
+    """No heat maps and no sizes in the report of a copied run, or those of the other run."""
+    root = finished.parent.parent
+    shutil.copytree(root, tmp_path / "moved")
+    folder = RunFolder(str(tmp_path / "moved" / "runs" / "run"))
+    stores = stores_of(folder, folder.read().config, 2)
+    assert set(stores) == {"train", "test"}
+    assert all(path.startswith(str(tmp_path / "moved")) for path in stores.values())
+    assert all((Path(path) / "record.json").is_file() for path in stores.values())
+    assert stores_of(folder, folder.read().config, 7) == {}

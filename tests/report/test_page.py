@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -15,6 +16,7 @@ from colintern.data import canonical
 from colintern.data import parquet as parquets
 from colintern.data.entities import Judgement, Page, Query
 from colintern.data.writing import write_dataset
+from colintern.errors import ReportKeptError
 from colintern.evaluation.protocol import Protocol
 from colintern.records.run_folder import RunFolder
 from colintern.report.data import Recorded
@@ -152,15 +154,44 @@ def test_nothing_is_fetched(run):
 
 def test_half_a_run_and_lost_images(run):
     """No report because a stage or a dataset is missing."""
-    full = _report(run).read_text()
-    assert "<h2>Mining</h2>" in full
-    assert "picture cannot be read" not in full
     for path in (run.parent / "data" / "corpus").iterdir():
         path.unlink()
-    assert "picture cannot be read" in _report(run).read_text()
+    for _ in range(2):  # the second time over one without pictures
+        full = _report(run).read_text()
+        assert "<h2>Mining</h2>" in full
+        assert "picture cannot be read" in full
     bare = Path(write_report(str(run), Recorded())).read_text()
     assert "No round is trained" in bare
     assert "<h2>Mining</h2>" not in bare
+
+
+@pytest.mark.parametrize(
+    ("lost", "found"),
+    [
+        ("all", r"/data"),
+        ("a page", r"has no page .*script.* any more"),
+        ("a picture", r"page .*script"),
+    ],
+)
+def test_a_report_never_gets_worse(run, lost, found):
+    """A good report that `colintern report` replaces by one with broken pictures."""
+    before = _report(run).read_bytes()
+    data = run.parent / "data"
+    if lost == "all":
+        data.rename(run.parent / "away")
+    else:
+        images = [b"no image", png(1), png(2)] if lost == "a picture" else [png(0)]
+        pages = [Page(f"{EVIL}{number}", image) for number, image in enumerate(images)]
+        shutil.rmtree(data)
+        write_dataset(str(data), pages, [Query("q", EVIL)], [Judgement("q", pages[0].page_id, 1)])
+    with pytest.raises(ReportKeptError, match=found) as told:
+        _report(run)
+    assert "stays as it was" in str(told.value)
+    assert f"colintern report {run}" in str(told.value)
+    assert (run / "report.html").read_bytes() == before
+    if lost == "all":
+        (run.parent / "away").rename(data)
+        assert _report(run).read_bytes() == before
 
 
 def test_the_same_run_gives_the_same_report(run, finished):

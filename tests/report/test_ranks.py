@@ -73,11 +73,3 @@ def test_examples_have_the_right_page_beside_what_was_found(read):
     assert [title for title, _ in wrong.found] == ["Found after round 2", "Found after round 1"]
     assert not any(page.is_right for _, pages in wrong.found for page in pages)
     assert [page.is_right for page in examples["won"].found[0][1]] == [True, False, False]
-
-
-def test_a_dataset_that_is_gone_has_no_ranks(tmp_path):
-    """No report because the test set was deleted."""
-    path = tmp_path / "1.parquet"
-    write_results(path, {"q": ["a"]})
-    config = CorpusFolder(str(tmp_path / "nowhere")).config.data
-    assert read_ranks(config, "test", [Ranking("round 1", str(path))], 0, 0) is None

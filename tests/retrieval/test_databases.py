@@ -1,4 +1,4 @@
-"""What `colintern embed` writes, in real databases: the README's own lines, run."""
+"""What `colintern embed` writes, in real databases: the own lines of docs/using.md, run."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from colintern.retrieval.embed import EmbedSettings, embed
 from colintern.runs import loop
 from tests.local_run import QuickWorkers, make_config, search
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "using.md"
 QUERY = "invoice for the kettle"
 
 
@@ -22,13 +22,13 @@ def run(tmp_path_factory) -> str:
     return str(root / "runs" / "run")
 
 
-def _lines_of_the_readme(database: str) -> dict[str, Any]:
+def _lines_of_the_page(database: str) -> dict[str, Any]:
     """Run the lines that load `vectors/` into a database; returns their variables."""
-    section = README.read_text().split("\n## Vectors for a database\n")[1].split("\n## ")[0]
+    section = PAGE.read_text().split("\n## Vectors for a database\n")[1].split("\n## ")[0]
     (block,) = [b for b in re.findall(r"```py\n(.*?)```", section, re.DOTALL) if database in b]
     assert QUERY in block
     found: dict[str, Any] = {}
-    exec(compile(block, "README.md", "exec"), found)
+    exec(compile(block, PAGE.name, "exec"), found)
     return found
 
 
@@ -41,7 +41,7 @@ def test_a_database_finds_what_search_finds(run, tmp_path, monkeypatch, database
     pytest.importorskip(f"{database}_client" if database == "qdrant" else database)
     monkeypatch.chdir(tmp_path)
     embed(run, "train", "vectors", settings, QuickWorkers())
-    found = _lines_of_the_readme(database)["found"]
+    found = _lines_of_the_page(database)["found"]
     wanted = [hit.page_id for hit in search(run, QUERY, 5, "train")]
     assert len(wanted) == len(set(wanted)) == 5
     if database == "lancedb":

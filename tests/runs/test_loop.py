@@ -297,7 +297,7 @@ def test_a_bad_page_costs_only_that_page(finished, tmp_path):
     assert "not an image" in bad[1]["reason"]
     strict = _config(tmp_path, run={"name": "strict"}, features={"root": str(tmp_path / "other")})
     with pytest.raises(TooManyBadPagesError, match=r"data\.max_bad_fraction"):
-        loop.encode(strict)
+        loop.encode(strict, LocalWorkers())
 
 
 def test_pages_that_dev_or_a_test_set_shares_with_training(tmp_path, caplog):

@@ -55,6 +55,16 @@ _ME = this_process()
         ("0123456789abcdef0123456789abcdef", 23, True),  # of an earlier version
         ("0123456789abcdef0123456789abcdef", 25, False),
     ],
+    ids=[
+        "this process",
+        "a number that is used again",
+        "no process",
+        "another machine, 23 hours",
+        "another machine, 25 hours",
+        "unknown start",
+        "earlier version, 23 hours",
+        "earlier version, 25 hours",
+    ],
 )
 def test_only_what_nobody_can_be_writing_is_removed(tmp_path, mark, hours, is_kept):
     """A shard of a healthy writer on another machine, removed under its hands."""

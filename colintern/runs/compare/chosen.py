@@ -36,11 +36,6 @@ class Chosen:
         return self.baseline or str(self.round_number)
 
     @property
-    def root(self) -> str:
-        """The folder that the run stands in now, absolute."""
-        return storage.absolute(self.folder.path).rpartition("/")[0]
-
-    @property
     def name(self) -> str:
         """The run by the name of its folder, and what of it."""
         run = storage.absolute(self.folder.path).rpartition("/")[2]

@@ -67,7 +67,7 @@ class Measured:
             return None
         store = storage.join(self.chosen.config.features_root, self._use.name)
         try:
-            return open_manifest(storage.join(_moved(self.chosen, store), PAGES), self.pages_hash)
+            return open_manifest(storage.join(store, PAGES), self.pages_hash)
         except MissingStageError:
             return None
 
@@ -113,7 +113,7 @@ def _judgements(chosen: Chosen, dataset: str) -> Judgements:
     As they are now for a run whose records are of an earlier version, which did not note them.
     """
     use = _use_of(chosen, dataset)
-    path = _moved(chosen, dataset_of(chosen.config.data, dataset).path)
+    path = dataset_of(chosen.config.data, dataset).path
     return CanonicalDataset(path, (use.questions or None) if use else None).judgements()
 
 
@@ -121,15 +121,3 @@ def _use_of(chosen: Chosen, dataset: str) -> StoreUse | None:
     name = dataset_of(chosen.config.data, dataset).name
     record = chosen.folder.record(Encode(name).name)
     return record and store_use(name, record)
-
-
-def _moved(chosen: Chosen, path: str) -> str:
-    """A folder below the run's root; where the root was moved or copied, the one that came along.
-
-    Others, and those that were left behind, stand where they stood.
-    """
-    before = storage.absolute(chosen.config.run.root)
-    if not path.startswith(f"{before}/"):
-        return path
-    along = storage.join(chosen.root, path.removeprefix(before).lstrip("/"))
-    return along if storage.exists(along) else path

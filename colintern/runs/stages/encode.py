@@ -9,7 +9,7 @@ from colintern import records
 from colintern.config.schema import DEV, Config
 from colintern.records import Inputs
 from colintern.records.lease import Held
-from colintern.records.run_folder import RunFolder
+from colintern.records.run_folder import RunFolder, encode_stage
 from colintern.runs.stages.stage import Made, Stage
 from colintern.runtime.resources import ENCODE_WORKERS
 
@@ -29,7 +29,7 @@ class Encode(Stage):
     @property
     def name(self) -> str:
         """What its record is called."""
-        return f"encode-{self.dataset}"
+        return encode_stage(self.dataset)
 
     @property
     def command(self) -> str:

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from colintern import storage
 from colintern.config.schema import Config
 
 if TYPE_CHECKING:
     from colintern.runs.opened import OpenedRun
+
+INIT_HEADS = "training.init_heads"
 
 
 def split_inputs(config: Config) -> dict[str, Any]:
@@ -23,10 +26,11 @@ def split_inputs(config: Config) -> dict[str, Any]:
 
 
 def heads_inputs(config: Config) -> dict[str, Any]:
-    """The settings that the untrained heads depend on."""
+    """The settings that the untrained heads depend on; those given by their path below the root."""
+    root, given = storage.absolute(config.run.root), config.training.init_heads
     return {
         "run.seed": config.run.seed,
-        "training.init_heads": config.training.init_heads,
+        INIT_HEADS: given and (storage.inside(storage.absolute(given), root) or given),
         **{f"heads.{key}": value for key, value in config.heads.as_inputs().items()},
     }
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from colintern import log, records, storage
 from colintern.config.schema import Config, evaluated_names
+from colintern.errors import ReportKeptError
 from colintern.records.lease import Held
 from colintern.records.run_folder import RunFolder, baseline_stage
 from colintern.runs.baselines import recorded_baselines
@@ -52,11 +53,15 @@ class Report(Stage):
     def check_drift(self, run: OpenedRun) -> None:
         """Find no drift: a page about something else is made again."""
 
-    def make(self, run: OpenedRun, workers: Workers, held: Held) -> Made:
-        """Write the page."""
+    def make(self, run: OpenedRun, workers: Workers, held: Held) -> Made | None:
+        """Write the page; one that would get worse stays, and is tried again by the next start."""
         inputs = self.inputs(run)
         held.check()
-        path = write_report(run.config, run.folder)
+        try:
+            path = write_report(run.config, run.folder)
+        except ReportKeptError as error:
+            log.say("report", "%s", error)
+            return None
         log.say("report", "%s", path)
         return Made(inputs, run.folder.described([path]))
 
@@ -66,6 +71,9 @@ def write_report(config: Config, folder: RunFolder) -> str:
 
     Returns:
         Its path.
+
+    Raises:
+        ReportKeptError: the page that stands there stays, as a new one would show fewer pictures.
     """
     from colintern.report import page
     from colintern.report.data import Recorded

@@ -106,7 +106,7 @@ class Stage(ABC):
         """
         record = run.folder.record(self.name)
         if record is not None:
-            records.check_drift(self.name, record, self.inputs(run))
+            records.check_drift(self.name, record, run.as_recorded(record, self.inputs(run)))
 
     def check_settings(self, run: OpenedRun) -> None:
         """As `check_drift`, of the settings alone; what it needs may be missing.
@@ -116,7 +116,8 @@ class Stage(ABC):
         """
         record = run.folder.record(self.name)
         if record is not None:
-            records.check_settings(self.name, record, self.settings(run.config))
+            settings = run.as_recorded(record, self.settings(run.config))
+            records.check_settings(self.name, record, settings)
 
     def is_done(self, run: OpenedRun) -> bool:
         """Whether it is finished, what it wrote is there, and it would come out the same now.

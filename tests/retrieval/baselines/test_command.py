@@ -1,29 +1,19 @@
 """`colintern baseline` as a user meets it."""
 
 import shutil
-import sys
 from pathlib import Path
 
-import pytest
-
-from colintern import cli, storage
+from colintern import storage
 from colintern.records.run_folder import RunFolder
 from colintern.runs import loop, status
 from colintern.runs.stages import report
+from tests.helpers import run_main
 from tests.local_run import QuickWorkers, make_config
-
-
-def _main(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["colintern", *arguments])
-    with pytest.raises(SystemExit) as caught:
-        cli.main()
-    captured = capsys.readouterr()
-    return int(caught.value.code or 0), captured.out, captured.err
 
 
 def test_it_prints_the_table_and_writes_the_report(run, monkeypatch, capsys):
     """Figures that nobody sees until the next run; all measured again by the second call."""
-    code, out, err = _main(monkeypatch, capsys, "baseline", run)
+    code, out, err = run_main(monkeypatch, capsys, "baseline", run)
     assert code == 0
     assert out.splitlines() == status.table_lines(run)
     assert out.count("pooled of round") == 2
@@ -32,7 +22,7 @@ def test_it_prints_the_table_and_writes_the_report(run, monkeypatch, capsys):
     assert page.decode().count('<tr class="baseline">') == 2
     assert status.status_lines(run)[-1].startswith("report ")
     assert "done" in status.status_lines(run)[-1]
-    code, again, err = _main(monkeypatch, capsys, "baseline", run)
+    code, again, err = run_main(monkeypatch, capsys, "baseline", run)
     assert (code, again) == (0, out)
     assert err.count("is measured already") == 2
     assert storage.read_bytes(RunFolder(run).report) == page
@@ -41,9 +31,9 @@ def test_it_prints_the_table_and_writes_the_report(run, monkeypatch, capsys):
 def test_a_dataset_that_is_gone_is_one_line(tmp_path, monkeypatch, capsys):
     """A traceback about a file; and a report without the other figures."""
     folder = loop.run(make_config(tmp_path), QuickWorkers())
-    assert _main(monkeypatch, capsys, "baseline", folder.path)[0] == 0
+    assert run_main(monkeypatch, capsys, "baseline", folder.path)[0] == 0
     shutil.rmtree(tmp_path / "test")
-    code, _, err = _main(monkeypatch, capsys, "baseline", folder.path)
+    code, _, err = run_main(monkeypatch, capsys, "baseline", folder.path)
     assert code == 2
     assert [line for line in err.splitlines() if str(tmp_path / "test") in line]
     assert "Traceback" not in err

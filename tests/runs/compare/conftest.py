@@ -72,10 +72,7 @@ def _copied(runs: Path, root: Path) -> Path:
 def _run(root: Path, name: str, search: str = "exact") -> Path:
     run = {"name": name, "root": str(root)}
     config = make_config(root, run=run, evaluation={"search": search})
-    with pytest.MonkeyPatch.context() as patch:
-        report = "colintern.report.page.write_report"
-        patch.setattr(report, lambda path, _: f"{path}/run.json")  # drawing it takes longest
-        return Path(loop.run(config, QuickWorkers()).path)
+    return Path(loop.run(config, QuickWorkers()).path)
 
 
 def _add_baseline(folder: RunFolder, name: str, dataset: str) -> None:

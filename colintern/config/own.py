@@ -1,0 +1,65 @@
+"""The settings for somebody's own pages as a commented file: what `colintern init` writes."""
+
+import re
+import shlex
+from pathlib import Path
+from string import Template
+
+import yaml
+
+from colintern.config.files import as_written
+from colintern.config.schema import READER
+
+_INTERNVL = "OpenGVLab/InternVL3-1B-hf"
+_INTERNVL_REVISION = "014c0583a0d4bedf29fbe2dbff4f865eb998e171"
+_TEMPLATE = Path(__file__).with_name("own.yaml.template")
+_PLAIN = re.compile(r"[A-Za-z_./][\w./-]*", re.ASCII)
+
+
+def own_settings(config: str, name: str, train: str, made_by: str | None, *, use_gpu: bool) -> str:
+    """The text of a configuration.
+
+    Args:
+        config: the path that it is to have.
+        name: of the run.
+        train: the dataset to train on.
+        made_by: the command that makes the dataset; None if it is there.
+        use_gpu: whether there is a GPU; then the backbone is one for real pages.
+    """
+    return Template(_TEMPLATE.read_text()).substitute(
+        made=f", after `{made_by}`" if made_by else "",
+        run=run_command(config),
+        config=shlex.quote(config),
+        name=name,
+        run_name=_scalar(name),
+        train=_scalar(train),
+        real_model=_real_model(is_set=use_gpu),
+        backbone=_INTERNVL if use_gpu else READER,
+        revision=_INTERNVL_REVISION if use_gpu else "null",
+        # More pairs are more negatives; with a few hundred questions 128 would leave few steps.
+        global_batch=64 if use_gpu else 32,
+        use_gpu="true " if use_gpu else "false",
+    )
+
+
+def run_command(config: str) -> str:
+    """The command that runs a configuration, to be pasted into a shell."""
+    return shlex.join(["colintern", "run", "--config", config])
+
+
+def _real_model(*, is_set: bool) -> str:
+    """How the model for real pages is taken, as comment lines."""
+    download = f"#   `colintern download {_INTERNVL}`"
+    if is_set:
+        return f"{download} fetches it. It is set below;\n#   for `reader` the revision is null."
+    return (
+        f"{download}, then put these two in place of those below:\n"
+        f"#     path: {_INTERNVL}\n#     revision: {_INTERNVL_REVISION}"
+    )
+
+
+def _scalar(text: str) -> str:
+    """A text as YAML: plain where it is read back as that text, else in quotes."""
+    if _PLAIN.fullmatch(text) and as_written(text) == text:
+        return text
+    return yaml.safe_dump(text, default_style='"', allow_unicode=True, width=10**9).strip()

@@ -1,0 +1,169 @@
+"""From sources to a run: which commands lead there, and a configuration that begins with them."""
+
+import posixpath
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from colintern import storage
+from colintern.config.own import own_settings, run_command
+from colintern.config.schema import DatasetConfig
+from colintern.data import hub
+from colintern.data.asking import QUESTIONS_FORM, ingest_command, takes_questions
+from colintern.data.canonical import DATASET_DONE, INGEST_BEGUN, CanonicalDataset
+from colintern.data.layouts import find_layout
+from colintern.data.resolve import source_url
+from colintern.data.text import bad_id_reason
+from colintern.errors import ConfigError, DatasetError
+from colintern.ingestion.dataset import is_dataset
+from colintern.ingestion.findings import Report, counted
+from colintern.ingestion.page_names import PageNames
+from colintern.ingestion.questions import read_questions
+from colintern.ingestion.sources import find_sources
+
+_QUESTIONS = "questions.csv"  # until somebody writes the file
+
+
+@dataclass(frozen=True)
+class Start:
+    """What `init` has found and written.
+
+    Attributes:
+        config: the path of the configuration.
+        found: what there is, for a person.
+        commands: to be run in this order.
+        needs_questions: whether a file of questions has to be written before.
+        is_for_gpu: whether the configuration wants a GPU.
+    """
+
+    config: str
+    found: str
+    commands: Sequence[str]
+    needs_questions: bool
+    is_for_gpu: bool
+
+    def lines(self) -> list[str]:
+        """For a person."""
+        lines = [self.found, f"written: {self.config}"]
+        if not self.is_for_gpu:
+            lines.append(
+                "its backbone is reader, which reads plain printed English only: the file begins "
+                "with the choice"
+            )
+        if self.needs_questions:
+            lines.append(f"first write {_QUESTIONS}: {QUESTIONS_FORM}")
+        return [*lines, "next:", *(f"  {command}" for command in self.commands)]
+
+
+def start(
+    sources: Sequence[str], config: str, questions: str | None = None, *, use_gpu: bool = False
+) -> Start:
+    """Write a configuration for sources, which are listed and not opened.
+
+    Args:
+        sources: files and folders of PDFs and pictures, or one dataset.
+        config: the file to write; the run, and the dataset to be made, are called like it.
+        questions: a queries file.
+        use_gpu: whether there is a GPU.
+
+    Raises:
+        ConfigError: the file is there already, or a name cannot stand in it.
+        DatasetError: the sources or the questions cannot be used.
+    """
+    if storage.exists(config):
+        raise ConfigError(f"--out {config}: is there already; remove it, or choose another name")
+    for path in (config, *sources, *([questions] if questions else [])):
+        if reason := bad_id_reason(path):
+            raise ConfigError(f"{path!r}: its name has {reason}; rename it")
+    if questions:
+        read_questions(questions, PageNames([]))  # whether it can be read, and has the columns
+    name = _name_of(config)
+    datasets = [source for source in sources if _is_dataset(source)]
+    if datasets and len(sources) > 1:
+        raise DatasetError(f"{datasets[0]}: is itself a dataset; name it alone")
+    if datasets:
+        train, found, commands = sources[0], f"a dataset: {sources[0]}", []
+        if questions:
+            commands.append(_asking(train, questions))
+        else:
+            _check_questions(train)
+    else:
+        train, found = f"data/{name}", _told(sources)
+        commands = [ingest_command(sources, train, "--queries", questions or _QUESTIONS)]
+    text = own_settings(config, name, train, next(iter(commands), None), use_gpu=use_gpu)
+    storage.write_bytes(config, text.encode())
+    commands.append(run_command(config))
+    return Start(config, found, commands, not (datasets or questions), use_gpu)
+
+
+def next_steps(report: Report, sources: Sequence[str], out: str) -> list[str]:
+    """What comes after an ingest, for a person."""
+    if report.queries:
+        return [f"next: {shlex.join(['colintern', 'init', '--source', out])}"]
+    lines = ["it has no questions yet, which training needs"]
+    if takes_questions(report.document()):
+        lines[0] += f": write {QUESTIONS_FORM}, then"
+        lines.append(f"  {ingest_command(sources, out, '--queries', _QUESTIONS)}")
+    return lines
+
+
+def _name_of(config: str) -> str:
+    """The name of the run: that of the file, as far as a run can be called so."""
+    stem = posixpath.basename(storage.absolute(config)).split(".")[0]
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-") or "mine"
+
+
+def _is_dataset(source: str) -> bool:
+    if hub.is_url(source):
+        return True
+    if not storage.exists(storage.absolute(source)):
+        raise DatasetError(
+            f"{source}: no such file or folder; a dataset on the Hub is "
+            "hf://datasets/OWNER/NAME@COMMIT"
+        )
+    return is_dataset(source)
+
+
+def _told(sources: Sequence[str]) -> str:
+    """How many files there are to ingest."""
+    found = find_sources(sources)
+    pdfs = sum(file.kind == "pdf" for file in found.files)
+    text = f"{_number(pdfs, 'PDF')} and {_number(len(found.files) - pdfs, 'picture')}"
+    if found.bad:
+        text += f"; {len(found.bad):,} that cannot be read (the first: {found.bad[0].line()})"
+    return text + (f"; of other kinds: {counted(found.skipped)}" if found.skipped else "")
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _check_questions(source: str) -> None:
+    """Make sure that a dataset can be read, and that one that stands ready has questions.
+
+    Raises:
+        DatasetError: no, with the remedy.
+    """
+    url = source_url(DatasetConfig(path=source, name="source"))
+    if hub.is_url(url):
+        return  # nothing is fetched to write a file
+    layout = find_layout(url, None)
+    if layout.kind == "canonical":
+        CanonicalDataset(layout.root).judgements()
+
+
+def _asking(source: str, questions: str) -> str:
+    """The command that adds questions to a dataset that an ingest of PDFs and pictures has made.
+
+    Raises:
+        DatasetError: it was made otherwise.
+    """
+    files = [storage.join(storage.absolute(source), name) for name in (INGEST_BEGUN, DATASET_DONE)]
+    if all(map(storage.exists, files)):
+        begun, done = map(storage.read_json, files)
+        if takes_questions(done):
+            return ingest_command(begun.get("sources", []), source, "--queries", questions)
+    raise DatasetError(
+        f"{source}: is a dataset, whose questions are its own; leave out --questions {questions}"
+    )

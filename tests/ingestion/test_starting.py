@@ -1,0 +1,115 @@
+"""From a folder of files to a run: `colintern init`, and what an ingest says comes next."""
+
+import shlex
+
+import pytest
+
+from colintern.cli import app
+from colintern.config.files import load_config
+from colintern.config.schema import Config
+from colintern.data.canonical import CanonicalDataset
+from colintern.data.resolve import find_source
+from colintern.errors import ColInternError, ConfigError, DatasetError
+from colintern.ingestion.starting import next_steps, start
+from tests.helpers import make_corpus, png
+from tests.ingestion.helpers import pdf, run_ingest
+
+
+@pytest.fixture
+def source(tmp_path, monkeypatch):
+    """A folder with a PDF and a picture, its name such that a shell needs quotes."""
+    monkeypatch.chdir(tmp_path)
+    (folder := tmp_path / "my scans: 1").mkdir()
+    pdf(folder / "doc.pdf", 1, 2)
+    (folder / "a.png").write_bytes(png(3))
+    (folder / "notes.txt").write_text("no page")
+    (tmp_path / "q.csv").write_text("query,file,page\nfirst?,doc.pdf,1\nsecond?,doc.pdf,2\n")
+    return folder
+
+
+def _run(command: str) -> None:
+    """A command as `init` says it, up to the run itself, which the caller loads."""
+    name, *arguments = shlex.split(command)
+    assert name == "colintern"
+    app(arguments, standalone_mode=False)
+
+
+def _trained_on(config: Config) -> CanonicalDataset:
+    return CanonicalDataset(find_source(config.data.train, "made").folder)
+
+
+def test_what_init_says_leads_from_a_folder_to_a_run(source, capsys):
+    """Commands that do not fit the file, or a file that `run` refuses."""
+    found = start([source.name], "my first.yaml", "q.csv", use_gpu=True)
+    assert found.lines()[0] == "1 PDF and 1 picture; of other kinds: 1 .txt"
+    ingest_first, then = found.commands
+    _run(ingest_first)
+    assert "next: colintern init --source data/my-first" in capsys.readouterr().out
+    *run, path = shlex.split(then)
+    assert run == ["colintern", "run", "--config"]
+    config = load_config(path)
+    assert (config.run.name, config.cluster.use_gpu) == ("my-first", True)
+    dataset = _trained_on(config)
+    dataset.check()
+    assert [query.text for query in dataset.queries()] == ["first?", "second?"]
+
+
+def test_a_dataset_is_taken_as_it_stands(source, tmp_path):
+    """An ingest of a dataset into another one; questions that are asked for and are there."""
+    run_ingest(source, out=tmp_path / "set", queries="q.csv")
+    found = start(["set"], "own.yaml")
+    assert found.commands == ["colintern run --config own.yaml"]
+    assert not found.needs_questions
+    assert len(_trained_on(load_config("own.yaml")).queries()) == 2
+    make_corpus(tmp_path / "published", num_pages=2, num_queries=2)
+    with pytest.raises(DatasetError, match="published: is a dataset, whose questions are its own"):
+        start(["published"], "other.yaml", "q.csv")
+    with pytest.raises(DatasetError, match="published: is itself a dataset; name it alone"):
+        start([source.name, "published"], "other.yaml")
+    assert not (tmp_path / "other.yaml").exists()
+
+
+def test_pages_without_questions_are_told_with_the_remedy(source, tmp_path):
+    """Hours of drawing for a dataset of which the run says that its `qrels` lack a score."""
+    found = start([source.name], "own.yaml")
+    assert found.needs_questions
+    assert any("questions.csv: a CSV file with the columns" in line for line in found.lines())
+    report = run_ingest(source, out=tmp_path / "set")
+    said = next_steps(report, [source.name], "set")
+    assert "query,file,page" in said[0]
+    folder = str(tmp_path / "set")
+    for use in (CanonicalDataset(folder).check, lambda: start([folder], "other.yaml")):
+        with pytest.raises(DatasetError, match=r"set: has no questions.*query,file,page") as caught:
+            use()
+        assert str(caught.value).endswith(
+            shlex.join(["colintern", "ingest", str(source), "--out", folder])
+            + " --queries questions.csv"
+        )
+    (tmp_path / "q.csv").rename(tmp_path / "questions.csv")
+    _run(said[-1].strip())
+    CanonicalDataset(folder).check()
+    (tmp_path / "questions.csv").rename(tmp_path / "q.csv")
+    asking = start(["set"], "third.yaml", "q.csv").commands[0]
+    assert asking.endswith(" --out set --queries q.csv")
+
+
+@pytest.mark.parametrize(
+    ("sources", "out", "questions", "words"),
+    [
+        (["my scans: 1"], "there.yaml", None, r"--out there\.yaml: is there already"),
+        (["gone"], "c.yaml", None, "gone: no such file or folder"),
+        (["nothing"], "c.yaml", None, "contains no PDF and no picture"),
+        (["my scans: 1"], "c.yaml", "gone.csv", r"gone\.csv"),
+        (["my scans: 1"], "a\nb.yaml", None, "the control character"),
+    ],
+)
+def test_what_cannot_be_begun_writes_nothing(source, tmp_path, sources, out, questions, words):
+    """Settings of weeks written over; a file for sources that are not there."""
+    (tmp_path / "there.yaml").write_text("mine: yes")
+    (tmp_path / "nothing").mkdir()
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(ColInternError, match=words) as caught:
+        start(sources, out, questions)
+    assert caught.value.exit_code == ConfigError.exit_code == 2
+    assert sorted(tmp_path.iterdir()) == before
+    assert (tmp_path / "there.yaml").read_text() == "mine: yes"

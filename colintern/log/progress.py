@@ -70,10 +70,14 @@ class Progress:
             if kind is None and self._has_begun:
                 lines.say(self._part, "%s", self._line(is_last=True))
 
-    def at_work(self) -> None:
-        """What comes before the work has ended, such as loading a model: the rate counts now."""
+    def at_work(self, done: int = 0) -> None:
+        """What comes before the work has ended, such as loading a model: the rate counts from now.
+
+        Args:
+            done: what is done by now, and tells nothing of the rate.
+        """
         with self._lock:
-            self._from = self._clock(), self._done
+            self._from = self._clock(), done
 
     def add(self, count: int, short: str = "", more: str = "") -> None:
         """So many more are done; arguments as of `reach`."""
@@ -96,7 +100,7 @@ class Progress:
             if self._is_closed:
                 return
             if done < self._done or (done == 0 and not self._has_begun):
-                self._began = self._clock()
+                self._began = self._said = self._clock()
                 self._from, self._quarter = (self._began, done), 0
             self._done, self._total = done, self._total if total is None else total
             self._short, self._more = short, more

@@ -51,8 +51,8 @@ def write_report(run_path: str, recorded: Recorded) -> str:
     path = RunFolder(run_path).report
     if data.unread is not None and _num_pictures(path) > len(data.pictures.uris):
         raise ReportKeptError(
-            f"{path}: stays as it was, as a new one would show fewer pictures: {data.unread}; put "
-            f"the dataset back, then run: colintern report {run_path}"
+            f"{path}: stays as it was, as a new one would show fewer pictures: {data.unread}; "
+            f"with the dataset in its place, run: colintern report {run_path}"
         )
     storage.write_bytes(path, rendered(data).encode())
     return path

@@ -98,6 +98,9 @@ def telling_steps(round_number: int) -> Iterator[Tell]:
         def tell(told: Progress) -> None:
             nonlocal is_fused, is_begun
             is_fused |= told["maxsim"] == "fused"
+            if not is_begun:
+                is_begun = True
+                progress.at_work(told["step"])  # workers may start slowly
             progress.reach(
                 told["step"],
                 told["steps"],
@@ -105,9 +108,6 @@ def telling_steps(round_number: int) -> Iterator[Tell]:
                 more=f"grad {told['grad_norm']:.3f}   lr {told['lr']:.1e}   "
                 f"{told['pairs_per_second']:,.0f} pairs/s",
             )
-            if not is_begun:
-                is_begun = True
-                progress.at_work()  # workers may start slowly
 
         yield tell
     if is_fused:

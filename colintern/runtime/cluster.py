@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 import ray
 import torch
+from ray._private import worker as ray_worker
 from ray._private.state import state
 from ray.exceptions import RayError, RayTaskError
 
@@ -111,7 +112,7 @@ class Cluster:
         """Disconnect; a local cluster of ours ends, and its logs go unless they are wanted."""
         if self._is_connected:
             ray.shutdown()
-            ray._private.worker._worker_logs_enabled = True  # as it was; see `_how_much_ray_says`
+            ray_worker._worker_logs_enabled = True  # as it was; see `_how_much_ray_says`
             self._is_connected = False
         if self._temporary and keep_logs:
             temporary.keep(self._temporary)
@@ -220,7 +221,7 @@ def _how_much_ray_says() -> dict[str, Any]:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else C++ advice on standard error
     # What the cluster tells every driver, such as that a task is tried again: Ray prints it to
     # standard output among our results, whatever `log_to_driver` says.
-    ray._private.worker._worker_logs_enabled = False
+    ray_worker._worker_logs_enabled = False
     return {"log_to_driver": False, "logging_level": logging.ERROR}
 
 

@@ -110,9 +110,9 @@ def make_parts(job: PartsJob, crew: PartsCrew, held: Held) -> None:
     total = sum(part.num_items for part in missing)
     with log.Progress(job.name, "", job.items, total) as progress:
         for number, part in enumerate(crew.make(missing, job.open_maker, held), start=1):
-            progress.add(part.num_items, f"{number} / {len(missing)} parts")
             if number == 1:
-                progress.at_work()  # before the first part, workers start
+                progress.at_work(part.num_items)  # before the first part, workers start
+            progress.add(part.num_items, f"{number} / {len(missing)} parts")
 
 
 def _folder_of(path: str) -> str:

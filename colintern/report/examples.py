@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from PIL import Image
 
 from colintern.config.schema import DataConfig, dataset_of, evaluated_names
+from colintern.data.added_judgements import added_judgements
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.triples import Triple, read_triples
 from colintern.errors import ColInternError, one_line
@@ -92,9 +93,10 @@ def found_examples(folder: RunFolder, data: DataConfig, best_round: int) -> Exam
         best_round: from 1.
     """
     name = examples_dataset(data)
-    path = dataset_of(data, name).path
+    entry = dataset_of(data, name)
+    path = entry.path
     try:
-        dataset = CanonicalDataset(path)
+        dataset = CanonicalDataset(path, added=added_judgements(data, entry.name))
         texts = {query.query_id: query.text for query in dataset.queries()}
         relevant = dataset.judgements()
     except ColInternError as error:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from colintern import storage
 from colintern.config.schema import DataConfig, dataset_of
+from colintern.data.added_judgements import added_judgements
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.columns import find
 from colintern.data.compute import pc
@@ -129,8 +130,9 @@ def read_ranks(
     if after not in there:
         return None
     before = before if before in there else after
-    folder = dataset_of(data, dataset).path
-    read = CanonicalDataset(folder)
+    entry = dataset_of(data, dataset)
+    folder = entry.path
+    read = CanonicalDataset(folder, added=added_judgements(data, entry.name))
     relevant, asked = read.judgements(), read.asked
     ranks = {number: _read(rankings[number].path, relevant) for number in there}
     asked_N = find(relevant.query_ids, asked.ids)

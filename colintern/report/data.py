@@ -16,6 +16,7 @@ from colintern.report.examples import (
     found_examples,
     mined_examples,
 )
+from colintern.report.ladder import ShownLadder, shown_ladders
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Recorded:
         mined: the rounds that were mined for, in order.
         baselines: for each dataset the names of its baselines, in the order in which they are
             shown.
+        ladders: the datasets that have one, quality against size.
     """
 
     stages: Sequence[str] = ()
@@ -36,6 +38,7 @@ class Recorded:
     trained: Sequence[int] = ()
     mined: Sequence[int] = ()
     baselines: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    ladders: Sequence[str] = ()
 
 
 @dataclass
@@ -57,6 +60,7 @@ class ReportData:
         queries: queries with the pages found for them.
         unread: why pictures of their pages are missing; None where none are.
         baselines: for each dataset what else was measured on it.
+        ladders: for each dataset that has one, quality against size.
         sets: what dev and the test sets are, see `runs.sets`; None in runs of earlier versions.
     """
 
@@ -74,6 +78,7 @@ class ReportData:
     queries: list[ShownQuery] = field(default_factory=list)
     unread: str | None = None
     baselines: dict[str, list[ShownBaseline]] = field(default_factory=dict)
+    ladders: list[ShownLadder] = field(default_factory=list)
     sets: dict[str, Any] | None = None
 
     @property
@@ -128,6 +133,7 @@ def read_report_data(run_path: str, recorded: Recorded) -> ReportData:
         for name, names in recorded.baselines.items()
         if names and name in data.evaluations
     }
+    data.ladders = shown_ladders(folder, recorded.ladders)
     return data
 
 

@@ -248,6 +248,7 @@ def test_the_commands_and_their_options_are_the_documented_ones():
         "clean": ["--runs", "--yes", "root"],
         "baseline": ["--dataset", "--model", "--name", "--revision", "run_path"],
         "embed": ["--dataset", "--dim", "--dtype", "--out", "--round", "--tokens", "run_path"],
+        "ladder": ["--dataset", "--json", "--round", "run_path"],
         "download": ["--dataset", "--out", "--revision", "name"],
         "export": ["--dim", "--out", "--round", "--side", "run_path"],
         "serve": [

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _INK = "#7a7f87"  # becomes the colour of the page's text, which is another one in the dark
 _SETTINGS: Any = {"svg.hashsalt": "colintern", "svg.fonttype": "none", "font.family": "sans-serif"}
+_MARKS = {"float32": "o", "float16": "s", "int8": "^", "binary": "D"}
 Point = tuple[float, float, float]  # value, and the ends of its interval
 
 
@@ -71,6 +72,42 @@ def loss_chart(losses: Mapping[str, Sequence[float]]) -> str:
         axes.plot(range(1, len(values) + 1), _smoothed(values), color=colour, label=name)
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
+    _legend(axes)
+    return _svg(figure)
+
+
+def ladder_chart(rows: Sequence[Mapping[str, Any]]) -> str:
+    """nDCG@5 with its interval against the size of vectors, and the frontier as a line.
+
+    Args:
+        rows: of `RUN/ladder/{dataset}.json`; a colour and a mark stand for each `dtype`.
+    """
+    figure, axes = _figure()
+    for dtype, mark, colour in zip(_MARKS, _MARKS.values(), _cycle(len(_MARKS)), strict=True):
+        own = [row for row in rows if row["dtype"] == dtype]
+        values = [row["ndcg_at_5"] for row in own]
+        axes.errorbar(
+            [row["gib_per_million_pages"] for row in own],
+            values,
+            yerr=[
+                [max(0.0, value - row["ci"][0]) for value, row in zip(values, own, strict=True)],
+                [max(0.0, row["ci"][1] - value) for value, row in zip(values, own, strict=True)],
+            ],
+            fmt=mark,
+            color=colour,
+            markersize=4,
+            elinewidth=0.8,
+            label=dtype,
+        )
+    best = sorted(
+        (row["gib_per_million_pages"], row["ndcg_at_5"]) for row in rows if row["is_on_frontier"]
+    )
+    axes.plot(*zip(*best, strict=True), color=_INK, linewidth=1, zorder=0)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.tick_params(which="both", colors=_INK)
+    axes.set_xlabel("GiB per million pages")
+    axes.set_ylabel("nDCG@5")
     _legend(axes)
     return _svg(figure)
 

@@ -17,6 +17,7 @@ from colintern.report.costs import StageCost, stage_costs
 from colintern.report.encoded import Encoded, read_encoded
 from colintern.report.examples import Example, examples_dataset, found_examples
 from colintern.report.heat import open_heat_maps
+from colintern.report.ladder import ShownLadder, shown_ladders
 from colintern.report.mined import MinedRound, read_mined
 from colintern.report.pictures import Pictures
 from colintern.report.ranks import QueryRanks, Ranking, read_ranks
@@ -34,6 +35,7 @@ class Recorded:
         mined: the rounds that were mined for, in order.
         baselines: for each dataset the names of its baselines, in the order in which they are
             shown.
+        ladders: the datasets that have one, quality against size.
     """
 
     stages: Sequence[str] = ()
@@ -41,6 +43,7 @@ class Recorded:
     trained: Sequence[int] = ()
     mined: Sequence[int] = ()
     baselines: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    ladders: Sequence[str] = ()
 
 
 @dataclass
@@ -62,6 +65,7 @@ class ReportData:
         ranks: for each dataset where the right pages of its queries stand.
         examples: queries with their right pages and the pages found for them.
         baselines: for each dataset what else was measured on it.
+        ladders: for each dataset that has one, quality against size.
         pictures: of all pages that are shown.
         unread: why a dataset could not be read; None where all could be.
         no_heat: why there are no heat maps, in a sentence; empty where there are.
@@ -83,6 +87,7 @@ class ReportData:
     ranks: dict[str, QueryRanks] = field(default_factory=dict)
     examples: list[Example] = field(default_factory=list)
     baselines: dict[str, list[ShownBaseline]] = field(default_factory=dict)
+    ladders: list[ShownLadder] = field(default_factory=list)
     pictures: Pictures = field(default_factory=Pictures)
     unread: str | None = None
     no_heat: str = ""
@@ -143,6 +148,7 @@ def read_report_data(run_path: str, recorded: Recorded) -> ReportData:
         for name, names in recorded.baselines.items()
         if names and name in data.evaluations
     }
+    data.ladders = shown_ladders(folder, recorded.ladders)
     data.ranks = _all_ranks(folder, data)
     _add_examples(folder, data)
     data.unread = data.unread or data.pictures.unread

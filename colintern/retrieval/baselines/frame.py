@@ -229,15 +229,21 @@ class MeasuredRun:
 
 
 @contextmanager
-def measured_run(run_path: str) -> Iterator[MeasuredRun]:
-    """Open a run, with its best round, for baselines, and hold it for this driver.
+def measured_run(run_path: str, round_number: int | None = None) -> Iterator[MeasuredRun]:
+    """Open a run for whatever is measured beside its rounds, and hold it for this driver.
+
+    Args:
+        run_path: the run folder.
+        round_number: whose heads; None takes the best round.
 
     Raises:
-        MissingStageError: no round is trained.
+        MissingStageError: that round, or any, is not trained.
         DriftError: a dataset has changed since the run began.
         LeaseHeldError: another driver is at work on the run.
     """
-    run = open_finished(storage.absolute(run_path))  # workers have another working folder
+    run = open_finished(
+        storage.absolute(run_path), round_number
+    )  # workers have another working folder
     with lease.held(run.folder.path, wait=False) as held:
         measured = MeasuredRun(run, held)
         measured.check_unchanged()

@@ -7,13 +7,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
 
-from colintern import cli
+from colintern import __version__, cli, log
 from colintern.cli import program
+from colintern.cli.commands import PANELS
 from tests.helpers import make_corpus, run_main
 from tests.hub_server import COMMIT, NAME, HubServer
 from tests.local_run import BACKBONE
@@ -51,7 +55,10 @@ def own_signals():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["run", "--config", "{c}", "training.learning_rat=1"], "training.learning_rate"),
+        (
+            ["run", "--config", "{c}", "training.learning_rat=1"],
+            "error: training.learning_rat=1 (command line): unknown key",
+        ),
         (["run", "--config", "{c}", "training.epochs=many"], "training.epochs"),
         (["run", "--config", "{c}.gone"], "no such configuration file"),
         (["run", "--config", "/"], "Is a directory"),
@@ -72,6 +79,11 @@ def own_signals():
         (["status", "{c}.run"], "no run folder"),
         (["search", "{c}.run", "query"], "no run folder"),
         (["report", "{c}.run"], "no run folder"),
+        (["status", "{c}.run", "--json"], "no run folder"),
+        (["search", "{c}.run", "query", "--json"], "no run folder"),
+        (["compare", "{c}.run", "--json"], "no run folder"),
+        (["ls", "{c}.gone", "--json"], "no such folder"),
+        (["plan", "--json", "--config", "{c}", "a.b=1"], "a.b=1 (command line): unknown key"),
         (["ls", "{c}.gone"], "no such folder"),
         (["ls", "{c}"], "no such folder"),
         (["clean", "{c}.gone", "--yes"], "no such folder"),
@@ -182,14 +194,13 @@ def test_a_plan_is_printed_and_nothing_is_written(monkeypatch, capsys, config, t
 
 def test_the_commands_and_their_options_are_the_documented_ones():
     """An option that other people's scripts use is renamed."""
-    import typer.main
-
     group = typer.main.get_command(cli.app)
-    found = {
-        name: sorted(option for parameter in command.params for option in parameter.opts)
-        for name, command in group.commands.items()  # pyright: ignore
-    }
-    assert found == {
+    everywhere = {"--quiet", "-q", "--verbose", "-v"}
+    completion = {"--install-completion", "--show-completion"}
+    assert _options(group) == {"--version", *everywhere, *completion}
+    found = {name: _options(command) for name, command in group.commands.items()}  # pyright: ignore
+    assert all(everywhere <= options for options in found.values())
+    assert {name: sorted(options - everywhere) for name, options in found.items()} == {
         "run": ["--config", "--continue-from", "overrides"],
         "encode": ["--config", "overrides"],
         "train": ["--config", "--round", "overrides"],
@@ -225,7 +236,7 @@ def test_the_commands_and_their_options_are_the_documented_ones():
             "--worker-memory-gb",
             "overrides",
         ],
-        "status": ["run_path"],
+        "status": ["--json", "run_path"],
         "report": ["run_path"],
         "compare": ["--json", "runs"],
         "ls": ["--json", "root"],
@@ -247,19 +258,89 @@ def test_the_commands_and_their_options_are_the_documented_ones():
     }
 
 
-def test_every_help_text_stands_alone():
-    """`--split: Of a dataset that holds several.`, which tells a newcomer nothing."""
-    import typer.main
+def _options(command: Any) -> set[str]:
+    return {option for parameter in command.params for option in parameter.opts}
 
-    texts = [
-        str(getattr(parameter, "help", None))
-        for command in typer.main.get_command(cli.app).commands.values()  # pyright: ignore
-        for parameter in command.params
+
+def test_every_help_text_is_one_sentence():
+    """`--split: Of a dataset that holds several.`, which tells a newcomer nothing; or a paragraph.
+
+    What holds if an option is not given may follow: `Number of workers; default: 2.`
+    """
+    group: Any = typer.main.get_command(cli.app)
+    parameters = [
+        parameter for command in (group, *group.commands.values()) for parameter in command.params
     ]
+    texts = [str(getattr(parameter, "help", None)) for parameter in parameters]
     assert len(texts) > 20
     for text in texts:
         assert text.endswith(".")
-        assert text.split()[0] not in {"Of", "Default:", "None"}, text
+        assert ". " not in text, text
+        assert text[0].isupper()
+        assert text.split()[0] not in {"Of", "As", "Default:", "In", "None"}, text
+
+
+def test_every_command_stands_in_a_panel_and_has_a_summary():
+    """A command that is added, and lost among others in a list that has no order."""
+    group: Any = typer.main.get_command(cli.app)
+    panels = [command.rich_help_panel for command in group.commands.values()]
+    assert set(panels) == set(PANELS)
+    assert panels == sorted(panels, key=PANELS.index)
+    for command in group.commands.values():
+        assert command.help.split("\n\n")[0].endswith(".")
+
+
+def test_help_has_a_short_name_everywhere(monkeypatch, capsys):
+    """`colintern run -h`, answered by `no such option`."""
+    group: Any = typer.main.get_command(cli.app)
+    for command in (None, *group.commands):
+        code, out, _ = run_main(monkeypatch, capsys, *([command] if command else []), "-h")
+        assert code == 0
+        assert "Usage:" in out
+        assert "--verbose" in out
+
+
+def test_the_version_is_told(monkeypatch, capsys):
+    """A report of a fault by somebody who cannot say of which version."""
+    assert run_main(monkeypatch, capsys, "--version") == (0, f"colintern {__version__}\n", "")
+
+
+def test_completion_knows_commands_and_options(tmp_path):
+    """A completion that is installed, and says nothing, or starts torch at each Tab."""
+    environment = {
+        **os.environ,
+        "_COLINTERN_COMPLETE": "complete_bash",
+        "COMP_WORDS": "colintern st",
+        "COMP_CWORD": "1",
+        "PYTHONPATH": str(Path(cli.__file__).parents[2]),
+    }
+    (program := tmp_path / "colintern").write_text("from colintern.cli import main\nmain()\n")
+    done = subprocess.run(
+        [sys.executable, str(program)], capture_output=True, text=True, env=environment
+    )
+    assert done.stdout.split() == ["status"], done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["-q", "clean", "{root}"], ["clean", "-q", "{root}"], ["clean", "{root}", "-q"]]
+)
+def test_quiet_may_stand_anywhere(monkeypatch, capsys, tmp_path, arguments):
+    """`colintern clean ROOT -q`, as people type it, refused; results that `-q` swallows."""
+    monkeypatch.setattr("colintern.runs.cleaning.find_unused", _say_and_find(tmp_path))
+    filled = [argument.format(root=tmp_path) for argument in arguments]
+    code, out, err = run_main(monkeypatch, capsys, *filled)
+    assert (code, err) == (0, "")
+    assert out
+
+
+def _say_and_find(root: Path) -> Callable[..., Any]:
+    from colintern.runs.cleaning import find_unused
+
+    def find(*arguments: Any) -> Any:
+        log.say("clean", "looking")
+        return find_unused(*arguments)
+
+    return find
 
 
 @pytest.mark.parametrize(

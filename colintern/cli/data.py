@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
+from colintern.cli.commands import PREPARE
 from colintern.cli.options import say
 
 commands = typer.Typer()
 
 
-@commands.command("init")
+@commands.command("init", rich_help_panel=PREPARE)
 def init_config(
     sources: Annotated[
         list[str],
@@ -43,17 +44,22 @@ def init_config(
     say(start(sources, out, questions, use_gpu=gpu).lines())
 
 
-@commands.command("ingest")
+@commands.command("ingest", rich_help_panel=PREPARE)
 def ingest_sources(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="SOURCE", help="PDFs, images, folders of them, or a dataset."),
+        typer.Argument(
+            metavar="SOURCE", help="Read these PDFs, images, folders of them, or this dataset."
+        ),
     ],
-    out: Annotated[str, typer.Option("--out", metavar="DATASET", help="Dataset folder to write.")],
+    out: Annotated[
+        str, typer.Option("--out", metavar="DATASET", help="Write the dataset to this folder.")
+    ],
     queries: Annotated[
         str | None,
         typer.Option(
-            "--queries", help="CSV or JSONL file of questions: query, and file and page, or id."
+            "--queries",
+            help="Read questions from this CSV or JSONL file: query, and file and page, or id.",
         ),
     ] = None,
     split: Annotated[
@@ -72,23 +78,25 @@ def ingest_sources(
         typer.Option(
             "--relevant-from",
             metavar="SCORE",
-            help="Lowest score of a relevant page; for scores that are not whole numbers.",
+            help="Take pages as relevant from this score on, where scores are not whole numbers.",
         ),
     ] = None,
     dpi: Annotated[
         int,
         typer.Option(
-            "--dpi", min=18, max=1_200, help="Resolution of drawn PDF pages, in dots per inch."
+            "--dpi", min=18, max=1_200, help="Draw the pages of PDFs with so many dots per inch."
         ),
     ] = 144,
     max_pixels: Annotated[
         int,
-        typer.Option("--max-pixels", min=10_000, help="Shrink pages that would have more pixels."),
+        typer.Option(
+            "--max-pixels", min=10_000, help="Shrink pages that would have more pixels than this."
+        ),
     ] = 20_000_000,
     num_processes: Annotated[
         int | None,
         typer.Option(
-            "--processes", min=1, help="Number of worker processes; default: one per core."
+            "--processes", min=1, help="Work in so many processes; default: one per core."
         ),
     ] = None,
     max_bad_fraction: Annotated[
@@ -97,7 +105,7 @@ def ingest_sources(
             "--max-bad-fraction",
             min=0.0,
             max=1.0,
-            help="Fail if a larger share of the pages is bad (1: never).",
+            help="Fail if a larger share of the pages is bad; 1 never fails.",
         ),
     ] = 1.0,
     replace: Annotated[
@@ -129,7 +137,7 @@ def ingest_sources(
     say([*report.lines(), *next_steps(report, sources, out)])
 
 
-@commands.command()
+@commands.command(rich_help_panel=PREPARE)
 def download(
     name: Annotated[
         str,

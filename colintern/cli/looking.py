@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from colintern import storage
+from colintern.cli.commands import LOOK, PREPARE, TIDY_UP
 from colintern.cli.options import AsJson, ConfigOption, Overrides, RootArgument, RunArgument, say
 from colintern.config.files import load_config
 from colintern.records.run_folder import RunFolder
@@ -14,7 +15,7 @@ from colintern.runs import status
 commands = typer.Typer()
 
 
-@commands.command("plan")
+@commands.command("plan", rich_help_panel=PREPARE)
 def plan_run(
     config: ConfigOption,
     overrides: Overrides = None,
@@ -23,52 +24,75 @@ def plan_run(
         typer.Option(
             "--gpu",
             metavar="TYPE",
-            help="A10G, L4, A100, H100, H200, B200 or cpu; default: H100 with cluster.use_gpu, "
-            "else cpu.",
+            help="Plan for this type: A10G, L4, A100, H100, H200, B200 or cpu; default: H100 with "
+            "cluster.use_gpu, else cpu.",
         ),
     ] = None,
     num_gpus: Annotated[
         int | None,
-        typer.Option("--gpus", min=1, help="Number of them; default: cluster.encode_workers."),
+        typer.Option(
+            "--gpus", min=1, help="Plan for so many of them; default: cluster.encode_workers."
+        ),
     ] = None,
     teraflops: Annotated[
         float | None,
         typer.Option(
-            "--teraflops", min=1e-6, help="Rate of one of them, instead of that of its type."
+            "--teraflops",
+            min=1e-6,
+            help="Take this rate of one of them, in TFLOP/s, instead of that of its type.",
         ),
     ] = None,
     utilisation: Annotated[
         float | None,
         typer.Option(
-            "--utilisation", min=1e-6, max=1.0, help="Share of that rate that encoding reaches."
+            "--utilisation",
+            min=1e-6,
+            max=1.0,
+            help="Take this share of that rate, up to 1, as what encoding reaches.",
         ),
     ] = None,
     read_rate: Annotated[
         float | None,
-        typer.Option("--read-gb-per-second", min=1e-6, help="Features that are read from storage."),
+        typer.Option(
+            "--read-gb-per-second", min=1e-6, help="Read features from storage at this rate."
+        ),
     ] = None,
     price_per_gpu_hour: Annotated[
-        float | None, typer.Option("--price-per-gpu-hour", min=0.0, help="In any currency.")
+        float | None,
+        typer.Option(
+            "--price-per-gpu-hour",
+            min=0.0,
+            help="Show what the time of GPUs costs at this price, in any currency.",
+        ),
     ] = None,
     price_per_tb_month: Annotated[
-        float | None, typer.Option("--price-per-tb-month", min=0.0, help="In the same currency.")
+        float | None,
+        typer.Option(
+            "--price-per-tb-month",
+            min=0.0,
+            help="Show what the storage costs at this price, in the same currency.",
+        ),
     ] = None,
     worker_memory: Annotated[
         float | None,
         typer.Option(
-            "--worker-memory-gb", min=1e-6, help="What a worker may take; default: as this machine."
+            "--worker-memory-gb",
+            min=1e-6,
+            help="Let a worker take so much memory; default: as this machine.",
         ),
     ] = None,
     sample: Annotated[
         int,
-        typer.Option("--sample", min=1, help="Look at so many pages of a dataset with more."),
+        typer.Option("--sample", min=1, help="Look at so many pages of a dataset that has more."),
     ] = 10_000,
     pages: Annotated[
         int | None,
-        typer.Option("--pages", min=1, help="As if train had so many pages like its own."),
+        typer.Option(
+            "--pages", min=1, help="Plan as if the training set had so many pages like its own."
+        ),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON, for programs; sizes in bytes.")
+        bool, typer.Option("--json", help="Print JSON for programs, with sizes in bytes.")
     ] = False,
 ) -> None:
     """Show what a run will take: sizes, memory, time and money, without running anything."""
@@ -106,13 +130,19 @@ def plan_run(
     say(lines)
 
 
-@commands.command("status")
-def show_status(run_path: RunArgument) -> None:
-    """Show which stages are done, running or missing."""
-    say(status.status_lines(run_path))
+@commands.command("status", rich_help_panel=LOOK)
+def show_status(run_path: RunArgument, as_json: AsJson = False) -> None:
+    """Show which stages are done, running or missing.
+
+    With --json also the metrics of every round and baseline, the best round, and the report.
+    """
+    if as_json:
+        say([json.dumps(status.status_document(run_path), indent=2)])
+    else:
+        say(status.status_lines(run_path))
 
 
-@commands.command()
+@commands.command(rich_help_panel=LOOK)
 def report(run_path: RunArgument) -> None:
     """Write RUN/report.html again.
 
@@ -124,14 +154,14 @@ def report(run_path: RunArgument) -> None:
     typer.echo(write_report(folder.read().config, folder))
 
 
-@commands.command("compare")
+@commands.command("compare", rich_help_panel=LOOK)
 def compare_runs(
     runs: Annotated[
         list[str],
         typer.Argument(
             metavar="RUN...",
-            help="Folders of runs. RUN@2 is its round 2, RUN@bm25 a baseline of it; without that "
-            "it is its best round.",
+            help="Compare the runs in these folders; RUN@2 is round 2 of one, RUN@bm25 a "
+            "baseline; default: its best round.",
         ),
     ],
     as_json: AsJson = False,
@@ -148,7 +178,7 @@ def compare_runs(
     say(lines)
 
 
-@commands.command("ls")
+@commands.command("ls", rich_help_panel=LOOK)
 def list_root(
     root: RootArgument,
     as_json: AsJson = False,
@@ -161,7 +191,7 @@ def list_root(
     say(lines)
 
 
-@commands.command()
+@commands.command(rich_help_panel=TIDY_UP)
 def clean(
     root: RootArgument,
     runs: Annotated[
@@ -169,7 +199,7 @@ def clean(
         typer.Option(
             "--runs",
             metavar="ROOT",
-            help="Another folder with runs that use stores in ROOT; can be given several times.",
+            help="Spare what runs in this folder use too; may be given several times.",
         ),
     ] = None,
     is_sure: Annotated[

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from colintern import log
+from colintern.cli.commands import RUN
 from colintern.cli.options import ConfigOption, Overrides, RoundOption, say
 from colintern.config.files import load_config
 from colintern.config.schema import Config
@@ -16,14 +17,14 @@ from colintern.runs import status
 commands = typer.Typer()
 
 
-@commands.command()
+@commands.command(rich_help_panel=RUN)
 def run(
     config: Annotated[
         str | None,
         typer.Option(
             "--config",
-            help="YAML file with the settings of the run, such as those in configs/; with "
-            "--continue-from it may be left out: then the settings are those of RUN.",
+            help="Read the settings of the run from this YAML file; without it, --continue-from "
+            "takes those of RUN.",
         ),
     ] = None,
     overrides: Overrides = None,
@@ -32,7 +33,7 @@ def run(
         typer.Option(
             "--continue-from",
             metavar="RUN",
-            help="Start a new run (run.name=NEW) from the best heads of this one, with the "
+            help="Start a new run, run.name=NEW, from the best heads of this one, with the "
             "datasets as they are now.",
         ),
     ] = None,
@@ -53,7 +54,7 @@ def run(
     say([*status.table_lines(folder.path), f"report: {folder.report}"])
 
 
-@commands.command()
+@commands.command(rich_help_panel=RUN)
 def encode(config: ConfigOption, overrides: Overrides = None) -> None:
     """Compute the backbone's features of all datasets."""
     settings = load_config(config, overrides or [])
@@ -62,7 +63,7 @@ def encode(config: ConfigOption, overrides: Overrides = None) -> None:
     loop.encode(settings)
 
 
-@commands.command()
+@commands.command(rich_help_panel=RUN)
 def train(
     config: ConfigOption,
     overrides: Overrides = None,
@@ -76,7 +77,7 @@ def train(
     loop.run_round(settings, Train, round_number, given=_given(config, overrides))
 
 
-@commands.command()
+@commands.command(rich_help_panel=RUN)
 def mine(
     config: ConfigOption, overrides: Overrides = None, round_number: RoundOption = None
 ) -> None:
@@ -88,7 +89,7 @@ def mine(
     loop.run_round(settings, Mine, round_number, given=_given(config, overrides))
 
 
-@commands.command()
+@commands.command(rich_help_panel=RUN)
 def evaluate(
     config: ConfigOption,
     overrides: Overrides = None,
@@ -98,8 +99,8 @@ def evaluate(
         typer.Option(
             "--mteb",
             metavar="DIR",
-            help="Write the results on the test sets into this folder as mteb writes its own: of "
-            "the round, or of the best one.",
+            help="Write the results on the test sets, of the round or else the best one, to this "
+            "folder as mteb writes its own.",
         ),
     ] = None,
 ) -> None:

@@ -5,6 +5,7 @@ processes of `ingest`, which import this package too, should not wait for them.
 """
 
 import contextlib
+import shlex
 import sys
 from typing import NoReturn
 
@@ -12,6 +13,7 @@ import typer
 
 from colintern import log
 from colintern.cli import data, looking, loop, serving, using
+from colintern.cli.commands import Commands, options_of_all
 from colintern.cli.stopping import INTERRUPTED, StopSignals
 from colintern.errors import ColInternError, UserError, one_line
 
@@ -19,9 +21,10 @@ from colintern.errors import ColInternError, UserError, one_line
 _UsageError: type[typer.BadParameter] = typer.BadParameter.__base__  # pyright: ignore
 
 app = typer.Typer(
-    add_completion=False,
+    cls=Commands,
+    callback=options_of_all,
     pretty_exceptions_enable=False,
-    help="Train models that find the right page image for a question (ColPali-style).",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 for part in (loop, data, looking, using, serving):
     app.add_typer(part.commands)
@@ -30,6 +33,7 @@ for part in (loop, data, looking, using, serving):
 def run_command(signals: StopSignals) -> NoReturn:
     """Run the command that `sys.argv` gives; the only place where errors are caught and printed."""
     log.set_up()
+    log.detail("run", "%s", shlex.join(["colintern", *sys.argv[1:]]))
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except _UsageError as error:

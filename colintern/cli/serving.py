@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from colintern.cli.commands import USE
 from colintern.cli.options import HeadsRoundOption, RunArgument
 from colintern.retrieval.memory import parse_size
 from colintern.retrieval.serving.limits import check_installed, token_for
@@ -12,7 +13,7 @@ from colintern.retrieval.serving.limits import check_installed, token_for
 commands = typer.Typer()
 
 
-@commands.command()
+@commands.command(rich_help_panel=USE)
 def serve(
     run_path: RunArgument,
     dataset: Annotated[

@@ -68,5 +68,6 @@ class StopSignals:
     def _end_at_once(self) -> NoReturn:
         """End without unwinding: an import that is broken off would be told as an error of it."""
         with contextlib.suppress(OSError):  # the terminal is gone
-            os.write(2, f"{self.line}\n".encode())
+            begin = "\n" if os.isatty(2) else ""  # behind ^C, or a bar that nobody takes away
+            os.write(2, f"{begin}{self.line}\n".encode())
         os._exit(self.code)

@@ -1,12 +1,15 @@
 """Commands that use a finished run."""
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from colintern.cli.commands import USE
 from colintern.cli.options import AsJson, HeadsRoundOption, RunArgument, say
 from colintern.data.text import check_query
 from colintern.errors import ConfigError
@@ -18,18 +21,17 @@ if TYPE_CHECKING:
 commands = typer.Typer()
 
 
-@commands.command()
+@commands.command(rich_help_panel=USE)
 def search(
     run_path: RunArgument,
-    query: Annotated[str, typer.Argument(metavar="QUERY", help="The question.")],
-    depth: Annotated[int, typer.Option("-k", min=1, help="Number of pages to show.")] = 10,
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="Find pages for this question.")],
+    depth: Annotated[int, typer.Option("-k", min=1, help="Show so many pages.")] = 10,
     dataset: Annotated[
         str | None,
         typer.Option(
             "--dataset",
-            help="Dataset of the run to search, by its name, or any folder of a dataset, which is "
-            "encoded on first use; default: the first test set, or the training set if there is "
-            "none.",
+            help="Search this dataset of the run, by its name, or any folder, which is encoded on "
+            "first use; default: the first test set, or else the training set.",
         ),
     ] = None,
     round_number: HeadsRoundOption = None,
@@ -47,9 +49,9 @@ def search(
         typer.Option(
             "--memory",
             metavar="SIZE",
-            help="Memory that page embeddings may take, such as 8GB; where all are more, pages are "
-            "found by one pooled vector each, and the best 500 are read and scored exactly. "
-            "Default: half of what is free.",
+            help="Let page embeddings take so much memory, such as 8GB; where all take more, "
+            "pages are found by one pooled vector each, and the best 500 are scored exactly; "
+            "default: half of what is free.",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -60,11 +62,12 @@ def search(
     from colintern.retrieval.retriever import Retriever
     from colintern.retrieval.saving import save_pages
 
-    retriever = Retriever.open(run_path, round_number, dataset, memory=limit)
-    (hits,) = retriever.search([query], depth)
     files: list[str] = []
-    if save:
-        files = save_pages(hits, retriever.page_images([hit.page_id for hit in hits]), save)
+    with redirect_stdout(sys.stderr):  # Ray prints, where a dataset is encoded first
+        retriever = Retriever.open(run_path, round_number, dataset, memory=limit)
+        (hits,) = retriever.search([query], depth)
+        if save:
+            files = save_pages(hits, retriever.page_images([hit.page_id for hit in hits]), save)
     if as_json:
         document = {
             "run": run_path,
@@ -81,7 +84,7 @@ def search(
     say(files)
 
 
-@commands.command()
+@commands.command(rich_help_panel=USE)
 def baseline(
     run_path: RunArgument,
     model: Annotated[
@@ -89,25 +92,25 @@ def baseline(
         typer.Option(
             "--model",
             metavar="NAME_OR_FOLDER",
-            help="A model of sentence-transformers: a folder, or an id on the Hub.",
+            help="Measure this model of sentence-transformers, a folder or an id on the Hub.",
         ),
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option(
-            "--name", help="What the baseline is called; default: the last part of --model."
-        ),
+        typer.Option("--name", help="Call the baseline so; default: the last part of --model."),
     ] = None,
     revision: Annotated[
         str | None,
-        typer.Option("--revision", help="Commit of the model on the Hub; default: the newest."),
+        typer.Option(
+            "--revision", help="Take this commit of the model on the Hub; default: the newest."
+        ),
     ] = None,
     datasets: Annotated[
         list[str] | None,
         typer.Option(
             "--dataset",
-            help="Dev or test set to measure the model on; may be given several times; "
-            "default: all.",
+            help="Measure the model on this dev or test set; may be given several times; default: "
+            "all.",
         ),
     ] = None,
 ) -> None:
@@ -135,21 +138,28 @@ def baseline(
     say(table_lines(run_path))
 
 
-@commands.command("export")
+@commands.command("export", rich_help_panel=USE)
 def export_run(
     run_path: RunArgument,
     out: Annotated[
-        str, typer.Option("--out", metavar="DIR", help="Folder to write; an export is replaced.")
+        str,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Write to this folder, in place of an export that is there.",
+        ),
     ],
     round_number: HeadsRoundOption = None,
     side: Annotated[
         Literal["query", "page"] | None,
-        typer.Option("--side", help="Only these heads, as vLLM reads them; default: both."),
+        typer.Option("--side", help="Write only these heads, as vLLM reads them; default: both."),
     ] = None,
     dim: Annotated[
         int | None,
         typer.Option(
-            "--dim", min=1, help="Numbers of each vector, rotated and cut; default: heads.dim."
+            "--dim",
+            min=1,
+            help="Keep so many numbers of each vector, rotated and cut; default: heads.dim.",
         ),
     ] = None,
 ) -> None:
@@ -170,36 +180,45 @@ def export_run(
     )
 
 
-@commands.command()
+@commands.command(rich_help_panel=USE)
 def embed(
     run_path: RunArgument,
     out: Annotated[
-        str, typer.Option("--out", metavar="DIR", help="Folder for the vectors; a path or URL.")
+        str,
+        typer.Option(
+            "--out", metavar="DIR", help="Write the vectors to this folder, a path or URL."
+        ),
     ],
     dataset: Annotated[
         str | None,
         typer.Option(
             "--dataset",
-            help="Dataset of the run, by its name, or any folder of a dataset; default: the first "
-            "test set, or the training set if there is none.",
+            help="Embed this dataset of the run, by its name, or any folder; default: the first "
+            "test set, or else the training set.",
         ),
     ] = None,
     round_number: HeadsRoundOption = None,
     dim: Annotated[
         int | None,
         typer.Option(
-            "--dim", min=1, help="Numbers of a vector: the first along the axes that matter most."
+            "--dim",
+            min=1,
+            help="Keep so many numbers of each vector, along the axes that matter most; default: "
+            "all.",
         ),
     ] = None,
     tokens: Annotated[
         int | None,
         typer.Option(
-            "--tokens", min=1, help="Most vectors of a page: the means of tokens that are alike."
+            "--tokens",
+            min=1,
+            help="Keep at most so many vectors of a page, the means of tokens that are alike; "
+            "default: all.",
         ),
     ] = None,
     dtype: Annotated[
         Literal["float32", "float16", "int8", "binary"],
-        typer.Option("--dtype", help="How numbers are written."),
+        typer.Option("--dtype", help="Write numbers in this form."),
     ] = "float32",
 ) -> None:
     """Write the vectors of a dataset's pages as Parquet, for a database."""

@@ -46,7 +46,7 @@ class Pinned:
 def known() -> dict[str, Pinned]:
     """All commits that are known, by the names on the Hub."""
     document = json.loads((files("colintern.config") / "pinned.json").read_text())
-    models = [Pinned(*item, "model") for item in document["models"].items()]
+    models = [Pinned(name, revision, "model") for name, revision in document["models"].items()]
     tasks = (task for benchmark in benchmarks().values() for task in benchmark.tasks)
     sets = [Pinned(task.path, task.revision, "dataset") for task in tasks]
     return {pinned.name: pinned for pinned in (*models, *sets)}

@@ -84,6 +84,11 @@ class CanonicalDataset:
         folder = storage.join(self.path, part)
         found = storage.list_files(folder, ".parquet")
         files = [file for file in found if not _is_hidden(file)]
+        if not files and not storage.exists(self.path):
+            raise DatasetError(
+                f"{self.path}: no such dataset folder; put it back, or name the place where it "
+                "stands now (data.train, data.dev, data.eval, or --dataset)"
+            )
         if not files:
             raise DatasetError(
                 f"{folder}: no parquet files; a dataset folder has corpus/, queries/ and qrels/ "

@@ -78,10 +78,7 @@ def download(what: Pinned, out: str | None = None) -> Downloaded:
         except (HFValidationError, *storage.HUB_ERRORS) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # a disk that is full, or a folder that cannot be written
-            # The client tells at length that its cache does not help, and the reason beneath.
-            is_wrapped = isinstance(error, LocalEntryNotFoundError) and error.__cause__
-            cause = error.__cause__ if is_wrapped else error
-            why = hub.reason(cause or error, what.name, what.revision, what.kind)
+            why = hub.reason(_cause(error), what.name, what.revision, what.kind)
             raise kind(f"{what.name} at {what.revision}: {why}") from error
     files = [path for pattern in patterns for path in _visible(Path(folder), pattern)]
     _check_is_useful(what, files, kind)
@@ -105,6 +102,12 @@ def download_lines(wanted: Sequence[Pinned], out: str | None = None) -> Iterator
         yield f"{what.name}, revision {what.revision}, {log.size_text(found.num_bytes)}"
         yield f"  in:  {found.folder}"
         yield f"  use: {found.settings}"
+
+
+def _cause(error: Exception) -> Exception:
+    """What the Hub's client failed at: it tells at length that its cache does not help either."""
+    beneath = error.__cause__ if isinstance(error, LocalEntryNotFoundError) else None
+    return beneath if isinstance(beneath, Exception) else error
 
 
 def _visible(folder: Path, pattern: str) -> Iterator[Path]:

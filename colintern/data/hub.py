@@ -95,7 +95,7 @@ def downloaded(url: str) -> str | None:
             name,
             repo_type="dataset",
             revision=revision,
-            allow_patterns=DATASET_FILES,
+            allow_patterns=list(DATASET_FILES),
             local_files_only=True,
         )
     except (HFValidationError, OSError):  # among them: it is not there, or not whole

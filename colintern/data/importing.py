@@ -8,15 +8,14 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from colintern import storage
+from colintern import log, storage
 from colintern.data.entities import Judgement, Page, Query
 from colintern.data.equal_questions import EqualQuestions, Key
 from colintern.data.judgements import read_judgements
 from colintern.data.layouts import Layout
 from colintern.data.looking import LookAt, first_pictures, not_looked_at, with_pixels
-from colintern.data.page_counter import PageCounter
 from colintern.data.page_texts import TEXT_COLUMNS, text_of
-from colintern.data.parquet import image_bytes, stream_rows
+from colintern.data.parquet import image_bytes, num_rows, stream_rows
 from colintern.data.several import check_same_pages, configurations, named, named_judgements
 from colintern.data.text import bad_query_reason, without_controls
 from colintern.data.writing import CorpusWriter, write_questions
@@ -156,20 +155,21 @@ def _copy_pages(layout: Layout, writer: CorpusWriter) -> None:
     """
     hashes: dict[str, str] = {}
     resaved: dict[str, dict[str, str]] = {}  # page id to its other pictures, and their files
-    progress = PageCounter("data", "pages read")
-    for file in layout.parts["corpus"]:
-        for row in stream_rows([file], ["corpus-id", "image"], [*TEXT_COLUMNS, *_PAGE_COLUMNS]):
-            progress.add(1)
-            page_id, image = str(row["corpus-id"]), image_bytes(row["image"])
-            digest = storage.sha256_of_bytes(image)
-            if page_id not in hashes:
-                hashes[page_id] = digest
-                path = row.get("image-filename") or ""
-                writer.add(_described(page_id, image, path, row))
-            elif hashes[page_id] != digest:
-                picture = picture_of(digest, pixels_of(image))
-                resaved.setdefault(page_id, {})[picture] = file
-    for page_id, picture in first_pictures(layout.parts["corpus"], resaved):
+    files, optional = layout.parts["corpus"], [*TEXT_COLUMNS, *_PAGE_COLUMNS]
+    with log.Progress("data", "copying", "pages", num_rows(files)) as progress:
+        for file in files:
+            for row in stream_rows([file], ["corpus-id", "image"], optional):
+                page_id, image = str(row["corpus-id"]), image_bytes(row["image"])
+                digest = storage.sha256_of_bytes(image)
+                if page_id not in hashes:
+                    hashes[page_id] = digest
+                    path = row.get("image-filename") or ""
+                    writer.add(_described(page_id, image, path, row))
+                elif hashes[page_id] != digest:
+                    picture = picture_of(digest, pixels_of(image))
+                    resaved.setdefault(page_id, {})[picture] = file
+                progress.add(1)
+    for page_id, picture in first_pictures(files, resaved):
         for file in (file for other, file in resaved[page_id].items() if other != picture):
             raise DatasetError(f"{file}: 'corpus-id' {page_id} occurs twice, with two images")
 
@@ -191,25 +191,26 @@ def _from_rows(
     judged: dict[tuple[Key, str], None] = {}
     found = Questions()
     optional = ["source", "language", *_PAGE_COLUMNS]
-    rows = stream_rows(layout.parts["rows"], ["image", "query"], optional)
-    progress = PageCounter("data", "rows read")
-    for num_rows, (row, seen) in enumerate(look_at(rows)):
-        progress.add(1)
-        image = image_bytes(row["image"])
-        # Each row without an image is a bad page of its own, not one page with many questions.
-        picture = seen.picture if image else f"none {num_rows}"
-        if picture not in pages:
-            path = row.get("image-filename") or (row["image"] or {}).get("path") or ""
-            page = _described(_page_id(path, len(pages)), image, path, row)
-            pages[picture] = page.page_id
-            writer.add(replace(page, pixels_sha256=seen.pixels_sha256))
-        if row["query"] is None or language not in (None, row.get("language")):
-            continue
-        if reason := bad_query_reason(row["query"]):
-            found.bad_queries[f"query of row {num_rows + 1}"] = reason
-            continue
-        key = questions.add(row["query"], row.get("language"), row.get("source"))
-        judged[key, pages[picture]] = None
+    files = layout.parts["rows"]
+    rows = stream_rows(files, ["image", "query"], optional)
+    with log.Progress("data", "copying", "rows", num_rows(files)) as progress:
+        for number, (row, seen) in enumerate(look_at(rows), start=1):
+            progress.reach(number)
+            image = image_bytes(row["image"])
+            # Each row without an image is a bad page of its own, not one page with many questions.
+            picture = seen.picture if image else f"none {number}"
+            if picture not in pages:
+                path = row.get("image-filename") or (row["image"] or {}).get("path") or ""
+                page = _described(_page_id(path, len(pages)), image, path, row)
+                pages[picture] = page.page_id
+                writer.add(replace(page, pixels_sha256=seen.pixels_sha256))
+            if row["query"] is None or language not in (None, row.get("language")):
+                continue
+            if reason := bad_query_reason(row["query"]):
+                found.bad_queries[f"query of row {number}"] = reason
+                continue
+            key = questions.add(row["query"], row.get("language"), row.get("source"))
+            judged[key, pages[picture]] = None
     ids = questions.ids()
     pairs = dict.fromkeys((ids[key], page_id) for key, page_id in judged)
     found.queries = questions.queries()

@@ -146,11 +146,11 @@ def _encode_missing(
         for plan in incomplete
     }
     work = PlannedWork(job for plan in incomplete for job in plan.missing().jobs)
-    progress = EncodingProgress(len(work))
     written: dict[str, WrittenShard] = {}
-    for path, shard in crew.encode(work, stores, progress):
-        written[path] = shard
-        progress.done(shard)
+    with EncodingProgress(len(work), work.num_items) as progress:
+        for path, shard in crew.encode(work, stores, progress):
+            written[path] = shard
+            progress.done(shard)
     progress.keep(list(stores))
     return written
 

@@ -352,9 +352,12 @@ def _jobs(
     for shard, file in enumerate(lost.files):
         items = digests.column_of(lost.hashes[lost.rows_of(shard)])
         rows = pc.index_in(items, column).to_numpy()
-        yield Job(storage.join(folder, file), partial(_made, make, folder, lost, shard, rows))
+        work = partial(_made, make, folder, lost, shard, rows)
+        yield Job(storage.join(folder, file), len(rows), work)
     for shard, file in enumerate(plan.new.files):
-        yield Job(storage.join(folder, file), partial(_made, make, folder, plan.new, shard, None))
+        num_items = len(plan.new.rows_of(shard))
+        work = partial(_made, make, folder, plan.new, shard, None)
+        yield Job(storage.join(folder, file), num_items, work)
 
 
 def _made(

@@ -1,74 +1,75 @@
-"""How far encoding is: said while it goes on, and kept beside the store when it has ended."""
+"""How far encoding is: told while it goes on, and kept beside the store when it has ended."""
 
 import json
+import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
 
 from colintern import log, records, storage
 from colintern.features.encoding import WrittenShard
 
 ENCODE_LOG = "encode_log.jsonl"
-# So many seconds after the start, lines come as many seconds apart: often while somebody looks on,
-# and not a thousand of them in a night.
-_PAUSES = ((60, 5), (600, 15), (float("inf"), 60))
 
 
 class EncodingProgress:
-    """Counts what is encoded, and says it.
+    """Counts what is encoded and tells it, for the length of a `with` block; threads share it.
 
     Args:
         num_shards: to be encoded.
-        clock: seconds that never go back.
+        num_items: pages and queries in them.
 
     Attributes:
         facts: what else whoever encodes tells of it; kept with the counts.
     """
 
-    def __init__(self, num_shards: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, num_shards: int, num_items: int) -> None:
         self.facts: dict[str, Any] = {}
         self._num_shards = num_shards
-        self._clock = clock
         self._started_at = records.now()
-        self._began = self._said = self._at_work = clock()
-        self._shards = self._items = self._tokens = 0
+        self._began = time.monotonic()
+        self._shards = self._items = self._tokens = self._told = 0
+        self._lock = threading.Lock()
+        self._progress = log.Progress("encode", "", "items", num_items)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.__exit__(kind, error, trace)
 
     def at_work(self) -> None:
         """The first model is loaded: the rate counts from here."""
-        self._at_work = self._clock()
+        self._progress.at_work()
 
     def done(self, written: WrittenShard) -> None:
         """Count a shard that is written."""
-        self._shards += 1
-        self._items += len(written.items.hashes)
-        self._tokens += int(written.items.num_tokens.sum())
-        self.say_when_due(is_due=self._shards == self._num_shards)
+        with self._lock:
+            self._shards += 1
+            self._items += len(written.items.hashes)
+            self._tokens += int(written.items.num_tokens.sum())
+        self.tell()
 
-    def say_when_due(self, under_way: int = 0, now: str = "", *, is_due: bool = False) -> None:
-        """Say a line, if the last one is long enough ago.
+    def tell(self, under_way: int = 0, now: str = "") -> None:
+        """Tell how far it is.
 
         Args:
             under_way: items that are encoded already, of shards that are not written yet.
             now: what happens, in a few words.
-            is_due: whether the line comes in any case.
         """
-        time_now = self._clock()
-        seconds = time_now - self._began
-        pause = next(pause for until, pause in _PAUSES if seconds < until)
-        if not is_due and time_now - self._said < pause:
-            return
-        self._said = time_now
-        items = self._items + under_way
-        log.say(
-            "encode",
-            "%4d / %d shards   %s items   %s tokens   %.0f items/s%s",
-            self._shards,
-            self._num_shards,
-            f"{items:,}",
-            f"{self._tokens:,}",
-            items / max(time_now - self._at_work, 1e-9),
-            f"   {now}" if now else "",
-        )
+        with self._lock:  # a worker's counts may be those before a shard that is written by now
+            self._told = max(self._told, self._items + under_way)
+            shards = f"{self._shards:,} / {self._num_shards:,} shards"
+            more = f"{self._tokens:,} tokens" if self._tokens else ""
+            self._progress.reach(
+                self._told, short=f"{shards}   {now}" if now else shards, more=more
+            )
 
     def keep(self, stores: Sequence[str]) -> None:
         """Append what was done to the log of some stores; it is no part of their records.
@@ -79,7 +80,7 @@ class EncodingProgress:
         entry = {
             "started_at": self._started_at,
             "finished_at": records.now(),
-            "seconds": round(self._clock() - self._began, 3),
+            "seconds": round(time.monotonic() - self._began, 3),
             "shards": self._shards,
             "items": self._items,
             "tokens": self._tokens,

@@ -73,9 +73,10 @@ class ShardWork:
 
 @dataclass(frozen=True)
 class Job:
-    """The work of one shard, made when it is asked for: its file, and what makes it."""
+    """The work of one shard, made when it is asked for: its file, its size, and what makes it."""
 
     path: str
+    num_items: int
     make: Callable[[], ShardWork]
 
 
@@ -96,6 +97,11 @@ class PlannedWork(Sequence[ShardWork]):
         if isinstance(index, slice):
             return PlannedWork(self.jobs[index])
         return self.jobs[index].make()
+
+    @property
+    def num_items(self) -> int:
+        """Pages and queries of all shards."""
+        return sum(job.num_items for job in self.jobs)
 
     def without(self, paths: Container[str]) -> "PlannedWork":
         """Only the work for files that are not among `paths`."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from colintern import storage
+from colintern import log, storage
 from colintern.data.canonical import (
     PARTS,
     PageLocation,
@@ -23,8 +23,7 @@ from colintern.data.importing import Questions, import_pages
 from colintern.data.inventory import row_groups
 from colintern.data.layouts import Layout
 from colintern.data.names import is_hidden
-from colintern.data.page_counter import PageCounter
-from colintern.data.parquet import open_parquet
+from colintern.data.parquet import num_rows, open_parquet
 from colintern.data.writing import CorpusWriter, parquet_bytes, unchecked, write_questions
 from colintern.errors import DatasetError
 from colintern.images.decode import BadImageError, decode
@@ -143,22 +142,14 @@ def _merged(questions: Questions, first_of: Mapping[str, str]) -> Questions:
 def _look_at_pages(files: Sequence[str], processes: Processes) -> list[_Seen]:
     """Every page of the corpus files, in their order."""
     groups = [_Rows(file, group) for file, group in row_groups(files)]
-    progress = PageCounter("ingest", "pages looked at", _num_rows(files))
     found: dict[_Rows, list[_Seen]] = {}
-    for rows, seen in processes.each(_look_at, groups, SECONDS_PER_PART):
-        found[rows] = [] if isinstance(seen, CrashedError) else seen
-        progress.add(len(found[rows]))
+    with log.Progress("ingest", "checking", "pages", num_rows(files)) as progress:
+        for rows, seen in processes.each(_look_at, groups, SECONDS_PER_PART):
+            found[rows] = [] if isinstance(seen, CrashedError) else seen
+            progress.add(len(found[rows]))
     for rows in (rows for rows, seen in found.items() if not seen):
         found[rows] = _one_by_one(rows, processes)
     return [page for rows in groups for page in found[rows]]
-
-
-def _num_rows(files: Sequence[str]) -> int:
-    total = 0
-    for file in files:
-        with open_parquet(file, []) as parquet:
-            total += parquet.metadata.num_rows
-    return total
 
 
 def _look_at(rows: _Rows) -> list[_Seen]:

@@ -5,7 +5,6 @@ from functools import partial
 
 from colintern import log, storage
 from colintern.data.entities import Page
-from colintern.data.page_counter import PageCounter
 from colintern.data.writing import unchecked
 from colintern.images.decode import BadImageError
 from colintern.ingestion.findings import BadItem
@@ -60,14 +59,14 @@ def write_parts(
     kept = sum(part.num_pages for part in parts) - total
     if kept:
         log.say("ingest", "%s pages are there already", f"{kept:,}")
-    progress = PageCounter("ingest", "pages", total)
     crashed: list[Part] = []
     write = partial(write_part, check=check)
-    for part, found in processes.each(write, missing, SECONDS_PER_PART):
-        if isinstance(found, CrashedError):
-            crashed.append(part)
-        else:
-            progress.add(part.num_pages)
+    with log.Progress("ingest", "drawing", "pages", total) as progress:
+        for part, found in processes.each(write, missing, SECONDS_PER_PART):
+            if isinstance(found, CrashedError):
+                crashed.append(part)
+            else:
+                progress.add(part.num_pages)
     for part in crashed:
         log.say("ingest", "%s: again, page by page", part.pieces[0].file.name)
         _write_page_by_page(part, processes, check)

@@ -247,7 +247,9 @@ def load_heads(folder: str) -> tuple[Heads, HeadsInfo]:
     try:
         weights = load(storage.read_bytes(path))
     except SafetensorError as error:
-        raise CheckpointError(f"{path}: is not a safetensors file ({error})") from error
+        raise CheckpointError(
+            f"{path}: is cut short, or no safetensors file ({error}); put it back, or train again"
+        ) from error
     heads = Heads(info.kind, info.features_width, info.dim, info.shared, info.num_mixed)
     _check_weights(path, weights, heads.state_dict())
     heads.load_state_dict(weights)

@@ -13,7 +13,7 @@ from colintern.model.processor import TilePlanner
 from colintern.model.tiles import Tiler
 
 _TILE, _PATCH, _DOWNSAMPLE = 448, 14, 0.5
-_TOKEN_GRID = (int(_TILE // _PATCH * _DOWNSAMPLE),) * 2
+_TOKENS_A_SIDE = int(_TILE // _PATCH * _DOWNSAMPLE)
 # As its config.json has them.
 _VISION = SimpleNamespace(
     hidden_size=1_024,
@@ -40,7 +40,7 @@ def internvl3_1b(max_tiles: int, prompt_tokens: int) -> BackboneIdentity:
         max_tiles: `backbone.max_tiles`.
         prompt_tokens: tokens beside a page's image tokens.
     """
-    tiles = TilePlanner(_TILE, _TILE, _TOKEN_GRID, max_tiles)
+    tiles = TilePlanner(_TILE, _TILE, (_TOKENS_A_SIDE, _TOKENS_A_SIDE), max_tiles)
     return BackboneIdentity(
         checkpoint_sha256="",
         width=_TEXT.hidden_size,

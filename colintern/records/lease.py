@@ -82,7 +82,8 @@ def held(
 ) -> Iterator[Held]:
     """Hold the lease of `folder` for the length of the `with` block.
 
-    Files that killed drivers left half written in the folder are removed at the start.
+    Files that killed drivers left half written in the folder are removed at the start. A folder
+    that is made for the lease, and in which the block writes nothing, goes with it.
 
     Args:
         folder: the run or store; the lease files stand right inside.
@@ -95,17 +96,18 @@ def held(
     Raises:
         LeaseHeldError: `wait` is False and another driver is at work.
     """
-    path, lease = _acquire(folder, wait, seconds, on_wait or partial(_say_watching, seconds))
-    stop = threading.Event()
-    renewal = threading.Thread(target=_renew, args=(path, lease, seconds, stop), daemon=True)
-    renewal.start()
-    try:
-        _clear(folder)
-        yield Held(path, lease.owner)
-    finally:
-        stop.set()
-        renewal.join()
-        _release(path, lease.owner)
+    with storage.leaving_no_empty_folder(folder):
+        path, lease = _acquire(folder, wait, seconds, on_wait or partial(_say_watching, seconds))
+        stop = threading.Event()
+        renewal = threading.Thread(target=_renew, args=(path, lease, seconds, stop), daemon=True)
+        renewal.start()
+        try:
+            _clear(folder)
+            yield Held(path, lease.owner)
+        finally:
+            stop.set()
+            renewal.join()
+            _release(path, lease.owner)
 
 
 def is_held(folder: str) -> bool:

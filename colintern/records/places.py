@@ -49,9 +49,12 @@ def located_now(config: Config, run_path: str) -> Config:
 
 
 def _came_along(path: str, before: str, root: str) -> str:
-    """A path below the root of before, as it is below the root of now, if it is there."""
+    """A path below the root of before, as it is below the root of now.
+
+    As it was where it stayed behind; what is nowhere is missed where it would have come along.
+    """
     below = "" if path == before else storage.inside(path, before)
     if below is None:
         return path
     along = storage.join(root, below).rstrip("/")
-    return along if storage.exists(along) else path
+    return path if not storage.exists(along) and storage.exists(path) else along

@@ -83,6 +83,11 @@ class RunFolder:
         return self.file("data.json")
 
     @property
+    def log(self) -> str:
+        """What was said of the work on the run; no record or fingerprint knows of it."""
+        return self.file("log.txt")
+
+    @property
     def report(self) -> str:
         """The report's page."""
         return self.file("report.html")

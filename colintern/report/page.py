@@ -62,8 +62,8 @@ def write_report(run_path: str, recorded: Recorded) -> str:
     path = RunFolder(run_path).report
     if data.unread is not None and _num_pictures(path) > page.count(_PICTURE):
         raise ReportKeptError(
-            f"{path}: stays as it was, as a new one would show fewer pictures: {data.unread}; put "
-            f"the dataset back, then run: colintern report {run_path}"
+            f"{path}: stays as it was, as a new one would show fewer pictures: {data.unread}; "
+            f"with the dataset in its place, run: colintern report {run_path}"
         )
     storage.write_bytes(path, page.encode())
     return path

@@ -9,7 +9,13 @@ from itertools import count
 from colintern import storage
 from colintern.config.schema import Config, DatasetConfig, datasets
 from colintern.data.resolve import resolved
-from colintern.errors import DamagedShardError, DatasetError, DriftError, MissingStageError
+from colintern.errors import (
+    CheckpointError,
+    DamagedShardError,
+    DatasetError,
+    DriftError,
+    MissingStageError,
+)
 from colintern.features.codec import Codec, codec_of
 from colintern.features.finish import finished_record
 from colintern.features.manifest import has_manifest
@@ -23,8 +29,10 @@ from colintern.records import read_record
 from colintern.records.run_folder import RunFolder
 from colintern.retrieval.at_work import workers_for
 from colintern.runs.basis import known_basis
+from colintern.runs.contents import store_use
 from colintern.runs.opened import recorded_manifests
 from colintern.runs.stages import Encode, Train
+from colintern.runs.stages.train import trained_heads
 from colintern.runs.stores import BACKBONE_HASH, store_target
 from colintern.runs.workers import Workers
 
@@ -97,13 +105,16 @@ class FinishedRun:
         Raises:
             DriftError: the recorded features are lost, and the dataset is not what it was.
         """
-        target, cache_bytes = self.target(dataset), self.config.features.cache_bytes
+        cache_bytes = self.config.features.cache_bytes
         is_own = any(dataset is own for own in datasets(self.config.data))
         recorded = recorded_manifests(self.folder, dataset.name) if is_own else {}
-        made = read_record(storage.join(target.path, RECORD))
-        if recorded and made and is_whole(target.path, made):
-            with suppress(MissingStageError, DamagedShardError):  # what is lost is made again
-                return FeatureStore(target.path, recorded, cache_bytes=cache_bytes)
+        if recorded:
+            path = self._recorded_store(dataset)
+            made = read_record(storage.join(path, RECORD))
+            if made and is_whole(path, made):
+                with suppress(MissingStageError, DamagedShardError):  # what is lost is made again
+                    return FeatureStore(path, recorded, cache_bytes=cache_bytes)
+        target = self.target(dataset)
         if finished_record(target, self.config.data.max_bad_fraction) is None:
             with workers_for(self.config, workers) as (config, chosen):
                 chosen.encode([target], self.backbone, config)
@@ -115,6 +126,13 @@ class FinishedRun:
                 )
         return FeatureStore(target.path, recorded, cache_bytes=cache_bytes)
 
+    def _recorded_store(self, dataset: DatasetConfig) -> str:
+        """Where the recorded features of a dataset of the run are; the dataset may be gone."""
+        record = self.folder.record(Encode(dataset.name).name)
+        if record is None or not record.inputs:  # an early version did not say
+            return self.target(dataset).path
+        return storage.join(self.config.features_root, store_use(dataset.name, record).name)
+
 
 def open_finished(run_path: str, round_number: int | None = None) -> FinishedRun:
     """Open a run with the heads of one round.
@@ -125,12 +143,17 @@ def open_finished(run_path: str, round_number: int | None = None) -> FinishedRun
 
     Raises:
         MissingStageError: that round, or any, is not trained; or the basis is gone.
-        CheckpointError: the heads are damaged.
+        CheckpointError: the heads are lost or damaged.
         DriftError: the backbone is another one than that of the run.
     """
     folder = RunFolder(run_path)
     config = folder.read().config
     number = best_round(folder) if round_number is None else _checked(folder, round_number)
+    if lost := trained_heads(number).lost_files(folder):
+        raise CheckpointError(
+            f"{lost[0]}: missing, or of another size than it was written with; to make it again, "
+            "run colintern run with the settings of this run"
+        )
     heads, info = load_heads(folder.heads(number))
     backbone = read_identity(config.backbone)
     _check_backbone(folder, config, backbone)

@@ -112,12 +112,23 @@ class OpenedRun:
         return self._hash_of(self.folder.triples(round_number), Mine(round_number))
 
     def _hash_of(self, path: str, stage: Stage) -> str:
-        """That of a file of the run; the recorded one of a file that is lost, and made again."""
-        if path not in stage.lost_files(self.folder):
-            return storage.sha256_of_file(path)
+        """That of a file of the run; the recorded one of a file that is lost, and made again.
+
+        Raises:
+            DriftError: the file has other bytes than the stage has written.
+        """
         record = self.folder.record(stage.name)
         outputs = record.outputs if record else ()
-        return next(o.sha256 for o in outputs if self.folder.file(o.path) == path) or ""
+        recorded = next((o.sha256 for o in outputs if self.folder.file(o.path) == path), None)
+        if path in stage.lost_files(self.folder):
+            return recorded or ""
+        found = storage.sha256_of_file(path)
+        if recorded not in (None, found):
+            raise DriftError(
+                f"{path}: has other bytes than stage {stage.name} has written; put the file back, "
+                "or remove it and run colintern run with the same settings, to make it again"
+            )
+        return found
 
     def held_out_hash(self) -> str | None:
         """That of the training pages that answer dev; None where there are none."""

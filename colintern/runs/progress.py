@@ -1,7 +1,7 @@
 """The lines that tell a person how a run goes on."""
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -13,8 +13,6 @@ from colintern.evaluation.decision import METRIC
 from colintern.mining.evidence import shortage
 from colintern.runs.backbone_choice import remedy
 from colintern.runtime.work import Progress, Tell
-
-_QUIET_SECONDS = 2.0
 
 
 def say_held_out(train: str, pages: Sequence[str]) -> None:
@@ -107,43 +105,36 @@ def say_not_asked(name: str, reasons: Mapping[str, str]) -> None:
         )
 
 
-def say_step(round_number: int, told: Progress) -> None:
-    """A step of head training; the last one also says when the round took fused kernels."""
-    log.say(
-        "train",
-        "round %d  step %5d / %d   loss %7.4f   grad %7.3f   lr %.1e   %6.0f pairs/s",
-        round_number,
-        told["step"],
-        told["steps"],
-        told["loss"],
-        told["grad_norm"],
-        told["lr"],
-        told["pairs_per_second"],
-    )
-    if told["step"] == told["steps"] and told["maxsim"] == "fused":
+@contextmanager
+def telling_steps(round_number: int) -> Iterator[Tell]:
+    """Whom to tell about the steps of head training; it says so when they took fused kernels."""
+    is_fused = is_begun = False
+    with log.Progress("train", f"round {round_number}", "steps", tells_rate=False) as progress:
+
+        def tell(told: Progress) -> None:
+            nonlocal is_fused, is_begun
+            is_fused |= told["maxsim"] == "fused"
+            if not is_begun:
+                is_begun = True
+                progress.at_work(told["step"])  # workers may start slowly
+            progress.reach(
+                told["step"],
+                told["steps"],
+                short=f"loss {told['loss']:.4f}",
+                more=f"grad {told['grad_norm']:.3f}   lr {told['lr']:.1e}   "
+                f"{told['pairs_per_second']:,.0f} pairs/s",
+            )
+
+        yield tell
+    if is_fused:
         log.say("train", "round %d  trained with fused MaxSim kernels", round_number)
 
 
-def queries_line(part: str, round_number: int, dataset: str) -> Tell:
-    """A line about how many queries of a pass are searched.
-
-    About four times a pass, but not more often than every few seconds: a short pass has none. The
-    time runs from the first block of queries, as workers may start slowly.
-    """
-    last_said, last_quarter = None, 0
-
-    def say(told: Progress) -> None:
-        nonlocal last_said, last_quarter
-        done, total = told["done"], told["queries"]
-        quarter, now = done * 4 // total, time.monotonic()
-        if last_said is None:
-            last_said = now
-        elif quarter > last_quarter and now - last_said >= _QUIET_SECONDS:
-            last_said, last_quarter = now, quarter
-            counts = f"{done:,} / {total:,}"
-            log.say(part, "round %d  %s: %s queries", round_number, dataset, counts)
-
-    return say
+@contextmanager
+def telling_queries(part: str, round_number: int, dataset: str) -> Iterator[Tell]:
+    """Whom to tell how many queries of a pass are searched."""
+    with log.Progress(part, f"round {round_number}  {dataset}", "queries") as progress:
+        yield lambda told: progress.reach(told["done"], told["queries"])
 
 
 def say_metrics(document: Mapping[str, Any]) -> None:

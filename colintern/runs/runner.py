@@ -7,6 +7,7 @@ is told at once.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -73,12 +74,16 @@ class Runner:
             )
         self.run.catalog.check_questions()
         started_at = records.now()
+        began = time.monotonic()
+        log.detail("run", "stage %s begins", stage.name)
         made = stage.make(self.run, self._workers, self.held)
+        log.detail("run", "stage %s took %.1f s", stage.name, time.monotonic() - began)
         if made is not None:
             self.held.check()
             path = self.run.folder.record_path(stage.name)
             records.record_outputs(path, made.inputs, made.outputs, started_at)
             self.run.forget()
+        log.save()
         return True
 
     def check_ready(self, wanted: Sequence[Stage]) -> None:
@@ -162,7 +167,8 @@ def open_run(
             say_added(config.data)
             _write_run_json(opened.folder, config, held)
             note_user(config)
-            yield Runner(opened, chosen, held, given)
+            with log.kept(opened.folder.log, held.check):
+                yield Runner(opened, chosen, held, given)
 
 
 @contextlib.contextmanager

@@ -1,8 +1,9 @@
-"""What a run has done so far, as lines for the terminal."""
+"""What a run has done so far, as lines for the terminal and as a document for programs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from colintern import storage
 from colintern.config.schema import evaluated_names
@@ -17,12 +18,26 @@ if TYPE_CHECKING:
 _NAME = 26  # columns for the name of a row
 
 
-def status_lines(run_path: str) -> list[str]:
-    """Every stage of a run up to the round it stopped at: done and when, running, or missing.
+@dataclass(frozen=True)
+class StageStatus:
+    """How far a stage is.
 
-    A stage that `colintern run` would make again is missing too: a measurement with other settings,
-    or a report about something else than what is recorded now.
+    Attributes:
+        name: what its record is called.
+        state: one that `colintern run` would make again is out of date: a measurement with other
+            settings, or a report about something else than what is recorded now.
+        finished_at: in UTC; None if it is not done, or an earlier version has not recorded it.
+        remark: that a measurement is at chance level; else empty.
     """
+
+    name: str
+    state: Literal["done", "running", "missing", "out of date"]
+    finished_at: str | None = None
+    remark: str = ""
+
+
+def stage_states(run_path: str) -> Iterator[StageStatus]:
+    """Every stage of a run, in order, up to the round at which it stopped."""
     # Half a second that `--help` goes without.
     from colintern.evaluation.chance import beside_chance
     from colintern.runs.stages import last_round, stages_of
@@ -30,16 +45,31 @@ def status_lines(run_path: str) -> list[str]:
     folder = RunFolder(run_path)
     config = folder.read().config
     is_held = lease.is_held(run_path)
-    lines, running_shown = [], False
     for stage in stages_of(config, last_round(config, folder)):
         is_recorded = stage.is_recorded(folder)
         if is_recorded and stage.is_as_asked(config, folder):
-            chance = beside_chance(_measured(folder, stage))
-            state = f"done       {_finished_at(folder, stage.name)}   {chance}"
-        elif is_held and not running_shown:
-            state, running_shown = "running", True
+            record = folder.record(stage.name)
+            finished_at = record.finished_at if record else None
+            remark = beside_chance(_measured(folder, stage))
+            yield StageStatus(stage.name, "done", finished_at, remark)
+        elif is_held:
+            is_held = False  # a driver does one stage at a time
+            yield StageStatus(stage.name, "running")
         else:
-            state = "missing    (out of date)" if is_recorded else "missing"
+            yield StageStatus(stage.name, "out of date" if is_recorded else "missing")
+
+
+def status_lines(run_path: str) -> list[str]:
+    """Every stage of a run up to the round it stopped at: done and when, running, or missing."""
+    lines = []
+    for stage in stage_states(run_path):
+        state = f"{stage.state:<10}"
+        if stage.state == "out of date":
+            state = "missing    (out of date)"
+        elif stage.finished_at:
+            state += f" {stage.finished_at[:19].replace('T', ' ')} UTC"
+        if stage.remark:
+            state += f"   {stage.remark}"
         lines.append(f"{stage.name:<40} {state}".rstrip())
     return lines
 
@@ -53,10 +83,40 @@ def _measured(folder: RunFolder, stage: "Stage") -> Mapping[str, Any]:
     return storage.read_json(folder.evaluation(stage.round_number, stage.dataset))
 
 
-def _finished_at(folder: RunFolder, stage: str) -> str:
-    """When a stage was finished; empty for one that an earlier version has not recorded."""
-    record = folder.record(stage)
-    return f"{record.finished_at[:19].replace('T', ' ')} UTC" if record else ""
+def status_document(run_path: str) -> dict[str, Any]:
+    """What is known of a run, as JSON values.
+
+    `stages` is a list of `name`, `state` and `finished_at`, see `StageStatus`. `rounds` is a list
+    of `round` and `datasets`: by the name of each dev or test set, `metrics` and `ci` as they stand
+    in the files of the evaluation. `baselines` has the same by the name of each baseline.
+    `best_round` is null until a round is judged, and `report` until there is one.
+    """
+    folder = RunFolder(run_path)
+    config = folder.read().config
+    names = evaluated_names(config.data)
+    rounds: dict[int, dict[str, Any]] = {}
+    baselines: dict[str, dict[str, Any]] = {}
+    for dataset, found in recorded_baselines(folder, names).items():
+        for number in evaluated_rounds(run_path, dataset):
+            path = folder.evaluation(number, dataset)
+            rounds.setdefault(number, {})[dataset] = _figures(path)
+        for name in found:
+            path = folder.baseline_evaluation(name, dataset)
+            baselines.setdefault(name, {})[dataset] = _figures(path)
+    is_judged = storage.exists(folder.loop_json)
+    return {
+        "run": run_path,
+        "stages": [asdict(stage) for stage in stage_states(run_path)],
+        "rounds": [{"round": number, "datasets": rounds[number]} for number in sorted(rounds)],
+        "baselines": baselines,
+        "best_round": storage.read_json(folder.loop_json)["best_round"] if is_judged else None,
+        "report": folder.report if storage.exists(folder.report) else None,
+    }
+
+
+def _figures(path: str) -> dict[str, Any]:
+    document = storage.read_json(path)
+    return {key: document[key] for key in ("metrics", "ci")}
 
 
 def table_lines(run_path: str) -> list[str]:

@@ -6,11 +6,13 @@ dataset when that stood elsewhere: a root may have been moved.
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from colintern import storage
 from colintern.config.schema import Config, DatasetConfig, datasets
 from colintern.data.content import DatasetContent
+from colintern.errors import StorageError
 from colintern.features.codec import codec_of
 from colintern.features.plan import StoreTarget
 from colintern.features.store import CORPUS_HASHES, RECORD, store_path
@@ -61,7 +63,8 @@ def store_target(
         content = DatasetContent(dataset.path, storage.join(path, CORPUS_HASHES))
         return StoreTarget(dataset, path, inputs, content, codec)
 
-    for record in _records_of(config, dataset, identity):
+    own = RunFolder(config.run_path).record(encode_stage(dataset.name))
+    for record in [own] if own else _records_of_others(config, dataset, identity):
         like = place_like(
             record,
             identity,
@@ -71,28 +74,35 @@ def store_target(
         )
         if like != identity:
             return target_of(like)
-    return target_of(identity)
+    return target_of(identity if own else _begun(config, dataset, identity))
 
 
-def _records_of(config: Config, dataset: DatasetConfig, identity: Inputs) -> Iterator[Record]:
-    """Records of encodings that may be of this dataset at another place.
+def _records_of_others(
+    config: Config, dataset: DatasetConfig, identity: Inputs
+) -> Iterator[Record]:
+    """Records of stores that may be of this dataset at another place.
 
-    The run's own one; where it has none, those of other stores, unless the store of today's name
-    is there.
+    None where the store of today's name is there.
     """
-    own = RunFolder(config.run_path).record(encode_stage(dataset.name))
-    if own is not None:
-        yield own
-        return
     root = config.features_root
     names, pattern = storage.list_folders(root), rf"{re.escape(dataset.name)}-[0-9a-f]{{8}}"
     if store_path("", dataset.name, identity) in names:
         return
     for name in names:
         if re.fullmatch(pattern, name):
-            found = read_record(storage.join(root, name, RECORD))
+            found = None
+            with suppress(StorageError):  # a damaged one is that of no store that can be used
+                found = read_record(storage.join(root, name, RECORD))
             if found and differs_in_place_only(identity_of(found), identity):
                 yield found
+
+
+def _begun(config: Config, dataset: DatasetConfig, identity: Inputs) -> Inputs:
+    """The identity as an earlier version has it, where that has begun a store, else today's."""
+    earlier = {**identity, DATASET_PATH: dataset.path}
+    names = storage.list_folders(config.features_root)
+    today, before = (store_path("", dataset.name, one) in names for one in (identity, earlier))
+    return earlier if before and not today else identity
 
 
 def store_targets(

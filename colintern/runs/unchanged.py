@@ -74,8 +74,8 @@ def _looked_at(config: Config) -> dict[str, Any]:
         "versions": versions(),
         "commit": commit(),
     }
-    folders = {folder: _states(folder) for folder in _folders(config)}
-    judgements = config.data.judgements
+    log, judgements = RunFolder(config.run_path).log, config.data.judgements
+    folders = {folder: _states(folder, but=log) for folder in _folders(config)}
     said = {judgements: storage.version_of(judgements)} if judgements else {}
     every = (found | folders | said).items()
     return {name: records.fingerprint({name: value}) for name, value in every}
@@ -102,6 +102,7 @@ def _stores(config: Config) -> list[str]:
     return [storage.join(config.features_root, use.name) for use in uses]
 
 
-def _states(folder: str) -> list[str]:
-    """A line for each file in a folder that is another one when the file has changed."""
-    return [f"{state.path} {state.version}" for state in storage.find_states(folder)]
+def _states(folder: str, but: str | None = None) -> list[str]:
+    """A line for each file in a folder, but for one, that differs when the file has changed."""
+    states = storage.find_states(folder)
+    return [f"{state.path} {state.version}" for state in states if state.path != but]

@@ -11,10 +11,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pyarrow as pa
 import ray
 import torch
+from ray._private import worker as ray_worker
 from ray._private.state import state
 from ray.exceptions import RayError, RayTaskError
 
@@ -72,7 +74,8 @@ class Cluster:
         self._is_connected = True  # or half way: a start that fails leaves processes
         with _own_sigterm():
             self._connect(address)
-        _quiet_ray()
+        if not log.is_verbose():
+            _quiet_ray()
         where = f"cluster at {address}" if address else "local cluster"
         log.say("ray", "%s ready in %.0f s", where, time.monotonic() - began)
         self._check_size(may_grow=bool(address))
@@ -109,6 +112,7 @@ class Cluster:
         """Disconnect; a local cluster of ours ends, and its logs go unless they are wanted."""
         if self._is_connected:
             ray.shutdown()
+            ray_worker._worker_logs_enabled = True  # as it was; see `_how_much_ray_says`
             self._is_connected = False
         if self._temporary and keep_logs:
             temporary.keep(self._temporary)
@@ -178,13 +182,11 @@ def _own_sigterm() -> Iterator[None]:
 def _join(address: str) -> None:
     log.say("ray", "joining the cluster at %s (RAY_ADDRESS)", address)
     check_answers(address)
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
         with without_lines(_LEVEL_SAID):
             ray.init(
                 address=address,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
+                **_how_much_ray_says(),
                 runtime_env={"env_vars": WORKER_ENVIRONMENT},
             )
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
@@ -203,15 +205,24 @@ def _root_for_sockets(wanted: str) -> str:
 
 def _start_local(requests: Sequence[Request], folder: str) -> None:
     """A cluster on this machine, large enough for the workers that are asked for."""
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else C++ advice on standard error
     with without_lines(_LEVEL_SAID):
         ray.init(
             address="local",
             num_cpus=max(os.cpu_count() or 1, cpus_wanted(requests)),
-            log_to_driver=False,
-            logging_level=logging.ERROR,
+            **_how_much_ray_says(),
             _temp_dir=folder,
         )
+
+
+def _how_much_ray_says() -> dict[str, Any]:
+    """Arguments of `ray.init`; with `-v` Ray says all that it says by itself."""
+    if log.is_verbose():
+        return {"log_to_driver": True, "logging_level": logging.INFO}
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else C++ advice on standard error
+    # What the cluster tells every driver, such as that a task is tried again: Ray prints it to
+    # standard output among our results, whatever `log_to_driver` says.
+    ray_worker._worker_logs_enabled = False
+    return {"log_to_driver": False, "logging_level": logging.ERROR}
 
 
 @contextlib.contextmanager

@@ -5,15 +5,12 @@ Here is what may be asked for, and how it is done in this process; `part_pool` d
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from colintern import log, storage
 from colintern.records.lease import Held
-
-_SECONDS_BETWEEN_LINES = 10
 
 
 @dataclass(frozen=True)
@@ -110,41 +107,12 @@ def make_parts(job: PartsJob, crew: PartsCrew, held: Held) -> None:
     log.say(job.name, "%d of %d parts to do", len(missing), len(job.parts))
     if not missing:
         return
-    progress = _Progress(job, missing)
-    for part in crew.make(missing, job.open_maker, held):
-        progress.done(part)
-
-
-class _Progress:
-    """Says how far it is: the last line always, others not too often.
-
-    The rate counts from the first part on: before it, workers start.
-    """
-
-    def __init__(self, job: PartsJob, missing: Sequence[Part]) -> None:
-        self._job, self._total = job, len(missing)
-        self._parts = self._items = self._first_items = 0
-        self._first = self._said = time.monotonic()
-
-    def done(self, part: Part) -> None:
-        now = time.monotonic()
-        self._parts += 1
-        self._items += part.num_items
-        if self._parts == 1:
-            self._first, self._first_items = now, part.num_items
-        if self._parts < self._total and now - self._said < _SECONDS_BETWEEN_LINES:
-            return
-        self._said = now
-        rate = (self._items - self._first_items) / max(now - self._first, 1e-9)
-        log.say(
-            self._job.name,
-            "%4d / %d parts   %s %s%s",
-            self._parts,
-            self._total,
-            f"{self._items:,}",
-            self._job.items,
-            f"   {rate:,.0f} {self._job.items}/s" if self._parts > 1 else "",
-        )
+    total = sum(part.num_items for part in missing)
+    with log.Progress(job.name, "", job.items, total) as progress:
+        for number, part in enumerate(crew.make(missing, job.open_maker, held), start=1):
+            if number == 1:
+                progress.at_work(part.num_items)  # before the first part, workers start
+            progress.add(part.num_items, f"{number} / {len(missing)} parts")
 
 
 def _folder_of(path: str) -> str:

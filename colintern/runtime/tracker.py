@@ -178,7 +178,7 @@ def _say_doings(
         if doings.num_ready and not is_at_work:
             is_at_work = True
             progress.at_work()
-        progress.say_when_due(doings.num_items, _in_words(doings, num_workers))
+        progress.tell(doings.num_items, _in_words(doings, num_workers))
 
 
 def _in_words(doings: Doings, num_workers: int) -> str:

@@ -6,7 +6,8 @@ disk and are renamed; object stores show an object only when its upload is compl
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from colintern.storage import local_files, object_store
@@ -115,6 +116,24 @@ def delete_folder(folder: str) -> None:
             file_system.rm(inner, recursive=True)
         except FileNotFoundError:
             return
+
+
+@contextmanager
+def leaving_no_empty_folder(folder: str) -> Iterator[None]:
+    """Take away `folder`, and those around it, if the block has made them and left nothing in them.
+
+    An object store has no empty folders.
+    """
+    missing: list[Path] = []
+    if is_local(folder):
+        path = local_path(folder)
+        missing = [one for one in (path, *path.parents) if not one.exists()]
+    try:
+        yield
+    finally:
+        for one in missing:
+            with suppress(OSError):  # something stands in it, or it was never made
+                one.rmdir()
 
 
 def remove_abandoned(folder: str, *, deep: bool = True) -> None:

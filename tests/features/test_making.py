@@ -3,11 +3,9 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from colintern import storage
 from colintern.features.making import make_stores
-from colintern.features.progress import ENCODE_LOG, EncodingProgress
+from colintern.features.progress import ENCODE_LOG
 from colintern.model.backbone import read_identity
 from colintern.runs.local import LocalWorkers
 from colintern.runs.stores import store_targets
@@ -70,17 +68,3 @@ def test_each_start_that_encoded_something_is_a_line(tmp_path):
     assert [line["items"] for line in lines] == [6 + 4, 3]
     assert all(line["seconds"] > 0 and line["shards"] for line in lines)
     assert lines[0]["finished_at"] <= lines[1]["started_at"]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "lines"), [(4, 0), (60, 12), (600, 12 + 36), (36_000, 12 + 36 + 590)]
-)
-def test_lines_come_further_apart_as_time_goes_by(monkeypatch, seconds, lines):
-    """A night's work told in twenty thousand lines; or nothing for the first minute."""
-    said, time = [], [0.0]
-    monkeypatch.setattr("colintern.log.say", lambda *message: said.append(message))
-    progress = EncodingProgress(8, clock=lambda: time[0])
-    while time[0] < seconds:
-        progress.say_when_due(3, "waiting for 2 workers")
-        time[0] += 0.5
-    assert len(said) == pytest.approx(lines, abs=2)

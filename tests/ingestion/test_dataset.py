@@ -149,7 +149,7 @@ def test_rows_keep_their_documents_and_page_numbers(tmp_path, caplog):
     assert [item.line() for item in report.bad] == ["0000002-a_page_5: empty image"]
     assert [item.line() for item in report.bad_queries] == ["query of row 3: empty query"]
     assert (report.pages, report.documents, report.queries) == (2, 1, 2)
-    assert "3 / 3 pages looked at" in caplog.text
+    assert "checking: 3 / 3 pages" in caplog.text
 
 
 def test_settings_of_a_dataset_that_have_no_effect_are_refused(tmp_path):

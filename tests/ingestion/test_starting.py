@@ -1,6 +1,8 @@
 """From a folder of files to a run: `colintern init`, and what an ingest says comes next."""
 
 import shlex
+import subprocess
+import sys
 
 import pytest
 
@@ -113,3 +115,15 @@ def test_what_cannot_be_begun_writes_nothing(source, tmp_path, sources, out, que
     assert caught.value.exit_code == ConfigError.exit_code == 2
     assert sorted(tmp_path.iterdir()) == before
     assert (tmp_path / "there.yaml").read_text() == "mine: yes"
+
+
+def test_a_file_is_written_before_torch_is_there(source):
+    """Seconds of imports for a file of thirty lines."""
+    program = (
+        "import sys\nfrom colintern.cli import app\n"
+        f"app(['init', '--source', {source.name!r}, '--out', 'c.yaml'], standalone_mode=False)\n"
+        "print([name for name in ('torch', 'ray', 'transformers') if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+    assert load_config("c.yaml").run.name == "c"

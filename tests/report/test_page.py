@@ -235,7 +235,7 @@ def test_a_result_at_chance_level_is_called_that_at_the_top(run, backbone, words
         assert (told in top) == is_there
         assert (words in top) == (is_there or backbone == "random")
         assert ("0.110 to 0.600), at chance level (0.100)" in top) == is_there
-        assert ("<td>1 <small>at chance level (0.100)</small></td>" in results) == is_there
+        assert ("</small> <small>at chance level (0.100)</small></td>" in results) == is_there
 
 
 def test_what_dev_is_and_what_tests_share_with_training_is_shown(run):

@@ -7,7 +7,7 @@ import pytest
 
 from colintern import storage
 from colintern.config.schema import Config
-from colintern.errors import DriftError
+from colintern.errors import BackboneError, ConfigError, DatasetError, DriftError, PathError
 from colintern.runs import loop
 from colintern.runs.runner import open_run
 from colintern.runs.status import table_lines
@@ -166,3 +166,38 @@ def test_a_drift_is_told_before_a_store_that_is_lost_is_made_again(finished, tmp
     ):
         merged = {**make_config(finished).model_dump(mode="json")[section], key: value}
         _refused(make_config(finished, **settings, **{section: merged}), found)
+
+
+@pytest.mark.parametrize(
+    ("sections", "error"),
+    [
+        ({"backbone": {"path": "/no/backbone"}}, BackboneError),
+        ({"data": {"train": "/no/dataset"}}, DatasetError),
+        ({"training": {"init_heads": "/no/heads"}}, PathError),
+        ({"features": {"pca_dim": 10_000}}, ConfigError),
+    ],
+)
+def test_a_run_that_is_refused_leaves_nothing(tmp_path, sections, error):
+    """Empty folders of runs that never were, in every list of a root."""
+    config = make_config(tmp_path, run={"name": "new", "root": str(tmp_path / "a/b")}, **sections)
+    with pytest.raises(error):
+        loop.run(config, QuickWorkers())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["test", "train"]
+
+
+def test_a_drift_leaves_no_store(finished, monkeypatch):
+    """A folder of features, with remembered hashes in it, for settings that were refused."""
+    monkeypatch.setattr("colintern.data.hashes._SETTLED_SECONDS", -1.0)
+    before = sorted(finished.rglob("*"))
+    merged = make_config(finished).model_dump(mode="json")["backbone"]
+    with pytest.raises(DriftError, match=r"encode-train.*max_tiles: 12 -> 3\)"):
+        loop.run(make_config(finished, backbone={**merged, "max_tiles": 3}), QuickWorkers())
+    assert sorted(finished.rglob("*")) == before
+
+
+def test_a_root_that_is_a_file_is_told(tmp_path):
+    """A traceback about a folder that cannot be made."""
+    (tmp_path / "root").write_text("")
+    config = make_config(tmp_path, run={"root": str(tmp_path / "root")})
+    with pytest.raises(PathError, match=r"root/run.*"):
+        loop.run(config, QuickWorkers())

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from colintern.errors import MissingStageError
+from colintern.errors import CheckpointError, DriftError, MissingStageError
+from colintern.records.run_folder import RunFolder
+from colintern.retrieval.finished import best_round, open_finished
 from colintern.runs import loop
 from colintern.runs.stages import Evaluate
 from tests.local_run import QuickWorkers, make_config
@@ -66,6 +68,34 @@ def test_a_file_that_was_cut_short_is_made_again(run, config):
 
 def _files(run: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in run.glob("round-*/**/*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda file: file.write_bytes(file.read_bytes()[:100]), "heads.safetensors: missing, or"),
+        (lambda file: file.unlink(), "heads.safetensors: missing, or of another size"),
+        (lambda file: file.with_name("colintern.json").unlink(), "colintern.json: missing, or of"),
+    ],
+)
+def test_heads_that_are_lost_are_told_with_the_command_that_makes_them(run, damage, told):
+    """`colintern search` that ends with: incomplete metadata; or: no such file or folder."""
+    damage(run / f"round-{best_round(RunFolder(str(run)))}/heads/heads.safetensors")
+    with pytest.raises(CheckpointError, match=rf"{told}.*; to make it again, run colintern run"):
+        open_finished(str(run))
+
+
+@pytest.mark.parametrize("name", ["round-1/heads/heads.safetensors", "round-2/triples.jsonl"])
+def test_a_file_with_other_bytes_is_named(run, config, name):
+    """A drift of two hashes, in a run whose settings nobody has changed: "set them back"."""
+    before = _files(run)
+    content = before[run / name]
+    (run / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(DriftError, match=rf"{name}: has other bytes than stage .* or remove it"):
+        loop.run(config, QuickWorkers())
+    (run / name).unlink()
+    loop.run(config, QuickWorkers())
+    assert _files(run) == before
 
 
 def test_a_single_command_names_the_stage_whose_files_are_lost(run, config):

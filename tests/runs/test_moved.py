@@ -8,7 +8,7 @@ import pytest
 
 from colintern import records, storage
 from colintern.config.schema import Config
-from colintern.errors import DriftError
+from colintern.errors import DatasetError, DriftError, ReportKeptError
 from colintern.records.run_folder import RunFolder
 from colintern.runs import loop
 from colintern.runs.compare.make import compare
@@ -157,6 +157,18 @@ def test_a_basis_is_moved_with_its_root(tmp_path, is_earlier):
     assert sorted(path.name for path in (now / "features").iterdir()) == stores
 
 
+def test_a_store_that_an_earlier_version_has_begun_is_gone_on_with(tmp_path):
+    """All that was encoded before an update, encoded again in a folder of another name."""
+    config = _config(tmp_path, True)
+    loop.encode(config, QuickWorkers())
+    _as_earlier(tmp_path)
+    stores = sorted((tmp_path / "features").iterdir())
+    for path in [*(tmp_path / "features").glob("*/record.json"), *tmp_path.glob("run/records/*")]:
+        path.unlink()
+    loop.encode(config, QuickWorkers())
+    assert sorted((tmp_path / "features").iterdir()) == stores
+
+
 def test_a_run_folder_that_is_moved_alone_finds_what_it_left_behind(finished, tmp_path):
     """All pages encoded again below the new place of a run folder."""
     root = finished[True]
@@ -176,3 +188,29 @@ def test_another_dataset_of_the_same_name_is_no_moved_one(finished, tmp_path):
     changed = {"data": {"train": str(tmp_path / "other" / "train")}}
     with pytest.raises(DriftError, match=r"encode-train .*dataset_path"):
         loop.run(_config(root, False, **changed), NoWorkers())
+
+
+def test_a_dataset_that_is_gone_is_needed_by_no_search_and_named_by_the_rest(finished, tmp_path):
+    """A search that asks for pictures which it does not show; the place of before in a message."""
+    now = shutil.copytree(finished[True], tmp_path / "now")
+    shutil.rmtree(now / "test")
+    away = finished[True].rename(finished[True].with_suffix(".away"))
+    try:
+        assert len(search(str(now / "run"), "question 3 of many", 3, "test")) == 3
+        page = (now / "run/report.html").read_bytes()
+        told = f"{now}/test: no such dataset folder; put it back, or name the place"
+        folder = RunFolder(str(now / "run"))
+        with pytest.raises(ReportKeptError, match=told):
+            write_report(folder.read().config, folder)
+        with pytest.raises(DatasetError, match=told):
+            compare([str(now / "run@2"), str(now / "run@1")])
+        with pytest.raises(DatasetError, match=f"{now}/test: no such file or folder"):
+            loop.run(_without_making(now), NoWorkers())
+    finally:
+        away.rename(finished[True])
+    assert (now / "run/report.html").read_bytes() == page
+
+
+def _without_making(root: Path) -> Config:
+    """As `_config` of datasets inside, of which none is made again."""
+    return RunFolder(str(root / "run")).read().config

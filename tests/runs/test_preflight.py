@@ -48,7 +48,7 @@ def _config(folders: dict[str, str], train: str, dev: str | None, *tests: str) -
 
 def _told(caplog, config: Config) -> list[str]:
     """What is said of a configuration that is let through."""
-    log._warned.clear()
+    log.lines._warned.clear()
     caplog.clear()
     check_datasets(config)
     return [record.getMessage().split("warning: ")[1] for record in caplog.records]

@@ -5,8 +5,12 @@ import logging
 import pytest
 
 from colintern.config.schema import BackboneConfig
-from colintern.runs import progress
-from colintern.runs.progress import queries_line, say_at_chance, say_metrics
+from colintern.runs.progress import (
+    say_at_chance,
+    say_metrics,
+    telling_queries,
+    telling_steps,
+)
 
 
 @pytest.mark.parametrize(
@@ -60,18 +64,22 @@ def test_the_line_of_a_round_names_chance_where_it_is_no_better(caplog):
     assert caplog.messages[-1].endswith("Recall@10 0.010")
 
 
-def test_a_long_pass_tells_its_quarters_and_a_short_one_nothing(caplog, monkeypatch):
-    """An evaluation of a hundred thousand queries that is silent; lines for one of a second."""
+def test_training_and_queries_are_told_like_every_pass(caplog):
+    """Training in lines of its own, an evaluation without any; fused kernels that nobody hears of.
+
+    Workers report from other processes: what they tell is a mapping.
+    """
     caplog.set_level(logging.INFO, "colintern")
-    clock = [0.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
-    for seconds_a_block, quarters in ((0.1, []), (3.0, ["250", "500", "750", "1,000"])):
-        caplog.clear()
-        say = queries_line("evaluate", 1, "dev")
-        for done in range(50, 1_001, 50):
-            clock[0] += seconds_a_block
-            say({"done": done, "queries": 1_000})
-        assert [record.getMessage().split(": ")[1] for record in caplog.records] == [
-            f"{done} / 1,000 queries" for done in quarters
-        ]
-        assert all("evaluate  round 1  dev: " in line for line in caplog.text.splitlines())
+    told = {"steps": 4, "loss": 0.5, "grad_norm": 1.0, "lr": 1e-3, "pairs_per_second": 3_000.0}
+    with telling_steps(2) as tell:
+        for step in (2, 4):
+            tell({**told, "step": step, "maxsim": "fused"})
+    with telling_queries("mine", 2, "train") as tell:
+        for done in (0, 500, 1_000):
+            tell({"done": done, "queries": 1_000})
+    lines = [record.getMessage() for record in caplog.records]
+    steps, kernels, queries = lines
+    assert steps.startswith("train     round 2: 4 / 4 steps   loss 0.5000   grad 1.000")
+    assert "lr 1.0e-03   3,000 pairs/s" in steps
+    assert kernels == "train     round 2  trained with fused MaxSim kernels"
+    assert queries.startswith("mine      round 2  train: 1,000 / 1,000 queries   ")

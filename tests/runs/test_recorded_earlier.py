@@ -61,7 +61,14 @@ def test_a_run_of_an_earlier_version_stays_done(recorded):
     loop.run(_config(), NoWorkers())
     after = _files()
     changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
-    told_again = ("run.json", "loop.json", "report.html", "records/report.json")
+    told_again = (
+        "run.json",
+        "data.json",
+        "loop.json",
+        "report.html",
+        "log.txt",
+        "records/report.json",
+    )
     assert changed <= {f"{RUN}/{name}" for name in told_again}
     assert len(before) > 80
     assert best_round(RunFolder(recorded)) == 1

@@ -22,13 +22,24 @@ def test_a_stage_needs_its_predecessor(tmp_path):
             assert runner.do(Encode(name))
         with pytest.raises(MissingStageError, match="colintern train --round 1"):
             runner.do(Mine(2))
-        with pytest.raises(MissingStageError, match=r"colintern train --round 1 --config"):
-            runner.do(Train(2))  # mining comes before it, and training before that
+        in_order = r"run first: colintern train --round 1 \S+ \S+, then colintern mine --round 2 "
+        with pytest.raises(MissingStageError, match=in_order):
+            runner.do(Train(2))
         assert runner.do(Train(1))  # and the untrained heads, which have no command of their own
         assert not runner.do(Train(1))
         with pytest.raises(MissingStageError, match="colintern mine --round 2"):
             runner.do(Train(2))
         assert storage.exists(runner.run.folder.record_path("round-0-heads"))
+
+
+def test_what_comes_first_is_told_with_its_settings(tmp_path):
+    """A command to be completed by hand, and after it the next refusal, once for every stage."""
+    config, given = make_config(tmp_path, loop={"max_rounds": 3}), "--config my.yaml run.seed=3"
+    with pytest.raises(MissingStageError) as told:
+        loop.run_round(config, Mine, 3, QuickWorkers(), given)
+    commands = ["encode", "train --round 1", "mine --round 2", "train --round 2"]
+    in_order = ", then ".join(f"colintern {one} {given}" for one in commands)
+    assert str(told.value).endswith(f"stage encode-train is missing; run first: {in_order}")
 
 
 def test_single_stages_go_through_the_rounds(tmp_path):

@@ -44,7 +44,7 @@ def test_a_dev_set_taken_out_of_training_is_named_by_its_documents(tmp_path, cap
     document_of = CanonicalDataset(str(tmp_path / "train")).documents()
     dealt = {page for page in document_of if page not in train}
     assert dev["num_pages"] == len(dealt) > 0
-    assert dev["documents"] == sorted({document_of[page] for page in dealt})
+    assert dev["documents"] == sorted({str(document_of[page]) for page in dealt})
     measured = storage.read_json(folder.evaluation(1, "dev"))
     assert dev["num_questions"] == measured["num_queries"]
     assert dev["num_pages_searched"] == measured["num_pages"] == 24

@@ -70,6 +70,20 @@ def test_a_line_of_c_code_about_the_log_level_is_not_shown(unstarted, monkeypatc
     assert shown.endswith("no memory\nafterwards\n")
 
 
+@pytest.mark.parametrize("is_verbose", [False, True])
+def test_what_ray_tells_every_driver_stays_out(unstarted, monkeypatch, capsys, is_verbose):
+    """`There are infinite oom retries remaining` among the JSON of a search; `-v` without it."""
+    monkeypatch.setattr(cluster.log, "is_verbose", lambda: is_verbose)
+    with pytest.raises(ClusterError):
+        unstarted.ensure()
+    line = f"infinite oom retries remaining {is_verbose}"  # Ray prints equal lines once
+    told = {"lines": [line], "pid": "raylet", "is_err": False}
+    ray._private.worker.print_to_stdstream(told, ignore_prefix=False)
+    assert ("infinite" in capsys.readouterr().out) == is_verbose
+    unstarted.close()
+    assert ray._private.worker._worker_logs_enabled
+
+
 def test_a_long_tmpdir_is_too_long_for_sockets(unstarted, monkeypatch, tmp_path):
     """Ray's OSError about the path of a socket, or its dashboard's, where anything else works."""
     assert _root_for_sockets("/tmp") == "/tmp"

@@ -73,7 +73,7 @@ def test_parts_that_are_there_stay(tmp_path, held, caplog):
     assert _made(tmp_path) == {**WANTED, "part-0": "an earlier start's"}
     told = [record.getMessage() for record in caplog.records]
     assert "2 of 4 parts to do" in told[-2]
-    assert "2 / 2 parts   25 pages" in told[-1]
+    assert "25 / 25 pages   2 / 2 parts" in told[-1]
 
 
 def test_nothing_is_opened_when_nothing_is_missing(tmp_path, held):

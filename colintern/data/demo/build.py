@@ -2,13 +2,13 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import PIL
 
-from colintern import storage
+from colintern import log, storage
 from colintern.data.canonical import DATASET_DONE
 from colintern.data.demo.fields import family_fields
 from colintern.data.demo.forms import FORMS, DemoPage, form_page, reference_page
@@ -65,19 +65,17 @@ def write_demo_files(folder: str, variant: str, split: str) -> dict[str, Any]:
     pages, queries = build_split(variant, split)
     index = PageIndex(pages)
     named = [(f"{split}-q{number:05d}", query) for number, query in enumerate(queries)]
-    write_dataset(
-        folder,
-        (
-            Page(page.page_id, render(page.lines, size.side), page.family, page.text)
-            for page in pages
-        ),
-        [Query(query_id, query.text, "en", query.kind) for query_id, query in named],
-        [
-            Judgement(query_id, page_id, 1)
-            for query_id, query in named
-            for page_id in index.bearing(query.asked)
-        ],
-    )
+    with log.Progress("data", f"printing {variant} {split}", "pages", len(pages)) as progress:
+        write_dataset(
+            folder,
+            _drawn(pages, size.side, progress),
+            [Query(query_id, query.text, "en", query.kind) for query_id, query in named],
+            [
+                Judgement(query_id, page_id, 1)
+                for query_id, query in named
+                for page_id in index.bearing(query.asked)
+            ],
+        )
     return {
         "variant": variant,
         "split": split,
@@ -88,6 +86,12 @@ def write_demo_files(folder: str, variant: str, split: str) -> dict[str, Any]:
         "python": LIBRARY_VERSION,
         "pillow": PIL.__version__,
     }
+
+
+def _drawn(pages: Sequence[DemoPage], side: int, progress: log.Progress) -> Iterator[Page]:
+    for page in pages:
+        yield Page(page.page_id, render(page.lines, side), page.family, page.text)
+        progress.add(1)
 
 
 @dataclass(frozen=True)

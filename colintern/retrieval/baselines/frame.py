@@ -241,7 +241,8 @@ def measured_run(run_path: str) -> Iterator[MeasuredRun]:
     with lease.held(run.folder.path, wait=False) as held:
         measured = MeasuredRun(run, held)
         measured.check_unchanged()
-        yield measured
+        with log.kept(run.folder.log, held.check):
+            yield measured
 
 
 def _protocol(baseline: Baseline) -> Protocol:

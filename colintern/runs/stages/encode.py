@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from colintern import records
@@ -10,6 +10,7 @@ from colintern.config.schema import DEV, Config
 from colintern.records import Inputs
 from colintern.records.lease import Held
 from colintern.records.run_folder import RunFolder, encode_stage
+from colintern.runs.dataset_place import identity_of
 from colintern.runs.stages.stage import Made, Stage
 from colintern.runtime.resources import ENCODE_WORKERS
 
@@ -53,9 +54,21 @@ class Encode(Stage):
         """
         record = run.folder.record(self.name)
         if record is not None:
+            self._check_store(run, record)
             inputs = self.inputs(run)
             run.check_dataset(self.dataset, record, inputs)
             records.check_drift(self.name, record, inputs)
+
+    def _check_store(self, run: OpenedRun, record: records.Record) -> None:
+        """As `check_drift`, without a look into the dataset: another store would be begun for it.
+
+        Raises:
+            DriftError: by the settings, the store is another one.
+        """
+        identity = identity_of(record)
+        told = replace(record, inputs=identity, fingerprint=records.fingerprint(identity))
+        if identity:  # else there is only a fingerprint, of all inputs
+            records.check_drift(self.name, told, run.targets[self.dataset].identity)
 
     def is_done(self, run: OpenedRun) -> bool:
         """Whether the dataset is encoded, and its store is still there.

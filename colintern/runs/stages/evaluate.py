@@ -104,7 +104,7 @@ class Evaluate(Stage):
     def make(self, run: OpenedRun, workers: Workers, held: Held) -> Made:
         """Measure where the corpus is searched; results and metrics are written there."""
         from colintern.evaluation.protocol import encoding_of
-        from colintern.runs.progress import queries_line, say_at_chance, say_loss, say_metrics
+        from colintern.runs.progress import say_at_chance, say_loss, say_metrics, telling_queries
 
         inputs, config, number = self.inputs(run), run.config, self.round_number
         store = run.targets[dataset_of(config.data, self.dataset).name]
@@ -128,8 +128,8 @@ class Evaluate(Stage):
             record_path=run.folder.record_path(self.name),
             check=held.check,
         )
-        show = queries_line("evaluate", number, self.dataset)
-        document = workers.search(work, run.catalog, request, held, show)
+        with telling_queries("evaluate", number, self.dataset) as show:
+            document = workers.search(work, run.catalog, request, held, show)
         say_metrics(document)
         say_loss(document)
         say_at_chance(document, config.backbone)
@@ -182,6 +182,7 @@ def measure(
 
     view, store = catalog.evaluated(dataset)
     shards, queries = open_corpus(view, store, heads_folder)
+    tell({"done": 0, "queries": len(queries)})
     protocol = Protocol(
         search=settings.search,
         candidates=candidates_of(settings, view),

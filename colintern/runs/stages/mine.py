@@ -69,7 +69,7 @@ class Mine(Stage):
 
     def make(self, run: OpenedRun, workers: Workers, held: Held) -> Made:
         """Mine where the corpus is searched; the triples are written there."""
-        from colintern.runs.progress import queries_line, say_mined
+        from colintern.runs.progress import say_mined, telling_queries
 
         inputs, number = self.inputs(run), self.round_number
         triples, mining = run.folder.triples(number), run.folder.mining(number)
@@ -83,8 +83,9 @@ class Mine(Stage):
             check=held.check,
         )
         request = request_of(self, run.config)
-        show = queries_line("mine", number, "train")
-        say_mined(number, workers.search(work, run.catalog, request, held, show))
+        with telling_queries("mine", number, "train") as show:
+            document = workers.search(work, run.catalog, request, held, show)
+        say_mined(number, document)
         return Made(inputs, run.folder.described([triples, mining]))
 
 
@@ -122,6 +123,7 @@ def mine_triples(
 
     view, store = catalog.train()
     shards, queries = open_corpus(view, store, heads_folder)
+    tell({"done": 0, "queries": len(queries)})
     with writing_triples(triples_path) as write:
         found = mine(
             Corpus.of(view, store.pages),

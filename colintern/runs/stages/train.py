@@ -82,7 +82,7 @@ class Train(Stage):
 
     def make(self, run: OpenedRun, workers: Workers, held: Held) -> Made:
         """Train on the workers, which write heads and log."""
-        from colintern.runs.progress import say_step
+        from colintern.runs.progress import telling_steps
         from colintern.training.loop import RoundTask
 
         inputs, config, number = self.inputs(run), run.config, self.round_number
@@ -98,7 +98,8 @@ class Train(Stage):
             heads_folder=run.folder.heads(number),
             log_path=run.folder.train_log(number),
         )
-        workers.train(task, request_of(self, config), held, lambda told: say_step(number, told))
+        with telling_steps(number) as show:
+            workers.train(task, request_of(self, config), held, show)
         written = [*run.folder.head_files(number), task.log_path]
         return Made(inputs, run.folder.described(written))
 

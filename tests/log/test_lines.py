@@ -1,6 +1,4 @@
-"""Lines for people and records for programs."""
-
-import json
+"""Lines for people."""
 
 import pytest
 
@@ -37,17 +35,22 @@ def test_a_warning_is_given_once(lines):
     assert lines() == ["store     warning: slow", "store     warning: 100 % full"]
 
 
-def test_records_are_written_together_and_only_finite_ones(tmp_path):
-    """`NaN` in a file that JSON readers refuse, or half a record for whoever reads meanwhile."""
-    path = tmp_path / "log.jsonl"
-    records = log.JsonLines(str(path))
-    records.add({"step": 1, "loss": 0.5})
-    assert not path.exists()
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        records.add({"step": 2, "loss": float("nan")})
-    records.add({"step": 3, "loss": 0.25})
-    records.save()
-    assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 3]
+@pytest.mark.parametrize(
+    ("level", "words"),
+    [
+        (log.QUIET, ["warning: odd"]),
+        (log.NORMAL, ["said", "warning: odd"]),
+        (log.VERBOSE, ["told", "said", "warning: odd"]),
+    ],
+)
+def test_how_much_is_shown(lines, level, words):
+    """`-q` that lets lines through or swallows warnings; `-v` that shows nothing more."""
+    log.set_up(level)
+    log.detail("run", "told")
+    log.say("run", "said")
+    log.warn_once("run", "odd")
+    assert lines() == [f"run       {word}" for word in words]
+    assert log.is_verbose() == (level == log.VERBOSE)
 
 
 @pytest.mark.parametrize(

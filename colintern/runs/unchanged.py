@@ -74,9 +74,8 @@ def _looked_at(config: Config) -> dict[str, Any]:
         "versions": versions(),
         "commit": commit(),
     }
-    log = RunFolder(config.run_path).log
+    log, judgements = RunFolder(config.run_path).log, config.data.judgements
     folders = {folder: _states(folder, but=log) for folder in _folders(config)}
-    judgements = config.data.judgements
     said = {judgements: storage.version_of(judgements)} if judgements else {}
     every = (found | folders | said).items()
     return {name: records.fingerprint({name: value}) for name, value in every}

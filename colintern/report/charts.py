@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+_MARKS = {"float32": "o", "float16": "s", "int8": "^", "binary": "D"}
 # Different for colour-blind readers too (Okabe and Ito), on white and on dark grey.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _INK = "#7a7f87"
 _SETTINGS: Any = {"svg.hashsalt": "colintern", "svg.fonttype": "none", "font.family": "sans-serif"}
-_MARKS = {"float32": "o", "float16": "s", "int8": "^", "binary": "D"}
 Point = tuple[float, float, float]  # value, and the ends of its interval
 
 
@@ -43,22 +43,6 @@ def rounds_chart(series: Mapping[str, Sequence[Point]], metric: str, start: str)
     axes.set_xlabel("round")
     axes.set_ylabel(metric)
     axes.set_ylim(bottom=0)
-    _legend(axes)
-    return _svg(figure)
-
-
-def loss_chart(losses: Mapping[str, Sequence[float]]) -> str:
-    """Training loss at each step, and smoothed over a twentieth of the steps; one line per round.
-
-    Args:
-        losses: for each round its losses, step by step.
-    """
-    figure, axes = _figure()
-    for (name, values), colour in zip(losses.items(), _cycle(len(losses)), strict=True):
-        axes.plot(range(1, len(values) + 1), values, color=colour, alpha=0.25, linewidth=0.8)
-        axes.plot(range(1, len(values) + 1), _smoothed(values), color=colour, label=name)
-    axes.set_xlabel("step")
-    axes.set_ylabel("loss")
     _legend(axes)
     return _svg(figure)
 
@@ -95,6 +79,22 @@ def ladder_chart(rows: Sequence[Mapping[str, Any]]) -> str:
     axes.tick_params(which="both", colors=_INK)
     axes.set_xlabel("GiB per million pages")
     axes.set_ylabel("nDCG@5")
+    _legend(axes)
+    return _svg(figure)
+
+
+def loss_chart(losses: Mapping[str, Sequence[float]]) -> str:
+    """Training loss at each step, and smoothed over a twentieth of the steps; one line per round.
+
+    Args:
+        losses: for each round its losses, step by step.
+    """
+    figure, axes = _figure()
+    for (name, values), colour in zip(losses.items(), _cycle(len(losses)), strict=True):
+        axes.plot(range(1, len(values) + 1), values, color=colour, alpha=0.25, linewidth=0.8)
+        axes.plot(range(1, len(values) + 1), _smoothed(values), color=colour, label=name)
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss")
     _legend(axes)
     return _svg(figure)
 

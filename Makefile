@@ -7,7 +7,7 @@ $(if $(wildcard $(READY)),$(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(REA
 # Builds of torch for CPUs, a tenth of the size of the CUDA build that pip's own index serves to most
 # machines with Linux. With GPUs: make setup TORCH_INDEX= (a .venv that is there keeps its torch).
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
-# Processes of the tests: one has the tests on Ray, tests/conftest.py says which has which others.
+# Processes of the tests, shared out by tests/sharing.py; 0: all in one.
 TEST_WORKERS ?= 2
 export OMP_WAIT_POLICY := PASSIVE
 
@@ -32,7 +32,7 @@ $(READY): pyproject.toml constraints.txt
 		echo --extra-index-url $(TORCH_INDEX)); \
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt $$index torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable \
-		'.[cpu,deepspeed,export,mteb,dev]'
+		'.[cpu,deepspeed,export,mteb,serve,dev]'
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target .torchvision torchvision==0.28.0
 	@touch $(READY)
 
@@ -47,7 +47,7 @@ reader: $(READY) ## make the built-in backbone again, in runs/reader (one to two
 	$(BIN)/python -m pretraining --out runs/reader
 
 test: $(READY) ## the tests
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup --no-loadscope-reorder -m "not slow"
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) -m "not slow"
 
 test-slow: $(READY) ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow

@@ -16,19 +16,20 @@ from tests.helpers import CorpusFolder, make_corpus, make_store
 torch.set_num_threads(1)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config, items):
-    """With `-n`: the tests on Ray go to one worker, as they share a cluster; they are begun first.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """How `-n` shares the tests out; see `tests.sharing`."""
+    from tests.sharing import ByFolder
 
-    The other tests of a folder go to one worker too, as they share what its fixtures make.
-    """
-    if config.getoption("dist", "no") != "loadgroup":
-        return
-    items.sort(key=lambda item: item.get_closest_marker("ray") is None)
-    for item in items:
-        on_ray = item.get_closest_marker("ray") is not None
-        group = "ray" if on_ray else str(item.path.parent.relative_to(config.rootpath))
-        item.add_marker(pytest.mark.xdist_group(group))
+    return ByFolder(config, log)
+
+
+def pytest_collection_modifyitems(config, items):
+    """With `-n`, the tests on Ray are begun first: they take longest, and no other can help."""
+    if hasattr(config, "workerinput"):
+        from tests.sharing import ON_RAY, part_of
+
+        items.sort(key=lambda item: part_of(item.nodeid.partition("::")[0]) != ON_RAY)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -97,6 +97,11 @@ def own_signals():
         (["search", "{c}.run", "word " * 20_000], "QUERY: query of 100,000 characters"),
         (["search", "{c}.run", "caf\udce9"], "QUERY: query with bytes that are not UTF-8"),
         (["search", "{c}.run", "query", "-k", "0"], "-k"),
+        (["serve", "{c}.run"], "no run folder"),
+        (["serve", "{c}.run", "--host", "0.0.0.0"], "--host 0.0.0.0: other machines could read"),
+        (["serve", "{c}.run", "--port", "0"], "--port"),
+        (["serve", "{c}.run", "--replicas", "0"], "--replicas"),
+        (["serve", "{c}.run", "--memory", "much"], "--memory much: is not a size"),
         (["search", "{c}.run", "query", "--memory", "much"], "--memory much: is not a size"),
     ],
 )
@@ -247,6 +252,15 @@ def test_the_commands_and_their_options_are_the_documented_ones():
         "ladder": ["--dataset", "--json", "--round", "run_path"],
         "download": ["--dataset", "--out", "--revision", "name"],
         "export": ["--dim", "--out", "--round", "--side", "run_path"],
+        "serve": [
+            "--dataset",
+            "--host",
+            "--memory",
+            "--port",
+            "--replicas",
+            "--round",
+            "run_path",
+        ],
         "search": [
             "--dataset",
             "--json",

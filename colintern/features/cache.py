@@ -50,7 +50,7 @@ class Key(NamedTuple):
 
 def _fills(file: io.RawIOBase, data: np.ndarray) -> bool:
     """Read a file into all of `data`; one call reads 2 GiB at most. False where it ends before."""
-    room = memoryview(data)
+    room = data.data
     while room:
         count = file.readinto(room)
         if not count:

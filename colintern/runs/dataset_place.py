@@ -87,9 +87,11 @@ def place_like(
 def _below_the_same_root(path: str, other: str) -> str | None:
     """The part of `path` below the nearest folder that both stand in; None without such a one."""
     root = other.rpartition("/")[0]
-    while root and (below := storage.inside(path, root)) is None:
+    while root:
+        if (below := storage.inside(path, root)) is not None:
+            return below
         root = root.rpartition("/")[0]
-    return below if root else None
+    return None
 
 
 def _is_there(path: str) -> bool:

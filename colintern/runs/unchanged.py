@@ -76,7 +76,10 @@ def _looked_at(config: Config) -> dict[str, Any]:
     }
     log = RunFolder(config.run_path).log
     folders = {folder: _states(folder, but=log) for folder in _folders(config)}
-    return {name: records.fingerprint({name: value}) for name, value in (found | folders).items()}
+    judgements = config.data.judgements
+    said = {judgements: storage.version_of(judgements)} if judgements else {}
+    every = (found | folders | said).items()
+    return {name: records.fingerprint({name: value}) for name, value in every}
 
 
 def _folders(config: Config) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 import ray
 import torch
+from ray._private import worker as ray_worker
 from ray._private.state import state
 from ray.exceptions import RayError, RayTaskError
 
@@ -111,7 +112,7 @@ class Cluster:
         """Disconnect; a local cluster of ours ends, and its logs go unless they are wanted."""
         if self._is_connected:
             ray.shutdown()
-            ray._private.worker._worker_logs_enabled = True  # as it was; see `_how_much_ray_says`
+            ray_worker._worker_logs_enabled = True  # as it was; see `_how_much_ray_says`
             self._is_connected = False
         if self._temporary and keep_logs:
             temporary.keep(self._temporary)
@@ -182,7 +183,7 @@ def _join(address: str) -> None:
     log.say("ray", "joining the cluster at %s (RAY_ADDRESS)", address)
     check_answers(address)
     try:
-        with without_lines(_LEVEL_SAID):
+        with _without_lines(_LEVEL_SAID):
             ray.init(
                 address=address,
                 **_how_much_ray_says(),
@@ -204,7 +205,7 @@ def _root_for_sockets(wanted: str) -> str:
 
 def _start_local(requests: Sequence[Request], folder: str) -> None:
     """A cluster on this machine, large enough for the workers that are asked for."""
-    with without_lines(_LEVEL_SAID):
+    with _without_lines(_LEVEL_SAID):
         ray.init(
             address="local",
             num_cpus=max(os.cpu_count() or 1, cpus_wanted(requests)),
@@ -220,12 +221,12 @@ def _how_much_ray_says() -> dict[str, Any]:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else C++ advice on standard error
     # What the cluster tells every driver, such as that a task is tried again: Ray prints it to
     # standard output among our results, whatever `log_to_driver` says.
-    ray._private.worker._worker_logs_enabled = False
+    ray_worker._worker_logs_enabled = False
     return {"log_to_driver": False, "logging_level": logging.ERROR}
 
 
 @contextlib.contextmanager
-def without_lines(words: bytes) -> Iterator[None]:
+def _without_lines(words: bytes) -> Iterator[None]:
     """Keep lines with these words off standard error, those of C++ code too.
 
     All other lines come when the block ends.

@@ -110,7 +110,7 @@ def test_it_is_said_before_encoding_only(tmp_path, caplog):
     assert told[0] < began[0]
     assert len([line for line in lines if "train, test are not the demo" in line]) == 1
     caplog.clear()
-    log._warned.clear()
+    log.lines._warned.clear()
     loop.run(config, QuickWorkers())
     assert ADVISED not in caplog.text
 

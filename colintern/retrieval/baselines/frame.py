@@ -33,7 +33,7 @@ from colintern.runs.opened import OpenedRun
 from colintern.runs.progress import say_metrics
 from colintern.runs.runner import Runner
 from colintern.runs.stages import Encode, Report
-from colintern.runs.stages.inputs import split_inputs
+from colintern.runs.stages.inputs import judgement_inputs, split_inputs
 from colintern.runs.versions import MEASURING, versions
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -212,6 +212,7 @@ class MeasuredRun:
             **split_inputs(self.run.config),
             "features_sha256": self._opened.features_hash(source),
             **{f"dataset_sha256.{name}": sha256 for name, sha256 in questions},
+            **judgement_inputs(self.run.config, source),
         }
 
     def _inputs(self, baseline: Baseline, dataset: str) -> Inputs:

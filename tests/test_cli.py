@@ -88,6 +88,7 @@ def own_signals():
         (["ls", "{c}"], "no such folder"),
         (["clean", "{c}.gone", "--yes"], "no such folder"),
         (["baseline", "{c}.run"], "no run folder"),
+        (["ladder", "{c}.run"], "no run folder"),
         (["download", "a/b"], "a/b: no commit of it is known here; give --revision"),
         (["download", "a/b", "--revision", "main"], "--revision main: is not a whole commit"),
         (["download", "OpenGVLab/InternVL3-1B-hf"], "InternVL3-1B-hf at 014c0583"),

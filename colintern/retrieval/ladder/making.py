@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from colintern import log, records, storage
@@ -69,7 +70,7 @@ def make_ladder(
             storage.write_json(folder.ladder(name), document)
             outputs = folder.described([folder.ladder(name)])
             records.record_outputs(folder.record_path(stage), inputs, outputs, started_at)
-            measured.write_report()
+        measured.write_report()
         return storage.read_json(folder.ladder(name))
 
 
@@ -122,14 +123,10 @@ def _searched(
 
 def _heads(measured: MeasuredRun, rungs: Sequence[Rung]) -> dict[int, Heads]:
     """The heads of each width: the run's own, and those that end in fewer numbers."""
-    run, widths = measured.run, dict.fromkeys(rung.dim for rung in rungs)
-    axes_EE = principal_axes(run) if len(widths) > 1 else None
-    return {
-        dim: run.heads
-        if axes_EE is None or dim == run.heads.dim
-        else narrowed(run.heads, axes_EE, dim)
-        for dim in widths
-    }
+    run = measured.run
+    smaller = [dim for dim in dict.fromkeys(rung.dim for rung in rungs) if dim < run.heads.dim]
+    axes_EE = principal_axes(run) if smaller else torch.empty(0)
+    return {run.heads.dim: run.heads} | {dim: narrowed(run.heads, axes_EE, dim) for dim in smaller}
 
 
 def _values(view: View, key_BK: Tensor) -> np.ndarray:

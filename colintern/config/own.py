@@ -8,10 +8,9 @@ from string import Template
 import yaml
 
 from colintern.config.files import as_written
+from colintern.config.pinned import ADVISED, known
 from colintern.config.schema import READER
 
-_INTERNVL = "OpenGVLab/InternVL3-1B-hf"
-_INTERNVL_REVISION = "014c0583a0d4bedf29fbe2dbff4f865eb998e171"
 _TEMPLATE = Path(__file__).with_name("own.yaml.template")
 _PLAIN = re.compile(r"[A-Za-z_./][\w./-]*", re.ASCII)
 
@@ -34,8 +33,8 @@ def own_settings(config: str, name: str, train: str, made_by: str | None, *, use
         run_name=_scalar(name),
         train=_scalar(train),
         real_model=_real_model(is_set=use_gpu),
-        backbone=_INTERNVL if use_gpu else READER,
-        revision=_INTERNVL_REVISION if use_gpu else "null",
+        backbone=ADVISED if use_gpu else READER,
+        revision=known()[ADVISED].revision if use_gpu else "null",
         # More pairs are more negatives; with a few hundred questions 128 would leave few steps.
         global_batch=64 if use_gpu else 32,
         use_gpu="true " if use_gpu else "false",
@@ -49,12 +48,12 @@ def run_command(config: str) -> str:
 
 def _real_model(*, is_set: bool) -> str:
     """How the model for real pages is taken, as comment lines."""
-    download = f"#   `colintern download {_INTERNVL}`"
+    download = f"#   `colintern download {ADVISED}`"
     if is_set:
         return f"{download} fetches it. It is set below;\n#   for `reader` the revision is null."
     return (
         f"{download}, then put these two in place of those below:\n"
-        f"#     path: {_INTERNVL}\n#     revision: {_INTERNVL_REVISION}"
+        f"#     path: {ADVISED}\n#     revision: {known()[ADVISED].revision}"
     )
 
 

@@ -40,7 +40,8 @@ def source_url(dataset: DatasetConfig) -> str:
     if _HUB_ID.fullmatch(path) and not storage.exists(path):
         if not dataset.revision:
             raise DatasetError(
-                f"{path}: no such folder; a Hub dataset needs a pinned commit: "
+                f"{path}: no such folder; make it of your pages first: colintern ingest SOURCE... "
+                f"--out {path}; a dataset on the Hub of that name needs a pinned commit: "
                 f"{{path: {path}, revision: <commit>}}"
             )
         path = f"hf://datasets/{path}"

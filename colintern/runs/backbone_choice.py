@@ -13,7 +13,7 @@ from colintern import log, storage
 from colintern.config.pinned import ADVISED, known
 from colintern.config.schema import DEMO_VARIANTS, RANDOM, READER, Config, DatasetConfig, datasets
 from colintern.data.canonical import DATASET_DONE
-from colintern.data.resolve import FoundSource, datasets_root, find_source
+from colintern.data.resolve import FoundSource
 from colintern.records.run_folder import RunFolder
 from colintern.runs.stages import Encode
 
@@ -60,8 +60,8 @@ def say_what_the_advised_takes(config: Config) -> None:
     """
     if config.backbone.path not in _WHY:
         return
-    root = datasets_root(config)
-    if not _to_encode(config, [find_source(dataset, root) for dataset in datasets(config.data)]):
+    # Where they are read from is known by now; to find them again would warn of their choices.
+    if not _to_encode(config, [FoundSource(dataset.path) for dataset in datasets(config.data)]):
         return
     from colintern.runs.plan.lines import duration
 

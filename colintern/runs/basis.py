@@ -140,13 +140,15 @@ def _folder(config: Config, inputs: Inputs) -> str:
     today = store_path(config.features_root, "basis", inputs)
     placed = None
     for name in storage.list_folders(config.features_root):
-        folder = storage.join(config.features_root, name)
-        record = _record_in(folder) if name.startswith("basis-") else None
+        folder, record = storage.join(config.features_root, name), None
+        if name.startswith("basis-") and folder != today:
+            with suppress(StorageError):  # one that is damaged is that of no run that can use it
+                record = _record_in(folder)
         if record is None or not _is_told_by(record.inputs, inputs):
             continue
         if _is_own(BasisFile(folder, record.outputs[0].sha256 or ""), config):
             return folder
-        if folder != today and _is_placed(record.inputs, config):
+        if _is_placed(record.inputs, config):
             placed = folder
     return today if placed is None or _record_in(today) else placed
 

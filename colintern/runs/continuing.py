@@ -123,9 +123,12 @@ def num_trained_on(run: OpenedRun) -> int:
     from colintern.evaluation.results import read_results
     from colintern.features.manifest import open_manifest
     from colintern.features.store import QUERIES, manifests_of
+    from colintern.model.heads import read_info
 
     store = store_use(data.train.name, encoded).name
-    folder = storage.join(before.features_root, store, QUERIES)
+    if not encoded.inputs:  # an early version did not say
+        store = read_info(source.heads(int(start["round"]))).stores[data.train.name]
+    folder = storage.join(before.features_root, store.rpartition("/")[2], QUERIES)
     known = open_manifest(folder, manifests_of(encoded)[QUERIES].sha256).ids
     was_dev = read_results(source.results(0, DEV))["query_id"].unique()
     view, _ = run.catalog.evaluated(DEV)

@@ -38,6 +38,25 @@ def test_decisions(gains, settings, decisions):
 
 
 @pytest.mark.parametrize(
+    ("gains", "settings", "begins", "ends"),
+    [
+        ((-0.1,), {}, "no real gain yet (", "; round 1, which comes before all mining, never ends"),
+        ((0.2,), {}, "a real gain (", ")"),
+        ((0.2, -0.1), {"patience": 3}, "no real gain yet (", "; 2 more rounds without a gain are"),
+        ((0.2, -0.1), {"patience": 2}, "no real gain yet (", "; 1 more round without a gain is"),
+        ((0.2, -0.1), {}, "no real gain (", "; no more rounds without a gain are allowed"),
+        ((0.2, -0.1), {"max_rounds": 2}, "no real gain (", "; loop.max_rounds=2 is reached"),
+    ],
+)
+def test_a_reason_says_why_the_loop_goes_on_or_ends(gains, settings, begins, ends):
+    """`no real gain; continue`, and nobody knows why or for how long."""
+    loop = LoopConfig(**{"max_rounds": 9, **settings})
+    reason = decide(_rounds(*gains), loop, seed=0)[-1].reason
+    assert reason.startswith(begins)
+    assert ends in reason.partition(")")[2] or reason.endswith(ends)
+
+
+@pytest.mark.parametrize(
     ("changes", "told", "flat"),
     [
         (

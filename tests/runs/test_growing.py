@@ -173,8 +173,12 @@ def test_heads_of_another_backbone_are_refused(tmp_path, monkeypatch):
         loop.run(config, NoWorkers())
 
 
-def test_dev_questions_that_the_first_run_was_trained_on_are_told(tmp_path, caplog):
-    """A dev set that moves as the data grow, and a start that knows its answers, without a word."""
+@pytest.mark.parametrize("is_early", [False, True])
+def test_dev_questions_that_the_first_run_was_trained_on_are_told(tmp_path, caplog, is_early):
+    """A dev set that moves as the data grow, and a start that knows its answers, without a word.
+
+    An end of the new run where the first one is of a version whose records had no inputs.
+    """
 
     def dev_of(folder: RunFolder) -> set[str]:
         return set(read_results(folder.results(0, "dev"))["query_id"].to_pylist())
@@ -182,6 +186,9 @@ def test_dev_questions_that_the_first_run_was_trained_on_are_told(tmp_path, capl
     _ingest(tmp_path, 20, 20)
     first = loop.run(_config(tmp_path, loop={"max_rounds": 1}), QuickWorkers())
     asked = {query.query_id for query in CanonicalDataset(str(tmp_path / "train")).queries()}
+    if is_early:
+        record = first.record_path("encode-train")
+        storage.write_json(record, {**storage.read_json(record), "inputs": {}})
     _ingest(tmp_path, 24, 24)
     settings = ["run.name=new", "data.dev_fraction=0.4"]
     with caplog.at_level("INFO", "colintern"):

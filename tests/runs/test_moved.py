@@ -157,6 +157,16 @@ def test_a_basis_is_moved_with_its_root(tmp_path, is_earlier):
     assert sorted(path.name for path in (now / "features").iterdir()) == stores
 
 
+def test_a_damaged_basis_of_another_run_is_no_matter(tmp_path):
+    """A run that cannot start, as some other one in the root has lost half of a file."""
+    config = _config(tmp_path, True, features={"pca_dim": 5})
+    loop.encode(config, QuickWorkers())
+    for name, text in (("basis-00000000", "{"), ("basis-zzzzzzzz", "{")):
+        storage.write_bytes(f"{tmp_path}/features/{name}/record.json", text.encode())
+    with open_run(config, workers=NoWorkers()) as runner:
+        assert all(target.is_finished() for target in runner.run.targets.values())
+
+
 def test_a_store_that_an_earlier_version_has_begun_is_gone_on_with(tmp_path):
     """All that was encoded before an update, encoded again in a folder of another name."""
     config = _config(tmp_path, True)

@@ -142,15 +142,25 @@ def serving(served: Served, request: Request, *, stays: bool) -> Iterator[Deploy
         )
     logging.getLogger("ray.serve").setLevel(logging.CRITICAL)
     options = {"host": served.host, "port": served.port}
-    try:
-        serve.start("HeadOnly", http_options=options, logging_config=_QUIET)
-        front = _deployed(served, request)
+    with _ray_serve(stays):
+        try:
+            serve.start("HeadOnly", http_options=options, logging_config=_QUIET)
+        except TimeoutError as error:  # of a machine that is too busy
+            raise ClusterError(f"Ray Serve: {one_line(error)}; run the command again") from error
+        front = _deployed(served, request)  # where it fails, no controller may be there to ask
         try:
             yield front
         finally:
             _drain(front)
+            serve.delete(_APPLICATION)
+
+
+@contextmanager
+def _ray_serve(stays: bool) -> Iterator[None]:
+    """Ends Ray Serve after a `with` block; where the cluster does not stay, it goes with that."""
+    try:
+        yield
     finally:
-        serve.delete(_APPLICATION)
         if stays:
             with redirect_stdout(io.StringIO()):  # Ray tells that the controller's calls fail
                 serve.shutdown()

@@ -181,15 +181,18 @@ def test_ctrl_c_ends_a_server_with_one_line(run, tmp_path):
         text=True,
         env={**os.environ, "TMPDIR": str(tmp_path)},
     )
-    lines = []
-    for line in process.stderr:
-        lines.append(line)
-        if "Ctrl-C ends it" in line:
-            break
-    assert f"http://127.0.0.1:{port}  searches test, round" in lines[-1]
-    assert _ask(port, "/search", {"query": "question"})[0] == 200
-    process.send_signal(signal.SIGINT)
-    _, after = process.communicate(timeout=90)
+    try:
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if "Ctrl-C ends it" in line:
+                break
+        assert f"http://127.0.0.1:{port}  searches test, round" in lines[-1]
+        assert _ask(port, "/search", {"query": "question"})[0] == 200
+        process.send_signal(signal.SIGINT)
+        _, after = process.communicate(timeout=90)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert after.splitlines() == ["interrupted; run the same command again to continue"]
     assert [line.split()[1] for line in lines] == ["ray", "retriever", "serve"]

@@ -150,7 +150,7 @@ def open_run(
     with lease.held(config.run_path, wait=False) as held:
         backbone = read_identity(config.backbone)
         preflight.check_init_heads(config, backbone)
-        given, config = config.data.judgements, with_judgements(with_datasets(config))
+        asked, config = config.data.judgements, with_judgements(with_datasets(config))
         if not is_checked:
             preflight.check_datasets(config)
         say_what_the_advised_takes(config)
@@ -158,12 +158,12 @@ def open_run(
         if has_to_be_made(
             config, backbone
         ):  # which takes minutes: all that can be refused is first
-            check_drift(OpenedRun(config, backbone, recorded_basis(config)), given)
+            check_drift(OpenedRun(config, backbone, recorded_basis(config)), asked)
         with _workers(config, kinds, workers) as chosen:
             basis = ensure_basis(config, backbone, chosen)
             preflight.check_init_basis(config, basis)
             opened = OpenedRun(config, backbone, basis)
-            check_drift(opened, given)
+            check_drift(opened, asked)
             say_added(config.data)
             _write_run_json(opened.folder, config, held)
             note_user(config)

@@ -101,9 +101,8 @@ def test_a_right_page_that_is_judged_wrong_is_not_trained_on(root):
     first = RunFolder(make_config(root).run_path)
     query, triple = next(iter(_triples(first).items()))
     (right,) = triple.pos
-    lines = [("train", 1, triple.negs[1]), ("train", 0, triple.negs[0]), ("train", 0, right)]
-    for dataset, score, page in lines:
-        path = _written(root / "answers.jsonl", dataset, [(query, page)], score)
+    path = _written(root / "answers.jsonl", "train", [(query, triple.negs[1])])
+    _written(Path(path), "train", [(query, triple.negs[0]), (query, right)], score=0)
     new = loop.run(_config(root, path, run={"name": "new"}), QuickWorkers())
     after = _triples(new)[query]
     assert after.pos == [triple.negs[1]]

@@ -32,7 +32,7 @@ $(READY): pyproject.toml constraints.txt
 		echo --extra-index-url $(TORCH_INDEX)); \
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt $$index torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable \
-		'.[cpu,deepspeed,export,mteb,dev]'
+		'.[cpu,deepspeed,export,mteb,serve,dev]'
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target .torchvision torchvision==0.28.0
 	@touch $(READY)
 

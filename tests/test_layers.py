@@ -14,6 +14,8 @@ USERS = {
     "torch.distributed": {"training", "runtime"},
     "deepspeed": {"training"},
     "sentence_transformers": {"retrieval"},
+    "fastapi": {"retrieval"},
+    "starlette": {"retrieval"},
 }
 
 

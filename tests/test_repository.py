@@ -162,7 +162,7 @@ def test_every_imported_package_is_declared_and_every_declared_one_imported():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = [
         name
-        for extra in ("cpu", "gpu", "export", "mteb")
+        for extra in ("cpu", "gpu", "export", "mteb", "serve")
         for name in project["optional-dependencies"][extra]
     ]
     required, extras = _distributions(project["dependencies"]), _distributions(extras)

@@ -138,6 +138,28 @@ def baseline(
     say(table_lines(run_path))
 
 
+@commands.command(rich_help_panel=USE)
+def ladder(
+    run_path: RunArgument,
+    round_number: HeadsRoundOption = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option("--dataset", help="Measure on this dev or test set of the run; default: dev."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how small the vectors of pages may be: quality against size.
+
+    All kinds of vectors that `colintern embed` writes with all, a half and a quarter of the
+    numbers, of the vectors, and in each type. The result stands in RUN/ladder and in the report.
+    """
+    from colintern.retrieval.ladder.lines import ladder_lines
+    from colintern.retrieval.ladder.making import make_ladder
+
+    document = make_ladder(run_path, round_number, dataset)
+    say([json.dumps(document, indent=2)] if as_json else ladder_lines(document))
+
+
 @commands.command("export", rich_help_panel=USE)
 def export_run(
     run_path: RunArgument,

@@ -116,6 +116,7 @@ class DataConfig(Section):
     eval: Annotated[tuple[DatasetConfig, ...], Field(strict=False)] = ()
     dev_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     max_bad_fraction: Fraction = 0.01
+    judgements: Annotated[str | None, ADDED_LATER] = None
 
     @field_validator("eval", mode="before")
     @classmethod
@@ -363,7 +364,9 @@ class Config(Section):
         backbone, heads = self.backbone.path, self.training.init_heads
         folder = Path(backbone).expanduser()
         is_folder = backbone not in (READER, RANDOM) and folder.is_dir()
+        judgements = self.data.judgements
         here = {
+            "data": {"judgements": judgements and storage.absolute(judgements)},
             "run": {"root": storage.absolute(self.run.root)},
             "features": {"root": self.features.root and storage.absolute(self.features.root)},
             "backbone": {"path": str(folder.absolute()) if is_folder else backbone},

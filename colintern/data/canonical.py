@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from colintern import storage
+from colintern.data.added_judgements import AddedJudgements
 from colintern.data.asking import how_to_ask
 from colintern.data.compute import pc
 from colintern.data.entities import Page, Query
@@ -56,6 +57,10 @@ class CanonicalDataset:
         questions: what `questions()` was when a run began. Those files alone are read, whatever
             was added since; one that has changed is an error. None takes them as they are.
         corpus_files: the files of the pages at that time; None lists them.
+        added: what people say beside the dataset's own judgements.
+
+    Attributes:
+        added: as given.
 
     Raises:
         DatasetError: the folder, or one of its three parts, is missing.
@@ -66,8 +71,10 @@ class CanonicalDataset:
         path: str,
         questions: Mapping[str, str] | None = None,
         corpus_files: Sequence[str] | None = None,
+        added: AddedJudgements | None = None,
     ) -> None:
         self.path = path
+        self.added = added
         self._questions = questions
         found, query_files, qrels_files = (self._files(part) for part in PARTS)
         self.corpus_files = found if corpus_files is None else list(corpus_files)
@@ -183,13 +190,29 @@ class CanonicalDataset:
     def judgements(self) -> Judgements:
         """Query id to page id to score, for scores of at least 1; read at the first time.
 
+        With what people say beside them.
+
         Raises:
             DatasetError: as `read_judgements`; or no page is judged relevant to any query.
         """
-        return self._relevant
+        return self._with_added
 
     @cached_property
-    def _relevant(self) -> Judgements:
+    def _with_added(self) -> Judgements:
+        if self.added is None:
+            return self.own_judgements
+        relevant = self.added.applied(self.own_judgements)
+        pa.default_memory_pool().release_unused()
+        if not relevant:
+            raise DatasetError(
+                f"data.judgements: leaves no page that is relevant to any query of {self.path}; "
+                "take lines with a low score out of it"
+            )
+        return relevant
+
+    @cached_property
+    def own_judgements(self) -> Judgements:
+        """As `judgements`, without what people say beside them."""
         relevant = self._relevant_of(self._judged())
         pa.default_memory_pool().release_unused()
         return relevant

@@ -99,6 +99,15 @@ class Judgements(Mapping[str, Mapping[str, int]]):
         """Of each judgement, the index of its query in `query_ids`."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
+    def table(self) -> pa.Table:
+        """A row for each judgement, as `of` takes them."""
+        columns = [
+            self.query_ids.take(pa.array(self.queries)),
+            self.page_ids.take(pa.array(self.pages)),
+            pa.array(self.scores),
+        ]
+        return pa.table(columns, list(_COLUMNS))
+
     def of_queries(self, rows: NDArray[np.int64]) -> "Judgements":
         """Those of some queries only, by their ascending indices in `query_ids`."""
         counts = np.diff(self.offsets)

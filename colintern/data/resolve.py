@@ -16,6 +16,7 @@ from typing import Any
 from colintern import log, storage
 from colintern.config.schema import Config, DatasetConfig
 from colintern.data import hub
+from colintern.data.added_judgements import as_written, read_pairs
 from colintern.data.canonical import DATASET_DONE, largest_row_group_bytes
 from colintern.data.demo import DEMO_VERSION, write_demo_files
 from colintern.data.importing import import_dataset
@@ -209,6 +210,26 @@ def with_datasets(config: Config) -> Config:
         }
     )
     return config.model_copy(update={"data": complete})
+
+
+def with_judgements(config: Config) -> Config:
+    """The configuration with a copy of the file of people's judgements, named after what it says.
+
+    Stages of one start, and whoever looks at the run later, read the same lines.
+
+    Raises:
+        ConfigError: there is no such file.
+        DatasetError: a line cannot be read.
+    """
+    if config.data.judgements is None:
+        return config
+    content = as_written(read_pairs(config.data.judgements))
+    name = f"judgements-{storage.sha256_of_bytes(content)[:16]}.jsonl"
+    path = storage.join(datasets_root(config), name)
+    if not storage.exists(path):
+        storage.write_bytes(path, content)
+    data = config.data.model_copy(update={"judgements": path})
+    return config.model_copy(update={"data": data})
 
 
 def resolved(dataset: DatasetConfig, config: Config) -> DatasetConfig:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
+from colintern.config.schema import DEV
+from colintern.data.added_split import Split, with_added
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.columns import slices, strings
 from colintern.data.views import (
@@ -70,6 +72,7 @@ def split_views(
     """A training view and a dev view of one dataset.
 
     Dev is searched over all pages; the groups dealt to dev are neither trained on nor mined.
+    Judgements that people have added change nothing of how groups are dealt.
 
     Args:
         name: of the training view.
@@ -82,8 +85,9 @@ def split_views(
     Raises:
         DatasetError: one of the two would be empty.
     """
-    queries, judgements = dataset.asked, dataset.judgements()
-    texts = texts_of(judgements, queries, text_numbers(queries.texts))
+    queries, judgements = dataset.asked, dataset.own_judgements
+    numbers = text_numbers(queries.texts)
+    texts = texts_of(judgements, queries, numbers)
     judged_pages = pages.find(judgements.page_ids)[judgements.pages]
     is_there = judged_pages >= 0
     is_tie = is_there & (texts >= 0)
@@ -103,22 +107,35 @@ def split_views(
         is_side = is_there & (is_dev[judged_pages] == is_in_dev)
         return np.unique(judgements.queries[is_side])
 
-    everything = np.arange(len(group_of))
-    train, dev = (
-        make_view(side, pages, searched, queries, judgements.of_queries(rows(is_in_dev)), encoded)
-        for side, searched, is_in_dev in (
-            (name, np.flatnonzero(~is_dev[:-1]), False),
-            ("dev", everything, True),
-        )
-    )
-    if not len(train.judged) or not len(dev.judged):
-        empty = "training" if not len(train.judged) else "dev"
+    def views(split: Split) -> tuple[View, View]:
+        is_trained_on = np.flatnonzero(~split.is_held_out)
+        train = make_view(name, pages, is_trained_on, queries, split.train, encoded)
+        everything = np.arange(len(pages.ids))
+        return train, make_view(DEV, pages, everything, queries, split.dev, encoded)
+
+    split = Split(is_dev[:-1], *(judgements.of_queries(rows(side)) for side in (False, True)))
+    train, dev = views(split)
+    if empty := _empty(train, dev):
         raise DatasetError(
             f"{dataset.path}: data.dev_fraction={dev_fraction} leaves no {empty} queries "
             "(documents, equal pages and equal questions are kept together: "
             f"{len(groups)} groups); change data.dev_fraction, or set data.dev to another dataset"
         )
+    if dataset.added is None:
+        return train, dev
+    train, dev = views(with_added(split, dataset, pages, pages.pictures, numbers))
+    if empty := _empty(train, dev):
+        raise DatasetError(
+            f"data.judgements: leaves no {empty} queries of {dataset.path}; take lines out of it"
+        )
     return train, dev
+
+
+def _empty(train: View, dev: View) -> str | None:
+    """Which of the two has no query."""
+    if not len(train.judged):
+        return "training"
+    return None if len(dev.judged) else "dev"
 
 
 def _groups(pages: TiedPages, judged_pages: Positions, texts: Positions) -> NDArray[np.int32]:

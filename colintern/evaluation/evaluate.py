@@ -116,8 +116,8 @@ def judge(
     Returns:
         The metrics, as they are written.
     """
-    ranked = _ranked(view, blocks, depth_of(cutoffs), write, on_progress)
-    values = judged(view.judgements, ranked, cutoffs)
+    found = ranked(view, blocks, depth_of(cutoffs), write, on_progress)
+    values = judged(view.judgements, found, cutoffs)
     measured = {"round": round_number, **(about or {})}
     document = _document(view, values, measured, search, seed)
     return {**document, **({"protocol": protocol.document()} if protocol else {})}
@@ -128,7 +128,7 @@ def judged_again(parquet_path: str, judgements: Judgements) -> PerQuery:
     return judged(judgements, ranked_queries(parquet_path, depth_of(())))
 
 
-def _ranked(
+def ranked(
     view: View,
     blocks: Iterator[Tensor],
     depth: int,

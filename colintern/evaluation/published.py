@@ -71,11 +71,18 @@ def standings(
 ) -> list[Standing]:
     """Where a run stands on each benchmark of which it has measured every public dataset.
 
+    A dataset with judgements that people have added is another one than the published figures are
+    of.
+
     Args:
         datasets: the test sets of the run.
         documents: the metrics of one round by the name of the dataset.
     """
-    by_task = {dataset.task: dataset.name for dataset in datasets if dataset.name in documents}
+    by_task = {
+        dataset.task: dataset.name
+        for dataset in datasets
+        if dataset.name in documents and "added_judgements" not in documents[dataset.name]
+    }
     return [
         Standing(
             benchmark,

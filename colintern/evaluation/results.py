@@ -54,17 +54,21 @@ def asked_queries(path: str) -> pa.Array:
 
 def ranked_queries(path: str, depth: int) -> Iterator[tuple[str, list[str]]]:
     """Query ids, sorted, each with the ids of its best pages, a part of the file at a time."""
+    best = (batch.filter(pc.field("rank") <= depth) for batch in found_pages(path))
+    rows = (
+        row
+        for batch in best
+        for row in zip(batch["query_id"].to_pylist(), batch["page_id"].to_pylist(), strict=True)
+    )
+    for query_id, own in groupby(rows, key=lambda row: row[0]):
+        yield query_id, [page_id for _, page_id in own]
+
+
+def found_pages(path: str) -> Iterator[pa.RecordBatch]:
+    """`query_id`, `page_id` and `rank` of all results, a part of the file at a time, in order."""
+    columns = ["query_id", "page_id", "rank"]
     with storage.open_file(path) as file, _opened(file) as parquet:
-        columns = ["query_id", "page_id", "rank"]
-        batches = parquet.iter_batches(_CHUNK_ROWS, columns=columns, use_threads=False)
-        best = (batch.filter(pc.field("rank") <= depth) for batch in batches)
-        rows = (
-            row
-            for batch in best
-            for row in zip(batch["query_id"].to_pylist(), batch["page_id"].to_pylist(), strict=True)
-        )
-        for query_id, own in groupby(rows, key=lambda row: row[0]):
-            yield query_id, [page_id for _, page_id in own]
+        yield from parquet.iter_batches(_CHUNK_ROWS, columns=columns, use_threads=False)
 
 
 def _opened(file: BinaryIO) -> pq.ParquetFile:

@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from colintern.config.schema import DEV, DataConfig, DatasetConfig, datasets
+from colintern.data.added_judgements import added_judgements
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.columns import find
 from colintern.data.splits import split_views
@@ -36,7 +37,7 @@ class Catalog:
     """Where everything of a run is read from; small, and can be sent to workers.
 
     Attributes:
-        data: the resolved datasets.
+        data: the resolved datasets, and the file of people's judgements, which never changes.
         seed: the run's, for the choice of dev queries.
         stores: dataset name to the path of its feature store.
         snapshots: dataset name to what is read of it; one without is read as it is now.
@@ -113,7 +114,8 @@ class Catalog:
     def dataset(self, entry: DatasetConfig) -> CanonicalDataset:
         """A dataset folder, of which nothing is read yet."""
         snapshot = self.snapshots.get(entry.name)
-        return CanonicalDataset(entry.path, snapshot and snapshot.questions)
+        added = added_judgements(self.data, entry.name)
+        return CanonicalDataset(entry.path, snapshot and snapshot.questions, added=added)
 
     def store(self, name: str) -> FeatureStore:
         """The store of a dataset, as its manifests are now or as the run has recorded them."""

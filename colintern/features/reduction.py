@@ -99,21 +99,30 @@ def cluster_means(token_PH: Tensor, cluster_P: np.ndarray) -> Tensor:
 
 def cluster_numbers(token_PH: Tensor, max_tokens: int) -> np.ndarray:
     """The cluster of each of more than `max_tokens` finite tokens: int64 [P]; see `clustered`."""
+    return cut_tree(cluster_tree(token_PH), len(token_PH), max_tokens)
+
+
+def cluster_tree(token_PH: Tensor) -> np.ndarray:
+    """How finite tokens, two at least, merge one after another; all that takes time in `clustered`.
+
+    Returns:
+        scipy's `linkage`, float64 [P - 1, 4]; `cut_tree` gives any number of clusters from it.
+    """
     distances = torch.pdist(functional.normalize(token_PH.float(), dim=1)).double().numpy()
-    return _cut(linkage(distances, "ward"), len(token_PH), max_tokens)
+    return linkage(distances, "ward")
 
 
 def _is_clustered(token_PH: Tensor, max_tokens: int | None) -> bool:
     return max_tokens is not None and len(token_PH) > max_tokens and bool(token_PH.isfinite().all())
 
 
-def _cut(tree: np.ndarray, num_tokens: int, num_clusters: int) -> np.ndarray:
+def cut_tree(tree: np.ndarray, num_tokens: int, num_clusters: int) -> np.ndarray:
     """The cluster of each token, int64 [P], when all but the last merges of a tree are done.
 
     scipy's own `fcluster` cuts at a height, and gives fewer clusters where merges are equally high.
 
     Args:
-        tree: of scipy's `linkage`: row i merges two nodes, tokens or earlier rows, into P + i.
+        tree: of `cluster_tree`: row i merges two nodes, tokens or earlier rows, into P + i.
         num_tokens: P.
         num_clusters: how many are left, numbered by their first tokens.
     """

@@ -38,6 +38,7 @@ def located_now(config: Config, run_path: str) -> Config:
                 "train": dataset_now(data.train),
                 "dev": data.dev and dataset_now(data.dev),
                 "eval": tuple(map(dataset_now, data.eval)),
+                "judgements": data.judgements and now(data.judgements),
             }
         ),
         "backbone": config.backbone.model_copy(update={"path": now(config.backbone.path)}),

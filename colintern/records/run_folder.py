@@ -24,6 +24,11 @@ def baseline_stage(name: str, dataset: str) -> str:
     return f"baseline-{name}-{dataset}"
 
 
+def ladder_stage(dataset: str) -> str:
+    """What the record of quality against size on a dataset is called."""
+    return f"ladder-{dataset}"
+
+
 @dataclass(frozen=True)
 class RunDocument:
     """What `run.json` says of a run.
@@ -136,6 +141,10 @@ class RunFolder:
     def baseline_results(self, name: str, dataset: str) -> str:
         """The best pages of every query of a dataset by a baseline, as parquet."""
         return storage.join(self.baseline(name), "eval", f"{dataset}.run.parquet")
+
+    def ladder(self, dataset: str) -> str:
+        """Quality against size of the vectors of a dataset's pages."""
+        return self.file("ladder", f"{dataset}.json")
 
     def record(self, stage: str) -> Record | None:
         """The record of a finished stage, or None."""

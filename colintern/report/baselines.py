@@ -6,6 +6,7 @@ from typing import Any
 
 from colintern import storage
 from colintern.config.schema import Config, dataset_of
+from colintern.data.added_judgements import added_judgements
 from colintern.data.canonical import CanonicalDataset
 from colintern.errors import ColInternError
 from colintern.evaluation.paired import difference
@@ -14,6 +15,7 @@ from colintern.evaluation.titles import title_of_baseline
 from colintern.records.run_folder import RunFolder, baseline_stage
 
 _QUESTIONS = "dataset_sha256."  # inputs of its record: what was judged
+_ADDED = "data.judgements"
 _WHAT = {
     "bm25": "BM25 over the text of the pages ({pages_with_text:,} of {num_pages:,} have one)",
     "pooled": "one vector for each page and question, the mean of those of round {round}",
@@ -76,8 +78,12 @@ def _gain(
         for key, value in inputs.items()
         if key.startswith(_QUESTIONS)
     }
+    entry = dataset_of(config.data, dataset)
     try:
-        judged = CanonicalDataset(dataset_of(config.data, dataset).path, questions).judgements()
+        added = added_judgements(config.data, entry.name)
+        if inputs.get(_ADDED) != (added and added.sha256):
+            return None
+        judged = CanonicalDataset(entry.path, questions, added=added).judgements()
     except ColInternError:
         return None  # a report without intervals is better than none
     return difference(

@@ -12,18 +12,28 @@ from matplotlib.figure import Figure
 
 # Different for colour-blind readers too (Okabe and Ito), on white and on dark grey.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-_INK = "#7a7f87"
+_INK = "#7a7f87"  # becomes the colour of the page's text, which is another one in the dark
 _SETTINGS: Any = {"svg.hashsalt": "colintern", "svg.fonttype": "none", "font.family": "sans-serif"}
+_MARKS = {"float32": "o", "float16": "s", "int8": "^", "binary": "D"}
 Point = tuple[float, float, float]  # value, and the ends of its interval
 
 
-def rounds_chart(series: Mapping[str, Sequence[Point]], metric: str, start: str) -> str:
+def rounds_chart(
+    series: Mapping[str, Sequence[Point]],
+    metric: str,
+    start: str,
+    *,
+    best: int | None = None,
+    levels: Mapping[str, float] | None = None,
+) -> str:
     """A metric after each round, with its intervals; one line per dataset.
 
     Args:
         series: for each dataset its points, from round 0 on.
         metric: the label of the axis.
         start: what round 0 is called.
+        best: the best round, which is marked; None for none.
+        levels: for some datasets the value of a baseline, drawn as a broken line.
     """
     figure, axes = _figure()
     for (name, points), colour in zip(series.items(), _cycle(len(series)), strict=True):
@@ -37,6 +47,10 @@ def rounds_chart(series: Mapping[str, Sequence[Point]], metric: str, start: str)
             linewidth=0,
         )
         axes.plot(rounds, [value for value, _, _ in points], "o-", color=colour, label=name)
+        if name in (levels or {}):
+            axes.axhline((levels or {})[name], color=colour, linestyle="--", linewidth=1)
+    if best is not None:
+        axes.axvline(best, color=_INK, linestyle=":", linewidth=1, zorder=0)
     longest = max((len(points) for points in series.values()), default=1)
     axes.set_xticks(range(longest), [start, *map(str, range(1, longest))])
     axes.set_xlabel("round")
@@ -62,8 +76,91 @@ def loss_chart(losses: Mapping[str, Sequence[float]]) -> str:
     return _svg(figure)
 
 
-def _figure() -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(5.2, 2.8), layout="constrained")
+def ladder_chart(rows: Sequence[Mapping[str, Any]]) -> str:
+    """nDCG@5 with its interval against the size of vectors, and the frontier as a line.
+
+    Args:
+        rows: of `RUN/ladder/{dataset}.json`; a colour and a mark stand for each `dtype`.
+    """
+    figure, axes = _figure()
+    for dtype, mark, colour in zip(_MARKS, _MARKS.values(), _cycle(len(_MARKS)), strict=True):
+        own = [row for row in rows if row["dtype"] == dtype]
+        values = [row["ndcg_at_5"] for row in own]
+        axes.errorbar(
+            [row["gib_per_million_pages"] for row in own],
+            values,
+            yerr=[
+                [max(0.0, value - row["ci"][0]) for value, row in zip(values, own, strict=True)],
+                [max(0.0, row["ci"][1] - value) for value, row in zip(values, own, strict=True)],
+            ],
+            fmt=mark,
+            color=colour,
+            markersize=4,
+            elinewidth=0.8,
+            label=dtype,
+        )
+    best = sorted(
+        (row["gib_per_million_pages"], row["ndcg_at_5"]) for row in rows if row["is_on_frontier"]
+    )
+    axes.plot(*zip(*best, strict=True), color=_INK, linewidth=1, zorder=0)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.tick_params(which="both", colors=_INK)
+    axes.set_xlabel("GiB per million pages")
+    axes.set_ylabel("nDCG@5")
+    _legend(axes)
+    return _svg(figure)
+
+
+def histogram_chart(
+    histograms: Mapping[str, tuple[Sequence[float], Sequence[int]]],
+    label: str,
+    *,
+    mark: float | None,
+) -> str:
+    """How often each value occurs, as a share of the most frequent one; drawn over each other.
+
+    Args:
+        histograms: for each kind of value the edges of bins, one more than bins, and the counts.
+        label: of the axis of values.
+        mark: a value at which a line is drawn.
+    """
+    figure, axes = _figure(height=2.3)
+    for (name, (edges, counts)), colour in zip(
+        histograms.items(), _cycle(len(histograms)), strict=True
+    ):
+        most = max(1, *counts)
+        shares = [count / most for count in counts]
+        axes.stairs(shares, edges, fill=True, color=colour, alpha=0.3, linewidth=0)
+        axes.stairs(shares, edges, color=colour, linewidth=1.2, label=name)
+    if mark is not None:
+        axes.axvline(mark, color=_INK, linestyle=":", linewidth=1)
+    axes.set_xlim(*_populated(list(histograms.values())))
+    axes.set_ylim(bottom=0)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel(label)
+    if len(histograms) > 1:
+        _legend(axes)
+    return _svg(figure)
+
+
+def _populated(histograms: Sequence[tuple[Sequence[float], Sequence[int]]]) -> tuple[float, float]:
+    """The range in which something is counted, with a little room."""
+    ends = [
+        edge
+        for edges, counts in histograms
+        for start, end, count in zip(edges[:-1], edges[1:], counts, strict=True)
+        if count
+        for edge in (start, end)
+    ]
+    low, high = min(ends, default=0.0), max(ends, default=1.0)
+    room = 0.03 * (high - low)
+    return low - room, high + room
+
+
+def _figure(height: float = 2.8) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(5.2, height), layout="constrained")
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(_INK)
@@ -103,4 +200,5 @@ def _svg(figure: Figure) -> str:
     # The page sets width and height. Metadata would contain links to other sites.
     drawing = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", drawing, count=1)
     drawing = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", drawing, count=1)
-    return re.sub(r"<metadata>.*?</metadata>", "", drawing, flags=re.DOTALL)
+    drawing = re.sub(r"<metadata>.*?</metadata>", "", drawing, flags=re.DOTALL)
+    return drawing.replace(_INK, "currentColor")

@@ -1,26 +1,21 @@
-"""The examples in the report: queries, with small images of the pages mined or found for them."""
+"""The examples in the report: the right page of a query beside the pages that were found for it."""
 
-import base64
-import io
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from PIL import Image
+import numpy as np
 
-from colintern.config.schema import DataConfig, dataset_of, evaluated_names
-from colintern.data.canonical import CanonicalDataset
-from colintern.data.triples import Triple, read_triples
-from colintern.errors import ColInternError, one_line
-from colintern.evaluation.metrics import ranking_of
-from colintern.evaluation.results import DEPTH, read_results
-from colintern.images.decode import BadImageError, decode
-from colintern.records.run_folder import RunFolder
+from colintern.config.schema import DataConfig, evaluated_names
+from colintern.evaluation.results import DEPTH
+from colintern.report.heat import Heat
+from colintern.report.pictures import Pictures
+from colintern.report.ranks import NOT_FOUND, QueryRanks, best_pages
 
-_IMAGE_PIXELS = 260  # the longer side
-_SHOWN_PAGES = 4
-_SHOWN_QUERIES = 4
-_SHOWN_TRIPLES = 3
-_NOT_FOUND = DEPTH + 1  # stands for the rank of a page that is not in the stored results
+_FOUND_PAGES = 3  # that are shown of a ranking
+_RIGHT_PAGES = 2  # that are shown of a query
+_WON = 4  # examples that the best round improved
+_FAR, _NEAR = 2, 2  # examples that it gets wrong: by many pages, and by few
+_NEAR_RANK = 5
 
 
 @dataclass
@@ -30,173 +25,141 @@ class ShownPage:
     Attributes:
         page_id: its id.
         note: what is written below it.
-        is_relevant: whether it is judged relevant for the query.
-        image: a small image as a data URI; empty if the page cannot be read.
+        is_right: whether it is judged relevant for the query.
+        picture: its key in `Pictures.uris`; empty when there is none.
+        missing: why there is none.
+        heat: where the query's words matched it; None where that is not known.
     """
 
     page_id: str
     note: str
-    is_relevant: bool
-    image: str = ""
+    is_right: bool
+    picture: str = ""
+    missing: str = ""
+    heat: Heat | None = None
 
 
 @dataclass
-class ShownQuery:
-    """A query in the report, with rows of pages; each row has a title."""
-
-    query: str
-    rows: list[tuple[str, list[ShownPage]]]
-
-
-@dataclass
-class Examples:
-    """Some queries to show.
+class Example:
+    """A query with its right pages, and those that were found.
 
     Attributes:
-        queries: with their pages.
-        unread: why pictures are missing, or all examples of a dataset; None where none are.
+        query_id: its id.
+        query: its text.
+        kind: `won`, `far` or `near`.
+        told: what happened, in a sentence.
+        right: its right pages.
+        found: for the best round, then the one before, by title, the best pages.
+        words: of the query, which `ShownPage.heat` is about.
     """
 
-    queries: list[ShownQuery] = field(default_factory=list)
-    unread: str | None = None
+    query_id: str
+    query: str
+    kind: str
+    told: str
+    right: list[ShownPage]
+    found: list[tuple[str, list[ShownPage]]]
+    words: list[str] = field(default_factory=list)
 
+    @property
+    def pages(self) -> list[ShownPage]:
+        """All that are shown, the most important first."""
+        return [*self.right, *(page for _, pages in self.found for page in pages)]
 
-def mined_examples(folder: RunFolder, data: DataConfig, last_mined: int) -> Examples:
-    """The queries with the hardest negatives: closest in score to their positives.
-
-    Args:
-        folder: of the run.
-        data: the run's datasets.
-        last_mined: the last round that was mined for.
-    """
-    triples = [triple for triple in read_triples(folder.triples(last_mined)) if triple.negs]
-    triples.sort(
-        key=lambda triple: (min(triple.pos_scores) - triple.neg_scores[0], triple.query_id)
-    )
-    examples = [_mined_query(triple) for triple in triples[:_SHOWN_TRIPLES]]
-    return Examples(examples, _add_images(examples, data.train.path))
+    @property
+    def explained(self) -> list[ShownPage]:
+        """Those whose match with the query is worth a look: the right ones, and the best found."""
+        return [*self.right, *self.found[0][1][:1]] if self.found else self.right
 
 
 def examples_dataset(data: DataConfig) -> str:
-    """The dataset that `found_examples` is about: the first test set, or dev if there is none."""
+    """The dataset that examples are of: the first test set, or dev if there is none."""
     dev, *tests = evaluated_names(data)
     return tests[0] if tests else dev
 
 
-def found_examples(folder: RunFolder, data: DataConfig, best_round: int) -> Examples:
+def found_examples(ranks: QueryRanks) -> list[Example]:
     """Some queries that the best round improved, and some that it still gets wrong.
 
     Args:
-        folder: of the run.
-        data: the run's datasets.
-        best_round: from 1.
+        ranks: of all queries of the dataset.
     """
-    name = examples_dataset(data)
-    path = dataset_of(data, name).path
-    try:
-        dataset = CanonicalDataset(path)
-        texts = {query.query_id: query.text for query in dataset.queries()}
-        relevant = dataset.judgements()
-    except ColInternError as error:
-        return Examples(unread=one_line(error))  # a report without examples is better than none
-    rankings = {
-        number: ranking_of(read_results(folder.results(number, name)))
-        for number in sorted({1, best_round})
-    }
-    # The dataset may have changed since the run.
-    after = {
-        query_id: page_ids
-        for query_id, page_ids in rankings[best_round].items()
-        if query_id in texts and query_id in relevant
-    }
-    examples = []
-    for query_id in _chosen_queries(rankings[1], after, relevant):
-        found = {number: ranking.get(query_id, ()) for number, ranking in rankings.items()}
-        examples.append(_found_query(texts[query_id], found, relevant[query_id]))
-    return Examples(examples, _add_images(examples, path))
+    chosen = _chosen(ranks)
+    ids = [ranks.query_ids[row] for _, row in chosen]
+    shown = dict.fromkeys([ranks.after, ranks.before])
+    found = {number: best_pages(ranks.rankings[number].path, ids, _FOUND_PAGES) for number in shown}
+    return [_example(ranks, kind, row, found) for kind, row in chosen]
 
 
-def _chosen_queries(
-    before: Mapping[str, Sequence[str]],
-    after: Mapping[str, Sequence[str]],
-    relevant: Mapping[str, Collection[str]],
-) -> list[str]:
-    """Queries whose first relevant page rose most, then those where it has the worst rank.
+def add_pictures(examples: Sequence[Example], folder: str, pictures: Pictures) -> None:
+    """Give the pages of examples their pictures.
 
     Args:
-        before: the pages found for each query after round 1, best first.
-        after: those after the best round; only these queries are chosen from.
-        relevant: the relevant pages of each query in `after`.
+        examples: in the order of their importance.
+        folder: of the dataset that their pages are in.
+        pictures: where they are collected.
     """
-    rank_after = {
-        query_id: _first_relevant(pages, relevant[query_id]) for query_id, pages in after.items()
-    }
-    changes = sorted(
-        (rank - _first_relevant(before.get(query_id, ()), relevant[query_id]), query_id)
-        for query_id, rank in rank_after.items()
-    )
-    improved = [query_id for change, query_id in changes if change < 0][: _SHOWN_QUERIES // 2]
-    worst = sorted(after, key=lambda query_id: (-rank_after[query_id], query_id))
-    return list(dict.fromkeys([*improved, *worst[: _SHOWN_QUERIES - len(improved)]]))
+    pages = [page for example in examples for page in example.pages]
+    pictures.take(folder, [page.page_id for page in pages])
+    for page in pages:
+        page.picture = pictures.key(folder, page.page_id)
+        page.missing = pictures.why_missing(folder, page.page_id)
 
 
-def _first_relevant(page_ids: Sequence[str], relevant: Collection[str]) -> int:
-    """The rank of the first relevant page, from 1; `_NOT_FOUND` if there is none."""
-    ranks = (rank for rank, page_id in enumerate(page_ids, 1) if page_id in relevant)
-    return next(ranks, _NOT_FOUND)
+def _chosen(ranks: QueryRanks) -> list[tuple[str, int]]:
+    """Kinds and rows: the largest rises to the first place, then the worst and the nearest misses.
 
-
-def _found_query(
-    text: str, found: Mapping[int, Sequence[str]], relevant: Collection[str]
-) -> ShownQuery:
-    """A query with its best pages after each round in `found`."""
-    rows = []
-    for round_number, page_ids in found.items():
-        rank = _first_relevant(page_ids, relevant)
-        found_at = f"not in the first {DEPTH}" if rank == _NOT_FOUND else f"at rank {rank}"
-        pages = [
-            ShownPage(page_id, f"rank {rank}", page_id in relevant)
-            for rank, page_id in enumerate(page_ids[:_SHOWN_PAGES], 1)
-        ]
-        rows.append((f"round {round_number}: first relevant page {found_at}", pages))
-    return ShownQuery(text, rows)
-
-
-def _mined_query(triple: Triple) -> ShownQuery:
-    positive = ShownPage(triple.pos[0], f"score {triple.pos_scores[0]:.3f}", True)
-    negatives = [
-        ShownPage(page, f"score {score:.3f}, rank {rank}", False)
-        for page, score, rank in zip(triple.negs, triple.neg_scores, triple.neg_ranks, strict=True)
+    Of queries that are alike those with the first ids are taken.
+    """
+    before_N, after_N = ranks.rank_RN[ranks.before].astype(int), ranks.rank_RN[ranks.after]
+    rise_N = np.where(after_N == 1, before_N - after_N, 0)
+    won = [row for row in np.argsort(-rise_N, kind="stable")[:_WON].tolist() if rise_N[row] > 0]
+    wrong = np.flatnonzero(after_N > 1)
+    worst = wrong[np.argsort(-after_N[wrong], kind="stable")]
+    far = worst[:_FAR].tolist()
+    near = [row for row in wrong.tolist() if after_N[row] <= _NEAR_RANK and row not in far][:_NEAR]
+    return [
+        *(("won", row) for row in won),
+        *(("far" if after_N[row] > _NEAR_RANK else "near", row) for row in far),
+        *(("near", row) for row in near),
     ]
-    pages = [positive, *negatives[: _SHOWN_PAGES - 1]]
-    return ShownQuery(triple.query, [("the right page, then its hard negatives", pages)])
 
 
-def _add_images(examples: Sequence[ShownQuery], dataset_path: str) -> str | None:
-    """Show the pages; returns why some of them cannot be shown, if so."""
-    shown = [page for example in examples for _, pages in example.rows for page in pages]
-    wanted = {page.page_id for page in shown}
-    unread: str | None = None
-    found: dict[str, bytes] = {}
-    images: dict[str, str] = {}
-    try:
-        found = CanonicalDataset(dataset_path).images(wanted)
-    except ColInternError as error:  # a report without images is better than none
-        unread = one_line(error)
-    for page_id, image in found.items():
-        try:
-            images[page_id] = _data_uri(image)
-        except BadImageError as error:
-            unread = f"{dataset_path}: page {page_id}: {error}"
-    for page in shown:
-        page.image = images.get(page.page_id, "")
-    lost = sorted(wanted - found.keys())
-    return unread or (f"{dataset_path}: has no page {lost[0]} any more" if lost else None)
+def _example(
+    ranks: QueryRanks, kind: str, row: int, found: Mapping[int, Mapping[str, Sequence[str]]]
+) -> Example:
+    query_id = ranks.query_ids[row]
+    own = ranks.relevant[query_id]
+    after = _place(int(ranks.rank_RN[ranks.after, row]))
+    told = f"First right page {after} {_when(ranks, ranks.after)}"
+    if ranks.before != ranks.after:
+        before = _place(int(ranks.rank_RN[ranks.before, row]))
+        told += f"; {before} {_when(ranks, ranks.before)}"
+    rows = [
+        (
+            f"Found {_when(ranks, number)}",
+            [
+                ShownPage(page_id, f"rank {rank}", page_id in own)
+                for rank, page_id in enumerate(pages.get(query_id, ()), 1)
+            ],
+        )
+        for number, pages in found.items()
+    ]
+    right = sorted(own, key=lambda page_id: (-own[page_id], page_id))
+    return Example(
+        query_id,
+        ranks.texts[row],
+        kind,
+        f"{told}.",
+        [ShownPage(page_id, "right page", True) for page_id in right[:_RIGHT_PAGES]],
+        rows,
+    )
 
 
-def _data_uri(image: bytes) -> str:
-    small = decode(image)
-    small.thumbnail((_IMAGE_PIXELS, _IMAGE_PIXELS), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    small.save(buffer, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+def _when(ranks: QueryRanks, number: int) -> str:
+    title = ranks.rankings[number].title
+    return f"after {title}" if title.startswith("round ") else f"before training ({title})"
+
+
+def _place(rank: int) -> str:
+    return f"not in the first {DEPTH}" if rank == NOT_FOUND else f"at rank {rank}"

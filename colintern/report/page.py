@@ -1,5 +1,8 @@
 """Writes the report: one HTML file that loads nothing else. All text from data is escaped."""
 
+import base64
+import hashlib
+from importlib.resources import files
 from typing import Any
 
 import jinja2
@@ -8,17 +11,23 @@ from markupsafe import Markup
 from colintern import storage
 from colintern.config.pinned import ADVISED, known
 from colintern.errors import ReportKeptError
-from colintern.evaluation.chance import beside_chance, is_at_chance
+from colintern.evaluation.chance import beside_chance
 from colintern.evaluation.decision import METRIC
 from colintern.evaluation.published import standings
-from colintern.evaluation.titles import METRIC_TITLES, title_of_start, where_from
+from colintern.evaluation.titles import METRIC_TITLES, title_of_start
+from colintern.log import size_text
 from colintern.records.run_folder import RunFolder
-from colintern.report.charts import loss_chart, rounds_chart
+from colintern.report.charts import histogram_chart, loss_chart, rounds_chart
 from colintern.report.data import Recorded, ReportData, read_report_data
+from colintern.report.examples import Example
+from colintern.report.mined import MinedRound
+from colintern.report.pictures import MOST_BYTES
+from colintern.report.ranks import MOST_ROWS
+from colintern.report.settings import changed_settings
+from colintern.report.verdict import verdict
 
+_PICTURE = b'"data:image/'
 _TITLE = METRIC_TITLES[METRIC]  # of the metric that decides on rounds
-_PICTURE = 'src="data:image/png;base64,'
-_NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def write_report(run_path: str, recorded: Recorded) -> str:
@@ -39,77 +48,78 @@ def write_report(run_path: str, recorded: Recorded) -> str:
         ReportKeptError: the one that stands there stays; the message says why.
     """
     data = read_report_data(run_path, recorded)
+    path = RunFolder(run_path).report
+    if data.unread is not None and _num_pictures(path) > len(data.pictures.uris):
+        raise ReportKeptError(
+            f"{path}: stays as it was, as a new one would show fewer pictures: {data.unread}; "
+            f"with the dataset in its place, run: colintern report {run_path}"
+        )
+    storage.write_bytes(path, rendered(data).encode())
+    return path
+
+
+def _num_pictures(path: str) -> int:
+    """How many pictures the report at `path` has; 0 where there is none."""
+    content = storage.read_bytes_if_there(path)
+    return 0 if content is None else content.count(_PICTURE)
+
+
+def rendered(data: ReportData) -> str:
+    """The page."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("colintern.report", "."),
+        loader=jinja2.PackageLoader("colintern.report", "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page = environment.get_template("report.html.jinja").render(
+    environment.filters["size"] = size_text
+    script = _static("report.js")
+    return environment.get_template("report.html.jinja").render(
         data=data,
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        style=Markup(_static("report.css")),
         metrics=METRIC_TITLES,
+        verdict=verdict(data),
         start=title_of_start(data.config.training.init_heads),
-        headline=_headline(data),
-        at_chance=_at_chance(data),
         advised=known()[ADVISED],
         beside_chance=beside_chance,
-        standings=standings(data.config.data.eval, _best(data)),
+        has_data=bool(data.sets or any(data.encoded.values())),
+        standings=standings(data.config.data.eval, data.best),
         rounds_svg=_rounds_svg(data),
+        has_levels=bool(_bm25(data)),
         losses_svg=Markup(loss_chart(data.losses)) if data.losses else None,
-        settings=_flat(data.config.model_dump(mode="json")),
+        score_svgs={number: _score_svgs(mined) for number, mined in data.mined.items()},
+        settings=changed_settings(data.config),
+        content=_content(data),
+        picture_bytes=size_text(MOST_BYTES),
+        most_rows=MOST_ROWS,
     )
-    path = RunFolder(run_path).report
-    if data.unread is not None and _num_pictures(path) > page.count(_PICTURE):
-        raise ReportKeptError(
-            f"{path}: stays as it was, as a new one would show fewer pictures: {data.unread}; "
-            f"with the dataset in its place, run: colintern report {run_path}"
-        )
-    storage.write_bytes(path, page.encode())
-    return path
 
 
-def _num_pictures(path: str) -> int:
-    """How many pages the report at `path` shows; 0 where there is none."""
-    content = storage.read_bytes_if_there(path)
-    return 0 if content is None else content.count(_PICTURE.encode())
+def _static(name: str) -> str:
+    return (files("colintern.report") / "static" / name).read_text()
 
 
-def _best(data: ReportData) -> dict[str, dict[str, Any]]:
-    """The figures of the best round on each dataset that it is measured on."""
-    best = data.best_round
-    return {name: rounds[best] for name, rounds in data.evaluations.items() if best < len(rounds)}
+def _content(data: ReportData) -> dict[str, Any]:
+    """What the script of the page shows."""
+    return {
+        "pictures": data.pictures.uris,
+        "tables": [ranks.table(data.config.run.seed) for ranks in data.ranks.values()],
+        "heat": [_heat(example) for example in data.examples],
+        "train": data.config.data.train.name,
+        "run": data.name,
+    }
 
 
-def _headline(data: ReportData) -> list[str]:
-    """A sentence for each dataset: its nDCG@5 before training and after the best round."""
-    start = where_from(data.config.training.init_heads)
-    before = "untrained" if start is None else f"at the start ({start})"
-    sentences = []
-    for name, rounds in data.evaluations.items():
-        best = data.loop["best_round"] if data.loop else len(rounds) - 1
-        if len(rounds) <= best or best == 0:
-            continue
-        low, high = rounds[best]["ci"][METRIC]
-        values = [round_["metrics"][METRIC] for round_ in rounds]
-        chance = beside_chance(rounds[best])
-        behind = f", {chance}" if chance else ""
-        middle = f", {values[1]:.3f} after round 1" if best > 1 else ""
-        sentences.append(
-            f"{name}: {_TITLE} {values[0]:.3f} {before}{middle}, {values[best]:.3f} "
-            f"after round {best} (95{_NO_BREAK}% interval {low:.3f} to {high:.3f}){behind}"
-        )
-    return sentences
-
-
-def _at_chance(data: ReportData) -> list[str]:
-    """Where the best round is no better than a random order; of untrained heads nothing is said."""
-    return [
-        f"round {document['round']} on {name}, nDCG@5 {document['metrics'][METRIC]:.3f} beside "
-        f"{document['chance'][METRIC]:.3f} of a random order of {document['num_pages']} pages"
-        for name, document in _best(data).items()
-        if document["round"] and is_at_chance(document)
-    ]
+def _heat(example: Example) -> dict[str, Any]:
+    """The words of an example, and for each picture how they match it."""
+    pages = [page for page in example.explained if page.heat and page.picture]
+    return {
+        "words": example.words,
+        "pages": {page.picture: page.heat.document() for page in pages if page.heat},
+    }
 
 
 def _rounds_svg(data: ReportData) -> Markup | None:
@@ -118,15 +128,30 @@ def _rounds_svg(data: ReportData) -> Markup | None:
         for name, rounds in data.evaluations.items()
     }
     start = "start" if data.config.training.init_heads else "untrained"
-    return Markup(rounds_chart(series, _TITLE, start)) if series else None
+    best = data.best_round if data.loop else None
+    levels = _bm25(data)
+    drawn = rounds_chart(series, _TITLE, start, best=best, levels=levels) if series else None
+    return Markup(drawn) if drawn else None
 
 
-def _flat(config: Any, prefix: str = "") -> list[tuple[str, str]]:
-    """Nested settings as dotted names with their values."""
-    if not isinstance(config, dict):
-        return [(prefix, str(config))]
-    return [
-        pair
-        for key, value in config.items()
-        for pair in _flat(value, f"{prefix}.{key}" if prefix else key)
-    ]
+def _bm25(data: ReportData) -> dict[str, float]:
+    """What BM25 reaches on the datasets that it is measured on."""
+    return {
+        name: row.document["metrics"][METRIC]
+        for name, rows in data.baselines.items()
+        for row in rows
+        if row.document["baseline"]["kind"] == "bm25"
+    }
+
+
+def _score_svgs(mined: MinedRound) -> tuple[Markup, Markup]:
+    """Drawings of the scores of pages, and of the differences between right and mined ones."""
+    scores = {
+        "right pages": (mined.positives.edges.tolist(), mined.positives.counts.tolist()),
+        "mined pages": (mined.negatives.edges.tolist(), mined.negatives.counts.tolist()),
+    }
+    between = {"difference": (mined.differences.edges.tolist(), mined.differences.counts.tolist())}
+    return (
+        Markup(histogram_chart(scores, "score", mark=None)),
+        Markup(histogram_chart(between, "right page's score minus mined page's", mark=0.0)),
+    )

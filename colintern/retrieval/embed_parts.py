@@ -1,7 +1,7 @@
 """The files of `colintern embed`: which pages each has, and how a worker writes one.
 
 Workers import this, and need no backbone: transformers would take seconds, and 200 MB of each.
-Shapes: P tokens of a page, K of them that are left, N numbers of a vector.
+Shapes: K vectors of a page, N numbers of each.
 """
 
 import copy
@@ -13,14 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from colintern import storage
-from colintern.features.reduction import cluster_means, cluster_numbers
 from colintern.features.store import FeatureStore
 from colintern.model.boxes import token_boxes
 from colintern.model.heads import load_heads
 from colintern.model.narrowing import narrowed, read_axes
+from colintern.retrieval.page_tokens import PageTokens
 from colintern.retrieval.vector_types import BOX, VectorType
 from colintern.runtime.parts import Part
 from colintern.search.embedding import embedded
@@ -187,13 +186,8 @@ class PartWriter:
 
     def _page(self, position: int, token_PN: Tensor) -> _Page:
         """The vectors of a page, of which no more are left than are wanted."""
-        most = self._embedding.tokens
-        if most is None or len(token_PN) <= most:
-            cluster_P = np.arange(len(token_PN))
-        else:
-            cluster_P = cluster_numbers(token_PN, most)
-            token_PN = functional.normalize(cluster_means(token_PN, cluster_P), dim=1, eps=1e-12)
-        return _Page(token_PN, self._boxes(position, cluster_P))
+        vector_KN, cluster_P = PageTokens(token_PN).at_most(self._embedding.tokens)
+        return _Page(vector_KN, self._boxes(position, cluster_P))
 
     def _boxes(self, position: int, cluster_P: np.ndarray) -> list[np.ndarray]:
         """The boxes [M, 4] of the tokens of each cluster, without those of the thumbnail."""

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from colintern import log, records, storage
 from colintern.config.schema import DatasetConfig
+from colintern.data.added_judgements import added_judgements
 from colintern.errors import MissingStageError, UserError
 from colintern.evaluation.metrics import ranking_of
 from colintern.evaluation.results import read_results
@@ -30,13 +31,19 @@ def write_task_results(run_path: str, out: str, round_number: int | None = None)
         The files of results.
 
     Raises:
-        UserError: the run has no test set.
+        UserError: the run has no test set, or one with judgements that people have added.
         MissingStageError: the round is not trained, or not measured on one of them.
     """
     run = open_finished(run_path, round_number)
     tests = run.config.data.eval
     if not tests:
         raise UserError(f"--mteb: {run_path} has no test set; name some in data.eval")
+    for dataset in tests:
+        if added_judgements(run.config.data, dataset.name):
+            raise UserError(
+                f"--mteb: data.judgements of {run_path} changes what is right in {dataset.name}, "
+                "which no published figure is measured with; run it again with data.judgements=null"
+            )
     measured = [_record(run, dataset) for dataset in tests]
     catalog = OpenedRun(run.config, run.backbone, run.basis).catalog
     weights = run.folder.head_files(run.round_number)[0]

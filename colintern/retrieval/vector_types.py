@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
+import torch
 from torch import Tensor
 
 Dtype = Literal["float32", "float16", "int8", "binary"]
@@ -63,6 +64,18 @@ class VectorType:
         """Vectors of length 1, float32, as they are written."""
         values = self._values(vector_TN.numpy())
         return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), type=self.arrow)
+
+    def read(self, written: pa.FixedSizeListArray) -> Tensor:
+        """What a query's float32 vectors are multiplied with, float32 [T, N].
+
+        The numbers as they stand: those of `int8` are not divided by 127, which changes no order of
+        pages. A bit counts 1 or -1; compared with 1 or 0 a page's score is twice as much and one
+        number more, the same for all pages.
+        """
+        values = written.flatten().to_numpy(zero_copy_only=False).reshape(-1, self._width)
+        if self.dtype == "binary":
+            values = 2.0 * np.unpackbits(values, axis=1, count=self.dim) - 1.0
+        return torch.from_numpy(values.astype(np.float32))
 
     def _values(self, vector_TN: np.ndarray) -> np.ndarray:
         match self.dtype:

@@ -28,6 +28,7 @@ _STORE_FILE = re.compile(
 )
 _BASIS_FILE = re.compile(r"(?P<basis>.*/basis-[0-9a-f]{8})/basis\.safetensors")
 _DATASET_FILE = re.compile(r"(?P<dataset>.+)/(corpus|queries|qrels)/[^/]+\.parquet")
+_JUDGEMENTS_FILE = re.compile(r".+/datasets/judgements-[0-9a-f]{16}\.jsonl")
 _ENCODE_RECORD = re.compile(r"encode-(?P<dataset>.+)\.json")
 _TRAIN_RECORD = re.compile(r"round-(?P<round>[0-9]+)-train\.json")
 
@@ -108,7 +109,7 @@ class Contents:
         runs: by path.
         stores: by path.
         bases: path to the files of a folder with the basis of `features.pca_dim`.
-        datasets: path to the files of a dataset folder.
+        datasets: path to the files of a dataset folder; also copies of people's judgements.
         temporary: unfinished writes, wherever they stand.
         others: files that are none of these.
         held_folders: folders without a `run.json` that a driver may be at work on, and that are no
@@ -143,6 +144,7 @@ def look_into(root: str) -> Contents:
     bases = {found["basis"] for found in _matches(_BASIS_FILE, finished)}
     # What stands in a folder inside another one belongs to the inner one.
     parts = _by_owner(finished, {*stores, *runs, *bases, *sets})
+    judged = {state.path: [state] for state in parts[""] if _JUDGEMENTS_FILE.fullmatch(state.path)}
     leases = {_folder(state.path) for state in finished if is_lease_file(state.path)}
     held = {folder for folder in sorted(leases) if lease.is_held(folder)}
     read = _small_files(state.path for state in finished if _is_read(state.path, {*stores, *runs}))
@@ -160,9 +162,9 @@ def look_into(root: str) -> Contents:
             for path, dataset in sorted(stores.items())
         ],
         bases={path: parts[path] for path in sorted(bases)},
-        datasets={path: parts[path] for path in sorted(sets)},
+        datasets={**{path: parts[path] for path in sorted(sets)}, **judged},
         temporary=temporary,
-        others=parts[""],
+        others=[state for state in parts[""] if state.path not in judged],
         held_folders=sorted(held - set(stores) - runs),
     )
 

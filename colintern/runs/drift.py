@@ -1,17 +1,23 @@
 """Whether a configuration would still give what a run has recorded."""
 
+from colintern import storage
 from colintern.errors import DriftError
 from colintern.runs import stages
 from colintern.runs.opened import OpenedRun
-from colintern.runs.stages import Encode
+from colintern.runs.stages import Encode, Stage
+from colintern.runs.stages.inputs import JUDGEMENTS
 
 
-def check_drift(run: OpenedRun) -> None:
+def check_drift(run: OpenedRun, judgements: str | None = None) -> None:
     """Make sure that the configuration still gives every recorded stage.
 
     The settings of all of them are compared first: they need nothing that may be missing. The other
     inputs of rounds are read from the stores. While one of these is gone, or a stage that a
     recorded one is made from, they are checked as the turn of each stage comes.
+
+    Args:
+        run: the run.
+        judgements: `data.judgements` as the user gave it, for the message.
 
     Raises:
         DriftError: it does not.
@@ -25,6 +31,8 @@ def check_drift(run: OpenedRun) -> None:
             f"data.train={train}; set it back, or choose another run.name"
         )
     for stage in listed:
+        _check_judgements(run, stage, judgements)
+    for stage in listed:
         if stage.needs(run.config):
             stage.check_settings(run)
         else:
@@ -33,6 +41,28 @@ def check_drift(run: OpenedRun) -> None:
     if all(run.targets[stage.dataset].is_finished() for stage in encoded):
         for stage in recorded:
             stage.check_drift(run)
+
+
+def _check_judgements(run: OpenedRun, stage: Stage, given: str | None) -> None:
+    """Make sure that people say now what a recorded stage was made from.
+
+    Raises:
+        DriftError: they do not; the message says how to go on with what they say now.
+    """
+    record = run.folder.record(stage.name)
+    now = stage.settings(run.config).get(JUDGEMENTS)
+    if record is None or not record.inputs or record.inputs.get(JUDGEMENTS) == now:
+        return
+    before, value = run.folder.read().config.data.judgements, given or "null"
+    go_on = (
+        "to go on from its best heads with these judgements: colintern run "
+        f"--continue-from {run.folder.path} run.name=NEW data.judgements={value}"
+    )
+    raise DriftError(
+        f"data.judgements={value}: stage {stage.name} of {run.folder.path} is made from other "
+        f"judgements; set data.judgements={before or 'null'} back, or "
+        f"{go_on if storage.exists(run.folder.loop_json) else 'choose another run.name'}"
+    )
 
 
 def _has_rounds(run: OpenedRun) -> bool:

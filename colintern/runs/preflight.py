@@ -12,6 +12,12 @@ from typing import TYPE_CHECKING
 
 from colintern import log, storage
 from colintern.config.schema import Config, DatasetConfig, datasets
+from colintern.data.added_judgements import (
+    AddedJudgements,
+    added_judgements,
+    check_ids,
+    check_names,
+)
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.resolve import FoundSource, datasets_root, find_source, with_datasets
 from colintern.data.splits import UnseenPages, split_views
@@ -40,6 +46,7 @@ def check(config: Config) -> bool:
     """
     check_roots(config)
     check_extras(config)
+    check_names(config.data)
     sources = find_sources(config)
     for setting in unused_settings(config):
         log.warn_once("config", setting)
@@ -108,12 +115,16 @@ def check_datasets(config: Config) -> None:
         ConfigError: dev is train.
         DatasetError: a dataset contradicts itself, or no dev set can be taken out of train.
     """
-    opened = {dataset.name: _Opened(dataset) for dataset in datasets(config.data)}
+    opened = {
+        dataset.name: _Opened(dataset, added_judgements(config.data, dataset.name))
+        for dataset in datasets(config.data)
+    }
     train = opened[config.data.train.name]
     if config.data.dev is not None:
         _check_dev_is_apart(opened[config.data.dev.name], train)
     for dataset in opened.values():
         dataset.folder.check()
+        _check_added(dataset, config.data.judgements)
         _check_can_be_asked(dataset)
     if config.data.dev is None:
         # Equal images are not known yet; they can only tie more pages together.
@@ -127,15 +138,29 @@ def check_datasets(config: Config) -> None:
 class _Opened:
     """A dataset, opened once for all checks."""
 
-    def __init__(self, config: DatasetConfig) -> None:
+    def __init__(self, config: DatasetConfig, added: AddedJudgements | None) -> None:
         self.config = config
-        self.folder = CanonicalDataset(config.path)
+        self.folder = CanonicalDataset(config.path, added=added)
 
     @cached_property
     def questions(self) -> set[str]:
         """The judged questions that can be asked, as equal ones are equal."""
         judged = self.folder.judgements()
         return {normalised(q.text) for q in self.folder.queries() if q.query_id in judged}
+
+
+def _check_added(dataset: _Opened, judgements: str | None) -> None:
+    """Make sure that what people have judged is there.
+
+    Raises:
+        DatasetError: a line is of a question or page that the dataset has not.
+    """
+    folder = dataset.folder
+    if judgements is not None and folder.added is not None:
+        query_ids = {*folder.asked.ids.to_pylist(), *folder.asked.bad}
+        page_ids = set(folder.page_ids().to_pylist())
+        check_ids(judgements, dataset.config.name, query_ids, page_ids)
+        folder.judgements()  # something is left
 
 
 def _check_can_be_asked(dataset: _Opened) -> None:

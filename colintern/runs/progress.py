@@ -6,7 +6,8 @@ from itertools import islice
 from typing import Any
 
 from colintern import log
-from colintern.config.schema import RANDOM, READER, BackboneConfig
+from colintern.config.schema import RANDOM, READER, BackboneConfig, DataConfig, datasets
+from colintern.data.added_judgements import added_judgements
 from colintern.evaluation.chance import beside_chance, is_at_chance
 from colintern.evaluation.decision import METRIC
 from colintern.mining.evidence import shortage
@@ -24,6 +25,21 @@ def say_held_out(train: str, pages: Sequence[str]) -> None:
             len(pages),
             ", ".join(pages[:3]),
         )
+
+
+def say_added(data: DataConfig) -> None:
+    """How much people have said of each dataset (`data.judgements`)."""
+    for dataset in datasets(data):
+        if added := added_judgements(data, dataset.name):
+            relevant = sum(score >= 1 for score in added.scores.values())
+            log.say(
+                "data",
+                "%s: %d judgements of people: %d pages are right, %d are not",
+                dataset.name,
+                len(added),
+                relevant,
+                len(added) - relevant,
+            )
 
 
 def say_dev(dev: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from colintern import log, records, storage
 from colintern.config.schema import Config
-from colintern.data.resolve import with_datasets
+from colintern.data.resolve import with_datasets, with_judgements
 from colintern.errors import MissingStageError, PathError
 from colintern.records import lease
 from colintern.records.lease import Held
@@ -145,11 +145,12 @@ def open_run(
     from colintern.runs.basis import ensure_basis, has_to_be_made, recorded_basis
     from colintern.runs.drift import check_drift
     from colintern.runs.opened import OpenedRun
+    from colintern.runs.progress import say_added
 
     with lease.held(config.run_path, wait=False) as held:
         backbone = read_identity(config.backbone)
         preflight.check_init_heads(config, backbone)
-        config = with_datasets(config)
+        given, config = config.data.judgements, with_judgements(with_datasets(config))
         if not is_checked:
             preflight.check_datasets(config)
         say_what_the_advised_takes(config)
@@ -157,12 +158,13 @@ def open_run(
         if has_to_be_made(
             config, backbone
         ):  # which takes minutes: all that can be refused is first
-            check_drift(OpenedRun(config, backbone, recorded_basis(config)))
+            check_drift(OpenedRun(config, backbone, recorded_basis(config)), given)
         with _workers(config, kinds, workers) as chosen:
             basis = ensure_basis(config, backbone, chosen)
             preflight.check_init_basis(config, basis)
             opened = OpenedRun(config, backbone, basis)
-            check_drift(opened)
+            check_drift(opened, given)
+            say_added(config.data)
             _write_run_json(opened.folder, config, held)
             note_user(config)
             with log.kept(opened.folder.log, held.check):

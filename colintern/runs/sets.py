@@ -13,6 +13,7 @@ import numpy as np
 
 from colintern import records, storage
 from colintern.config.schema import DEV, dataset_of
+from colintern.data.added_judgements import added_judgements
 from colintern.data.queries import Queries
 from colintern.data.text import normalised
 from colintern.runs.progress import say_dev, say_seen_in_training
@@ -33,8 +34,13 @@ def note_sets(run: OpenedRun, held: Held) -> None:
         run: with all of its datasets encoded.
         held: its lease.
     """
+    judged = ((f"judged {name}", added_judgements(run.config.data, name)) for name in run.targets)
     made_from = records.fingerprint(
-        {**split_inputs(run.config), **{name: run.features_hash(name) for name in run.targets}}
+        {
+            **split_inputs(run.config),
+            **{name: run.features_hash(name) for name in run.targets},
+            **{name: added.sha256 for name, added in judged if added},
+        }
     )
     path = run.folder.data_json
     if storage.exists(path) and storage.read_json(path).get("made_from") == made_from:

@@ -74,9 +74,11 @@ def _looked_at(config: Config) -> dict[str, Any]:
         "versions": versions(),
         "commit": commit(),
     }
-    log = RunFolder(config.run_path).log
+    log, judgements = RunFolder(config.run_path).log, config.data.judgements
     folders = {folder: _states(folder, but=log) for folder in _folders(config)}
-    return {name: records.fingerprint({name: value}) for name, value in (found | folders).items()}
+    said = {judgements: storage.version_of(judgements)} if judgements else {}
+    every = (found | folders | said).items()
+    return {name: records.fingerprint({name: value}) for name, value in every}
 
 
 def _folders(config: Config) -> list[str]:

@@ -183,7 +183,7 @@ def _join(address: str) -> None:
     log.say("ray", "joining the cluster at %s (RAY_ADDRESS)", address)
     check_answers(address)
     try:
-        with without_lines(_LEVEL_SAID):
+        with _without_lines(_LEVEL_SAID):
             ray.init(
                 address=address,
                 **_how_much_ray_says(),
@@ -205,7 +205,7 @@ def _root_for_sockets(wanted: str) -> str:
 
 def _start_local(requests: Sequence[Request], folder: str) -> None:
     """A cluster on this machine, large enough for the workers that are asked for."""
-    with without_lines(_LEVEL_SAID):
+    with _without_lines(_LEVEL_SAID):
         ray.init(
             address="local",
             num_cpus=max(os.cpu_count() or 1, cpus_wanted(requests)),
@@ -226,7 +226,7 @@ def _how_much_ray_says() -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def without_lines(words: bytes) -> Iterator[None]:
+def _without_lines(words: bytes) -> Iterator[None]:
     """Keep lines with these words off standard error, those of C++ code too.
 
     All other lines come when the block ends.

@@ -5,13 +5,14 @@ with nothing but its model, and what is asked while it works waits to be answere
 """
 
 import asyncio
+import io
 import logging
 import os
 import socket
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +28,7 @@ from ray.serve.handle import DeploymentHandle
 from colintern import log
 from colintern.config.schema import Config
 from colintern.errors import BusyError, ColInternError, UserError, one_line
-from colintern.runtime.cluster import cluster_of, without_lines
+from colintern.runtime.cluster import cluster_of
 from colintern.runtime.errors import ClusterError, cause_of
 from colintern.runtime.resources import Request
 
@@ -36,14 +37,12 @@ _MAX_ONGOING = 2 * MAX_BATCH  # of a replica: the next batch waits beside it
 _MAX_WAITING = 128  # questions that no replica has taken yet; more are refused
 _STOP_SECONDS = 20  # that questions in hand get at the end
 _LOOK_SECONDS = 2
+_DRAIN_LOOK_SECONDS = 0.05
 _ANSWER_SECONDS = 10
 _MAX_LINES = 100  # of the front's log between two looks
 
 _APPLICATION, _FRONT, _REPLICA = "colintern", "front", "model"
 _QUIET: dict[str, Any] = {"log_level": "ERROR", "enable_access_log": False}
-
-# Ray tells on standard error that calls of Ray Serve's own controller end with it.
-_CONTROLLER_SAID = b"Task ServeController."
 
 Answer = Callable[[Sequence[Any]], list[Any]]
 Ask = Callable[[Any], Awaitable[Any]]
@@ -142,19 +141,39 @@ def serving(served: Served, request: Request, *, stays: bool) -> Iterator[Deploy
             "`serve shutdown`, or unset RAY_ADDRESS to start a cluster of your own"
         )
     logging.getLogger("ray.serve").setLevel(logging.CRITICAL)
-    options = {"host": served.host, "port": served.port, "location": "HeadOnly"}
+    options = {"host": served.host, "port": served.port}
+    with _ray_serve(stays):
+        try:
+            serve.start("HeadOnly", http_options=options, logging_config=_QUIET)
+        except TimeoutError as error:  # of a machine that is too busy
+            raise ClusterError(f"Ray Serve: {one_line(error)}; run the command again") from error
+        front = _deployed(served, request)  # where it fails, no controller may be there to ask
+        try:
+            yield front
+        finally:
+            _drain(front)
+            serve.delete(_APPLICATION)
+
+
+@contextmanager
+def _ray_serve(stays: bool) -> Iterator[None]:
+    """Ends Ray Serve after a `with` block; where the cluster does not stay, it goes with that."""
     try:
-        serve.start(http_options=options, logging_config=_QUIET)
-        yield _deployed(served, request)
+        yield
     finally:
-        serve.delete(_APPLICATION)  # waits for what is in hand
         if stays:
-            with without_lines(_CONTROLLER_SAID):
+            with redirect_stdout(io.StringIO()):  # Ray tells that the controller's calls fail
                 serve.shutdown()
 
 
+def _drain(front: DeploymentHandle) -> None:
+    """Have the questions that the front has in hand answered, and no new ones taken."""
+    with suppress(TimeoutError, RayError, RayServeException):
+        front.drain.remote().result(timeout_s=_STOP_SECONDS)
+
+
 def _deployed(served: Served, request: Request) -> DeploymentHandle:
-    replica = serve.deployment(_Replica).options(
+    make_replica = serve.deployment(
         name=_REPLICA,
         num_replicas=served.replicas,
         max_ongoing_requests=_MAX_ONGOING,
@@ -165,13 +184,14 @@ def _deployed(served: Served, request: Request) -> DeploymentHandle:
             "num_gpus": request.gpus_per_worker,
         },
     )
-    front = serve.deployment(serve.ingress()(_Front)).options(
+    make_front = serve.deployment(
         name=_FRONT,
         max_ongoing_requests=10_000,  # the replicas' queue is the bound
         graceful_shutdown_timeout_s=_STOP_SECONDS,
         ray_actor_options={"num_cpus": 0},
     )
-    bound = front.bind(replica.bind(served.open_answer), served.make_app, served.replicas)
+    replicas = make_replica(_Replica).bind(served.open_answer)
+    bound = make_front(serve.ingress()(_Front)).bind(replicas, served.make_app)
     try:
         return serve.run(bound, name=_APPLICATION, logging_config=_QUIET)
     except RuntimeError as error:
@@ -205,11 +225,11 @@ class _Front:
     Args:
         replicas: the handle of those who answer.
         make_app: of `Served`.
-        num_replicas: how many there should be.
     """
 
-    def __init__(self, replicas: DeploymentHandle, make_app: MakeApp, num_replicas: int) -> None:
+    def __init__(self, replicas: DeploymentHandle, make_app: MakeApp) -> None:
         self._replicas, self._make_app = replicas, make_app
+        self._num_in_hand, self._is_ending = 0, False
         self._lines = _Lines()
 
     def __serve_build_asgi_app__(self) -> Any:
@@ -220,13 +240,28 @@ class _Front:
         """What was logged since this was asked for the last time."""
         return self._lines.take()
 
+    async def drain(self) -> None:
+        """Take no more questions, and wait until those in hand are answered."""
+        self._is_ending = True
+        while self._num_in_hand:
+            await asyncio.sleep(_DRAIN_LOOK_SECONDS)
+
     async def _ask(self, question: Any) -> Any:
         """The answer of a replica.
 
         Raises:
-            BusyError: too many questions wait, or there is no replica to answer.
+            BusyError: too many questions wait, there is no replica to answer, or it is the end.
             ColInternError: that is the answer.
         """
+        if self._is_ending:
+            raise BusyError("the server is ending")
+        self._num_in_hand += 1
+        try:
+            return await self._asked(question)
+        finally:
+            self._num_in_hand -= 1
+
+    async def _asked(self, question: Any) -> Any:
         try:
             answer = await self._replicas.answer.remote(question)
         except BackPressureError as error:
@@ -243,7 +278,7 @@ class _Front:
         """Whether a replica is there; it is not asked itself, as it may have much to do."""
         status = await asyncio.to_thread(serve.status)
         states = status.applications[_APPLICATION].deployments[_REPLICA].replica_states
-        return states.get("RUNNING", 0) > 0
+        return any(number for state, number in states.items() if state == "RUNNING")
 
 
 class _Lines(logging.Handler):

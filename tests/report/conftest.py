@@ -8,7 +8,9 @@ import pytest
 from colintern.data.entities import Judgement, Page, Query
 from colintern.data.triples import Triple, writing_triples
 from colintern.data.writing import write_dataset
+from colintern.runs import loop
 from tests.helpers import CorpusFolder, png
+from tests.local_run import QuickWorkers, make_config
 from tests.report.helpers import EVIL, write_json
 
 NAMES = "ndcg_at_5 ndcg_at_10 recall_at_1 recall_at_5 recall_at_10 mrr_at_10".split()
@@ -51,3 +53,11 @@ def run(tmp_path) -> Path:
     }
     write_json(folder / "round-2/mining.json", mining)
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Path:
+    """The folder of a run that is finished, with stores and datasets; it is not changed."""
+    root = tmp_path_factory.mktemp("finished")
+    loop.run(make_config(root), QuickWorkers())
+    return root / "runs" / "run"

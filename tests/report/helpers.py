@@ -1,7 +1,9 @@
 """Files of a run folder, as stages write them, for tests of the report."""
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,6 +13,12 @@ from colintern.report.data import Recorded
 # What is recorded in the run of the fixture `run`.
 RECORDED = Recorded(evaluated={"dev": 2}, trained=[1], mined=[2])
 EVIL = "<script>alert('x')</script>"
+
+
+def content_of(html: str) -> dict[str, Any]:
+    """What the script of a report shows."""
+    (found,) = re.findall(r'<script type="application/json" id="content">(.*?)</script>', html)
+    return json.loads(found)
 
 
 def write_json(path: Path, document: object) -> None:

@@ -21,8 +21,9 @@ from colintern.evaluation.protocol import Protocol
 from colintern.records.run_folder import RunFolder
 from colintern.report.data import Recorded
 from colintern.report.page import write_report
+from colintern.runs.stages.report import write_report as write_stage_report
 from tests.helpers import png
-from tests.report.helpers import EVIL, RECORDED, write_json, write_results
+from tests.report.helpers import EVIL, RECORDED, content_of, write_json, write_results
 
 _ENCODING = "device compute_dtype attention attention_kernel image_processor stored_dtype".split()
 
@@ -36,8 +37,11 @@ def test_nothing_from_data_becomes_markup(run):
     """A query or page id that runs as a script in the reader's browser."""
     html = _report(run).read_text()
     assert "&lt;script&gt;alert" in html
-    assert "<script" not in html
-    assert html.count("data:image/png;base64,") == 3
+    assert re.findall("<script[^>]*>", html) == [
+        '<script type="application/json" id="content">',
+        "<script>",
+    ]
+    assert len(content_of(html)["pictures"]) == 2
 
 
 def test_only_the_pages_that_are_shown_are_read(run, monkeypatch):
@@ -53,8 +57,8 @@ def test_only_the_pages_that_are_shown_are_read(run, monkeypatch):
         return parquets.rows_of(parquet, file, columns, row_group)
 
     monkeypatch.setattr(canonical, "rows_of", recorded)
-    assert _report(run).read_text().count("data:image/png;base64,") == 3
-    assert read == [3, 4, 5]
+    assert len(content_of(_report(run).read_text())["pictures"]) == 2
+    assert read == [3, 4]  # the right page of the triple, and the mined page that is hardest
 
 
 @pytest.mark.parametrize("has_own_folder", [True, False])
@@ -71,11 +75,12 @@ def test_without_test_sets_dev_queries_are_shown(run, has_own_folder):
         run / "round-1/eval/dev.run.parquet", {"q": [page.page_id for page in pages[::-1]]}
     )
     html = _report(run).read_text()
-    shown = html.split("A few queries of dev")[1]
+    shown = html.split("Examples of dev")[1]
     assert ("kettle?" in shown) == has_own_folder
     found_at = "not in the first 100" if has_own_folder else "at rank 3"
-    assert f"round 1: first relevant page {found_at}<" in shown
-    assert shown.count("data:image/png;base64,") == 3
+    assert f"First right page {found_at} after round 1." in shown
+    (table,) = content_of(html)["tables"]
+    assert table["rows"][0][3] == [101 if has_own_folder else 3]
 
 
 def test_a_query_that_the_best_round_improved_comes_first(run):
@@ -93,15 +98,14 @@ def test_a_query_that_the_best_round_improved_comes_first(run):
     for number, ranking in ((1, "abc"), (2, "cab")):
         found = {"bad": list("abc"), "good": list(ranking)}
         write_results(run / f"round-{number}/eval/test.run.parquet", found)
-    shown = _report(run, evaluated={"test": 3}).read_text().split("A few queries of test")[1]
-    ranks = re.findall(r"(<q>[\w ]+</q>|round \d: first relevant page at rank \d)", shown)
-    assert ranks == [
+    shown = _report(run, evaluated={"test": 3}).read_text().split("Examples of test")[1]
+    assert re.findall(
+        r"(<q>becomes[\w ]+</q>|<q>stays[\w ]+</q>|First right page [^.]+)", shown
+    ) == [
         "<q>becomes good</q>",
-        "round 1: first relevant page at rank 3",
-        "round 2: first relevant page at rank 1",
+        "First right page at rank 1 after round 2; at rank 3 after round 1",
         "<q>stays bad</q>",
-        "round 1: first relevant page at rank 3",
-        "round 2: first relevant page at rank 3",
+        "First right page at rank 3 after round 2; at rank 3 after round 1",
     ]
 
 
@@ -119,8 +123,10 @@ def test_a_dataset_that_has_changed_since_the_run(run):
         write_json(run / f"round-{number}/eval/test.json", measured)
     found = {query_id: list("abc") for query_id in ("kept", "no text", "no judgement")}
     write_results(run / "round-1/eval/test.run.parquet", found)
-    shown = _report(run, evaluated={"test": 2}).read_text().split("A few queries of test")[1]
-    assert re.findall(r"<q>([\w ?]+)</q>", shown) == ["kept"]
+    html = _report(run, evaluated={"test": 2}).read_text()
+    (table,) = content_of(html)["tables"]
+    assert [row[0] for row in table["rows"]] == ["kept"]
+    assert "<q>kept</q>" in html
 
 
 def test_a_test_set_that_is_not_measured_up_to_the_best_round_has_no_examples(run):
@@ -130,14 +136,17 @@ def test_a_test_set_that_is_not_measured_up_to_the_best_round_has_no_examples(ru
         write_json(run / f"round-{number}/eval/test.json", document)
     write_json(run / "loop.json", {"metric": "ndcg_at_5", "rounds": [], "best_round": 2})
     html = _report(run, evaluated={"dev": 2, "test": 2}).read_text()
-    assert "A few queries" not in html
+    assert "Examples of" not in html
+    assert content_of(html)["tables"] == []
 
 
 def test_nothing_is_fetched(run):
     """A report that is empty without network, or tells a server that it was read."""
     html = _report(run).read_text()
-    fetched = re.findall(r'(?:src|href|url)\s*[=(]\s*["\']?([^"\')\s>]+)', html)
-    outside = [link for link in fetched if not link.startswith(("data:image/", "#"))]
+    markup = re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL)
+    fetched = re.findall(r'(?:src|href|url)\s*[=(]\s*["\']?([^"\')\s>]+)', markup)
+    pictures = content_of(html)["pictures"].values()
+    outside = [link for link in (*fetched, *pictures) if not link.startswith(("data:image/", "#"))]
     assert fetched
     assert outside == []
     assert "@import" not in html
@@ -150,7 +159,7 @@ def test_half_a_run_and_lost_images(run):
     for _ in range(2):  # the second time over one without pictures
         full = _report(run).read_text()
         assert "<h2>Mining</h2>" in full
-        assert "image cannot be read" in full
+        assert "picture cannot be read" in full
     bare = Path(write_report(str(run), Recorded())).read_text()
     assert "No round is trained" in bare
     assert "<h2>Mining</h2>" not in bare
@@ -185,10 +194,15 @@ def test_a_report_never_gets_worse(run, lost, found):
         assert _report(run).read_bytes() == before
 
 
-def test_the_same_run_gives_the_same_report(run):
-    """Random ids or times of day in the drawings."""
+def test_the_same_run_gives_the_same_report(run, finished):
+    """Random ids or times of day in the drawings; a draw, or a heat map, that differs."""
     first = _report(run).read_bytes()
     assert _report(run).read_bytes() == first
+    whole = RunFolder(str(finished))
+    config = whole.read().config
+    first = Path(write_stage_report(config, whole)).read_bytes()
+    assert content_of(first.decode())["heat"][0]["pages"]
+    assert Path(write_stage_report(config, whole)).read_bytes() == first
 
 
 def test_published_figures_are_marked_as_not_measured_here(run):
@@ -261,7 +275,7 @@ def test_what_dev_is_and_what_tests_share_with_training_is_shown(run):
         "test-y: 9 questions, 50 pages searched. None of its pages and questions are in training.",
     ):
         assert words in shown
-    assert "<script" not in html
+    assert "<script>alert" not in html
     own = {**dev, **apart, "is_part_of_training_set": False, "num_documents": 0, "documents": []}
     write_json(run / "data.json", {"dev": own, "tests": {}})
     shown = re.sub("<[^>]+>", "", _report(run).read_text().split("<h2>Data</h2>")[1])

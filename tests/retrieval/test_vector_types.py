@@ -50,3 +50,21 @@ def test_bits_are_signs(dim):
     assert np.array_equal(bits[:, :dim], (vector_TN > 0).numpy())
     assert not bits[:, dim:].any()
     assert VectorType("binary", dim).arrow == pa.list_(pa.uint8(), -(-dim // 8))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [
+        ("float32", lambda vector_TN: vector_TN),
+        ("float16", lambda vector_TN: vector_TN.half().float()),
+        ("int8", lambda vector_TN: (127 * vector_TN).round()),
+        ("binary", lambda vector_TN: torch.where(vector_TN > 0, 1.0, -1.0)),
+    ],
+)
+def test_what_was_written_is_read(dtype, expected):
+    """Bits in another order, or those that fill up the last byte; rows of another width."""
+    vector_TN = _vectors(dim=12)
+    kind = VectorType(dtype, 12)
+    found = kind.read(kind.written(vector_TN))
+    assert found.dtype == torch.float32
+    assert torch.equal(found, expected(vector_TN))

@@ -72,7 +72,7 @@ def test_the_demo_is_what_the_built_in_backbone_is_for(tmp_path, caplog, pages):
 
 
 def test_the_demo_in_the_folder_that_it_was_written_to_is_not_warned_of(tmp_path, caplog):
-    """Three warnings at each start of the demo: that its splits have no effect in its own folder."""
+    """Three warnings at each start of the demo: its splits have no effect in its own folder."""
     say_what_the_advised_takes(with_datasets(_config(tmp_path, "reader", "demo-small")))
     assert "warning" not in caplog.text
     assert ADVISED not in caplog.text

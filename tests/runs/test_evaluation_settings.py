@@ -64,7 +64,7 @@ class _Run:
         return {path: path.read_bytes() for path in self.path.rglob(f"*{name}*") if path.is_file()}
 
     def results_in_report(self) -> str:
-        return (self.path / "report.html").read_text().split("All settings")[0]
+        return (self.path / "report.html").read_text().split('<section id="run">')[0]
 
 
 def _no_report(run_path: str, _: Recorded) -> str:

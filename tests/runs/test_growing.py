@@ -103,7 +103,7 @@ def test_a_grown_dataset_is_encoded_for_what_is_new_and_gone_on_with(tmp_path, e
     rows = [line for line in table_lines(new.path) if f"start: round {best} of run" in line]
     assert len(rows) == 1
     page = storage.read_bytes(write_report(new.read().config, new)).decode()
-    assert f"<td>start: round {best} of run</td>" in page
+    assert f'<th scope="row">start: round {best} of run</th>' in page
     assert "untrained" not in page
 
 

@@ -89,9 +89,9 @@ def test_all_stays_done_and_is_found(finished, tmp_path, way, is_earlier, is_ins
     assert len(search(run, "question 3 of many", 3, "test")) == 3
     assert len(compare([f"{run}@2", f"{run}@1"]).datasets) == 2
     page = RunFolder(run).report
-    pictures = Path(page).read_text().count("data:image/png")
+    pictures = Path(page).read_text().count('"data:image/webp')
     write_report(RunFolder(run).read().config, RunFolder(run))
-    assert Path(page).read_text().count("data:image/png") == pictures > 0
+    assert Path(page).read_text().count('"data:image/webp') == pictures > 0
 
 
 def _rooted_at(root: Path, made_at: Path) -> None:

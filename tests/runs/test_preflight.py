@@ -192,9 +192,9 @@ def test_every_file_of_questions_is_opened_a_few_times_only(folders, monkeypatch
     opened = []
 
     class Counted(CanonicalDataset):
-        def __init__(self, path, *arguments) -> None:
+        def __init__(self, path, *arguments, **keys) -> None:
             opened.append(path)
-            super().__init__(path, *arguments)
+            super().__init__(path, *arguments, **keys)
 
     monkeypatch.setattr(preflight, "CanonicalDataset", Counted)
     check_datasets(_config(folders, "train", "dev", "test"))

@@ -91,9 +91,9 @@ def test_it_is_shown_compared_and_asked_like_a_run_of_today(recorded):
     assert last.split()[:2] == ["report", "missing"]
     before = _files()
     html = storage.read_bytes(write_report(RunFolder(recorded).read().config, RunFolder(recorded)))
-    assert html.count(b"<td>untrained</td>") == 2
-    assert b"<td>round-2-mine</td>" in html
-    assert html.count(b"data:image/png;base64,") > 10
+    assert html.count(b">untrained</th>") == 2
+    assert b'<th scope="row">round-2-mine' in html
+    assert html.count(b'"data:image/webp;base64,') > 10
     found = compare([recorded, f"{recorded}@0"])
     assert [list(one.others) for one in found.datasets] == [["run@0"], ["run@0"]]
     for one in found.datasets:

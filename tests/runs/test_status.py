@@ -39,7 +39,7 @@ def test_files_of_a_stage_that_is_not_recorded_are_not_shown(folder):
     results = html.split("<h2>Results</h2>")[1].split("<h2>")[0]
     assert len(re.findall("<tr[ >]", results.split("<h3>test ")[1])) == 1 + 2
     assert len(re.findall("<tr[ >]", results.split("<h3>dev ")[1].split("<h3>")[0])) == 1 + 3
-    assert "<td>round-1-evaluate-test</td>" in html
+    assert '<th scope="row">round-1-evaluate-test</th>' in html
     assert "round-2-evaluate-test" not in html
 
 

@@ -33,7 +33,7 @@ from colintern.runs.opened import OpenedRun
 from colintern.runs.progress import say_metrics
 from colintern.runs.runner import Runner
 from colintern.runs.stages import Encode, Report
-from colintern.runs.stages.inputs import split_inputs
+from colintern.runs.stages.inputs import judgement_inputs, split_inputs
 from colintern.runs.versions import MEASURING, versions
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -212,6 +212,7 @@ class MeasuredRun:
             **split_inputs(self.run.config),
             "features_sha256": self._opened.features_hash(source),
             **{f"dataset_sha256.{name}": sha256 for name, sha256 in questions},
+            **judgement_inputs(self.run.config, source),
         }
 
     def _inputs(self, baseline: Baseline, dataset: str) -> Inputs:
@@ -228,15 +229,21 @@ class MeasuredRun:
 
 
 @contextmanager
-def measured_run(run_path: str) -> Iterator[MeasuredRun]:
-    """Open a run, with its best round, for baselines, and hold it for this driver.
+def measured_run(run_path: str, round_number: int | None = None) -> Iterator[MeasuredRun]:
+    """Open a run for whatever is measured beside its rounds, and hold it for this driver.
+
+    Args:
+        run_path: the run folder.
+        round_number: whose heads; None takes the best round.
 
     Raises:
-        MissingStageError: no round is trained.
+        MissingStageError: that round, or any, is not trained.
         DriftError: a dataset has changed since the run began.
         LeaseHeldError: another driver is at work on the run.
     """
-    run = open_finished(storage.absolute(run_path))  # workers have another working folder
+    run = open_finished(
+        storage.absolute(run_path), round_number
+    )  # workers have another working folder
     with lease.held(run.folder.path, wait=False) as held:
         measured = MeasuredRun(run, held)
         measured.check_unchanged()

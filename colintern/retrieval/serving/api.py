@@ -24,6 +24,7 @@ _RETRY_SECONDS = 1
 _ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": schemas.ErrorAnswer, "description": words}
     for status, words in {
+        400: "the body cannot be read",
         401: "the token is missing or wrong",
         413: "the body is too large",
         421: "asked by another name than that of this machine",

@@ -10,7 +10,11 @@ from importlib import resources
 @functools.cache
 def page_html() -> str:
     """The page. It has no data in it: all that it shows it asks the API for."""
-    return resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
+    return (
+        resources.files("colintern.retrieval.serving")
+        .joinpath("page.html")
+        .read_text(encoding="utf-8")
+    )
 
 
 @functools.cache

@@ -72,7 +72,7 @@ class Compared:
 class Ask(Protocol):
     """Somebody who answers: an open run in this process, or in others."""
 
-    def __call__(self, question: Question) -> Awaitable[Any]:
+    def __call__(self, question: Question, /) -> Awaitable[Any]:
         """The answer to a question.
 
         Raises:

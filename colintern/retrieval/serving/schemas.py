@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from colintern.data.text import MAX_QUERY_CHARACTERS, bad_query_reason
 from colintern.retrieval.serving.limits import (
@@ -18,8 +18,13 @@ def _askable(text: str) -> str:
     return text
 
 
+def _whole(value: object) -> object:
+    """`5.0` as 5: JSON has one kind of number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 # The bounds are only told here: the check's own words are clearer than those of a pattern.
-_BOUNDS = {"minLength": 1, "maxLength": MAX_QUERY_CHARACTERS, "pattern": r"\S"}
+_BOUNDS = {"minLength": 1, "maxLength": MAX_QUERY_CHARACTERS, "pattern": r"[^\s\x1c-\x1f\x85]"}
 Query = Annotated[str, Field(json_schema_extra=_BOUNDS), AfterValidator(_askable)]
 PageId = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARACTERS)]
 
@@ -34,7 +39,9 @@ class SearchRequest(_Asked):
     """What to search for."""
 
     query: Query
-    k: Annotated[int, Field(ge=1, le=MAX_K, description="pages to find")] = 10
+    k: Annotated[
+        int, Field(ge=1, le=MAX_K, description="pages to find"), BeforeValidator(_whole)
+    ] = 10
 
 
 class EmbedRequest(_Asked):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from colintern import storage
 from colintern.config.schema import dataset_of
+from colintern.data.added_judgements import added_judgements
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.columns import find, joined
 from colintern.data.judgements import Judgements
@@ -113,8 +114,10 @@ def _judgements(chosen: Chosen, dataset: str) -> Judgements:
     As they are now for a run whose records are of an earlier version, which did not note them.
     """
     use = _use_of(chosen, dataset)
-    path = dataset_of(chosen.config.data, dataset).path
-    return CanonicalDataset(path, (use.questions or None) if use else None).judgements()
+    entry = dataset_of(chosen.config.data, dataset)
+    added = added_judgements(chosen.config.data, entry.name)
+    questions = (use.questions or None) if use else None
+    return CanonicalDataset(entry.path, questions, added=added).judgements()
 
 
 def _use_of(chosen: Chosen, dataset: str) -> StoreUse | None:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from colintern.config.schema import Config, DatasetConfig
 from colintern.data import digests
+from colintern.data.added_judgements import added_judgements
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.columns import find
 from colintern.data.compute import pc
@@ -68,7 +69,9 @@ def take_census(dataset: DatasetConfig, config: Config, max_pages: int) -> Censu
     """
     source = find_source(dataset, datasets_root(config))
     if source.write is None:
-        return _of_folder(CanonicalDataset(source.folder), max_pages, config.run.seed)
+        added = added_judgements(config.data, dataset.name)
+        folder = CanonicalDataset(source.folder, added=added)
+        return _of_folder(folder, max_pages, config.run.seed)
     if dataset.is_demo:
         return _of_demo(dataset)
     raise DatasetError(

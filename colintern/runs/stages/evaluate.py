@@ -7,13 +7,20 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from colintern import log, storage
-from colintern.config.schema import Config, EvaluationConfig, dataset_of
+from colintern import log, records, storage
+from colintern.config.schema import DEV, Config, EvaluationConfig, dataset_of
+from colintern.data.added_judgements import added_judgements
 from colintern.evaluation.asked import asked_of, is_as_asked
 from colintern.records.lease import Held
 from colintern.records.run_folder import RunFolder
 from colintern.runs.stages.encode import Encode
-from colintern.runs.stages.inputs import heads_inputs, split_inputs
+from colintern.runs.stages.inputs import (
+    JUDGED,
+    heads_inputs,
+    judged_inputs,
+    judgement_inputs,
+    split_inputs,
+)
 from colintern.runs.stages.stage import Made, Stage
 from colintern.runs.stages.train import trained_heads
 from colintern.runtime.resources import request_of
@@ -29,7 +36,8 @@ if TYPE_CHECKING:
 class Evaluate(Stage):
     """Searches all pages of a dataset for its queries, and judges what comes first.
 
-    Other settings of `evaluation` are no drift: the round is measured again.
+    Other settings of `evaluation` are no drift, nor are other judgements of people of a test set:
+    the round is measured again.
     """
 
     round_number: int
@@ -55,14 +63,32 @@ class Evaluate(Stage):
         ]
 
     def is_as_asked(self, config: Config, folder: RunFolder) -> bool:
-        """Whether it is searched as the settings ask, with just the metrics that they ask for."""
-        path = folder.evaluation(self.round_number, self.dataset)
-        return storage.exists(path) and is_as_asked(storage.read_json(path), config.evaluation)
+        """Whether it is searched and judged as asked, with just the metrics that are asked for."""
+        path, record = folder.evaluation(self.round_number, self.dataset), folder.record(self.name)
+        if not storage.exists(path) or not is_as_asked(storage.read_json(path), config.evaluation):
+            return False
+        judged = judged_inputs(config, self.dataset).get(JUDGED)
+        return record is None or record.inputs.get(JUDGED) == judged
+
+    def check_drift(self, run: OpenedRun) -> None:
+        """Make sure that it would come out the same now, but for what may change at any time.
+
+        Raises:
+            DriftError: it would come out otherwise.
+        """
+        record = run.folder.record(self.name)
+        if record is not None:
+            inputs = {name: value for name, value in self.inputs(run).items() if name != JUDGED}
+            if JUDGED in record.inputs:
+                inputs[JUDGED] = record.inputs[JUDGED]
+            records.check_drift(self.name, record, run.as_recorded(record, inputs))
 
     def settings(self, config: Config) -> dict[str, Any]:
-        """The split, and in round 0 what the untrained heads depend on."""
+        """The split, what people judge of dev, and in round 0 what untrained heads depend on."""
+        source = dataset_of(config.data, self.dataset).name
         return {
             **split_inputs(config),
+            **(judgement_inputs(config, source) if self.dataset == DEV else {}),
             **(heads_inputs(config) if self.round_number == 0 else {}),
         }
 
@@ -70,6 +96,7 @@ class Evaluate(Stage):
         """All that it would be made from now."""
         return {
             **self.settings(run.config),
+            **judged_inputs(run.config, self.dataset),
             "heads_sha256": run.heads_hash(self.round_number),
             "features_sha256": run.features_hash(dataset_of(run.config.data, self.dataset).name),
         }
@@ -178,5 +205,8 @@ def measure(
         )
         check()
         storage.delete(record_path)
+    added = added_judgements(catalog.data, dataset_of(catalog.data, dataset).name)
+    if added:
+        document["added_judgements"] = len(added)  # not those that others measure with
     storage.write_json(json_path, document)
     return document

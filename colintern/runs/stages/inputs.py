@@ -11,11 +11,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from colintern import storage
-from colintern.config.schema import Config
+from colintern.config.schema import DEV, Config
+from colintern.data.added_judgements import added_judgements
 
 if TYPE_CHECKING:
     from colintern.runs.opened import OpenedRun
 
+JUDGEMENTS, JUDGED = "data.judgements", "judgements_sha256"
 INIT_HEADS = "training.init_heads"
 
 
@@ -23,6 +25,18 @@ def split_inputs(config: Config) -> dict[str, Any]:
     """The seed, and the share of dev queries when they are taken from the training set."""
     fraction = None if config.data.dev else config.data.dev_fraction
     return {"run.seed": config.run.seed, "data.dev_fraction": fraction}
+
+
+def judgement_inputs(config: Config, dataset: str) -> dict[str, Any]:
+    """What people say of a dataset that is trained on or decides, by a hash; nothing if nothing."""
+    added = added_judgements(config.data, dataset)
+    return {JUDGEMENTS: added.sha256} if added else {}
+
+
+def judged_inputs(config: Config, dataset: str) -> dict[str, Any]:
+    """What people say of a test set, which may change at any time; nothing of dev."""
+    added = added_judgements(config.data, dataset) if dataset != DEV else None
+    return {JUDGED: added.sha256} if added else {}
 
 
 def heads_inputs(config: Config) -> dict[str, Any]:

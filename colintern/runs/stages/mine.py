@@ -11,7 +11,7 @@ from colintern import storage
 from colintern.config.schema import Config, MiningConfig
 from colintern.records.lease import Held
 from colintern.runs.stages.encode import training_stores
-from colintern.runs.stages.inputs import held_out_inputs, split_inputs
+from colintern.runs.stages.inputs import held_out_inputs, judgement_inputs, split_inputs
 from colintern.runs.stages.stage import Made, Stage
 from colintern.runtime.resources import request_of
 
@@ -50,10 +50,11 @@ class Mine(Stage):
         ]
 
     def settings(self, config: Config) -> dict[str, Any]:
-        """The split, and the rules."""
+        """The split, what people judge, and the rules."""
         mining = config.mining.as_inputs()
         return {
             **split_inputs(config),
+            **judgement_inputs(config, config.data.train.name),
             **{f"mining.{key}": value for key, value in mining.items()},
         }
 

@@ -10,8 +10,9 @@ from colintern import log, records, storage
 from colintern.config.schema import Config, evaluated_names
 from colintern.errors import ReportKeptError
 from colintern.records.lease import Held
-from colintern.records.run_folder import RunFolder, baseline_stage
+from colintern.records.run_folder import RunFolder, baseline_stage, ladder_stage
 from colintern.runs.baselines import recorded_baselines
+from colintern.runs.ladders import recorded_ladders
 from colintern.runs.stages.evaluate import Evaluate
 from colintern.runs.stages.mine import Mine
 from colintern.runs.stages.stage import Made, Stage
@@ -88,6 +89,7 @@ def write_report(config: Config, folder: RunFolder) -> str:
         trained=[stage.round_number for stage in stages if isinstance(stage, Train)],
         mined=[stage.round_number for stage in stages if isinstance(stage, Mine)],
         baselines=recorded_baselines(folder, evaluated_names(config.data)),
+        ladders=recorded_ladders(folder, evaluated_names(config.data)),
     )
     return page.write_report(folder.path, recorded)
 
@@ -98,6 +100,7 @@ def _inputs(config: Config, folder: RunFolder) -> dict[str, Any]:
     baselines = recorded_baselines(folder, evaluated_names(config.data)).items()
     names = [stage.name for stage in shown]
     names += [baseline_stage(name, dataset) for dataset, found in baselines for name in found]
+    names += map(ladder_stage, recorded_ladders(folder, evaluated_names(config.data)))
     found = ((name, folder.record(name)) for name in names)
     return {
         **{name: record.fingerprint for name, record in found if record},

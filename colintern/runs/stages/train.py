@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from colintern.config.schema import Config
 from colintern.records.lease import Held
 from colintern.runs.stages.encode import training_stores
-from colintern.runs.stages.inputs import heads_inputs, held_out_inputs, split_inputs
+from colintern.runs.stages.inputs import (
+    heads_inputs,
+    held_out_inputs,
+    judgement_inputs,
+    split_inputs,
+)
 from colintern.runs.stages.mine import Mine, mines
 from colintern.runs.stages.stage import Made, Stage
 from colintern.runs.stages.untrained import UntrainedHeads
@@ -51,13 +56,14 @@ class Train(Stage):
         ]
 
     def settings(self, config: Config) -> dict[str, Any]:
-        """The split, how the round is trained, and in round 1 what its first heads depend on."""
+        """The split, what people judge, how the round is trained; in round 1 its first heads."""
         number, training = self.round_number, config.training.as_inputs()
         keys = {key: value for key, value in training.items() if key not in _FREE_KEYS}
         if number == 1:
             del keys["negatives_per_query"]  # the first round has no mined negatives
         return {
             **split_inputs(config),
+            **judgement_inputs(config, config.data.train.name),
             **{f"training.{key}": value for key, value in keys.items()},
             "training.epochs": config.training.epochs_of_round(number),
             **(heads_inputs(config) if number == 1 else {}),

@@ -37,6 +37,7 @@ def test_a_dataset_that_is_gone_is_one_line(tmp_path, monkeypatch, capsys):
     assert code == 2
     assert [line for line in err.splitlines() if str(tmp_path / "test") in line]
     assert "Traceback" not in err
+    storage.delete(folder.report)  # it would stay, as it has pictures
     html = Path(report.write_report(folder.read().config, folder)).read_text()
     rows = html.split("<h3>test ")[1].split('<tr class="baseline">')[1:]
     assert len(rows) == 1

@@ -1,0 +1,1 @@
+"""Quality against size: how small the vectors of pages may be (`colintern ladder`)."""

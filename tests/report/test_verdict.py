@@ -1,0 +1,83 @@
+"""The verdict: what is said first follows from the figures."""
+
+import json
+
+import pytest
+
+from colintern.evaluation.significance import Interval
+from colintern.report.baselines import ShownBaseline
+from colintern.report.data import ReportData, read_report_data
+from colintern.report.verdict import verdict
+from tests.report.helpers import RECORDED, write_json
+
+
+def _data(run, rounds: list[dict], **measured) -> ReportData:
+    """The run of the fixture with other decisions."""
+    path = run / "round-1/eval/dev.json"
+    write_json(path, {**json.loads(path.read_text()), **measured})
+    write_json(run / "loop.json", {"rounds": rounds, "best_round": 1})
+    return read_report_data(str(run), RECORDED)
+
+
+def _round(number: int, low: float, high: float) -> dict:
+    gain = {"gain": (low + high) / 2, "ci": [low, high]}
+    return {"round": number, "dev": 0.5, **gain, "decision": "stop", "reason": "because"}
+
+
+@pytest.mark.parametrize(
+    ("interval", "num_queries", "words"),
+    [
+        ((0.01, 0.03), 50, "Mining helped: round 2 +0.020 nDCG@5 on dev"),
+        ((-0.01, 0.03), 50, "Mining made no clear difference: round 2 +0.010 nDCG@5 on dev"),
+        ((-0.03, -0.01), 50, "Mining made it worse: round 2 -0.020 nDCG@5 on dev"),
+        ((0.01, 0.03), 49, "Dev is too small to tell whether mining helped: round 2 +0.020"),
+    ],
+)
+def test_whether_mining_helped(run, interval, num_queries, words):
+    """A gain within chance that is called one; round 1, which has no mined pages, credited."""
+    path = run / "round-0/eval/dev.json"
+    write_json(path, {**json.loads(path.read_text()), "num_queries": num_queries})
+    data = _data(run, [_round(1, 0.2, 0.3), _round(2, *interval)])
+    (sentence,) = verdict(data).findings
+    assert sentence.startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("gain", "words"),
+    [
+        (Interval(0.2, 0.1, 0.3), "Better than bm25 (nDCG@5 0.300 on dev; this run +0.200, 95"),
+        (Interval(0.0, -0.1, 0.1), "Not clearly better or worse than bm25"),
+        (Interval(-0.2, -0.3, -0.1), "Worse than bm25"),
+    ],
+)
+def test_what_it_is_compared_with(run, gain, words):
+    """A run that loses to a search for words, and does not say so."""
+    document = {"baseline": {"kind": "bm25", "name": "bm25"}, "metrics": {"ndcg_at_5": 0.3}}
+    data = _data(run, [])
+    data.queries_of = "dev"
+    assert any("colintern baseline RUN" in step for step in verdict(data).next_steps)
+    data.baselines = {"dev": [ShownBaseline("bm25", "", document, gain)]}
+    found = verdict(data)
+    assert found.findings[0].startswith(words)
+    assert not any("colintern baseline RUN" in step for step in found.next_steps)
+
+
+@pytest.mark.parametrize(
+    ("number", "low", "num_queries", "told"),
+    [
+        (2, 0.1, 500, "Go on: round 2 still gained"),
+        (2, -0.1, 500, None),
+        (1, 0.1, 500, None),
+        (2, -0.1, 20, "Give dev more questions: it has 20"),
+    ],
+)
+def test_what_to_do_next(run, number, low, num_queries, told):
+    """Another round for nothing; a loop that ended too early; a dev set that can tell nothing."""
+    path = run / "round-0/eval/dev.json"
+    write_json(path, {**json.loads(path.read_text()), "num_queries": num_queries})
+    data = _data(run, [_round(number, low, 0.3)])
+    assert data.config.loop.max_rounds == 2
+    steps = verdict(data).next_steps
+    first = [step for step in steps if step.startswith(("Go on", "Give dev"))]
+    assert len(first) == (told is not None)
+    assert told is None or first[0].startswith(told)

@@ -30,8 +30,8 @@ def serve(
         str,
         typer.Option(
             "--host",
-            help="Address to listen at; any other than that of this machine alone needs "
-            "COLINTERN_TOKEN in the environment. With RAY_ADDRESS, on the head node.",
+            help="Address to listen at, of the head node with RAY_ADDRESS; any other than that "
+            "of this machine alone needs COLINTERN_TOKEN in the environment.",
         ),
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=1, max=65_535, help="Port to listen at.")] = (

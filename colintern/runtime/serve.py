@@ -10,7 +10,6 @@ import logging
 import os
 import socket
 import threading
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from colintern import log
 from colintern.config.schema import Config
 from colintern.errors import BusyError, ColInternError, UserError, one_line
 from colintern.runtime.cluster import cluster_of
+from colintern.runtime.collected_lines import CollectedLines
 from colintern.runtime.errors import ClusterError, cause_of
 from colintern.runtime.resources import Request
 
@@ -39,7 +39,6 @@ _STOP_SECONDS = 20  # that questions in hand get at the end
 _LOOK_SECONDS = 2
 _DRAIN_LOOK_SECONDS = 0.05
 _ANSWER_SECONDS = 10
-_MAX_LINES = 100  # of the front's log between two looks
 
 _APPLICATION, _FRONT, _REPLICA = "colintern", "front", "model"
 _QUIET: dict[str, Any] = {"log_level": "ERROR", "enable_access_log": False}
@@ -206,7 +205,7 @@ class _Replica:
     """
 
     def __init__(self, open_answer: Callable[[], Answer]) -> None:
-        self._lines = _Lines()
+        self._lines = CollectedLines()
         self._answer = open_answer()
 
     @serve.batch(max_batch_size=MAX_BATCH, batch_wait_timeout_s=0.0)
@@ -230,7 +229,7 @@ class _Front:
     def __init__(self, replicas: DeploymentHandle, make_app: MakeApp) -> None:
         self._replicas, self._make_app = replicas, make_app
         self._num_in_hand, self._is_ending = 0, False
-        self._lines = _Lines()
+        self._lines = CollectedLines()
 
     def __serve_build_asgi_app__(self) -> Any:
         """Called by Ray Serve."""
@@ -279,26 +278,6 @@ class _Front:
         status = await asyncio.to_thread(serve.status)
         states = status.applications[_APPLICATION].deployments[_REPLICA].replica_states
         return any(number for state, number in states.items() if state == "RUNNING")
-
-
-class _Lines(logging.Handler):
-    """Our log in this process, kept until somebody asks for it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._kept: deque[str] = deque(maxlen=_MAX_LINES)
-        logger = logging.getLogger("colintern")
-        logger.handlers[:] = [self]
-        logger.setLevel(logging.INFO)
-        logger.propagate = False
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line."""
-        self._kept.append(record.getMessage())
-
-    def take(self) -> list[str]:
-        """The lines, once."""
-        return [self._kept.popleft() for _ in range(len(self._kept))]
 
 
 def _say_lines(handle: DeploymentHandle) -> None:

@@ -64,7 +64,10 @@ def own_signals():
         (["run", "--config", "/"], "Is a directory"),
         (["run", "--config", "{c}", "data.train=/no/such/folder"], "/folder: no such file"),
         (["run", "--config", "{c}", "data.eval=[/no/such/set]"], "/no/such/set"),
-        (["run", "--config", "{c}", "data.train=no/set"], "colintern ingest SOURCE... --out no/set"),
+        (
+            ["run", "--config", "{c}", "data.train=no/set"],
+            "colintern ingest SOURCE... --out no/set",
+        ),
         (["run", "--config", "{c}", "backbone.path=/no/model"], "backbone.path=/no/model"),
         (["run", "--config", "{c}", "backbone.path=a/b"], "backbone.revision"),
         (["run", "--config", "{c}", "training.init_heads=/no/heads"], "/no/heads"),

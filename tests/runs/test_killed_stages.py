@@ -16,10 +16,10 @@ class Killed(BaseException):
 
 
 def _files(run: Path) -> dict[str, bytes]:
-    """What must not depend on kills; records and the report hold times, `run.json` the name."""
+    """What must not depend on kills; records, report and log hold times, `run.json` the name."""
     files = (path for path in (run.rglob("*")) if path.is_file())
     found = {path.relative_to(run).as_posix(): path.read_bytes() for path in files}
-    told = ("records/", "report.html", "run.json")
+    told = ("records/", "report.html", "run.json", "log.txt")
     return {name: data for name, data in found.items() if not name.startswith(told)}
 
 

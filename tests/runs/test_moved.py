@@ -50,12 +50,12 @@ def _as_earlier(root: Path) -> None:
 
 
 def _files(root: Path) -> dict[str, bytes]:
-    """All but the remembered hashes, which are of files by their whole paths."""
+    """All but the log, and the remembered hashes, which are of files by their whole paths."""
     files = (path for path in root.rglob("*") if path.is_file())
     return {
         str(path.relative_to(root)): path.read_bytes()
         for path in files
-        if path.name != "corpus_hashes.json"
+        if path.name not in ("corpus_hashes.json", "log.txt")
     }
 
 

@@ -46,7 +46,7 @@ def test_nothing_from_data_becomes_markup(run):
 
 @pytest.mark.parametrize(("relevant_from", "score"), [(None, "1"), (0.5, "1"), (2.0, "2.0")])
 def test_a_page_that_is_said_to_answer_gets_a_score_that_says_so(run, relevant_from, score):
-    """"Answers it" that takes the page away from its question, where 1 is too low a score."""
+    """A page taken away from its question by "answers it", where 1 is too low a score."""
     document = json.loads((run / "run.json").read_text())
     document["config"]["data"]["train"]["relevant_from"] = relevant_from
     write_json(run / "run.json", document)

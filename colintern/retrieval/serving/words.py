@@ -8,7 +8,8 @@ def tokens_of_words(
 ) -> tuple[tuple[int, ...], ...] | None:
     """Of each word of a query, the positions of the tokens that it has a part in.
 
-    Texts are compared without white space, which tokenizers treat in different ways.
+    Texts are compared without white space and in lower case: tokenizers treat both in different
+    ways.
 
     Args:
         tokens: what each token stands for: prefix, text, augmentation.
@@ -19,15 +20,18 @@ def tokens_of_words(
         One tuple for each word; None where the query cannot be found in the tokens: a character
         that is cut into several tokens is none in any of them.
     """
-    texts = ["".join(token.split()) for token in tokens]
+    texts = [_plain(token) for token in tokens]
     owner_of_characters = [number for number, text in enumerate(texts) for _ in text]
-    prefix_length = len("".join(prefix.split()))
-    begin = "".join(texts).find("".join(query.split()), prefix_length)
+    begin = "".join(texts).find(_plain(query), len(_plain(prefix)))
     if begin < 0:
         return None
     found = []
-    for word in query.split():
+    for word in map(_plain, query.split()):
         end = begin + len(word)
         found.append(tuple(dict.fromkeys(owner_of_characters[begin:end])))
         begin = end
     return tuple(found)
+
+
+def _plain(text: str) -> str:
+    return "".join(text.split()).casefold()

@@ -14,9 +14,14 @@ from colintern.retrieval.serving.words import tokens_of_words
         (["▁", "un", "e", "x"], "une x", "", ((1, 2), (3,))),
         (["one", "two"], "one two", "", ((0,), (1,))),
         (["ab", "c d"], "abc d", "", ((0, 1), (1,))),
+        (["query", ":", "invoice", "ur", "quhart"], "invoice Urquhart", "Query:", ((2,), (3, 4))),
+        (["STRASSE", " b"], "Straße B", "", ((0,), (1,))),
         (["\ufffd", "\ufffd"], "日", "", None),
     ],
 )
 def test_words_have_their_own_tokens(tokens, query, prefix, words):
-    """A heat map of another word than the one that was clicked, or of the prefix."""
+    """A heat map of another word than the one that was clicked, or of the prefix, or of none.
+
+    The built-in backbone's tokens are in lower case, whatever was typed.
+    """
     assert tokens_of_words(tokens, query, prefix) == words

@@ -10,6 +10,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ MAX_BATCH = 16  # questions that a replica answers together
 _MAX_ONGOING = 2 * MAX_BATCH  # of a replica: the next batch waits beside it
 _MAX_WAITING = 128  # questions that no replica has taken yet; more are refused
 _STOP_SECONDS = 20  # that questions in hand get at the end
+_RELEASE_SECONDS = 10  # that the address gets to be free again after that
 _LOOK_SECONDS = 2
 _DRAIN_LOOK_SECONDS = 0.05
 _ANSWER_SECONDS = 10
@@ -141,7 +143,7 @@ def serving(served: Served, request: Request, *, stays: bool) -> Iterator[Deploy
         )
     logging.getLogger("ray.serve").setLevel(logging.CRITICAL)
     options = {"host": served.host, "port": served.port}
-    with _ray_serve(stays):
+    with _ray_serve(served, stays):
         try:
             serve.start("HeadOnly", http_options=options, logging_config=_QUIET)
         except TimeoutError as error:  # of a machine that is too busy
@@ -155,7 +157,7 @@ def serving(served: Served, request: Request, *, stays: bool) -> Iterator[Deploy
 
 
 @contextmanager
-def _ray_serve(stays: bool) -> Iterator[None]:
+def _ray_serve(served: Served, stays: bool) -> Iterator[None]:
     """Ends Ray Serve after a `with` block; where the cluster does not stay, it goes with that."""
     try:
         yield
@@ -163,6 +165,21 @@ def _ray_serve(stays: bool) -> Iterator[None]:
         if stays:
             with redirect_stdout(io.StringIO()):  # Ray tells that the controller's calls fail
                 serve.shutdown()
+            _wait_until_nobody_listens(served.host, served.port)
+
+
+def _wait_until_nobody_listens(host: str, port: int) -> None:
+    """Ray Serve says that it has ended while the process that listens is still being killed.
+
+    Where that process is on another machine, nobody listens on this one, and there is no wait.
+    """
+    deadline = time.monotonic() + _RELEASE_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection((host, port), timeout=_LOOK_SECONDS).close()
+        except OSError:
+            return
+        time.sleep(_DRAIN_LOOK_SECONDS)
 
 
 def _drain(front: DeploymentHandle) -> None:

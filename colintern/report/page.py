@@ -18,6 +18,7 @@ from colintern.evaluation.titles import METRIC_TITLES, title_of_start
 from colintern.log import size_text
 from colintern.records.run_folder import RunFolder
 from colintern.report.charts import histogram_chart, loss_chart, rounds_chart
+from colintern.report.costs import machines_of
 from colintern.report.data import Recorded, ReportData, read_report_data
 from colintern.report.examples import Example
 from colintern.report.mined import MinedRound
@@ -91,6 +92,7 @@ def rendered(data: ReportData) -> str:
         has_levels=bool(_bm25(data)),
         losses_svg=Markup(loss_chart(data.losses)) if data.losses else None,
         score_svgs={number: _score_svgs(mined) for number, mined in data.mined.items()},
+        machines=machines_of(data.costs),
         settings=changed_settings(data.config),
         content=_content(data),
         picture_bytes=size_text(MOST_BYTES),

@@ -81,7 +81,8 @@ class Runner:
         if made is not None:
             self.held.check()
             path = self.run.folder.record_path(stage.name)
-            records.record_outputs(path, made.inputs, made.outputs, started_at)
+            machine = self._workers.machine(self.run.config)
+            records.record_outputs(path, made.inputs, made.outputs, started_at, machine)
             self.run.forget()
         log.save()
         return True

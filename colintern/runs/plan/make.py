@@ -8,9 +8,10 @@ from colintern.config.schema import Config, datasets
 from colintern.features.codec import Codec, codec_of
 from colintern.model.backbone import BackboneIdentity, read_identity, read_processor
 from colintern.model.processor import Processor
+from colintern.records.machine import own_memory
 from colintern.runs.plan.census import take_census
 from colintern.runs.plan.machine import Machine, Prices
-from colintern.runs.plan.needs import Needs, needs_of, own_memory, warnings_of
+from colintern.runs.plan.needs import Needs, needs_of, warnings_of
 from colintern.runs.plan.sizes import DatasetSizes, embedding_bytes, sizes_of
 from colintern.runs.plan.work import StageWork, StepWork, Work
 

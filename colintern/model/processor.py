@@ -19,6 +19,7 @@ from colintern.errors import BackboneError, one_line
 from colintern.model.pixels import pixel_table
 from colintern.model.quiet import quiet_transformers
 from colintern.model.tiles import Tiler, tile_grid
+from colintern.model.words import tokens_of_words
 
 IMAGE_SLOT = "<image>"
 IMAGE_PROCESSOR = GotOcr2ImageProcessorPil.__name__
@@ -111,6 +112,18 @@ class Processor:
         """What each of `query_tokens` stands for; a part of a character is shown as U+FFFD."""
         return [self._tokenizer.decode([token]) for token in self.query_tokens(text)]
 
+    def query_words(self, text: str) -> tuple[tuple[int, ...], ...] | None:
+        """Of each word of a query, which of `query_tokens` it is; see `tokens_of_words`.
+
+        None too where the tokenizer does not tell where its tokens stand in the text.
+        """
+        if not self._tokenizer.is_fast:
+            return None
+        prefix = self._config.query_prefix
+        spans = self._tokens(prefix + text, return_offsets_mapping=True)["offset_mapping"]
+        shift = len(prefix)
+        return tokens_of_words(text, [(begin - shift, end - shift) for begin, end in spans])
+
     def pixel_table(self) -> Tensor:
         """What the model sees for each 8-bit value of each channel: [3, 256] float32."""
         return pixel_table(self._images)
@@ -147,9 +160,10 @@ class Processor:
 
     def _plain(self, text: str) -> list[int]:
         """Token ids of a text; a special token in it is read as plain characters."""
-        return self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)[
-            "input_ids"
-        ]
+        return self._tokens(text)["input_ids"]
+
+    def _tokens(self, text: str, **wanted: bool) -> Any:
+        return self._tokenizer(text, add_special_tokens=False, split_special_tokens=True, **wanted)
 
     def _special(self, token: str) -> int:
         number = self._tokenizer.convert_tokens_to_ids(token)

@@ -41,6 +41,8 @@ class Similarities:
             but with `features.max_tokens_per_page`; then the tokens of a cluster can lie anywhere,
             and `boxes` has the smallest box around them. Of a cluster with tokens of the thumbnail
             and others, the others are given.
+        words: of each word of the query, the positions of its tokens; None where the tokenizer does
+            not tell.
     """
 
     scores: NDArray[np.float32]
@@ -48,3 +50,4 @@ class Similarities:
     boxes: NDArray[np.float32]
     is_thumbnail: NDArray[np.bool_]
     parts: tuple[NDArray[np.float32], ...]
+    words: tuple[tuple[int, ...], ...] | None = None

@@ -192,7 +192,8 @@ class Retriever:
         score_QP = token_scores(self._query(query), page_PE)
         with self._asking:
             tokens = tuple(self._backbone.query_token_texts(query))
-        return Similarities(score_QP.numpy(), tokens, *places)
+            words = self._backbone.query_words(query)
+        return Similarities(score_QP.numpy(), tokens, *places, words)
 
     def page_images(self, page_ids: Collection[str]) -> dict[str, bytes]:
         """The image bytes of pages of the dataset, by their ids.

@@ -14,7 +14,6 @@ from colintern.retrieval.serving.questions import (
     Question,
     Search,
 )
-from colintern.retrieval.serving.words import tokens_of_words
 
 
 class Answering:
@@ -62,12 +61,8 @@ class Answering:
         return [images[one.page_id] for one in asked]
 
     def _compare(self, asked: list[Compare]) -> list[Compared]:
-        prefix = self._retriever.run.config.backbone.query_prefix
-        found = [self._retriever.similarities(one.query, one.page_id) for one in asked]
-        return [
-            Compared(each, tokens_of_words(each.tokens, one.query, prefix))
-            for one, each in zip(asked, found, strict=True)
-        ]
+        found = (self._retriever.similarities(one.query, one.page_id) for one in asked)
+        return [Compared(each, each.words) for each in found]
 
 
 def _each(together: Callable[[list[Any]], list[Any]], asked: list[Any]) -> list[Any]:

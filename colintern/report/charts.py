@@ -59,13 +59,13 @@ def rounds_chart(
             linewidth=0,
         )
         values = [value for value, _, _ in points]
-        axes.plot(rounds, values, marker=mark, color=colour, label=name)
+        axes.plot(rounds, values, marker=mark, color=colour, label=_plain(name))
         if name in (levels or {}):
             axes.axhline((levels or {})[name], color=colour, linestyle="--", linewidth=1)
     if best is not None:
         axes.axvline(best, color=_INK, linestyle=":", linewidth=1, zorder=0)
     longest = max((len(points) for points in series.values()), default=1)
-    axes.set_xticks(range(longest), [start, *map(str, range(1, longest))])
+    axes.set_xticks(range(longest), [_plain(start), *map(str, range(1, longest))])
     axes.set_xlabel("round")
     axes.set_ylabel(metric)
     axes.set_ylim(bottom=0)
@@ -171,6 +171,12 @@ def _populated(histograms: Sequence[tuple[Sequence[float], Sequence[int]]]) -> t
     low, high = min(ends, default=0.0), max(ends, default=1.0)
     room = 0.03 * (high - low)
     return low - room, high + room
+
+
+def _plain(text: str) -> str:
+    """A text for matplotlib, which takes dollars for formulas and leaves out names like `_x`."""
+    text = text.replace("$", r"\$")
+    return f"\N{ZERO WIDTH SPACE}{text}" if text.startswith("_") else text
 
 
 def _figure(height: float = 2.8) -> tuple[Figure, Axes]:

@@ -23,7 +23,7 @@ from colintern.report.data import Recorded, ReportData, read_report_data
 from colintern.report.examples import Example
 from colintern.report.mined import MinedRound
 from colintern.report.pictures import MOST_BYTES
-from colintern.report.ranks import MOST_ROWS
+from colintern.report.ranks import MOST_CHARACTERS, MOST_ROWS, shortened
 from colintern.report.settings import changed_settings
 from colintern.report.verdict import verdict
 
@@ -74,7 +74,7 @@ def rendered(data: ReportData) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["size"] = size_text
+    environment.filters |= {"size": size_text, "question": shortened}
     script = _static("report.js")
     return environment.get_template("report.html.jinja").render(
         data=data,
@@ -97,6 +97,10 @@ def rendered(data: ReportData) -> str:
         content=_content(data),
         picture_bytes=size_text(MOST_BYTES),
         most_rows=MOST_ROWS,
+        most_characters=MOST_CHARACTERS,
+        has_long_questions=any(
+            len(text) > MOST_CHARACTERS for ranks in data.ranks.values() for text in ranks.texts
+        ),
     )
 
 

@@ -53,6 +53,13 @@ def test_many_datasets_have_lines_that_differ_and_names_outside():
     assert all(f">set-{n}<" in drawings[10] for n in range(10))
 
 
+def test_names_are_drawn_as_they_are():
+    """No report where a folder has dollars in its name; a line without a name."""
+    drawing = rounds_chart({"_own": [(0.5, 0.4, 0.6)] * 2}, "m", "start: round 1 of a$b_{$")
+    assert "start: round 1 of a$b_{$<" in drawing
+    assert "_own<" in drawing
+
+
 @pytest.mark.parametrize("paper", _PAPERS)
 def test_lines_can_be_seen(paper):
     """A yellow line on white: less than the contrast of 3 of WCAG 2 for drawings."""

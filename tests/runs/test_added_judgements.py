@@ -292,6 +292,18 @@ def test_a_mistake_in_the_file_is_told_before_any_work(root):
     assert not (root / "runs" / "new" / "run.json").exists()
 
 
+def test_a_mistake_is_told_by_the_line_of_the_file_that_was_given(tmp_path):
+    """The line of a sorted copy, of which nobody knows, where a dataset has to be copied first."""
+    path = _written(tmp_path / "answers.jsonl", "train", [("q001", "p001"), ("q000", "p0")])
+    config = _config(tmp_path, path)
+    train = config.data.train.model_copy(update={"relevant_from": 1.0})
+    config = config.model_copy(update={"data": config.data.model_copy(update={"train": train})})
+    with pytest.raises(DatasetError) as caught:
+        loop.run(config, NoWorkers())
+    assert str(caught.value).startswith(f"{path}: line 2: the dataset train has no 'page_id' p0")
+    assert not list((tmp_path / "runs" / "datasets").glob("judgements-*"))
+
+
 def test_the_log_says_how_much_was_answered(root, caplog):
     """A file that was given, and of which nobody knows whether it was heard."""
     path = _written(root / "answers.jsonl", "test", [("q000", "p005"), ("q001", "p005")])

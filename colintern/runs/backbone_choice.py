@@ -4,9 +4,8 @@ The built-in backbones are for the demo and for tests. Over real pages a run wit
 as any other, at the level of chance, after all the time that it takes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
+
 from colintern import log, storage
 from colintern.config.pinned import ADVISED, known
 from colintern.config.schema import DEMO_VARIANTS, RANDOM, READER, Config, DatasetConfig, datasets

@@ -17,6 +17,7 @@ from colintern.retrieval.task_results import write_task_results
 from colintern.runs import loop
 from colintern.runs.cleaning import find_unused
 from colintern.runs.compare.make import compare
+from colintern.runs.compare.measured import NotComparableError
 from colintern.runs.continuing import continued_config
 from colintern.runs.runner import open_run
 from colintern.runs.stages import Evaluate
@@ -190,6 +191,19 @@ def test_answers_about_a_test_set_change_its_results_only(root):
     assert storage.read_json(folder.evaluation(2, "test")) == measured
     told = _records(folder)["round-2-evaluate-test"]
     assert told["fingerprint"] == before["round-2-evaluate-test"]["fingerprint"]
+
+
+def test_metrics_of_other_answers_are_not_compared(root):
+    """New answers beside the figures of the old ones, as a run was killed before it measured."""
+    run = make_config(root).run_path
+    path = _written(root / "answers.jsonl", "test", [("q000", "p005")])
+    with open_run(_config(root, path), workers=NoWorkers()):
+        pass
+    for marks in (("@0", "@1"), ("@1", "@0")):
+        with pytest.raises(NotComparableError, match=r"run@[01]: test was measured with other ans"):
+            compare([f"{run}{mark}" for mark in marks])
+    loop.run(_config(root, path), QuickWorkers())
+    assert len(compare([f"{run}@0", f"{run}@1"]).datasets) == 2
 
 
 def test_a_run_without_answers_about_it_keeps_its_fingerprints(root):

@@ -230,7 +230,7 @@ def test_the_commands_and_their_options_are_the_documented_ones():
             "--split",
             "sources",
         ],
-        "init": ["--gpu", "--out", "--questions", "--source"],
+        "init": ["--config", "--gpu", "--out", "--questions", "--source", "--split"],
         "plan": [
             "--config",
             "--gpu",

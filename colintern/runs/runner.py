@@ -151,9 +151,10 @@ def open_run(
     with lease.held(config.run_path, wait=False) as held:
         backbone = read_identity(config.backbone)
         preflight.check_init_heads(config, backbone)
-        asked, config = config.data.judgements, with_judgements(with_datasets(config))
+        config = with_datasets(config)
         if not is_checked:
             preflight.check_datasets(config)
+        asked, config = config.data.judgements, with_judgements(config)
         say_what_the_advised_takes(config)
         say_idle_gpu(config)
         if has_to_be_made(

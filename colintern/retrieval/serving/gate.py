@@ -5,7 +5,8 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from colintern.retrieval.serving.limits import MAX_BODY_BYTES, is_loopback
+from colintern.retrieval.serving.address import is_loopback
+from colintern.retrieval.serving.limits import MAX_BODY_BYTES
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

@@ -142,7 +142,7 @@ def test_the_address_of_a_search_can_be_shared(chromium, url):
 def test_the_page_asks_for_the_token(chromium, answering):
     """A page that shows nothing, and no word why, where a token is needed."""
     with (
-        _served(make_app(AskHere(answering), TOKEN, is_ready)) as url,
+        _served(make_app(AskHere(answering), is_ready, TOKEN)) as url,
         looking_at(chromium, url) as seen,
     ):
         seen.page.get_by_role("searchbox").fill("question")
@@ -162,7 +162,7 @@ def test_the_page_asks_for_the_token(chromium, answering):
 def test_what_the_server_refuses_is_told(chromium):
     """Results of the search before, under a question that was never answered."""
     with (
-        _served(make_app(Raises(BusyError("too much")), None, is_ready)) as url,
+        _served(make_app(Raises(BusyError("too much")), is_ready, None)) as url,
         looking_at(chromium, url) as seen,
     ):
         seen.page.get_by_role("searchbox").fill("question")

@@ -44,9 +44,9 @@ function forgetPictures() {
   pictures.clear();
 }
 
-function say(words, isError = false) {
-  at("status").textContent = words;
-  at("status").classList.toggle("error", isError);
+function say(words, isError = false, where = "status") {
+  at(where).textContent = words;
+  at(where).classList.toggle("error", isError);
 }
 
 function wordsOf(error) {
@@ -168,7 +168,7 @@ function choice(hit, value, text) {
 async function paint(hit, word) {
   if (opened) opened.abort();
   const own = opened = new AbortController();
-  at("page-note").textContent = "Drawing …";
+  say("Drawing …", false, "page-note");
   const values = new URLSearchParams({id: hit.page_id});
   if (word !== NO_MAP) values.set("query", searched.query);
   if (word !== NO_MAP && word !== WHOLE) values.set("word", word);
@@ -178,12 +178,12 @@ async function paint(hit, word) {
     at("large").src = source;
     at("large").alt = word === NO_MAP ? "The page" : "The page with its heat map";
     at("large").hidden = false;
-    at("page-note").textContent =
-      word === NO_MAP ? "" : "Red fits best, yellow less. Colours of two pages cannot be compared.";
+    const legend = "Red fits best, yellow less. Colours of two pages cannot be compared.";
+    say(word === NO_MAP ? "" : legend, false, "page-note");
   } catch (error) {
     if (own !== opened) return;
     at("large").hidden = true;
-    at("page-note").textContent = wordsOf(error);
+    say(wordsOf(error), true, "page-note");
   }
 }
 

@@ -31,7 +31,7 @@ from colintern.runtime.deployments import (
     MakeApp,
     Replica,
 )
-from colintern.runtime.errors import ClusterError
+from colintern.runtime.errors import ClusterError, cause_of
 from colintern.runtime.resources import Request
 
 _MAX_ONGOING = 2 * MAX_BATCH  # of a replica: the next batch waits beside it
@@ -113,7 +113,7 @@ def serving(served: Served, request: Request, *, stays: bool) -> Iterator[Deploy
         The handle of the front.
 
     Raises:
-        ClusterError: Ray Serve is in use there, or a replica cannot start.
+        ClusterError: Ray Serve is in use there, cannot listen, or a replica cannot start.
     """
     if serve.status().proxies:
         raise ClusterError(
@@ -126,10 +126,11 @@ def serving(served: Served, request: Request, *, stays: bool) -> Iterator[Deploy
         try:
             serve.start("HeadOnly", http_options=options, logging_config=_QUIET)
             front = _deployed(served, request)
-        except TimeoutError as error:
+        except (TimeoutError, RayError) as error:
             raise ClusterError(
-                f"{served.url}: Ray Serve does not listen there ({one_line(error)}); the address "
-                "may be taken, or the machine too busy: choose another --port, or try again later"
+                f"{served.url}: Ray Serve cannot listen there ({one_line(cause_of(error))}); the "
+                "address may be taken, or the machine too busy: choose another --port, or try "
+                "again later"
             ) from error
         try:
             yield front

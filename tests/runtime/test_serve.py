@@ -11,9 +11,11 @@ import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray.exceptions import RayTaskError
 
 from colintern.retrieval.finished import open_finished
 from colintern.retrieval.retriever import Retriever
@@ -72,6 +74,27 @@ def test_why_a_replica_cannot_start(raised, words):
     message = f"The deployment failed. Error:\nray::model()\n  File x, line 1\n{raised}\n"
     assert last_line(message) == words
     assert last_line("") == ""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TimeoutError("HTTP proxies not available after 60s."),
+        RayTaskError("ready", "a trace", RuntimeError("Failed to bind")).as_instanceof_cause(),
+    ],
+)
+def test_where_ray_serve_cannot_listen_is_told(monkeypatch, error):
+    """Fifty lines of Ray's for a port that is in use on the head node, or a machine too busy."""
+
+    def start(*_, **__):
+        raise error
+
+    monkeypatch.setattr(on_serve.serve, "status", lambda: SimpleNamespace(proxies={}))
+    monkeypatch.setattr(on_serve.serve, "start", start)
+    served = on_serve.Served(list, _small_app, "::1", 8_000, 1)
+    words = r"http://\[::1\]:8000: Ray Serve cannot listen there \((HTTP proxies|Failed to bind)"
+    with pytest.raises(ClusterError, match=words):
+        serving(served, Request("--replicas", 1), stays=False).__enter__()
 
 
 @pytest.mark.ray

@@ -41,14 +41,14 @@ PageIdParameter = Annotated[schemas.PageId, Query(description="of the page")]
 
 
 def make_app(
-    ask: Ask, token: str | None, is_ready: Callable[[], Awaitable[bool]]
+    ask: Ask, is_ready: Callable[[], Awaitable[bool]], token: str | None
 ) -> Callable[..., Awaitable[None]]:
     """The whole ASGI application: the API, its errors, and the gate before it.
 
     Args:
         ask: answers questions about the open run.
-        token: what clients have to show; None on loopback.
         is_ready: whether somebody can answer now.
+        token: what clients have to show; None on loopback.
     """
     app = FastAPI(
         title="ColIntern",

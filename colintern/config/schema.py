@@ -166,6 +166,7 @@ class BackboneConfig(Section):
     query_augmentation_tokens: Count = 0
     max_tiles: Positive = 12
     attention: Annotated[Literal["causal", "bidirectional"], ADDED_LATER] = "causal"
+    pad_to_grid: Annotated[bool, ADDED_LATER] = False
 
     @field_validator("layer")
     @classmethod

@@ -42,13 +42,19 @@ class TilePlanner:
         tile_width: pixels.
         token_grid: rows and columns of image tokens in one tile.
         max_tiles: most tiles of a page, without the thumbnail.
+        pad_to_grid: whether pages keep their shape.
     """
 
     def __init__(
-        self, tile_height: int, tile_width: int, token_grid: tuple[int, int], max_tiles: int
+        self,
+        tile_height: int,
+        tile_width: int,
+        token_grid: tuple[int, int],
+        max_tiles: int,
+        pad_to_grid: bool = False,
     ) -> None:
         self._tile = (tile_height, tile_width)
-        self._max_tiles = max_tiles
+        self._max_tiles, self._pad_to_grid = max_tiles, pad_to_grid
         self.token_grid = token_grid
         self.tokens_per_tile = token_grid[0] * token_grid[1]
 
@@ -57,9 +63,14 @@ class TilePlanner:
         """Pixels of one tile."""
         return self._tile[0] * self._tile[1]
 
+    @property
+    def padded_tile(self) -> tuple[int, int] | None:
+        """Height and width of a tile where pages are padded to whole tiles; see `token_boxes`."""
+        return self._tile if self._pad_to_grid else None
+
     def tile_grid(self, width: int, height: int) -> tuple[int, int]:
         """Rows and columns of tiles for a page of this size in pixels."""
-        return tile_grid(width, height, self._tile, self._max_tiles)
+        return tile_grid(width, height, self._tile, self._max_tiles, self._pad_to_grid)
 
     def num_page_tokens(self, width: int, height: int) -> int:
         """Tokens of a page: of all its tiles, and of a thumbnail if there is more than one tile."""
@@ -92,8 +103,10 @@ class Processor:
         self._images = self._loaded("image processor", GotOcr2ImageProcessorPil, folder)
         size = self._images.size
         self.tile = (size.height, size.width) if size else (0, 0)
-        self.tiles = TilePlanner(*self.tile, token_grid, config.max_tiles)
-        self.tiler = Tiler(*self.tile, config.max_tiles, Image.Resampling(self._images.resample))
+        max_tiles, pad_to_grid = config.max_tiles, config.pad_to_grid
+        self.tiles = TilePlanner(*self.tile, token_grid, max_tiles, pad_to_grid)
+        resample = Image.Resampling(self._images.resample)
+        self.tiler = Tiler(*self.tile, max_tiles, resample, pad_to_grid)
         self.context_id = self._special(CONTEXT)
         before, slot, after = config.page_prompt.partition(IMAGE_SLOT)
         self._page_start = [*self._plain(before), self._special(START)]

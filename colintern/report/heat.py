@@ -20,7 +20,7 @@ from torch import Tensor
 from colintern.config.schema import Config, dataset_of
 from colintern.errors import ColInternError
 from colintern.features.store import FeatureStore, Items, manifests_of
-from colintern.model.boxes import token_boxes
+from colintern.model.boxes import is_on_page, token_boxes
 from colintern.model.heads import Heads, load_heads
 from colintern.records.run_folder import RunFolder
 from colintern.report.stores import stores_of
@@ -79,17 +79,17 @@ class HeatMaps:
         if position < 0 or not words:
             return None
         layout = self.pages.layout(position)
-        tiling = layout.size, layout.tiles, self.processor.tiles.token_grid, self.merge
+        planner = self.processor.tiles
+        tiling = layout.size, layout.tiles, planner.token_grid, self.merge, planner.padded_tile
         box_P4, is_thumbnail_P = token_boxes(*tiling)
         stored, _ = self.pages.read([position])
         if len(stored) != len(box_P4):  # tokens of clusters lie anywhere
             return None
         page_PE = self.heads.exact_pages(stored.decoded())
-        score_QP = token_scores(self._query(query_id), page_PE)[
-            :, ~torch.from_numpy(is_thumbnail_P)
-        ]
+        is_shown_P = ~is_thumbnail_P & is_on_page(box_P4)
+        score_QP = token_scores(self._query(query_id), page_PE)[:, torch.from_numpy(is_shown_P)]
         score_WP = np.stack([score_QP[list(own)].mean(dim=0).numpy() for _, own in words])
-        return _heat(score_WP, box_P4[~is_thumbnail_P], layout.size)
+        return _heat(score_WP, box_P4[is_shown_P], layout.size)
 
     def _query(self, query_id: str) -> Tensor:
         stored, _ = self.queries.read(self.queries.find([query_id]))

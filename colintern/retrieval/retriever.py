@@ -187,8 +187,13 @@ class Retriever:
         check_queries([query])
         position = self._position(page_id)
         stored, _ = self._pages.read([position])
-        layout, codec = self._pages.layout(position), self.run.codec
-        places = token_places(layout, codec, stored, lambda: self._features_again(position))
+        places = token_places(
+            self._pages.layout(position),
+            self.run.codec,
+            self.run.backbone.tiles.padded_tile,
+            stored,
+            lambda: self._features_again(position),
+        )
         page_PE = self.run.heads.exact_pages(stored.decoded())
         score_QP = token_scores(self._query(query), page_PE)
         with self._asking:

@@ -111,8 +111,9 @@ def _told_of_the_advised(config: Config) -> str:
     from colintern.runs.plan.make import Wanted, all_sizes, plan_with
 
     cluster, processor = config.cluster, read_processor(config.backbone)
-    backbone = internvl3_1b(config.backbone.max_tiles, len(processor.page_tokens(0)))
-    chosen = config.backbone.model_copy(update={"path": ADVISED, "layer": -1})
+    now = config.backbone
+    backbone = internvl3_1b(now.max_tiles, len(processor.page_tokens(0)), now.pad_to_grid)
+    chosen = now.model_copy(update={"path": ADVISED, "layer": -1})
     config = config.model_copy(update={"backbone": chosen})
     is_disk = storage.is_local(config.features_root)
     here, there = (

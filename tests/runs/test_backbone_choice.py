@@ -132,6 +132,8 @@ def test_the_advised_model_has_the_published_sizes():
     found = internvl3_1b(max_tiles=6, prompt_tokens=10)
     assert found.width == 896
     assert found.num_page_tokens(1_654, 2_339) == 1_792
+    padded = internvl3_1b(max_tiles=24, prompt_tokens=10, pad_to_grid=True)
+    assert padded.num_page_tokens(1_700, 2_200) == 6_400  # letter: 24 tiles and the thumbnail
     assert found.flops.page(1_792) / 1e12 == pytest.approx(6.6, rel=0.02)
 
 

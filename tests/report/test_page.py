@@ -303,9 +303,11 @@ def test_what_dev_is_and_what_tests_share_with_training_is_shown(run):
         assert words in shown
     assert "<script>alert" not in html
     own = {**dev, **apart, "is_part_of_training_set": False, "num_documents": 0, "documents": []}
+    own["num_drafted"] = 4
     write_json(run / "data.json", {"dev": own, "tests": {}})
     shown = re.sub("<[^>]+>", "", _report(run).read_text().split("<h2>Data</h2>")[1])
-    assert "dev: 40 pages, 9 questions, 50 pages searched." in shown
+    shown = re.sub(r"\s+", " ", shown)
+    assert "dev: 40 pages, 9 questions, 50 pages searched. 4 of 9 questions are drafted" in shown
 
 
 def test_what_was_measured_how_is_shown(run):

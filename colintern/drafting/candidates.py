@@ -19,13 +19,14 @@ _SENTENCE_WORDS = range(5, 10)
 _MAX_HEADINGS = 8  # a page with more is a table of contents, or a list
 _MIN_LETTERS = 0.85  # of all characters: the rest are digits and signs
 _NAMED_NUMBER = re.compile(
-    r"(?:Chapter|Appendix|Section|Part)\s+(?:\d{1,3}|[A-Z]|[IVX]+)(?:\.\d{1,3})*[.:]?\s+(?=\S)"
+    r"(?:Chapter|Appendix|Section|Part|Kapitel|Anhang|Chapitre|Capítulo|Capitolo)\s+"
+    r"(?:\d{1,3}|[A-Z]|[IVX]+)(?:\.\d{1,3})*[.:]?\s+(?=\S)"
 )
 _SECTION_NUMBER = re.compile(r"(?:\d{1,3}|[A-Z])(?:\.\d{1,3})+\.?\s+(?=\S)")  # 2.3, B.1
 _NUMBER = re.compile(r"\d{1,3}\.?\s+(?=\S)")
 _FIRST_SENTENCE = re.compile(r".+?(?=(?<!e\.g)(?<!i\.e)(?<!vs)[.!?](?:\s|$)|[,;:]?$)")
 _OPENING = "([{<\"'\u201c\u201e\u2018\u00ab\u2013\u2014\u2022"
-_CLOSING = ".,;:!?)]}>\"'\u201d\u2019\u00bb\u2013\u2014\u2026"
+_CLOSING = ".,;:!?)]}>\"'\u201c\u201d\u2019\u00bb\u2013\u2014\u2026"
 _SIGN = re.compile(r"[_#=<>{}|\\~^*@$\[\]]|\w:\w")  # in code and in names of columns
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019/-][^\W\d_]+)*")
 # Words that nobody begins or ends a question with. As a question, a text without them at its edges

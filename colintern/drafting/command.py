@@ -118,7 +118,7 @@ def _notes(out: str) -> dict[str, Any]:
 
 def _csv(own: Asked, drafts: Sequence[Draft]) -> bytes:
     buffer = io.StringIO(newline="")
-    columns = (*_COLUMNS, *_OWN_COLUMNS) if own.queries else _COLUMNS
+    columns: list[str] = [*_COLUMNS, *(_OWN_COLUMNS if own.queries else ())]
     writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(_own_rows(own))

@@ -89,6 +89,18 @@ def test_the_index_counts_pages_with_all_words():
     assert index.num_pages("kettle KETTLE of") == 0
 
 
+def test_half_sentences_have_rare_words(tmp_path):
+    """`if this happens again then try it`, which stands on one page only, and is about nothing."""
+    common = "people often start every morning with bread"
+    texts: list[str | None] = [f"one {word}." for word in common.split() for _ in range(3)]
+    rare = "zebras often graze every morning with gnus"
+    found = draft(_dataset(tmp_path / "set", [*texts, f"{common}; {rare}."]), 9, 0)
+    assert [one.query for one in found.drafts] == [rare]
+    index = WordIndex([*texts, common])
+    assert index.num_pages(common) == 1
+    assert index.num_rare(common) == 0
+
+
 def test_no_two_pages_share_a_question_and_none_is_asked_twice(tmp_path):
     """One question with two pages, each of which is a wrong answer to the other's."""
     text = _text("kettle", 1)

@@ -47,6 +47,7 @@ def test_running_heads_and_footers_belong_to_no_paragraph():
             "first item of the list\n\u2022 second item of it\n(3) third item of it",
             ["first item of the list", "\u2022 second item of it", "(3) third item of it"],
         ),
+        ("Accounts, 12, 17\nBanks . . . . . ix\nReconciling\nRegister 4", []),  # an index
         ("", []),
         (" \n\t\n", []),
     ],

@@ -13,6 +13,7 @@ from typing import Any
 from colintern import storage
 from colintern.data.asking import QUESTIONS_FORM, ingest_command, takes_questions
 from colintern.data.canonical import DATASET_DONE, CanonicalDataset
+from colintern.data.text import normalised
 from colintern.drafting.drafting import Draft, draft
 from colintern.errors import DatasetError, UserError
 from colintern.ingestion.asked import Asked, read_asked
@@ -62,8 +63,14 @@ def draft_file(
             f"English prose with headings); write {QUESTIONS_FORM}"
         )
     _write(out, folder, _csv(own, found.drafts))
-    beside = f", beside {len(own.queries):,} of its own" if own.queries else ""
-    return [f"wrote {out}: {found.told()}{beside}", f"next: {ingest_command([], dataset, out)}"]
+    told, command = f"wrote {out}: {found.told()}", ingest_command([], dataset, out)
+    if own.queries:
+        told += f", beside {len(own.queries):,} of its own"
+    now = {normalised(one.query) for one in found.drafts}
+    if gone := sum(one.is_drafted and normalised(one.text) not in now for one in asked.queries):
+        told += f"; {gone:,} of those drafted before will go"
+        command += " --replace"
+    return [told, f"next: {command}"]
 
 
 def _opened(dataset: str, folder: str) -> CanonicalDataset:

@@ -93,6 +93,11 @@ def test_pdfs_alone_become_a_dataset_to_train_on(manuals, monkeypatch, capsys):
     before = Path("q.csv").read_bytes()
     _draft(monkeypatch, capsys, "--seed", "3")  # drafts that are in the dataset change nothing
     assert Path("q.csv").read_bytes() == before
+    said = _draft(monkeypatch, capsys, "--per-page", "1")
+    assert said[0].endswith("; 3 of those drafted before will go")
+    assert said[1].endswith(" --queries q.csv --replace")
+    app(shlex.split(said[1])[2:], standalone_mode=False)
+    assert len(CanonicalDataset("data set").asked) == 3
 
 
 def test_questions_of_people_stay(manuals, monkeypatch, capsys):

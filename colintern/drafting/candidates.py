@@ -27,7 +27,8 @@ _NUMBER = re.compile(r"\d{1,3}\.?\s+(?=\S)")
 _FIRST_SENTENCE = re.compile(r".+?(?=(?<!e\.g)(?<!i\.e)(?<!vs)[.!?](?:\s|$)|[,;:]?$)")
 _OPENING = "([{<\"'\u201c\u201e\u2018\u00ab\u2013\u2014\u2022"
 _CLOSING = ".,;:!?)]}>\"'\u201c\u201d\u2019\u00bb\u2013\u2014\u2026"
-_SIGN = re.compile(r"[_#=<>{}|\\~^*@$\[\]]|\w:\w")  # in code and in names of columns
+# In code, in names of columns, and in capital letters of licences.
+_SIGN = re.compile(r"[_#=<>{}|\\~^*@$\[\]]|\w:\w|\w{4,}\.\s")
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019/-][^\W\d_]+)*")
 # Words that nobody begins or ends a question with. As a question, a text without them at its edges
 # reads like one; inside it they stay.

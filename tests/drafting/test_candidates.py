@@ -32,6 +32,7 @@ PROSE = FULL + "and its balance."
         ("Balance of last (Year)", None),
         ("Year Balance) Total", None),
         ("Total_Of Every Account", None),
+        ("A PARTICULAR PURPOSE. THE ENTIRE RISK", None),
         ("Figure 2: Bank Statements", None),
     ],
 )

@@ -231,6 +231,7 @@ def test_the_commands_and_their_options_are_the_documented_ones():
             "--split",
             "sources",
         ],
+        "questions": ["--out", "--per-page", "--replace", "--seed", "dataset"],
         "init": ["--config", "--gpu", "--out", "--questions", "--source", "--split"],
         "plan": [
             "--config",

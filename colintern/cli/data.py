@@ -55,15 +55,17 @@ def init_config(
 
 @commands.command("ingest", rich_help_panel=PREPARE)
 def ingest_sources(
-    sources: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="SOURCE", help="Read these PDFs, images, folders of them, or this dataset."
-        ),
-    ],
     out: Annotated[
         str, typer.Option("--out", metavar="DATASET", help="Write the dataset to this folder.")
     ],
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Read these PDFs, images, folders of them, or this dataset; without any, only "
+            "--queries.",
+        ),
+    ] = None,
     queries: Annotated[
         str | None,
         typer.Option(
@@ -142,8 +144,33 @@ def ingest_sources(
         relevant_from,
         replace,
     )
-    report = ingest(sources, out, settings)
-    say([*report.lines(), *next_steps(report, sources, out)])
+    report = ingest(sources or [], out, settings)
+    say([*report.lines(), *next_steps(report, out)])
+
+
+@commands.command("questions", rich_help_panel=PREPARE)
+def draft_questions(
+    dataset: Annotated[
+        str,
+        typer.Argument(metavar="DATASET", help="Read the texts of this dataset of `ingest`."),
+    ],
+    out: Annotated[
+        str, typer.Option("--out", metavar="FILE", help="Write the questions to this CSV file.")
+    ],
+    per_page: Annotated[
+        int, typer.Option("--per-page", min=1, help="Draft so many for a page at most.")
+    ] = 2,
+    seed: Annotated[
+        int, typer.Option("--seed", help="Choose others among what could be asked.")
+    ] = 0,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Write over a file that is there, whoever wrote it.")
+    ] = False,
+) -> None:
+    """Draft training questions from the text layer of PDFs: headings, captions, half sentences."""
+    from colintern.drafting.command import draft_file
+
+    say(draft_file(dataset, out, per_page, seed, replace=replace))
 
 
 @commands.command(rich_help_panel=PREPARE)

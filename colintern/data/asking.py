@@ -10,29 +10,20 @@ QUESTIONS_FORM = (
 )
 
 
-_DRAWING = {"dpi": 144, "max_pixels": 20_000_000}  # options of `ingest`, with their defaults
-
-
-def ingest_command(
-    sources: Sequence[str], out: str, questions: str, drawn: Mapping[str, Any] | None = None
-) -> str:
+def ingest_command(sources: Sequence[str], out: str, questions: str) -> str:
     """The `colintern ingest` that makes a dataset, to be pasted into a shell.
 
     Args:
-        sources: PDFs, pictures and folders of them.
+        sources: PDFs, pictures and folders of them; none to add questions to what is there.
         out: the dataset.
         questions: the file of them.
-        drawn: `settings` of its `dataset.json`; None if nothing is drawn yet.
     """
-    options = [
-        word
-        for key, default in _DRAWING.items()
-        if (value := (drawn or {}).get(key, default)) != default
-        for word in (f"--{key.replace('_', '-')}", str(value))
-    ]
-    return shlex.join(
-        ["colintern", "ingest", *sources, "--out", out, *options, "--queries", questions]
-    )
+    return shlex.join(["colintern", "ingest", *sources, "--out", out, "--queries", questions])
+
+
+def questions_command(folder: str, file: str) -> str:
+    """The `colintern questions` that drafts a file of questions, to be pasted into a shell."""
+    return shlex.join(["colintern", "questions", folder, "--out", file])
 
 
 def takes_questions(done: Mapping[str, Any]) -> bool:
@@ -40,12 +31,11 @@ def takes_questions(done: Mapping[str, Any]) -> bool:
     return "dpi" in done.get("settings", {})
 
 
-def how_to_ask(folder: str, begun: Mapping[str, Any], done: Mapping[str, Any]) -> str | None:
+def how_to_ask(folder: str, done: Mapping[str, Any]) -> str | None:
     """How questions are added to a dataset folder that `ingest` has made.
 
     Args:
         folder: the dataset.
-        begun: its `ingest.json`.
         done: its `dataset.json`.
 
     Returns:
@@ -53,5 +43,8 @@ def how_to_ask(folder: str, begun: Mapping[str, Any], done: Mapping[str, Any]) -
     """
     if not takes_questions(done):
         return None
-    command = ingest_command(begun.get("sources", []), folder, "questions.csv", done["settings"])
-    return f"write {QUESTIONS_FORM}, and run the same ingest again with it: {command}"
+    return (
+        f"write {QUESTIONS_FORM}, or have it drafted from their text "
+        f"({questions_command(folder, 'questions.csv')}), and run: "
+        f"{ingest_command([], folder, 'questions.csv')}"
+    )

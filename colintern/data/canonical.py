@@ -241,8 +241,7 @@ class CanonicalDataset:
         files = [storage.join(self.path, name) for name in (INGEST_BEGUN, DATASET_DONE)]
         if not all(map(storage.exists, files)):
             return None
-        begun, done = map(storage.read_json, files)
-        return how_to_ask(self.path, begun, done)
+        return how_to_ask(self.path, storage.read_json(files[-1]))
 
     def documents(self) -> dict[str, str | None]:
         """All page ids, sorted, with the document of each, if known; no image is read."""

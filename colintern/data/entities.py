@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+# How the source of a query begins that nobody has asked: `colintern questions` has drafted it.
+DRAFTED = "drafted from "
+
 
 @dataclass(frozen=True)
 class Page:
@@ -26,12 +29,17 @@ class Page:
 
 @dataclass(frozen=True)
 class Query:
-    """One text query."""
+    """One text query; `source` says where it is from, where that is known."""
 
     query_id: str
     text: str
     language: str | None = None
     source: str | None = None
+
+    @property
+    def is_drafted(self) -> bool:
+        """Whether it was drafted from the text of its page."""
+        return (self.source or "").startswith(DRAFTED)
 
 
 @dataclass(frozen=True)

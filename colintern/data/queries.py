@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from colintern.data.columns import in_order, joined, slices, strings
 from colintern.data.compute import pc
-from colintern.data.entities import Query
+from colintern.data.entities import DRAFTED, Query
 from colintern.data.parquet import stream_columns
 from colintern.data.text import MAX_QUERY_CHARACTERS, bad_query_reason
 
@@ -54,6 +54,11 @@ class Queries:
         for parts in zip(*map(slices, columns), strict=True):
             for row in zip(*(part.to_pylist() for part in parts), strict=True):
                 yield Query(*row)
+
+    @property
+    def num_drafted(self) -> int:
+        """How many were drafted from the text of their pages, by what their sources say."""
+        return pc.sum(pc.starts_with(self.sources.cast(pa.string()), DRAFTED)).as_py() or 0
 
     def take(self, rows: NDArray[np.int64]) -> "Queries":
         """Some of the queries, by their ascending indices."""

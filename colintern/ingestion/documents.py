@@ -8,9 +8,10 @@ from functools import partial
 from colintern import log, storage
 from colintern.data.canonical import DATASET_DONE
 from colintern.data.writing import write_questions
-from colintern.ingestion.asked import Asked, AskedChange, change_of, read_asked, write_change
+from colintern.ingestion.asked import Asked, AskedChange, read_asked, write_change
 from colintern.ingestion.drawing import counted_files, write_parts
 from colintern.ingestion.findings import BadItem, Report, equal_pages
+from colintern.ingestion.new_questions import questions_now
 from colintern.ingestion.page_names import PageNames
 from colintern.ingestion.part_file import WrittenPage, read_part
 from colintern.ingestion.parts import Part, plan_parts
@@ -53,7 +54,7 @@ def ingest_documents(found: Sources, work: Work) -> Report:
         pages += entries
         bad += without
     names = PageNames(pages, _num_pages(counted), bad, work.unnamed_folders)
-    change, bad_queries, num_asked = _questions(before, pages, names, work)
+    change, bad_queries, num_asked = questions_now(before, pages, names, work)
     looked_at = [page for page in pages if page.is_of_pdf and page.has_text is not None]
     report = Report(
         pages=len(pages),
@@ -121,28 +122,6 @@ def _check_questions(counted: Counted, bad: Sequence[BadItem], work: Work) -> No
     ]
     names = PageNames(pages, bad=bad, folders=work.unnamed_folders)
     read_questions(settings.queries, names, settings.relevant_from).check_usable(settings.queries)
-
-
-def _questions(
-    before: Asked, pages: Sequence[WrittenPage], names: PageNames, work: Work
-) -> tuple[AskedChange, list[BadItem], int]:
-    """What becomes of the questions, the rows that are not used, and how many rows there are.
-
-    Without a queries file those that are there stay.
-    """
-    settings, report = work.settings, work.standing.report or {}
-    if settings.queries is None:
-        bad = [BadItem(**item) for item in report.get("refused_queries", [])]
-        change = change_of(before, before.on({page.page_id for page in pages}))
-        return change, bad, report.get("asked", 0)
-    found = read_questions(settings.queries, names, settings.relevant_from)
-    if pages:  # that there is none is told otherwise
-        found.check_usable(settings.queries)
-    change = change_of(before, Asked(found.queries, found.judgements).called_as(before))
-    lost, bad = change.told_loss(), found.bad
-    refused = f", or in rows that are bad ({bad[0].line()})" if bad else ""
-    work.refuse(lost and f"{lost} would go, as {settings.queries} does not have them{refused}")
-    return change, bad, found.num_rows
 
 
 def _put_in(

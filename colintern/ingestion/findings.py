@@ -1,7 +1,7 @@
 """What ingest tells about its work: what is bad, and the summary."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 _SHOWN_BAD = 20
@@ -104,6 +104,14 @@ class Report:
             lines.append(f"warning: {len(self.bad_queries):,}{of_all} questions are not used:")
             lines += _first_of(self.bad_queries)
         return lines
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> "Report":
+        """The report in a `dataset.json`, which an earlier version may have written."""
+        names = {_KEYS.get(one.name, one.name): one.name for one in fields(cls)}
+        values = {name: document[key] for key, name in names.items() if key in document}
+        bad = {name: [BadItem(**item) for item in values[name]] for name in _KEYS}
+        return cls(**{**values, **bad})
 
     def document(self) -> dict[str, Any]:
         """For JSON, with the keys that it has had since the first version."""

@@ -6,6 +6,7 @@ from math import isfinite
 from colintern import storage
 from colintern.config.schema import DatasetConfig
 from colintern.data import hub
+from colintern.data.asking import takes_questions
 from colintern.data.canonical import INGEST_BEGUN
 from colintern.data.importing import check_language
 from colintern.data.judgements import read_judgements
@@ -16,6 +17,7 @@ from colintern.ingestion.copying import ingest_dataset
 from colintern.ingestion.dataset import is_dataset
 from colintern.ingestion.documents import ingest_documents
 from colintern.ingestion.findings import Report
+from colintern.ingestion.new_questions import ingest_questions
 from colintern.ingestion.page_names import PageNames
 from colintern.ingestion.questions import read_questions
 from colintern.ingestion.sources import Sources, find_sources
@@ -32,6 +34,8 @@ def ingest(sources: Sequence[str], out: str, settings: IngestSettings | None = N
     new files are added. What is new is built beside and put in at the end. What would lose pages or
     questions, or change them, is an error without `settings.replace`.
 
+    Without sources the pages stay as they are, and nothing is looked at but `settings.queries`.
+
     Started again after a kill, it resumes: parts of the corpus that are written are kept. Only the
     copy of a dataset starts from the beginning.
 
@@ -39,7 +43,7 @@ def ingest(sources: Sequence[str], out: str, settings: IngestSettings | None = N
     the script.
 
     Args:
-        sources: files and folders, local or URLs.
+        sources: files and folders, local or URLs; none to bring in questions about what is there.
         out: a new folder, or that of an earlier ingest; nothing is written elsewhere.
         settings: how; None takes the default settings.
 
@@ -57,14 +61,20 @@ def ingest(sources: Sequence[str], out: str, settings: IngestSettings | None = N
     _check_out(out, sources)
     if settings.relevant_from is not None and not isfinite(settings.relevant_from):
         raise DatasetError(f"--relevant-from {settings.relevant_from}: is not a finite number")
-    layout = _layout_of(sources, settings)
     standing = read_standing(out)
-    found = Sources([], [], {}) if layout else find_sources(sources, standing.prefixes)
+    if not sources:
+        _check_asked(standing, settings)
+    layout = _layout_of(sources, settings) if sources else None
+    is_listed = sources and layout is None
+    found = find_sources(sources, standing.prefixes) if is_listed else Sources([], [], {})
     if settings.queries:
         # An unreadable queries file is an error before the work, not after it.
         read_questions(settings.queries, PageNames([]), settings.relevant_from)
     with lease.held(out, wait=False) as held:
         standing = read_standing(out)  # another ingest may have ended since
+        if not sources:
+            _check_asked(standing, settings)
+            return ingest_questions(Work(standing, standing.sources, settings, held.check))
         if not settings.replace:
             _check_goes_on(standing, sources)
         work = Work(standing, sources, settings, held.check)
@@ -137,9 +147,33 @@ def _check_goes_on(standing: Standing, sources: Sequence[str]) -> None:
     Raises:
         DatasetError: a source of it is not among the sources now, and parts of it are written.
     """
-    missing = standing.begun_sources - {storage.real(source) for source in sources}
+    begun, now = ({storage.real(one) for one in given} for given in (standing.sources, sources))
+    missing = begun - now
     if standing.report is None and missing and standing.corpus_files():
         raise DatasetError(
             f"--out {standing.folder}: holds an unfinished ingest of {min(missing)}, which would "
             "go; name its sources too, choose another --out, or give --replace"
+        )
+
+
+def _check_asked(standing: Standing, settings: IngestSettings) -> None:
+    """Make sure that there are questions to bring in, and pages that they may be about.
+
+    Raises:
+        DatasetError: no, with the remedy.
+    """
+    out = standing.folder
+    if settings.queries is None:
+        raise DatasetError(
+            f"--out {out}: no source is named; name PDFs, images or a dataset, or give --queries "
+            "to bring questions into a dataset that is there"
+        )
+    if standing.report is None:
+        raise DatasetError(
+            f"--out {out}: is no dataset that an ingest has finished; name its sources"
+        )
+    if not takes_questions(standing.report):
+        raise DatasetError(
+            f"--out {out}: is a copy of another dataset, whose questions are its own; remove "
+            "--queries, and name the source"
         )

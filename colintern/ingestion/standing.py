@@ -34,14 +34,14 @@ class Standing:
         prefixes: by the source, as `storage.real` calls it, what the names of its files begin with.
         report: `dataset.json`; None of one that is unfinished.
         is_being_replaced: an ingest was killed while it put new files in the place of old ones.
-        begun_sources: those of the last ingest that has written, as `storage.real` calls them.
+        sources: those of the last ingest that has written, as they were given.
     """
 
     folder: str
     prefixes: Mapping[str, str]
     report: Mapping[str, Any] | None
     is_being_replaced: bool
-    begun_sources: frozenset[str]
+    sources: tuple[str, ...]
 
     @property
     def is_first(self) -> bool:
@@ -65,8 +65,7 @@ def read_standing(folder: str) -> Standing:
     sources = begun.get("sources", [])
     prefixes = begun.get("prefixes") or prefixes_of(sources)  # earlier versions did not write them
     is_being_replaced = done is None and bool(begun.get("is_replacing"))
-    real = frozenset(storage.real(source) for source in sources)
-    return Standing(folder, prefixes, done, is_being_replaced, real)
+    return Standing(folder, prefixes, done, is_being_replaced, tuple(sources))
 
 
 def _read(path: str) -> dict[str, Any] | None:

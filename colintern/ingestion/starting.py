@@ -10,7 +10,12 @@ from colintern import storage
 from colintern.config.own import own_settings, run_command
 from colintern.config.schema import DatasetConfig, Split
 from colintern.data import hub
-from colintern.data.asking import QUESTIONS_FORM, ingest_command, takes_questions
+from colintern.data.asking import (
+    QUESTIONS_FORM,
+    ingest_command,
+    questions_command,
+    takes_questions,
+)
 from colintern.data.canonical import DATASET_DONE, INGEST_BEGUN, CanonicalDataset
 from colintern.data.layouts import find_layout
 from colintern.data.resolve import source_url
@@ -33,6 +38,7 @@ class Start:
         config: the path of the configuration.
         found: what there is, for a person.
         commands: to be run in this order.
+        dataset: to be made, or there already.
         needs_questions: whether a file of questions has to be written before.
         is_for_gpu: whether the configuration wants a GPU.
     """
@@ -40,6 +46,7 @@ class Start:
     config: str
     found: str
     commands: Sequence[str]
+    dataset: str
     needs_questions: bool
     is_for_gpu: bool
 
@@ -53,6 +60,8 @@ class Start:
             )
         if self.needs_questions:
             lines.append(f"first write {_QUESTIONS}: {QUESTIONS_FORM}")
+            draft = questions_command(self.dataset, _QUESTIONS)
+            lines.append(f"or leave out --queries and let {draft} draft it from the text of PDFs")
         return [*lines, "next:", *(f"  {command}" for command in self.commands)]
 
 
@@ -107,17 +116,20 @@ def start(
     text = own_settings(config, name, {"path": train, **chosen}, made_by, use_gpu=use_gpu)
     storage.write_bytes(config, text.encode())
     commands.append(run_command(config))
-    return Start(config, found, commands, not (datasets or questions), use_gpu)
+    return Start(config, found, commands, train, not (datasets or questions), use_gpu)
 
 
-def next_steps(report: Report, sources: Sequence[str], out: str) -> list[str]:
+def next_steps(report: Report, out: str) -> list[str]:
     """What comes after an ingest, for a person."""
     if report.queries:
         return [f"next: {shlex.join(['colintern', 'init', '--source', out])}"]
     lines = ["it has no questions yet, which training needs"]
     if takes_questions(report.document()):
         lines[0] += f": write {QUESTIONS_FORM}, then"
-        lines.append(f"  {ingest_command(sources, out, _QUESTIONS, report.settings)}")
+        if report.without_text < report.pages_of_pdfs:
+            draft = questions_command(out, _QUESTIONS)
+            lines.append(f"  {draft}    (or let this draft it from their text)")
+        lines.append(f"  {ingest_command([], out, _QUESTIONS)}")
     return lines
 
 
@@ -173,11 +185,8 @@ def _asking(source: str, questions: str) -> str:
         DatasetError: it was made otherwise.
     """
     files = [storage.join(storage.absolute(source), name) for name in (INGEST_BEGUN, DATASET_DONE)]
-    if all(map(storage.exists, files)):
-        begun, done = map(storage.read_json, files)
-        if takes_questions(done):
-            sources = begun.get("sources", [])
-            return ingest_command(sources, source, questions, done["settings"])
+    if all(map(storage.exists, files)) and takes_questions(storage.read_json(files[-1])):
+        return ingest_command([], source, questions)
     raise DatasetError(
         f"{source}: is a dataset, whose questions are its own; leave out --questions {questions}"
     )

@@ -65,6 +65,24 @@ def say_dev(dev: Mapping[str, Any]) -> None:
     )
 
 
+def say_drafted(train: Mapping[str, Any], dev: Mapping[str, Any]) -> None:
+    """How many questions nobody has asked.
+
+    Args:
+        train: of `data.json`.
+        dev: likewise.
+    """
+    for name, found in ((train["dataset"], train), ("dev", dev)):
+        if found["num_drafted"]:
+            log.say(
+                "data",
+                "%s: %s of %s questions are drafted from the text of the pages",
+                name,
+                f"{found['num_drafted']:,}",
+                f"{found['num_questions']:,}",
+            )
+
+
 def say_seen_in_training(name: str, shared: Mapping[str, Any]) -> None:
     """What of a test set is in training too, and so makes it too easy.
 

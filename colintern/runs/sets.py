@@ -1,8 +1,8 @@
 """What dev and the test sets of a run are, noted in `data.json` and told in the log.
 
 Nobody sees a dev set that is taken out of the training set: which documents went into it, how many
-questions it has. Nor what a test set shares with training, which makes it too easy. The report
-shows the note, also when the datasets are gone.
+questions it has. Nor what a test set shares with training, which makes it too easy; nor how many
+questions are drafted, not asked. The report shows the note, also when the datasets are gone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from colintern.config.schema import DEV, dataset_of
 from colintern.data.added_judgements import added_judgements
 from colintern.data.queries import Queries
 from colintern.data.text import normalised
-from colintern.runs.progress import say_dev, say_seen_in_training
+from colintern.runs.progress import say_dev, say_drafted, say_seen_in_training
 from colintern.runs.stages.inputs import split_inputs
 
 if TYPE_CHECKING:
@@ -48,10 +48,18 @@ def note_sets(run: OpenedRun, held: Held) -> None:
     if storage.exists(path) and storage.read_json(path).get("made_from") == made_from:
         return
     catalog = run.catalog
+    trained_on = catalog.train()[0]
+    train = {
+        "dataset": run.config.data.train.name,
+        "num_questions": len(trained_on.judgements),
+        "num_drafted": trained_on.judged.num_drafted,
+    }
     dev = _dev(catalog)
     tests = {test.name: _shared(catalog, test.name) for test in run.config.data.eval}
     held.check()
-    storage.write_json(path, {"made_from": made_from, "dev": dev, "tests": tests})
+    note = {"made_from": made_from, "train": train, "dev": dev, "tests": tests}
+    storage.write_json(path, note)
+    say_drafted(train, dev)
     say_dev(dev)
     for name, shared in tests.items():
         say_seen_in_training(name, shared)
@@ -75,6 +83,7 @@ def _dev(catalog: Catalog) -> dict[str, Any]:
         "num_pages": len(own),
         "num_pages_searched": len(view.pages),
         "num_questions": len(view.judgements),
+        "num_drafted": view.judged.num_drafted,
         **({} if is_split else _shared(catalog, DEV)),
     }
 
@@ -86,6 +95,7 @@ def _shared(catalog: Catalog, name: str) -> dict[str, Any]:
     trained_on = _texts(train.judged)
     return {
         "num_questions": len(view.judgements),
+        "num_drafted": view.judged.num_drafted,
         "num_pages_searched": len(view.pages),
         "num_pages_in_training": len(pages),
         "pages_in_training": pages[:_NAMED],

@@ -3,7 +3,6 @@
 import shlex
 import subprocess
 import sys
-from dataclasses import asdict
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,14 +11,14 @@ import pytest
 from colintern.cli import app
 from colintern.config.files import load_config
 from colintern.config.schema import Config
-from colintern.data.asking import ingest_command
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.resolve import find_source, with_datasets
 from colintern.errors import ColInternError, ConfigError, DatasetError
 from colintern.ingestion import RenderSettings
 from colintern.ingestion.starting import next_steps, start
 from tests.helpers import make_corpus, png
-from tests.ingestion.helpers import pdf, run_ingest
+from tests.ingestion.helpers import pages_in, pdf, run_ingest
+from tests.ingestion.pdfs import one_page, written
 
 
 @pytest.fixture
@@ -82,15 +81,16 @@ def test_pages_without_questions_are_told_with_the_remedy(source, tmp_path):
     assert found.needs_questions
     assert any("questions.csv: a CSV file with the columns" in line for line in found.lines())
     report = run_ingest(source, out=tmp_path / "set")
-    said = next_steps(report, [source.name], "set")
+    said = next_steps(report, "set")
     assert "query,file,page" in said[0]
+    assert len(said) == 2  # there is no text to draft questions from
     folder = str(tmp_path / "set")
     for use in (CanonicalDataset(folder).check, lambda: start([folder], "other.yaml")):
         with pytest.raises(DatasetError, match=r"set: has no questions.*query,file,page") as caught:
             use()
         assert str(caught.value).endswith(
-            shlex.join(["colintern", "ingest", str(source), "--out", folder])
-            + " --queries questions.csv"
+            f"(colintern questions {folder} --out questions.csv), and run: "
+            f"colintern ingest --out {folder} --queries questions.csv"
         )
     (tmp_path / "q.csv").rename(tmp_path / "questions.csv")
     _run(said[-1].strip())
@@ -102,14 +102,23 @@ def test_pages_without_questions_are_told_with_the_remedy(source, tmp_path):
 
 def test_pages_stay_drawn_as_they_are(source, tmp_path):
     """A pasted command that draws a thousand pages anew, smaller, to add ten questions."""
-    report = run_ingest(source, out=tmp_path / "set", render=RenderSettings(100, 500_000))
-    folder = str(tmp_path / "set")
-    commands = [next_steps(report, [source.name], folder)[-1], start([folder], "c.yaml", "q.csv")]
-    with pytest.raises(DatasetError, match=r" --dpi 100 --max-pixels 500000 --queries ques"):
-        start([folder], "other.yaml")
-    for command in (commands[0].strip(), commands[1].commands[0]):
-        assert " --dpi 100 --max-pixels 500000 --queries q" in command
-    assert "--dpi" not in ingest_command(["a"], "b", "q.csv", asdict(RenderSettings()))
+    run_ingest(source, out=tmp_path / "set", render=RenderSettings(100, 500_000))
+    before = pages_in(tmp_path / "set")
+    _run(start(["set"], "c.yaml", "q.csv").commands[0])
+    assert len(CanonicalDataset(str(tmp_path / "set")).queries()) == 2
+    assert pages_in(tmp_path / "set") == before
+
+
+def test_pages_with_text_are_told_of_drafted_questions(tmp_path, monkeypatch):
+    """A folder of PDFs that ends at a file of questions that nobody has."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.pdf").write_bytes(written(*one_page()))
+    said = next_steps(run_ingest(tmp_path / "in", out=tmp_path / "set"), "set")
+    assert said[1].startswith("  colintern questions set --out questions.csv ")
+    assert "--queries and let colintern questions data/c --out questions.csv draft" in (
+        " ".join(start(["in"], "c.yaml").lines())
+    )
 
 
 def test_one_split_of_a_dataset_is_trained_on(source, tmp_path):

@@ -283,7 +283,7 @@ def test_what_dev_is_and_what_tests_share_with_training_is_shown(run):
     assert "<h2>Data</h2>" not in _report(run).read_text()
     dev = {"dataset": "mine", "is_part_of_training_set": True, "num_documents": 22}
     dev |= {"num_documents_of": 130, "documents": [EVIL, "b.pdf"], "num_pages": 40}
-    dev |= {"num_pages_searched": 240, "num_questions": 61}
+    dev |= {"num_pages_searched": 240, "num_questions": 61, "num_drafted": 61}
     test = {"num_questions": 9, "num_pages_searched": 50, "num_pages_in_training": 3}
     test |= {"pages_in_training": ["p1", "p2", "p3"], "num_questions_in_training": 2}
     apart = test | {"num_pages_in_training": 0, "pages_in_training": []}
@@ -295,7 +295,7 @@ def test_what_dev_is_and_what_tests_share_with_training_is_shown(run):
     for words in (
         "dev: 22 documents of 130 in mine, 40 pages that are taken out of training, 61 questions, "
         "240 pages searched.",
-        "b.pdf and 20 more",
+        "b.pdf and 20 more 61 of 61 questions are drafted from the text of the pages",
         "test-x: 9 questions, 50 pages searched. 3 pages and 2 questions of training also stand in "
         "it, so its figures are too good. p1, p2, p3",
         "test-y: 9 questions, 50 pages searched. None of its pages and questions are in training.",
@@ -303,9 +303,11 @@ def test_what_dev_is_and_what_tests_share_with_training_is_shown(run):
         assert words in shown
     assert "<script>alert" not in html
     own = {**dev, **apart, "is_part_of_training_set": False, "num_documents": 0, "documents": []}
+    own["num_drafted"] = 4
     write_json(run / "data.json", {"dev": own, "tests": {}})
     shown = re.sub("<[^>]+>", "", _report(run).read_text().split("<h2>Data</h2>")[1])
-    assert "dev: 40 pages, 9 questions, 50 pages searched." in shown
+    shown = re.sub(r"\s+", " ", shown)
+    assert "dev: 40 pages, 9 questions, 50 pages searched. 4 of 9 questions are drafted" in shown
 
 
 def test_what_was_measured_how_is_shown(run):

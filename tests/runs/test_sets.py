@@ -4,6 +4,8 @@ import logging
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from colintern import storage
@@ -75,6 +77,25 @@ def test_what_sets_of_their_own_share_with_training_is_counted(tmp_path, caplog)
         "dev: 2 documents: d0, d1; 2 questions, 6 pages searched",
         "test: 4 pages and 2 questions of training also stand in it: p000, p001, p002, ...",
     ]
+
+
+def test_drafted_questions_are_counted(tmp_path, caplog):
+    """Figures on questions that nobody has asked, and that look like any others."""
+    make_corpus(tmp_path / "train", num_pages=24, num_queries=24)
+    make_corpus(tmp_path / "dev", num_pages=6, num_queries=2, first_picture=500)
+    make_corpus(tmp_path / "test", num_pages=6, num_queries=2, first_picture=600)
+    path = tmp_path / "train" / "queries" / "part-00000.parquet"
+    table = pq.read_table(path)
+    sources = pa.array([None] * 2 + ["people"] * 2 + ["drafted from sentence"] * 20)
+    at = table.column_names.index("source")
+    pq.write_table(table.set_column(at, "source", sources), path)
+    config = make_config(tmp_path, data={"dev": str(tmp_path / "dev")}, loop={"max_rounds": 1})
+    folder = loop.run(config, QuickWorkers())
+    note, told = _note(folder), "20 of 24 questions are drafted"
+    assert note["train"] == {"dataset": "train", "num_questions": 24, "num_drafted": 20}
+    assert [note["dev"]["num_drafted"], note["tests"]["test"]["num_drafted"]] == [0, 0]
+    assert f"train: {told} from the text of the pages" in caplog.text
+    assert f"<strong>{told}</strong>" in Path(folder.report).read_text()
 
 
 def test_it_is_noted_again_only_when_the_sets_are_others(tmp_path, caplog):

@@ -17,9 +17,9 @@ from torch import Tensor
 from colintern import log
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.views import View
+from colintern.data.words import RULES, words
 from colintern.retrieval.baselines.frame import Baseline, MeasuredRun
 from colintern.retrieval.baselines.texts import summary_of_texts, texts_of_pages
-from colintern.retrieval.baselines.words import RULES, words
 from colintern.runs.baselines import BM25
 from colintern.runs.versions import MEASURING, versions
 from colintern.search import order

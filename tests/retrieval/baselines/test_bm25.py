@@ -9,12 +9,12 @@ import torch
 
 from colintern.data.canonical import CanonicalDataset, iterate_pages
 from colintern.data.entities import Judgement, Page
+from colintern.data.words import words
 from colintern.data.writing import write_dataset
 from colintern.evaluation.results import read_results
 from colintern.records.run_folder import RunFolder
 from colintern.retrieval.baselines.bm25 import K1, B, Bm25, measure_bm25
 from colintern.retrieval.baselines.frame import measured_run
-from colintern.retrieval.baselines.words import words
 from colintern.runs import loop
 from colintern.search import order
 from tests.local_run import QuickWorkers, make_config

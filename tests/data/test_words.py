@@ -2,7 +2,7 @@
 
 import pytest
 
-from colintern.retrieval.baselines.words import words
+from colintern.data.words import words
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Drafting questions from the text layer of a dataset's pages: `colintern questions`."""

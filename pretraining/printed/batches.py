@@ -29,6 +29,7 @@ class TileBatch:
         tokens_NCK: tokens of the cells, `NO_TOKEN` behind the last.
         query_BQ: token ids, padded behind the last.
         query_mask_BQ: where a query has a token of its text.
+        prefix_mask_BQ: where it has a token of the prefix, which counts in a page's score too.
         tile_B: the tile that each query is a span of.
     """
 
@@ -37,6 +38,7 @@ class TileBatch:
     tokens_NCK: Tensor
     query_BQ: Tensor
     query_mask_BQ: Tensor
+    prefix_mask_BQ: Tensor
     tile_B: Tensor
 
 
@@ -103,6 +105,8 @@ class Batches(Dataset):
             tokens_NCK=torch.from_numpy(np.stack([crop.tokens for crop in crops])).long(),
             query_BQ=query_BQ,
             query_mask_BQ=mask_BQ,
+            prefix_mask_BQ=torch.arange(mask_BQ.shape[1]).expand_as(mask_BQ)
+            < len(self._query_prefix),
             tile_B=torch.tensor([index for index, _ in spans]),
         )
 

@@ -121,7 +121,7 @@ def _matching(
     holds_NV = tokens_held(batch.tokens_NCK, memory.num_tokens)
     all_NCH = torch.cat([page_NCH, memory.state_MCH])
     best_BNQ = torch.einsum("bqh,nch->bnqc", query_BQH, all_NCH).amax(-1)
-    score_BN = match(best_BNQ, batch.query_mask_BQ)
+    score_BN = match(best_BNQ, batch.query_mask_BQ | batch.prefix_mask_BQ)
 
     # A token is not asked to tell its tile from others that hold it too.
     holds_BNQ = torch.cat([holds_NV, memory.holds_MV])[:, batch.query_BQ].transpose(0, 1)
@@ -170,7 +170,7 @@ def reading(readers: Readers, batch: TileBatch, prompt: Prompt) -> dict[str, flo
     query_BQH = functional.normalize(readers.read(batch.query_BQ), dim=-1)
     page_NCH = functional.normalize(state_NCH, dim=-1)
     best_BNQ = torch.einsum("bqh,nch->bnqc", query_BQH, page_NCH).amax(-1)
-    score_BN = match(best_BNQ, batch.query_mask_BQ)
+    score_BN = match(best_BNQ, batch.query_mask_BQ | batch.prefix_mask_BQ)
     return {
         "characters": float(torch.cat(right).float().mean()),
         "cells": float(found_NCK[is_token_NCK].float().mean()),

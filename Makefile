@@ -61,6 +61,7 @@ check: $(READY) ## lint, format, types, layers and the tests: what CI runs
 
 bench: $(READY) ## the benchmarks, each prints a table
 	$(BIN)/python benchmarks/maxsim.py
+	$(BIN)/python benchmarks/tiles.py
 	$(BIN)/python benchmarks/evaluate.py --pages 2000 --queries 100
 	$(BIN)/python benchmarks/data.py
 	$(BIN)/python benchmarks/bm25.py

@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(config, items):
     if hasattr(config, "workerinput"):
         from tests.sharing import ON_RAY, part_of
 
-        items.sort(key=lambda item: part_of(item.nodeid.partition("::")[0]) != ON_RAY)
+        items.sort(key=lambda item: part_of(item.nodeid) != ON_RAY)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -90,6 +90,8 @@ def bucket(s3_server) -> str:
 def ray_cluster(s3_server):
     """One local Ray for all tests of a session; its workers know the S3 server."""
     ray = pytest.importorskip("ray")
+    # Ray's own 15 leaves its workers what the other process of the tests does not take.
+    os.environ.update(RAY_worker_niceness="0")
     ray.init(
         address="local",
         num_cpus=4,

@@ -10,6 +10,7 @@ from colintern.config.schema import Config, HeadsConfig
 from colintern.features.catalog import Catalog
 from colintern.model.heads import init_heads, save_heads
 from colintern.records.lease import Held
+from colintern.records.machine import Machine, machine_here
 from colintern.retrieval.answers import Hit
 from colintern.retrieval.retriever import Retriever
 from colintern.runs.local import LocalWorkers
@@ -29,6 +30,9 @@ class NoWorkers:
         raise AssertionError("a finished stage would be done again")
 
     train = search = fit_basis = make_parts = encode
+
+    def machine(self, config: Config) -> Machine:
+        return machine_here()
 
 
 class QuickWorkers(LocalWorkers):

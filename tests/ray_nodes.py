@@ -44,6 +44,7 @@ _OF_REAL_MACHINES: dict[str, Any] = {
 
 ENVIRONMENT = {  # of the driver too
     "RAY_AUTH_MODE": "disabled",
+    "RAY_worker_niceness": "0",  # see `ray_cluster`
     "RAY_raylet_start_wait_time_s": "100",  # a busy machine takes more than the default of 30
 }
 

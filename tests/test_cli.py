@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ import typer.main
 from colintern import __version__, cli, log
 from colintern.cli import program
 from colintern.cli.commands import PANELS
-from tests.helpers import make_corpus, run_main
+from tests.helpers import free_port, make_corpus, run_main
 from tests.hub_server import COMMIT, NAME, HubServer
 from tests.local_run import BACKBONE
 
@@ -101,7 +102,7 @@ def own_signals():
         (["search", "{c}.run", "word " * 20_000], "QUERY: query of 100,000 characters"),
         (["search", "{c}.run", "caf\udce9"], "QUERY: query with bytes that are not UTF-8"),
         (["search", "{c}.run", "query", "-k", "0"], "-k"),
-        (["serve", "{c}.run"], "no run folder"),
+        (["serve", "{c}.run", "--port", "{port}"], "no run folder"),
         (["serve", "{c}.run", "--host", "0.0.0.0"], "--host 0.0.0.0: other machines could read"),
         (["serve", "{c}.run", "--port", "0"], "--port"),
         (["serve", "{c}.run", "--replicas", "0"], "--replicas"),
@@ -111,7 +112,7 @@ def own_signals():
 )
 def test_mistakes_get_one_line_and_exit_code_2(monkeypatch, capsys, config, arguments, words):
     """A traceback, or an hour of work, before the user hears of a typing error."""
-    filled = [argument.format(c=config) for argument in arguments]
+    filled = [argument.format(c=config, port=free_port()) for argument in arguments]
     code, _, err = run_main(monkeypatch, capsys, *filled)
     errors = [line for line in err.splitlines() if line.startswith("error: ")]
     assert code == 2
@@ -230,7 +231,7 @@ def test_the_commands_and_their_options_are_the_documented_ones():
             "--split",
             "sources",
         ],
-        "init": ["--gpu", "--out", "--questions", "--source"],
+        "init": ["--config", "--gpu", "--out", "--questions", "--source", "--split"],
         "plan": [
             "--config",
             "--gpu",
@@ -377,10 +378,20 @@ def _say_and_find(root: Path) -> Callable[..., Any]:
 def test_a_mistake_is_told_before_torch_is_there(config, tmp_path, command, overrides):
     """Seconds of imports before a misspelt key, or a dataset that cannot be used, is named."""
     overrides = [override.format(train=tmp_path / "train") for override in overrides]
+    _check_told_before_torch([command, "--config", config, *overrides])
+
+
+def test_an_address_in_use_is_told_before_torch_is_there(config):
+    """Half a minute of imports and Ray's start, then Ray's trace about a port."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        _check_told_before_torch(["serve", "run", "--port", str(taken.getsockname()[1])])
+
+
+def _check_told_before_torch(arguments: list[str]) -> None:
     program = (
         "import sys\n"
         "from colintern import cli\n"
-        f"sys.argv = ['colintern', {command!r}, '--config', {config!r}, *{overrides!r}]\n"
+        f"sys.argv = ['colintern', *{arguments!r}]\n"
         "try:\n    cli.main()\n"
         "except SystemExit as end:\n"
         "    print(end.code, [name for name in ('torch', 'ray') if name in sys.modules])\n"

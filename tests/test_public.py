@@ -30,7 +30,7 @@ METHODS = {
 }
 ANSWERS = {
     "Hit": ["rank", "score", "page_id", "doc_id"],
-    "Similarities": ["scores", "tokens", "boxes", "is_thumbnail", "parts"],
+    "Similarities": ["scores", "tokens", "boxes", "is_thumbnail", "parts", "words"],
 }
 
 

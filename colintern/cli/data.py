@@ -1,7 +1,7 @@
 """Commands that make datasets."""
 
 import os
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -33,6 +33,14 @@ def init_config(
             "--questions", help="CSV or JSONL file of questions: query, and file and page, or id."
         ),
     ] = None,
+    split: Annotated[
+        Literal["train", "dev", "test"] | None,
+        typer.Option("--split", help="Train on this split of a dataset that has several."),
+    ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option("--config", help="Use this configuration of a dataset that has several."),
+    ] = None,
     gpu: Annotated[
         bool,
         typer.Option("--gpu", help="Write settings for a GPU, with a backbone for real pages."),
@@ -41,7 +49,8 @@ def init_config(
     """Write a commented YAML file for your own pages, and say the commands that use it."""
     from colintern.ingestion.starting import start
 
-    say(start(sources, out, questions, use_gpu=gpu).lines())
+    begun = start(sources, out, questions, split=split, configuration=config, use_gpu=gpu)
+    say(begun.lines())
 
 
 @commands.command("ingest", rich_help_panel=PREPARE)

@@ -8,6 +8,7 @@ import typer
 from colintern.cli.commands import USE
 from colintern.cli.options import HeadsRoundOption, RunArgument
 from colintern.retrieval.memory import parse_size
+from colintern.retrieval.serving.address import check_is_free
 from colintern.retrieval.serving.limits import check_installed, token_for
 
 commands = typer.Typer()
@@ -61,7 +62,11 @@ def serve(
     GET /healthz; GET /openapi.json describes them. If COLINTERN_TOKEN is set, clients send it as
     `Authorization: Bearer`.
     """
-    token = token_for(host, os.environ)  # mistakes are told before torch is imported
+    # Mistakes are told before torch is imported.
+    host = host.strip("[]")
+    token = token_for(host, os.environ)
+    if "RAY_ADDRESS" not in os.environ:
+        check_is_free(host, port)
     limit = None if memory is None else parse_size(memory)
     check_installed()
     from colintern.retrieval.serving.serve import ServeSettings, serve_run

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 
@@ -15,13 +16,15 @@ _TEMPLATE = Path(__file__).with_name("own.yaml.template")
 _PLAIN = re.compile(r"[A-Za-z_./][\w./-]*", re.ASCII)
 
 
-def own_settings(config: str, name: str, train: str, made_by: str | None, *, use_gpu: bool) -> str:
+def own_settings(
+    config: str, name: str, train: Mapping[str, str], made_by: str | None, *, use_gpu: bool
+) -> str:
     """The text of a configuration.
 
     Args:
         config: the path that it is to have.
         name: of the run.
-        train: the dataset to train on.
+        train: the dataset to train on: its `path`, and what of it is chosen.
         made_by: the command that makes the dataset; None if it is there.
         use_gpu: whether there is a GPU; then the backbone is one for real pages.
     """
@@ -31,7 +34,7 @@ def own_settings(config: str, name: str, train: str, made_by: str | None, *, use
         config=shlex.quote(config),
         name=name,
         run_name=_scalar(name),
-        train=_scalar(train),
+        train=_dataset(train),
         real_model=_real_model(is_set=use_gpu),
         backbone=ADVISED if use_gpu else READER,
         revision=known()[ADVISED].revision if use_gpu else "null",
@@ -55,6 +58,13 @@ def _real_model(*, is_set: bool) -> str:
         f"{download}, then put these two in place of those below:\n"
         f"#     path: {ADVISED}\n#     revision: {known()[ADVISED].revision}"
     )
+
+
+def _dataset(chosen: Mapping[str, str]) -> str:
+    """A dataset as YAML: its path alone, or a mapping."""
+    if len(chosen) == 1:
+        return _scalar(chosen["path"])
+    return f"{{{', '.join(f'{key}: {_scalar(value)}' for key, value in chosen.items())}}}"
 
 
 def _scalar(text: str) -> str:

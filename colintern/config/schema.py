@@ -19,6 +19,7 @@ READER, RANDOM = "reader", "random"  # the built-in backbones
 DEV = "dev"  # the name of the dev set, whichever dataset it is
 DEMO_VARIANTS = ("demo", "demo-small", "demo-long")
 
+Split = Literal["train", "dev", "test"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
@@ -69,7 +70,7 @@ class DatasetConfig(Section):
     path: str
     name: str = ""
     format: Literal["auto", "canonical", "beir", "rows"] = "auto"
-    split: Literal["train", "dev", "test"] | None = None
+    split: Split | None = None
     revision: str | None = None
     language: str | None = None
     config: Annotated[
@@ -165,6 +166,7 @@ class BackboneConfig(Section):
     query_augmentation_tokens: Count = 0
     max_tiles: Positive = 12
     attention: Annotated[Literal["causal", "bidirectional"], ADDED_LATER] = "causal"
+    pad_to_grid: Annotated[bool, ADDED_LATER] = False
 
     @field_validator("layer")
     @classmethod
@@ -384,7 +386,7 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _with_split(dataset: DatasetConfig, split: Literal["train", "dev", "test"]) -> DatasetConfig:
+def _with_split(dataset: DatasetConfig, split: Split) -> DatasetConfig:
     """A demo dataset with its split and name filled in from its role; other datasets unchanged."""
     if not dataset.is_demo:
         return dataset

@@ -5,6 +5,7 @@ ids, and a score, which is read as the dataset's own scores are. Of several line
 last counts. It replaces what the dataset says of the pair: a page becomes relevant, or stops being.
 """
 
+import codecs
 import difflib
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from colintern import storage
-from colintern.config.schema import DataConfig, datasets
+from colintern.config.schema import DEV, DataConfig, datasets
 from colintern.data.columns import find, strings
 from colintern.data.compute import pc
 from colintern.data.judgements import Judgements, read_score, score_problem
@@ -25,6 +26,7 @@ from colintern.errors import ConfigError, DatasetError
 _KEYS = ("dataset", "query_id", "page_id", "score")
 _EXAMPLE = '{"dataset": "mine", "query_id": "...", "page_id": "...", "score": 1}'
 _MAX_COMPARED = 50_000  # ids among which the one that is meant is looked for: about a second
+_MAX_TOLD = 80  # letters of what stands in a line: a message is one line of a terminal or two
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,8 @@ def read_pairs(path: str) -> list[JudgedPair]:
 def _pairs(path: str, version: str) -> tuple[JudgedPair, ...]:
     """As `read_pairs`; every stage asks for them."""
     found: dict[tuple[str, str, str], JudgedPair] = {}
-    for number, line in enumerate(storage.read_bytes(path).split(b"\n"), 1):
+    content = storage.read_bytes(path).removeprefix(codecs.BOM_UTF8)  # editors on Windows write it
+    for number, line in enumerate(content.split(b"\n"), 1):
         if line.strip():
             pair = _pair(path, number, line)
             found[pair.dataset, pair.query_id, pair.page_id] = pair
@@ -152,7 +155,9 @@ def check_names(data: DataConfig) -> None:
     for pair in read_pairs(data.judgements):
         if pair.dataset not in known:
             meant = _meant(pair.dataset, known) or f"; known here: {', '.join(known)}"
-            told = f"no dataset of this run is called '{pair.dataset}'{meant}"
+            if pair.dataset == DEV:
+                meant = f"; dev is taken out of {data.train.name}, so give that name"
+            told = f"no dataset of this run is called '{_short(pair.dataset)}'{meant}"
             raise _fault(data.judgements, pair.line, told)
     for name in known:
         added_judgements(data, name)
@@ -179,7 +184,7 @@ def check_ids(
         ):
             if found not in known:
                 meant = _meant(found, known) or "; correct it, or remove the line"
-                told = f"the dataset {dataset} has no '{key}' {found}{meant}"
+                told = f"the dataset {dataset} has no '{key}' {_short(found)}{meant}"
                 raise _fault(path, pair.line, told)
 
 
@@ -195,23 +200,24 @@ def _pair(path: str, number: int, line: bytes) -> JudgedPair:
         DatasetError: it is no object with just the keys, ids that are texts and a number.
     """
     try:
-        row: Any = json.loads(line)
-    except ValueError:  # also what is not UTF-8
+        row: Any = json.loads(line.decode())
+        json.dumps(row, ensure_ascii=False).encode()  # half a character, escaped, is no text
+    except (ValueError, RecursionError):
         row = None
     if not isinstance(row, dict):
-        raise _fault(path, number, f"is no JSON object; expected {_EXAMPLE}")
+        raise _fault(path, number, f"is no JSON object in UTF-8; expected {_EXAMPLE}")
     for key in _KEYS:
         if key not in row:
             raise _fault(path, number, f"has no '{key}'; expected {_EXAMPLE}")
     for key in row:
         if key not in _KEYS:
-            raise _fault(path, number, f"unknown key '{key}'; expected {_EXAMPLE}")
+            raise _fault(path, number, f"unknown key '{_short(key)}'; expected {_EXAMPLE}")
     for key in _KEYS[:3]:
         if not isinstance(row[key], str):
-            told = f"'{key}' is {json.dumps(row[key])}, not a text in quotes; correct it"
+            told = f"'{key}' is {_short(json.dumps(row[key]))}, not a text in quotes; correct it"
             raise _fault(path, number, told)
     if read_score(row["score"], 0.0) is None:
-        told = f"'score' is {json.dumps(row['score'])}, not a finite number; correct it"
+        told = f"'score' is {_short(json.dumps(row['score']))}, not a finite number; correct it"
         raise _fault(path, number, told)
     return JudgedPair(number, **row)
 
@@ -220,6 +226,10 @@ def _meant(name: str, known: Collection[str]) -> str:
     """`; did you mean a?`, or nothing."""
     near = difflib.get_close_matches(name, sorted(known)[:_MAX_COMPARED], 1)
     return f"; did you mean {near[0]}?" if near else ""
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _MAX_TOLD else f"{text[:_MAX_TOLD]}..."
 
 
 def _fault(path: str, line: int, told: str) -> DatasetError:

@@ -10,9 +10,29 @@ QUESTIONS_FORM = (
 )
 
 
-def ingest_command(sources: Sequence[str], out: str, *more: str) -> str:
-    """The `colintern ingest` that makes a dataset, to be pasted into a shell."""
-    return shlex.join(["colintern", "ingest", *sources, "--out", out, *more])
+_DRAWING = {"dpi": 144, "max_pixels": 20_000_000}  # options of `ingest`, with their defaults
+
+
+def ingest_command(
+    sources: Sequence[str], out: str, questions: str, drawn: Mapping[str, Any] | None = None
+) -> str:
+    """The `colintern ingest` that makes a dataset, to be pasted into a shell.
+
+    Args:
+        sources: PDFs, pictures and folders of them.
+        out: the dataset.
+        questions: the file of them.
+        drawn: `settings` of its `dataset.json`; None if nothing is drawn yet.
+    """
+    options = [
+        word
+        for key, default in _DRAWING.items()
+        if (value := (drawn or {}).get(key, default)) != default
+        for word in (f"--{key.replace('_', '-')}", str(value))
+    ]
+    return shlex.join(
+        ["colintern", "ingest", *sources, "--out", out, *options, "--queries", questions]
+    )
 
 
 def takes_questions(done: Mapping[str, Any]) -> bool:
@@ -33,5 +53,5 @@ def how_to_ask(folder: str, begun: Mapping[str, Any], done: Mapping[str, Any]) -
     """
     if not takes_questions(done):
         return None
-    command = ingest_command(begun.get("sources", []), folder, "--queries", "questions.csv")
+    command = ingest_command(begun.get("sources", []), folder, "questions.csv", done["settings"])
     return f"write {QUESTIONS_FORM}, and run the same ingest again with it: {command}"

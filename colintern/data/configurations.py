@@ -84,7 +84,8 @@ class DataFiles:
         else:
             raise DatasetError(
                 f"{self.path}: has several configurations ({', '.join(names)}); choose one: "
-                f"{{path: {self.path}, config: {names[0]}}}; or join them with configs: in its "
+                f"{{path: {self.path}, config: {names[0]}}}, or --config {names[0]} of init "
+                "and ingest; or join them with configs: in its "
                 f"{CARD}"
             )
         if others := [name for name in named if name != chosen]:

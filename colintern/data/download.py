@@ -75,7 +75,7 @@ def download(what: Pinned, out: str | None = None) -> Downloaded:
                 local_dir=out,
                 allow_patterns=list(patterns),
             )
-        except (HFValidationError, *storage.HUB_ERRORS) as error:
+        except (HFValidationError, *storage.hub_errors()) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # a disk that is full, or a folder that cannot be written
             why = hub.reason(_cause(error), what.name, what.revision, what.kind)

@@ -69,7 +69,7 @@ def check_commit(url: str) -> None:
     name, revision = found["name"], found["revision"]
     try:
         commit = HfApi().dataset_info(name, revision=unquote(revision)).sha
-    except (HFValidationError, *storage.HUB_ERRORS) as error:
+    except (HFValidationError, *storage.hub_errors()) as error:
         raise DatasetError(f"{url}: {reason(error, name, revision)}") from error
     if commit != revision:
         raise DatasetError(

@@ -226,7 +226,7 @@ def _of_split(files: Sequence[DataFile], path: str, split: str | None) -> list[s
         known = [name for name in splits if name in SPLITS] or splits
         raise DatasetError(
             f"{path}: has several splits ({', '.join(splits)}); choose one: "
-            f"{{path: {path}, split: {known[0]}}}"
+            f"{{path: {path}, split: {known[0]}}}, or --split {known[0]} of init and ingest"
         )
     is_shared = not splits or (len(splits) == 1 and splits[0] not in SPLITS)
     if split is not None and split not in splits and not is_shared:

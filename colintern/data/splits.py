@@ -12,8 +12,6 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from colintern.config.schema import DEV
 from colintern.data.added_split import Split, with_added
@@ -146,6 +144,9 @@ def _groups(pages: TiedPages, judged_pages: Positions, texts: Positions) -> NDAr
         judged_pages: of each judgement, its page.
         texts: of each judgement, the number of the text that ties its page to others.
     """
+    from scipy.sparse import csr_array  # a third of a second for every worker, where few split
+    from scipy.sparse.csgraph import connected_components
+
     pictures, documents = pages.pictures, pages.documents  # which are made at first use
     everything = np.arange(len(pages.ids), dtype=np.int32)
     has_document = everything

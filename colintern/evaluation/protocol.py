@@ -96,6 +96,7 @@ def encoding_of(config: Config, store: str) -> dict[str, Any]:
         "image_processor": IMAGE_PROCESSOR,
         "image_backend": "pil",
         "max_tiles": backbone.max_tiles,
+        "pad_to_grid": backbone.pad_to_grid,
         "stored_dtype": features.dtype,
         "pca_dim": features.pca_dim,
         "merge": features.merge,

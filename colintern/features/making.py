@@ -147,7 +147,8 @@ def _encode_missing(
     }
     work = PlannedWork(job for plan in incomplete for job in plan.missing().jobs)
     written: dict[str, WrittenShard] = {}
-    with EncodingProgress(len(work), work.num_items) as progress:
+    with log.Progress("encode", "", "items", work.num_items) as told:
+        progress = EncodingProgress(told, len(work))
         for path, shard in crew.encode(work, stores, progress):
             written[path] = shard
             progress.done(shard)

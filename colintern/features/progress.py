@@ -4,8 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from colintern import log, records, storage
 from colintern.features.encoding import WrittenShard
@@ -14,35 +13,24 @@ ENCODE_LOG = "encode_log.jsonl"
 
 
 class EncodingProgress:
-    """Counts what is encoded and tells it, for the length of a `with` block; threads share it.
+    """Counts what is encoded and tells it; threads share it.
 
     Args:
+        progress: told of items, as long as it is open.
         num_shards: to be encoded.
-        num_items: pages and queries in them.
 
     Attributes:
         facts: what else whoever encodes tells of it; kept with the counts.
     """
 
-    def __init__(self, num_shards: int, num_items: int) -> None:
+    def __init__(self, progress: log.Progress, num_shards: int) -> None:
         self.facts: dict[str, Any] = {}
         self._num_shards = num_shards
         self._started_at = records.now()
         self._began = time.monotonic()
         self._shards = self._items = self._tokens = self._told = 0
         self._lock = threading.Lock()
-        self._progress = log.Progress("encode", "", "items", num_items)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._progress.__exit__(kind, error, trace)
+        self._progress = progress
 
     def at_work(self) -> None:
         """The first model is loaded: the rate counts from here."""

@@ -9,9 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.cluster.hierarchy import linkage
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 from torch.nn import functional
 
@@ -108,6 +105,8 @@ def cluster_tree(token_PH: Tensor) -> np.ndarray:
     Returns:
         scipy's `linkage`, float64 [P - 1, 4]; `cut_tree` gives any number of clusters from it.
     """
+    from scipy.cluster.hierarchy import linkage  # a third of a second, paid where it is used
+
     distances = torch.pdist(functional.normalize(token_PH.float(), dim=1)).double().numpy()
     return linkage(distances, "ward")
 
@@ -126,6 +125,9 @@ def cut_tree(tree: np.ndarray, num_tokens: int, num_clusters: int) -> np.ndarray
         num_tokens: P.
         num_clusters: how many are left, numbered by their first tokens.
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     merges = tree[: num_tokens - num_clusters, :2].astype(np.int64)
     nodes = np.repeat(num_tokens + np.arange(len(merges)), 2)
     size = num_tokens + len(merges)

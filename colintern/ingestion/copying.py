@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from colintern import log, storage
 from colintern.data.canonical import DATASET_DONE, CanonicalDataset, iterate_pages
+from colintern.data.configurations import find_data_files
 from colintern.data.layouts import Layout
 from colintern.ingestion.asked import change_of, read_asked
 from colintern.ingestion.dataset import copy_dataset
@@ -22,9 +23,7 @@ def ingest_dataset(layout: Layout, work: Work) -> Report:
         TooManyBadPagesError: see `Work.check_bad`.
     """
     source, standing, settings = work.sources[0], work.standing, work.settings
-    taken = {file for files in layout.parts.values() for file in files}
-    root = storage.absolute(source)
-    others = [file.removeprefix(root) for file in storage.find_files(root) if file not in taken]
+    others = _others(storage.absolute(source), layout)
     with Processes(settings.num_processes) as processes:
         report = copy_dataset(
             layout,
@@ -52,6 +51,14 @@ def ingest_dataset(layout: Layout, work: Work) -> Report:
     old = [storage.join(out, name) for name in files_of(out) if name not in new]
     Swap(out, work.begun, report.document(), new, old, None, replaces=True, check=work.check).do()
     return report
+
+
+def _others(root: str, layout: Layout) -> list[str]:
+    """The names of files that are no part of the dataset, in any of its splits."""
+    files = storage.find_files(root)
+    own = {file.path for file in find_data_files(root, files).files if file.split}
+    own.update(layout.files())
+    return [file.removeprefix(root) for file in files if file not in own]
 
 
 def _is_same(folder: str, other: str) -> bool:

@@ -96,7 +96,8 @@ class Report:
             )
         if self.skipped:
             total = sum(self.skipped.values())
-            lines.append(f"{total:,} files of other kinds skipped: {counted(self.skipped)}")
+            files = "1 file of another kind" if total == 1 else f"{total:,} files of other kinds"
+            lines.append(f"{files} skipped: {counted(self.skipped)}")
         lines += _first_of(self.bad)
         if self.bad_queries:
             of_all = f" of {self.asked:,}" if self.asked else ""  # earlier versions did not count

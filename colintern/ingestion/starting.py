@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from colintern import storage
 from colintern.config.own import own_settings, run_command
-from colintern.config.schema import DatasetConfig
+from colintern.config.schema import DatasetConfig, Split
 from colintern.data import hub
 from colintern.data.asking import QUESTIONS_FORM, ingest_command, takes_questions
 from colintern.data.canonical import DATASET_DONE, INGEST_BEGUN, CanonicalDataset
@@ -57,7 +57,13 @@ class Start:
 
 
 def start(
-    sources: Sequence[str], config: str, questions: str | None = None, *, use_gpu: bool = False
+    sources: Sequence[str],
+    config: str,
+    questions: str | None = None,
+    *,
+    split: Split | None = None,
+    configuration: str | None = None,
+    use_gpu: bool = False,
 ) -> Start:
     """Write a configuration for sources, which are listed and not opened.
 
@@ -65,6 +71,8 @@ def start(
         sources: files and folders of PDFs and pictures, or one dataset.
         config: the file to write; the run, and the dataset to be made, are called like it.
         questions: a queries file.
+        split: of a dataset that has several.
+        configuration: of a dataset that has several.
         use_gpu: whether there is a GPU.
 
     Raises:
@@ -82,16 +90,21 @@ def start(
     datasets = [source for source in sources if _is_dataset(source)]
     if datasets and len(sources) > 1:
         raise DatasetError(f"{datasets[0]}: is itself a dataset; name it alone")
+    chosen = {"split": split, "config": configuration}
+    chosen = {key: value for key, value in chosen.items() if value is not None}
+    if chosen and not datasets:
+        raise ConfigError(f"--{next(iter(chosen))}: {sources[0]} is no dataset; leave it out")
     if datasets:
         train, found, commands = sources[0], f"a dataset: {sources[0]}", []
         if questions:
             commands.append(_asking(train, questions))
         else:
-            _check_questions(train)
+            _check_questions(train, split, configuration)
     else:
         train, found = f"data/{name}", _told(sources)
-        commands = [ingest_command(sources, train, "--queries", questions or _QUESTIONS)]
-    text = own_settings(config, name, train, next(iter(commands), None), use_gpu=use_gpu)
+        commands = [ingest_command(sources, train, questions or _QUESTIONS)]
+    made_by = next(iter(commands), None)
+    text = own_settings(config, name, {"path": train, **chosen}, made_by, use_gpu=use_gpu)
     storage.write_bytes(config, text.encode())
     commands.append(run_command(config))
     return Start(config, found, commands, not (datasets or questions), use_gpu)
@@ -104,7 +117,7 @@ def next_steps(report: Report, sources: Sequence[str], out: str) -> list[str]:
     lines = ["it has no questions yet, which training needs"]
     if takes_questions(report.document()):
         lines[0] += f": write {QUESTIONS_FORM}, then"
-        lines.append(f"  {ingest_command(sources, out, '--queries', _QUESTIONS)}")
+        lines.append(f"  {ingest_command(sources, out, _QUESTIONS, report.settings)}")
     return lines
 
 
@@ -139,7 +152,7 @@ def _number(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def _check_questions(source: str) -> None:
+def _check_questions(source: str, split: Split | None, configuration: str | None) -> None:
     """Make sure that a dataset can be read, and that one that stands ready has questions.
 
     Raises:
@@ -148,7 +161,7 @@ def _check_questions(source: str) -> None:
     url = source_url(DatasetConfig(path=source, name="source"))
     if hub.is_url(url):
         return  # nothing is fetched to write a file
-    layout = find_layout(url, None)
+    layout = find_layout(url, split, config=configuration)
     if layout.kind == "canonical":
         CanonicalDataset(layout.root).judgements()
 
@@ -163,7 +176,8 @@ def _asking(source: str, questions: str) -> str:
     if all(map(storage.exists, files)):
         begun, done = map(storage.read_json, files)
         if takes_questions(done):
-            return ingest_command(begun.get("sources", []), source, "--queries", questions)
+            sources = begun.get("sources", [])
+            return ingest_command(sources, source, questions, done["settings"])
     raise DatasetError(
         f"{source}: is a dataset, whose questions are its own; leave out --questions {questions}"
     )

@@ -194,6 +194,10 @@ class FrozenBackbone:
         """What each token that `encode_queries` gives for a text stands for."""
         return self._processor.query_token_texts(text)
 
+    def query_words(self, text: str) -> tuple[tuple[int, ...], ...] | None:
+        """Which of those tokens each word of a text is; None where that is not known."""
+        return self._processor.query_words(text)
+
     def _page_features(self, pages: list[np.ndarray], num_tokens: int) -> list[Tensor]:
         pixels = self._pixel_values(pages)
         if not self._layers:  # the projector

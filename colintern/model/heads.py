@@ -79,6 +79,7 @@ class HeadsInfo(_Info):
     pca: str | None = None
     stores: dict[str, str]
     layer_mix: Annotated[bool, ADDED_LATER] = False
+    pad_to_grid: Annotated[bool, ADDED_LATER] = False
 
     @property
     def num_mixed(self) -> int:
@@ -117,6 +118,7 @@ def heads_info(
         pca=pca,
         stores=dict(stores),
         layer_mix=heads.layer_mix,
+        pad_to_grid=backbone.pad_to_grid,
     )
 
 

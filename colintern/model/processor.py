@@ -19,6 +19,7 @@ from colintern.errors import BackboneError, one_line
 from colintern.model.pixels import pixel_table
 from colintern.model.quiet import quiet_transformers
 from colintern.model.tiles import Tiler, tile_grid
+from colintern.model.words import tokens_of_words
 
 IMAGE_SLOT = "<image>"
 IMAGE_PROCESSOR = GotOcr2ImageProcessorPil.__name__
@@ -41,13 +42,19 @@ class TilePlanner:
         tile_width: pixels.
         token_grid: rows and columns of image tokens in one tile.
         max_tiles: most tiles of a page, without the thumbnail.
+        pad_to_grid: whether pages keep their shape.
     """
 
     def __init__(
-        self, tile_height: int, tile_width: int, token_grid: tuple[int, int], max_tiles: int
+        self,
+        tile_height: int,
+        tile_width: int,
+        token_grid: tuple[int, int],
+        max_tiles: int,
+        pad_to_grid: bool = False,
     ) -> None:
         self._tile = (tile_height, tile_width)
-        self._max_tiles = max_tiles
+        self._max_tiles, self._pad_to_grid = max_tiles, pad_to_grid
         self.token_grid = token_grid
         self.tokens_per_tile = token_grid[0] * token_grid[1]
 
@@ -56,9 +63,14 @@ class TilePlanner:
         """Pixels of one tile."""
         return self._tile[0] * self._tile[1]
 
+    @property
+    def padded_tile(self) -> tuple[int, int] | None:
+        """Height and width of a tile where pages are padded to whole tiles; see `token_boxes`."""
+        return self._tile if self._pad_to_grid else None
+
     def tile_grid(self, width: int, height: int) -> tuple[int, int]:
         """Rows and columns of tiles for a page of this size in pixels."""
-        return tile_grid(width, height, self._tile, self._max_tiles)
+        return tile_grid(width, height, self._tile, self._max_tiles, self._pad_to_grid)
 
     def num_page_tokens(self, width: int, height: int) -> int:
         """Tokens of a page: of all its tiles, and of a thumbnail if there is more than one tile."""
@@ -91,8 +103,10 @@ class Processor:
         self._images = self._loaded("image processor", GotOcr2ImageProcessorPil, folder)
         size = self._images.size
         self.tile = (size.height, size.width) if size else (0, 0)
-        self.tiles = TilePlanner(*self.tile, token_grid, config.max_tiles)
-        self.tiler = Tiler(*self.tile, config.max_tiles, Image.Resampling(self._images.resample))
+        max_tiles, pad_to_grid = config.max_tiles, config.pad_to_grid
+        self.tiles = TilePlanner(*self.tile, token_grid, max_tiles, pad_to_grid)
+        resample = Image.Resampling(self._images.resample)
+        self.tiler = Tiler(*self.tile, max_tiles, resample, pad_to_grid)
         self.context_id = self._special(CONTEXT)
         before, slot, after = config.page_prompt.partition(IMAGE_SLOT)
         self._page_start = [*self._plain(before), self._special(START)]
@@ -110,6 +124,18 @@ class Processor:
     def query_token_texts(self, text: str) -> list[str]:
         """What each of `query_tokens` stands for; a part of a character is shown as U+FFFD."""
         return [self._tokenizer.decode([token]) for token in self.query_tokens(text)]
+
+    def query_words(self, text: str) -> tuple[tuple[int, ...], ...] | None:
+        """Of each word of a query, which of `query_tokens` it is; see `tokens_of_words`.
+
+        None too where the tokenizer does not tell where its tokens stand in the text.
+        """
+        if not self._tokenizer.is_fast:
+            return None
+        prefix = self._config.query_prefix
+        spans = self._tokens(prefix + text, return_offsets_mapping=True)["offset_mapping"]
+        shift = len(prefix)
+        return tokens_of_words(text, [(begin - shift, end - shift) for begin, end in spans])
 
     def pixel_table(self) -> Tensor:
         """What the model sees for each 8-bit value of each channel: [3, 256] float32."""
@@ -147,9 +173,10 @@ class Processor:
 
     def _plain(self, text: str) -> list[int]:
         """Token ids of a text; a special token in it is read as plain characters."""
-        return self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)[
-            "input_ids"
-        ]
+        return self._tokens(text)["input_ids"]
+
+    def _tokens(self, text: str, **wanted: bool) -> Any:
+        return self._tokenizer(text, add_special_tokens=False, split_special_tokens=True, **wanted)
 
     def _special(self, token: str) -> int:
         number = self._tokenizer.convert_tokens_to_ids(token)

@@ -33,19 +33,21 @@ _TEXT = SimpleNamespace(
 _SIZES = SimpleNamespace(vision_config=_VISION, text_config=_TEXT, downsample_ratio=_DOWNSAMPLE)
 
 
-def internvl3_1b(max_tiles: int, prompt_tokens: int) -> BackboneIdentity:
+def internvl3_1b(max_tiles: int, prompt_tokens: int, pad_to_grid: bool = False) -> BackboneIdentity:
     """InternVL3-1B as far as a plan asks; it cannot be loaded, and its hash is empty.
 
     Args:
         max_tiles: `backbone.max_tiles`.
         prompt_tokens: tokens beside a page's image tokens.
+        pad_to_grid: `backbone.pad_to_grid`.
     """
-    tiles = TilePlanner(_TILE, _TILE, (_TOKENS_A_SIDE, _TOKENS_A_SIDE), max_tiles)
+    token_grid = _TOKENS_A_SIDE, _TOKENS_A_SIDE
+    tiles = TilePlanner(_TILE, _TILE, token_grid, max_tiles, pad_to_grid)
     return BackboneIdentity(
         checkpoint_sha256="",
         width=_TEXT.hidden_size,
         tiles=tiles,
-        tiler=Tiler(_TILE, _TILE, max_tiles, Image.Resampling.BICUBIC),
+        tiler=Tiler(_TILE, _TILE, max_tiles, Image.Resampling.BICUBIC, pad_to_grid),
         joins_prefix=False,
         flops=backbone_flops(_SIZES, tiles.tokens_per_tile, prompt_tokens),
     )

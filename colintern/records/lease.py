@@ -100,13 +100,14 @@ def held(
         path, lease = _acquire(folder, wait, seconds, on_wait or partial(_say_watching, seconds))
         stop = threading.Event()
         renewal = threading.Thread(target=_renew, args=(path, lease, seconds, stop), daemon=True)
-        renewal.start()
         try:
+            renewal.start()
             _clear(folder)
             yield Held(path, lease.owner)
         finally:
             stop.set()
-            renewal.join()
+            if renewal.ident is not None:  # None: the system has no thread left
+                renewal.join()
             _release(path, lease.owner)
 
 

@@ -8,12 +8,13 @@ field, and is not mixed into the run. (After the step records of the marin proje
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from colintern import storage
 from colintern.errors import DriftError
+from colintern.records.machine import Machine
 
 Inputs = Mapping[str, Any]
 
@@ -35,13 +36,23 @@ class Output:
 
 @dataclass(frozen=True)
 class Record:
-    """The commit marker of a finished stage."""
+    """The commit marker of a finished stage.
+
+    Attributes:
+        fingerprint: of `inputs`.
+        started_at: when the stage began (`now()`).
+        finished_at: when it ended.
+        outputs: the files that it wrote.
+        inputs: everything that they depend on.
+        machine: that it ran on, which is not compared; None where that is not noted.
+    """
 
     fingerprint: str
     started_at: str
     finished_at: str
     outputs: tuple[Output, ...]
     inputs: Inputs
+    machine: Machine | None = None
 
 
 def fingerprint(inputs: Inputs) -> str:
@@ -70,15 +81,30 @@ def write_record(
     return record_outputs(path, inputs, outputs, started_at)
 
 
-def record_outputs(path: str, inputs: Inputs, outputs: Sequence[Output], started_at: str) -> Record:
-    """As `write_record`, of outputs whose sizes and hashes are known."""
-    record = Record(fingerprint(inputs), started_at, now(), tuple(outputs), inputs)
+def record_outputs(
+    path: str,
+    inputs: Inputs,
+    outputs: Sequence[Output],
+    started_at: str,
+    machine: Machine | None = None,
+) -> Record:
+    """As `write_record`, of outputs whose sizes and hashes are known.
+
+    Args:
+        path: where the record is written.
+        inputs: as of `write_record`.
+        outputs: the files that the stage wrote.
+        started_at: when the stage began (`now()`).
+        machine: that it ran on.
+    """
+    record = Record(fingerprint(inputs), started_at, now(), tuple(outputs), inputs, machine)
     document = {
         "fingerprint": record.fingerprint,
         "started_at": record.started_at,
         "finished_at": record.finished_at,
         "outputs": [vars(output) for output in outputs],
         "inputs": dict(inputs),
+        **({"machine": asdict(machine)} if machine else {}),
     }
     storage.write_json(path, document)
     return record
@@ -94,12 +120,14 @@ def parsed_record(document: Any) -> Record | None:
     if document is None:
         return None
     outputs = tuple(Output(**output) for output in document["outputs"])
+    machine = document.get("machine")  # records of earlier versions have none
     return Record(
         document["fingerprint"],
         document["started_at"],
         document["finished_at"],
         outputs,
         document.get("inputs", {}),
+        Machine(**machine) if machine else None,
     )
 
 

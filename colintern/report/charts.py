@@ -1,20 +1,30 @@
 """The charts of the report, as SVG text; the same numbers give the same bytes."""
 
 import io
+import math
 import re
 from collections.abc import Mapping, Sequence
+from itertools import cycle, islice
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
-# Different for colour-blind readers too (Okabe and Ito), on white and on dark grey.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# Different for colour-blind readers too (after Okabe and Ito). The last three are darker than
+# theirs: each has a contrast of 3 with white and with the dark page.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#C46A9B", "#B07A00", "#2E8FCB")
 _INK = "#7a7f87"  # becomes the colour of the page's text, which is another one in the dark
 _SETTINGS: Any = {"svg.hashsalt": "colintern", "svg.fonttype": "none", "font.family": "sans-serif"}
-_MARKS = {"float32": "o", "float16": "s", "int8": "^", "binary": "D"}
+_DTYPE_MARKS = {"float32": "o", "float16": "s", "int8": "^", "binary": "D"}
+_MARKS = "osD^v"  # of lines beyond as many as there are colours
+_MOST_POINTS = 600  # of a line: the drawing is not wider on most screens
+_PALE = 0.3  # opacity of what is worse than the frontier
+_NAME_HEIGHT = 0.25  # inches, of a line of names
+_FEW_LINES = 4  # that leave room for their names inside the drawing
 Point = tuple[float, float, float]  # value, and the ends of its interval
 
 
@@ -36,7 +46,9 @@ def rounds_chart(
         levels: for some datasets the value of a baseline, drawn as a broken line.
     """
     figure, axes = _figure()
-    for (name, points), colour in zip(series.items(), _cycle(len(series)), strict=True):
+    for (name, points), (colour, mark) in zip(
+        series.items(), line_styles(len(series)), strict=True
+    ):
         rounds = range(len(points))
         axes.fill_between(
             rounds,
@@ -46,13 +58,14 @@ def rounds_chart(
             alpha=0.15,
             linewidth=0,
         )
-        axes.plot(rounds, [value for value, _, _ in points], "o-", color=colour, label=name)
+        values = [value for value, _, _ in points]
+        axes.plot(rounds, values, marker=mark, color=colour, label=_plain(name))
         if name in (levels or {}):
             axes.axhline((levels or {})[name], color=colour, linestyle="--", linewidth=1)
     if best is not None:
         axes.axvline(best, color=_INK, linestyle=":", linewidth=1, zorder=0)
     longest = max((len(points) for points in series.values()), default=1)
-    axes.set_xticks(range(longest), [start, *map(str, range(1, longest))])
+    axes.set_xticks(range(longest), [_plain(start), *map(str, range(1, longest))])
     axes.set_xlabel("round")
     axes.set_ylabel(metric)
     axes.set_ylim(bottom=0)
@@ -61,15 +74,18 @@ def rounds_chart(
 
 
 def loss_chart(losses: Mapping[str, Sequence[float]]) -> str:
-    """Training loss at each step, and smoothed over a twentieth of the steps; one line per round.
+    """Training loss at each step, and smoothed over a tenth of the steps; one line per round.
+
+    Of many steps, the means of neighbours are drawn.
 
     Args:
         losses: for each round its losses, step by step.
     """
     figure, axes = _figure()
-    for (name, values), colour in zip(losses.items(), _cycle(len(losses)), strict=True):
-        axes.plot(range(1, len(values) + 1), values, color=colour, alpha=0.25, linewidth=0.8)
-        axes.plot(range(1, len(values) + 1), _smoothed(values), color=colour, label=name)
+    for (name, values), (colour, _) in zip(losses.items(), line_styles(len(losses)), strict=True):
+        step_N, loss_N = thinned(values)
+        axes.plot(step_N, loss_N, color=colour, alpha=0.25, linewidth=0.8)
+        axes.plot(step_N, smoothed(loss_N), color=colour, label=name)
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
     _legend(axes)
@@ -77,28 +93,28 @@ def loss_chart(losses: Mapping[str, Sequence[float]]) -> str:
 
 
 def ladder_chart(rows: Sequence[Mapping[str, Any]]) -> str:
-    """nDCG@5 with its interval against the size of vectors, and the frontier as a line.
+    """nDCG@5 with its interval against the size of vectors; the frontier as a line, the rest pale.
 
     Args:
         rows: of `RUN/ladder/{dataset}.json`; a colour and a mark stand for each `dtype`.
     """
     figure, axes = _figure()
-    for dtype, mark, colour in zip(_MARKS, _MARKS.values(), _cycle(len(_MARKS)), strict=True):
-        own = [row for row in rows if row["dtype"] == dtype]
-        values = [row["ndcg_at_5"] for row in own]
-        axes.errorbar(
-            [row["gib_per_million_pages"] for row in own],
-            values,
-            yerr=[
-                [max(0.0, value - row["ci"][0]) for value, row in zip(values, own, strict=True)],
-                [max(0.0, row["ci"][1] - value) for value, row in zip(values, own, strict=True)],
-            ],
-            fmt=mark,
-            color=colour,
-            markersize=4,
-            elinewidth=0.8,
-            label=dtype,
-        )
+    for (dtype, mark), colour in zip(_DTYPE_MARKS.items(), COLOURS, strict=False):
+        for is_best in (False, True):
+            own = [r for r in rows if r["dtype"] == dtype and r["is_on_frontier"] == is_best]
+            value_N = np.array([row["ndcg_at_5"] for row in own])
+            ends_N2 = np.array([row["ci"] for row in own]).reshape(-1, 2)
+            axes.errorbar(
+                [row["gib_per_million_pages"] for row in own],
+                value_N,
+                yerr=np.maximum(0.0, [value_N - ends_N2[:, 0], ends_N2[:, 1] - value_N]),
+                fmt=mark,
+                color=colour,
+                alpha=1.0 if is_best else _PALE,
+                markersize=5 if is_best else 4,
+                elinewidth=0.8,
+            )
+        axes.plot([], [], mark, color=colour, markersize=5, label=dtype)
     best = sorted(
         (row["gib_per_million_pages"], row["ndcg_at_5"]) for row in rows if row["is_on_frontier"]
     )
@@ -126,9 +142,7 @@ def histogram_chart(
         mark: a value at which a line is drawn.
     """
     figure, axes = _figure(height=2.3)
-    for (name, (edges, counts)), colour in zip(
-        histograms.items(), _cycle(len(histograms)), strict=True
-    ):
+    for (name, (edges, counts)), colour in zip(histograms.items(), COLOURS, strict=False):
         most = max(1, *counts)
         shares = [count / most for count in counts]
         axes.stairs(shares, edges, fill=True, color=colour, alpha=0.3, linewidth=0)
@@ -159,6 +173,12 @@ def _populated(histograms: Sequence[tuple[Sequence[float], Sequence[int]]]) -> t
     return low - room, high + room
 
 
+def _plain(text: str) -> str:
+    """A text for matplotlib, which takes dollars for formulas and leaves out names like `_x`."""
+    text = text.replace("$", r"\$")
+    return f"\N{ZERO WIDTH SPACE}{text}" if text.startswith("_") else text
+
+
 def _figure(height: float = 2.8) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(5.2, height), layout="constrained")
     axes = figure.add_subplot()
@@ -172,21 +192,33 @@ def _figure(height: float = 2.8) -> tuple[Figure, Axes]:
 
 
 def _legend(axes: Axes) -> None:
-    if axes.get_legend_handles_labels()[0]:
+    """What the lines are called; below the drawing, which gets higher, where they are many."""
+    number, figure = len(axes.get_legend_handles_labels()[0]), axes.figure
+    if number > _FEW_LINES and isinstance(figure, Figure):
+        figure.set_figheight(figure.get_figheight() + _NAME_HEIGHT * math.ceil(number / 2))
+        figure.legend(loc="outside lower left", ncols=2, frameon=False, labelcolor=_INK)
+    elif number:
         axes.legend(frameon=False, labelcolor=_INK)
 
 
-def _cycle(number: int) -> list[str]:
-    return [_COLOURS[index % len(_COLOURS)] for index in range(number)]
+def line_styles(number: int) -> list[tuple[str, str]]:
+    """Colours and marks for so many lines; another mark where colours begin again."""
+    return list(islice(((colour, mark) for mark in cycle(_MARKS) for colour in COLOURS), number))
 
 
-def _smoothed(values: Sequence[float]) -> list[float]:
-    width = max(1, len(values) // 20)
-    smooth = []
-    for step in range(len(values)):
-        near = values[max(0, step - width) : step + width + 1]
-        smooth.append(sum(near) / len(near))
-    return smooth
+def thinned(values: Sequence[float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Steps, from 1, and values; of many the means of neighbours, `_MOST_POINTS` in all."""
+    edges = np.linspace(0, len(values), min(len(values), _MOST_POINTS) + 1).astype(np.int64)
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    return (edges[:-1] + edges[1:] + 1) / 2, np.diff(total[edges]) / np.diff(edges)
+
+
+def smoothed(value_N: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean over a twentieth of all values before and behind each."""
+    width, here_N = max(1, len(value_N) // 20), np.arange(len(value_N))
+    low_N, high_N = np.maximum(0, here_N - width), np.minimum(len(value_N), here_N + width + 1)
+    total = np.concatenate([[0.0], np.cumsum(value_N)])
+    return (total[high_N] - total[low_N]) / (high_N - low_N)
 
 
 def _svg(figure: Figure) -> str:

@@ -29,6 +29,7 @@ class StageCost:
         num_bytes: that it wrote, and stand on storage; None where that is not known.
         together: other stages that ran at the same time, so that their seconds are the same ones.
         told: speeds and waiting, in words; empty where nothing is measured.
+        machine: that it ran on, in words; empty where that is not noted.
     """
 
     stage: str
@@ -37,6 +38,19 @@ class StageCost:
     num_bytes: int | None
     together: tuple[str, ...]
     told: str
+    machine: str
+
+
+def machines_of(costs: Sequence[StageCost]) -> dict[str, list[str]]:
+    """Each machine, in words, with the names of the stages that ran on it.
+
+    A run may be begun on one machine and go on on another. Stages of earlier versions, which noted
+    none, stand under the empty words.
+    """
+    found: dict[str, list[str]] = {}
+    for cost in costs:
+        found.setdefault(cost.machine, []).append(cost.stage)
+    return found
 
 
 def stage_costs(
@@ -72,6 +86,7 @@ def stage_costs(
                 num_bytes=sum(output.bytes for output in (made or record).outputs),
                 together=_together(stage, spans),
                 told=encoded[stage].told(stage) if stage in encoded else speeds.get(stage, ""),
+                machine=record.machine.told() if record.machine else "",
             )
         )
     return sorted(costs, key=lambda cost: (cost.began, cost.stage))
@@ -109,7 +124,7 @@ class _Encoding:
         if self.stage is None:
             return "features stood already"
         if self.stage != stage:
-            return f"encoded together with {self.stage}, whose seconds and speed are of both"
+            return f"encoded together with {self.stage}: its seconds and speed count this too"
         items, seconds = (sum(entry[key] for entry in self.entries) for key in ("items", "seconds"))
         told = f"{items:,} pages and questions, {items / max(seconds, 1e-9):,.0f} a second"
         waits = [entry["waited"] for entry in self.entries if entry.get("waited") is not None]

@@ -61,7 +61,8 @@ class ReportData:
         mined: for each round that was mined for, what was found.
         loop: the decisions, if there are any yet.
         costs: of the stages, in the order in which they began.
-        queries_of: the dataset of `examples`.
+        queries_of: the dataset of `examples`: the first test set, or dev where there is none, or
+            it is not measured as far as the best round.
         ranks: for each dataset where the right pages of its queries stand.
         examples: queries with their right pages and the pages found for them.
         baselines: for each dataset what else was measured on it.
@@ -99,9 +100,7 @@ class ReportData:
         """The best round; the last evaluated one, until the loop has decided."""
         if self.loop:
             return self.loop["best_round"]
-        found = self.evaluations
-        measured = found.get(self.queries_of) or next(iter(found.values()), [])
-        return len(measured) - 1
+        return max(map(len, self.evaluations.values()), default=0) - 1
 
     def best_round_of(self, dataset: str) -> int | None:
         """The best round, if it is evaluated on that dataset."""
@@ -150,6 +149,8 @@ def read_report_data(run_path: str, recorded: Recorded) -> ReportData:
     }
     data.ladders = shown_ladders(folder, recorded.ladders)
     data.ranks = _all_ranks(folder, data)
+    if data.ranks and data.queries_of not in data.ranks:
+        data.queries_of = next(iter(data.ranks))
     _add_examples(folder, data)
     data.unread = data.unread or data.pictures.unread
     stores = stores_of(folder, config, max(recorded.trained, default=0))

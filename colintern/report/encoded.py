@@ -17,7 +17,7 @@ class Refused:
     """Pages or questions that could not be used.
 
     Attributes:
-        what: `pages` or `questions`.
+        what: `page` or `question`.
         num: how many.
         named: the first ones, with their reasons.
     """
@@ -54,7 +54,7 @@ def read_encoded(store: str) -> Encoded | None:
         )
     except (ColInternError, KeyError):
         return None  # a report without these numbers is better than none
-    lists = ((BAD_PAGES, "pages", "page_id"), (BAD_QUERIES, "questions", "query_id"))
+    lists = ((BAD_PAGES, "page", "page_id"), (BAD_QUERIES, "question", "query_id"))
     refused = (_refused(storage.join(store, file), what, key) for file, what, key in lists)
     return Encoded(pages, questions, tuple(found for found in refused if found.num))
 

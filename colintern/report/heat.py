@@ -1,13 +1,16 @@
 """Heat maps: the regions of a page that each word of a query matched, from stored features alone.
 
 The backbone is not needed: heads are applied to the features in the store, as a search does, and
-the tokenizer tells which tokens are of which word. Shapes: Q query tokens, W words, P page tokens,
+the tokenizer tells which tokens each word is. Shapes: Q query tokens, W words, P page tokens,
 E embedding width.
 """
 
+from __future__ import annotations
+
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,13 +20,17 @@ from torch import Tensor
 from colintern.config.schema import Config, dataset_of
 from colintern.errors import ColInternError
 from colintern.features.store import FeatureStore, Items, manifests_of
-from colintern.model.boxes import token_boxes
+from colintern.model.boxes import is_on_page, token_boxes
 from colintern.model.heads import Heads, load_heads
 from colintern.records.run_folder import RunFolder
 from colintern.report.stores import stores_of
 from colintern.scoring.packed import token_scores
 
-_TokenTexts = Callable[[str], list[str]]
+if TYPE_CHECKING:
+    from colintern.model.processor import Processor
+
+MOST_WORDS = 40  # of one query: each has a drawing in each of its pages
+Word = tuple[str, tuple[int, ...]]  # and the positions of its tokens
 
 
 @dataclass(frozen=True)
@@ -54,38 +61,35 @@ class HeatMaps:
     heads: Heads
     queries: Items
     pages: Items
-    texts: _TokenTexts
-    prefix: str
-    tile_tokens: tuple[int, int]
+    processor: Processor
     merge: int
 
-    def words(self, query_id: str, text: str) -> list[tuple[str, list[int]]]:
-        """The words of a query, each with its tokens; none when they are not those in the store."""
-        tokens = self.texts(text)
+    def words(self, query_id: str, text: str) -> list[Word]:
+        """The first words of a query; none when its tokens are not those in the store."""
+        num_tokens = len(self.processor.query_tokens(text))
         position = int(self.queries.find([query_id])[0])
-        if position < 0 or self.queries.row(position).num_tokens != len(tokens):
+        if position < 0 or self.queries.row(position).num_tokens != num_tokens:
             return []
-        return words_of(tokens, self.prefix, text)
+        found = self.processor.query_words(text)
+        return list(zip(text.split(), found, strict=True))[:MOST_WORDS] if found else []
 
-    def heat(
-        self, query_id: str, words: Sequence[tuple[str, list[int]]], page_id: str
-    ) -> Heat | None:
+    def heat(self, query_id: str, words: Sequence[Word], page_id: str) -> Heat | None:
         """The map of one page; None where it is not known where its tokens lie."""
         position = int(self.pages.find([page_id])[0])
         if position < 0 or not words:
             return None
         layout = self.pages.layout(position)
-        tiling = layout.size, layout.tiles, self.tile_tokens, self.merge
+        planner = self.processor.tiles
+        tiling = layout.size, layout.tiles, planner.token_grid, self.merge, planner.padded_tile
         box_P4, is_thumbnail_P = token_boxes(*tiling)
         stored, _ = self.pages.read([position])
         if len(stored) != len(box_P4):  # tokens of clusters lie anywhere
             return None
         page_PE = self.heads.exact_pages(stored.decoded())
-        score_QP = token_scores(self._query(query_id), page_PE)[
-            :, ~torch.from_numpy(is_thumbnail_P)
-        ]
-        score_WP = np.stack([score_QP[own].mean(dim=0).numpy() for _, own in words])
-        return _heat(score_WP, box_P4[~is_thumbnail_P], layout.size)
+        is_shown_P = ~is_thumbnail_P & is_on_page(box_P4)
+        score_QP = token_scores(self._query(query_id), page_PE)[:, torch.from_numpy(is_shown_P)]
+        score_WP = np.stack([score_QP[list(own)].mean(dim=0).numpy() for _, own in words])
+        return _heat(score_WP, box_P4[is_shown_P], layout.size)
 
     def _query(self, query_id: str) -> Tensor:
         stored, _ = self.queries.read(self.queries.find([query_id]))
@@ -121,53 +125,9 @@ def open_heat_maps(
         heads,
         store.queries,
         store.pages,
-        processor.query_token_texts,
-        config.backbone.query_prefix,
-        processor.tiles.token_grid,
+        processor,
         config.features.merge,
     )
-
-
-def words_of(tokens: Sequence[str], prefix: str, text: str) -> list[tuple[str, list[int]]]:
-    """The words of a text, each with the indices of its tokens; prefix and augmentation are none.
-
-    Tokens are found again in the text one after the other. From a token on that cannot be found, as
-    a part of a character cannot, every token stands for itself.
-
-    Args:
-        tokens: what each token of a query stands for.
-        prefix: that the text was encoded behind.
-        text: of the query.
-    """
-    whole, at = (prefix + text).casefold(), 0
-    word_of = _word_numbers(whole)
-    found: dict[int, list[int]] = {}
-    for index, token in enumerate(tokens):
-        plain = token.strip().casefold()
-        if not plain:
-            continue
-        start = whole.find(plain, at)
-        if start < 0 or whole[at:start].strip():
-            break
-        at = start + len(plain)
-        if start >= len(prefix.casefold()):
-            found.setdefault(word_of[start], []).append(index)
-    named = {number: [] for number in found}
-    shown = prefix + text if len(prefix + text) == len(whole) else whole
-    for place, number in enumerate(word_of):
-        if number in named:
-            named[number].append(shown[place])
-    return [("".join(named[number]).strip(), own) for number, own in found.items()]
-
-
-def _word_numbers(text: str) -> list[int]:
-    """Of each character the number of the word that it is in, or that comes before it."""
-    numbers, number, was_space = [], 0, True
-    for character in text:
-        number += was_space and not character.isspace()
-        was_space = character.isspace()
-        numbers.append(number)
-    return numbers
 
 
 def _store(folder: RunFolder, name: str, path: str) -> FeatureStore:

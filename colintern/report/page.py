@@ -18,11 +18,12 @@ from colintern.evaluation.titles import METRIC_TITLES, title_of_start
 from colintern.log import size_text
 from colintern.records.run_folder import RunFolder
 from colintern.report.charts import histogram_chart, loss_chart, rounds_chart
+from colintern.report.costs import machines_of
 from colintern.report.data import Recorded, ReportData, read_report_data
 from colintern.report.examples import Example
 from colintern.report.mined import MinedRound
 from colintern.report.pictures import MOST_BYTES
-from colintern.report.ranks import MOST_ROWS
+from colintern.report.ranks import MOST_CHARACTERS, MOST_ROWS, shortened
 from colintern.report.settings import changed_settings
 from colintern.report.verdict import verdict
 
@@ -73,7 +74,7 @@ def rendered(data: ReportData) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["size"] = size_text
+    environment.filters |= {"size": size_text, "question": shortened}
     script = _static("report.js")
     return environment.get_template("report.html.jinja").render(
         data=data,
@@ -91,10 +92,15 @@ def rendered(data: ReportData) -> str:
         has_levels=bool(_bm25(data)),
         losses_svg=Markup(loss_chart(data.losses)) if data.losses else None,
         score_svgs={number: _score_svgs(mined) for number, mined in data.mined.items()},
+        machines=machines_of(data.costs),
         settings=changed_settings(data.config),
         content=_content(data),
         picture_bytes=size_text(MOST_BYTES),
         most_rows=MOST_ROWS,
+        most_characters=MOST_CHARACTERS,
+        has_long_questions=any(
+            len(text) > MOST_CHARACTERS for ranks in data.ranks.values() for text in ranks.texts
+        ),
     )
 
 

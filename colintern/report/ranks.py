@@ -20,6 +20,7 @@ from colintern.evaluation.results import DEPTH, found_pages, ranked_queries
 
 NOT_FOUND = DEPTH + 1  # stands for the rank of a page that is not in the stored results
 MOST_ROWS = 5_000  # of one dataset in the report's table; more are sampled
+MOST_CHARACTERS = 500  # of a question in the report; a few may be as long as a document
 _SHOWN_IDS = 3  # right pages of a query that are named in the table
 OUTCOMES = ("won", "lost", "right", "wrong")
 
@@ -95,7 +96,7 @@ class QueryRanks:
             "rows": [
                 [
                     self.query_ids[row],
-                    self.texts[row],
+                    shortened(self.texts[row]),
                     int(outcomes[row]),
                     self.rank_RN[:, row].tolist(),
                     self._right_pages(row),
@@ -109,6 +110,11 @@ class QueryRanks:
         ids = list(self.relevant[self.query_ids[row]])
         more = [f"and {len(ids) - _SHOWN_IDS} more"] if len(ids) > _SHOWN_IDS else []
         return [*ids[:_SHOWN_IDS], *more]
+
+
+def shortened(text: str) -> str:
+    """A question as it is shown: of a long one the beginning."""
+    return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 1]}…"
 
 
 def read_ranks(

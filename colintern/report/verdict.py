@@ -51,7 +51,8 @@ def verdict(data: ReportData) -> Verdict:
 def _main(data: ReportData) -> str:
     ranks = data.ranks.get(data.queries_of)
     if ranks is None:
-        return f"Round {data.best_round} is the best one by dev."
+        by = "the best one by dev" if data.loop else "the last one that is measured"
+        return f"Round {data.best_round} is {by}."
     counts = ranks.counts
     first, total = counts["won"] + counts["right"], len(ranks.query_ids)
     return (
@@ -70,7 +71,7 @@ def _at_chance(data: ReportData) -> list[str]:
     """Of untrained heads nothing is said."""
     return [
         f"round {document['round']} on {name}, {_TITLE} {document['metrics'][METRIC]:.3f} beside "
-        f"{document['chance'][METRIC]:.3f} of a random order of {document['num_pages']} pages"
+        f"{document['chance'][METRIC]:.3f} of a random order of {document['num_pages']:,} pages"
         for name, document in data.best.items()
         if document["round"] and is_at_chance(document)
     ]
@@ -114,23 +115,26 @@ def _against(row: ShownBaseline, dataset: str) -> str:
 
 
 def _mining(data: ReportData) -> list[str]:
-    """What each round on mined negatives gained on dev, by the decisions."""
+    """What each later round gained on dev, by the decisions; most are on mined negatives."""
     percent = f"{100 * data.config.loop.confidence:g}{_NO_BREAK}%"
     sentences = []
     for entry in (data.loop or {"rounds": []})["rounds"]:
         number, (low, high) = entry["round"], entry["ci"]
         if number == 1:
             continue
-        told = f"round {number} {entry['gain']:+.3f} {_TITLE} on dev, {percent} interval "
-        told += f"{low:+.3f} to {high:+.3f}"
+        what = "mining" if number in data.mined else "more training without mining"
         if _has_few_questions(data):
-            sentences.append(f"Dev is too small to tell whether mining helped: {told}.")
+            found = f"Dev is too small to tell whether {what} helped"
         elif low > 0:
-            sentences.append(f"Mining helped: {told}.")
+            found = f"{what.capitalize()} helped"
         elif high < 0:
-            sentences.append(f"Mining made it worse: {told}.")
+            found = f"{what.capitalize()} made it worse"
         else:
-            sentences.append(f"Mining made no clear difference: {told}.")
+            found = f"{what.capitalize()} made no clear difference"
+        sentences.append(
+            f"{found}: round {number} {entry['gain']:+.3f} {_TITLE} on dev, {percent} interval "
+            f"{low:+.3f} to {high:+.3f}."
+        )
     return sentences
 
 
@@ -145,15 +149,18 @@ def _gain(gain: Interval) -> str:
 
 
 def _next_steps(data: ReportData) -> list[str]:
+    rounds = data.loop["rounds"] if data.loop else []
+    last = rounds[-1] if rounds else None
     steps = []
+    if data.loop is None or (last and last["decision"] == "continue"):
+        told = f"another round follows round {last['round']}" if last else "nothing is decided yet"
+        steps.append(f"Go on: the run is not finished, {told}. Run the same command again.")
     if _has_few_questions(data):
         num_queries = data.evaluations[DEV][0]["num_queries"]
         steps.append(
             f"Give dev more questions: it has {num_queries}, and with fewer than "
             f"{MIN_QUERIES} a gain cannot be told from chance."
         )
-    rounds = data.loop["rounds"] if data.loop else []
-    last = rounds[-1] if rounds else None
     if last and last["ci"][0] > 0 and last["round"] >= data.config.loop.max_rounds:
         steps.append(
             f"Go on: round {last['round']} still gained, and the loop ended at loop.max_rounds="

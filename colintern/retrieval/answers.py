@@ -34,13 +34,16 @@ class Similarities:
         tokens: what each query token stands for: prefix, text, augmentation. A part of a character
             is shown as U+FFFD.
         boxes: float32 [P, 4]: left, top, right and bottom of the part of the page that a token
-            covers, in pixels of the upright page.
+            covers, in pixels of the upright page; empty, at the page's edge, for one of nothing but
+            padding (`backbone.pad_to_grid`), which counts in scores too.
         is_thumbnail: bool [P]: the token is of the small picture of the whole page. It counts in
             scores, but its box is too coarse for a heat map.
         parts: float32 [M, 4] for each page token: the boxes of all that it is the mean of. M is 1
             but with `features.max_tokens_per_page`; then the tokens of a cluster can lie anywhere,
             and `boxes` has the smallest box around them. Of a cluster with tokens of the thumbnail
-            and others, the others are given.
+            or of padding, and others, the others are given.
+        words: of each word of the query, the positions of its tokens; None where the tokenizer does
+            not tell.
     """
 
     scores: NDArray[np.float32]
@@ -48,3 +51,4 @@ class Similarities:
     boxes: NDArray[np.float32]
     is_thumbnail: NDArray[np.bool_]
     parts: tuple[NDArray[np.float32], ...]
+    words: tuple[tuple[int, ...], ...] | None = None

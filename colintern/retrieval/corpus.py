@@ -91,16 +91,24 @@ def open_corpus(
     Raises:
         UserError: not even the pooled vectors fit, or FAISS, which searches them, is missing.
     """
-    pages, dim = store.pages, run.heads.dim
-    all_bytes = shard_bytes(pages.num_tokens, dim)
-    if all_bytes <= memory or not len(pages):
-        return HeldCorpus(CorpusShard(pages, run.heads, np.arange(len(pages)), device=device))
-    _check_pooled(len(pages), index_bytes(len(pages), dim), all_bytes, memory)
+    if not must_pool(run, store, memory):
+        every = np.arange(len(store.pages))
+        return HeldCorpus(CorpusShard(store.pages, run.heads, every, device=device))
     pooled_DE = _pooled(run, store, device)
-    return PooledCorpus(StoredShard(pages, run.heads, pooled_DE, device), all_bytes)
+    shard = StoredShard(store.pages, run.heads, pooled_DE, device)
+    return PooledCorpus(shard, shard_bytes(store.pages.num_tokens, run.heads.dim))
 
 
-def _check_pooled(num_pages: int, pooled_bytes: int, all_bytes: int, memory: int) -> None:
+def must_pool(run: FinishedRun, store: FeatureStore, memory: int) -> bool:
+    """Whether no more than pooled vectors can be kept; arguments as of `open_corpus`.
+
+    Raises:
+        UserError: not even those fit, or FAISS, which searches them, is missing.
+    """
+    num_pages, dim = len(store.pages), run.heads.dim
+    all_bytes, pooled_bytes = shard_bytes(store.pages.num_tokens, dim), index_bytes(num_pages, dim)
+    if all_bytes <= memory or not num_pages:
+        return False
     if pooled_bytes > memory:
         raise UserError(
             f"memory of {size_text(memory)}: the embeddings of {num_pages:,} pages take "
@@ -112,6 +120,7 @@ def _check_pooled(num_pages: int, pooled_bytes: int, all_bytes: int, memory: int
             f"memory of {size_text(memory)}: all embeddings take {size_text(all_bytes)}, and to "
             "search pooled vectors the package faiss is needed: pip install 'colintern[cpu]'"
         )
+    return True
 
 
 def _pooled(run: FinishedRun, store: FeatureStore, device: str) -> Tensor:

@@ -157,7 +157,7 @@ def _identity(
 def _embedding(
     run: FinishedRun, store: FeatureStore, wanted: VectorsIdentity, axes: str | None
 ) -> Embedding:
-    codec = run.codec
+    boxes = Boxes(run.codec.tile_tokens, run.codec.reduction.merge, run.backbone.tiles.padded_tile)
     return Embedding(
         store=store.path,
         manifests=store.manifests,
@@ -166,7 +166,7 @@ def _embedding(
         axes=axes,
         type=VectorType(wanted.dtype, wanted.dim),
         tokens=wanted.tokens,
-        boxes=Boxes(codec.tile_tokens, codec.reduction.merge) if wanted.has_boxes else None,
+        boxes=boxes if wanted.has_boxes else None,
     )
 
 

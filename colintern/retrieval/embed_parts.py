@@ -16,7 +16,7 @@ from torch import Tensor
 
 from colintern import storage
 from colintern.features.store import FeatureStore
-from colintern.model.boxes import token_boxes
+from colintern.model.boxes import is_on_page, token_boxes
 from colintern.model.heads import load_heads
 from colintern.model.narrowing import narrowed, read_axes
 from colintern.retrieval.page_tokens import PageTokens
@@ -41,10 +41,12 @@ class Boxes:
     Attributes:
         tile_tokens: rows and columns of tokens in one tile.
         merge: `features.merge`.
+        padded_tile: see `token_boxes`.
     """
 
     tile_tokens: tuple[int, int]
     merge: int
+    padded_tile: tuple[int, int] | None
 
 
 @dataclass(frozen=True)
@@ -190,18 +192,18 @@ class PartWriter:
         return _Page(vector_KN, self._boxes(position, cluster_P))
 
     def _boxes(self, position: int, cluster_P: np.ndarray) -> list[np.ndarray]:
-        """The boxes [M, 4] of the tokens of each cluster, without those of the thumbnail."""
+        """The boxes [M, 4] of each cluster's tokens, but those of thumbnail and padding."""
         known = self._embedding.boxes
         if known is None:
             return []
         layout = self._pages.layout(position)
-        box_P4, is_thumbnail_P = token_boxes(
-            layout.size, layout.tiles, known.tile_tokens, known.merge
-        )
+        tiling = layout.size, layout.tiles, known.tile_tokens, known.merge, known.padded_tile
+        box_P4, is_thumbnail_P = token_boxes(*tiling)
         assert len(box_P4) == len(cluster_P), "a page of another number of tokens than its layout"
         order = np.argsort(cluster_P, kind="stable")
         ends = np.cumsum(np.bincount(cluster_P))[:-1]
-        return [box_P4[own[~is_thumbnail_P[own]]] for own in np.split(order, ends)]
+        is_shown_P = ~is_thumbnail_P & is_on_page(box_P4)
+        return [box_P4[own[is_shown_P[own]]] for own in np.split(order, ends)]
 
 
 def _lists(values: pa.Array, lengths: Sequence[int]) -> pa.ListArray:

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from colintern import log
 from colintern.config.schema import Config
-from colintern.data.canonical import CanonicalDataset
 from colintern.data.text import check_queries
 from colintern.errors import DatasetError, UnknownPageError, UserError
 from colintern.features.store import Items
@@ -23,6 +22,7 @@ from colintern.retrieval.answers import Hit, Similarities
 from colintern.retrieval.corpus import HeldCorpus, PooledCorpus, open_corpus
 from colintern.retrieval.finished import FinishedRun, open_finished
 from colintern.retrieval.memory import default_memory
+from colintern.retrieval.page_images import PageImages
 from colintern.retrieval.token_places import token_places
 from colintern.runs.workers import Workers
 from colintern.scoring.packed import token_scores
@@ -58,6 +58,7 @@ class Retriever:
     ) -> None:
         self.run, self.dataset, self.device = run, dataset, device
         self._folder, self._pages, self._corpus = folder, pages, corpus
+        self._images = PageImages(folder, pages)
         self._loaded: FrozenBackbone | None = None
         self._asking = threading.Lock()  # held while the backbone is loaded or computes
 
@@ -186,13 +187,19 @@ class Retriever:
         check_queries([query])
         position = self._position(page_id)
         stored, _ = self._pages.read([position])
-        layout, codec = self._pages.layout(position), self.run.codec
-        places = token_places(layout, codec, stored, lambda: self._features_again(position))
+        places = token_places(
+            self._pages.layout(position),
+            self.run.codec,
+            self.run.backbone.tiles.padded_tile,
+            stored,
+            lambda: self._features_again(position),
+        )
         page_PE = self.run.heads.exact_pages(stored.decoded())
         score_QP = token_scores(self._query(query), page_PE)
         with self._asking:
             tokens = tuple(self._backbone.query_token_texts(query))
-        return Similarities(score_QP.numpy(), tokens, *places)
+            words = self._backbone.query_words(query)
+        return Similarities(score_QP.numpy(), tokens, *places, words)
 
     def page_images(self, page_ids: Collection[str]) -> dict[str, bytes]:
         """The image bytes of pages of the dataset, by their ids.
@@ -200,17 +207,19 @@ class Retriever:
         Raises:
             DatasetError: a page is not in it, or not any more, or is another picture now.
         """
-        images = CanonicalDataset(self._folder).images(page_ids)
-        for page_id in page_ids:
-            if page_id not in images:
-                raise UnknownPageError(f"{self._folder}: has no page {page_id}")
-            page = self._pages.row(self._position(page_id))
-            if sha256_of_bytes(images[page_id]) != page.sha256:
+        positions = {page_id: self._position(page_id) for page_id in page_ids}
+        images = self._images.read(list(positions.values()))
+        found = {}
+        for (page_id, position), image in zip(positions.items(), images, strict=True):
+            if image is None:
+                raise UnknownPageError(f"{self._folder}: has no page {page_id} any more")
+            if sha256_of_bytes(image) != self._pages.row(position).sha256:
                 raise DatasetError(
                     f"{self._folder}: page {page_id} is not the picture that was encoded; "
                     "put it back"
                 )
-        return images
+            found[page_id] = image
+        return found
 
     def _features_again(self, position: int) -> Tensor:
         """The backbone's features of a page of the dataset, computed anew.

@@ -10,7 +10,7 @@ from torch.nn import functional
 from colintern.errors import UserError
 from colintern.features.codec import Codec, StoredTokens
 from colintern.features.store import PageLayout
-from colintern.model.boxes import token_boxes, union
+from colintern.model.boxes import is_on_page, token_boxes, union
 
 # Between a token that is stored and the same one computed again. Other devices round differently,
 # which changes the third decimal; another cluster is another direction.
@@ -20,7 +20,11 @@ Boxes = NDArray[np.float32]
 
 
 def token_places(
-    layout: PageLayout, codec: Codec, stored: StoredTokens, compute: Callable[[], Tensor]
+    layout: PageLayout,
+    codec: Codec,
+    padded_tile: tuple[int, int] | None,
+    stored: StoredTokens,
+    compute: Callable[[], Tensor],
 ) -> tuple[Boxes, NDArray[np.bool_], tuple[Boxes, ...]]:
     """The boxes of a page's stored tokens.
 
@@ -30,6 +34,7 @@ def token_places(
     Args:
         layout: of the page.
         codec: of its store.
+        padded_tile: see `token_boxes`.
         stored: its tokens.
         compute: gives the backbone's features of the page; called only for clustered tokens.
 
@@ -39,7 +44,7 @@ def token_places(
     Raises:
         UserError: this machine's features make other clusters than those that are stored.
     """
-    tiling = layout.size, layout.tiles, codec.tile_tokens, codec.reduction.merge
+    tiling = layout.size, layout.tiles, codec.tile_tokens, codec.reduction.merge, padded_tile
     box_P4, is_thumbnail_P = token_boxes(*tiling)
     if len(stored) == len(box_P4):
         return box_P4, is_thumbnail_P, tuple(box_P4[:, None])
@@ -47,16 +52,17 @@ def token_places(
     _check_same(stored, codec.encode_page(features))
     cluster_P = codec.reduction.clusters(features, codec.tile_tokens)
     members = [np.flatnonzero(cluster_P == number) for number in range(len(stored))]
-    shown = [_shown(own, is_thumbnail_P) for own in members]
+    is_fine_P = ~is_thumbnail_P & is_on_page(box_P4)
+    shown = [_shown(own, is_fine_P) for own in members]
     parts = tuple(box_P4[own] for own in shown)
-    is_thumbnail = np.array([bool(is_thumbnail_P[own].all()) for own in shown])
+    is_thumbnail = np.array([bool(is_thumbnail_P[own].any()) for own in shown])
     return np.stack([union(part) for part in parts]), is_thumbnail, parts
 
 
-def _shown(members: NDArray[np.int64], is_thumbnail_P: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Those of the tiles; those of the thumbnail, which say little, only where there are none."""
-    of_tiles = members[~is_thumbnail_P[members]]
-    return of_tiles if len(of_tiles) else members
+def _shown(members: NDArray[np.int64], is_fine_P: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Those of the page in its tiles; those of the thumbnail and padding only without any."""
+    fine = members[is_fine_P[members]]
+    return fine if len(fine) else members
 
 
 def _check_same(stored: StoredTokens, again: StoredTokens) -> None:

@@ -4,28 +4,23 @@ The built-in backbones are for the demo and for tests. Over real pages a run wit
 as any other, at the level of chance, after all the time that it takes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from colintern import log, storage
 from colintern.config.pinned import ADVISED, known
 from colintern.config.schema import DEMO_VARIANTS, RANDOM, READER, Config, DatasetConfig, datasets
 from colintern.data.canonical import DATASET_DONE
 from colintern.data.resolve import FoundSource
+from colintern.errors import one_line
 from colintern.records.run_folder import RunFolder
 from colintern.runs.stages import Encode
-
-if TYPE_CHECKING:
-    from colintern.runs.plan.make import Plan
 
 _WHY = {
     READER: "reads plain printed English only: over real pages its results are at chance level",
     RANDOM: "has random weights and cannot read: its results say nothing",
 }
 _ADVISED_GPU = "H100"  # that `colintern plan` takes too when none is named
-_LOOKED_AT = 200  # pages of a dataset whose sizes are read for the estimate: a second or two
+_LOOKED_AT = 50  # pages and questions of a dataset that the estimate reads: some 50 ms
 
 
 def remedy() -> str:
@@ -63,20 +58,11 @@ def say_what_the_advised_takes(config: Config) -> None:
     # Where they are read from is known by now; to find them again would warn of their choices.
     if not _to_encode(config, [FoundSource(dataset.path) for dataset in datasets(config.data)]):
         return
-    from colintern.runs.plan.lines import duration
-
-    here, there = (_advised_plan(config, name) for name in ("cpu", _ADVISED_GPU))
-    workers = here.machine.num_devices
-    told = [
-        f"{duration(plan.stages[0].seconds)} to encode and {duration(plan.hours * 3_600)} in all "
-        f"on {where}"
-        for plan, where in (
-            (here, f"{workers} CPU worker{'s' if workers > 1 else ''} as here"),
-            (there, f"one {_ADVISED_GPU}"),
-        )
-    ]
-    size = log.size_text(here.stores[here.dtype])
-    log.say("backbone", "with %s: %s; %s of features", ADVISED, "; ".join(told), size)
+    try:
+        told = _told_of_the_advised(config)
+    except Exception as error:  # whatever is wrong with it, advice ends no run
+        told = f"what it would take could not be reckoned ({one_line(error)})"
+    log.say("backbone", "with %s: %s", ADVISED, told)
 
 
 def say_idle_gpu(config: Config) -> None:
@@ -116,25 +102,37 @@ def _is_demo(dataset: DatasetConfig, source: FoundSource) -> bool:
     return isinstance(document, dict) and document.get("variant") in DEMO_VARIANTS
 
 
-def _advised_plan(config: Config, device: str) -> Plan:
-    """The plan of the same run with the advised backbone; questions are cut as now."""
+def _told_of_the_advised(config: Config) -> str:
+    """What the same run with the advised backbone takes; questions are cut as now."""
     from colintern.model.backbone import read_processor
     from colintern.model.published import internvl3_1b
+    from colintern.runs.plan.lines import duration
     from colintern.runs.plan.machine import Prices, machine_of
-    from colintern.runs.plan.make import Wanted, plan_with
+    from colintern.runs.plan.make import Wanted, all_sizes, plan_with
 
     cluster, processor = config.cluster, read_processor(config.backbone)
-    machine = machine_of(
-        device,
-        cluster.most_encode_workers if device == "cpu" else 1,
-        cores_per_device=cluster.cpus_per_worker,
-        is_disk=storage.is_local(config.features_root),
+    now = config.backbone
+    backbone = internvl3_1b(now.max_tiles, len(processor.page_tokens(0)), now.pad_to_grid)
+    chosen = now.model_copy(update={"path": ADVISED, "layer": -1})
+    config = config.model_copy(update={"backbone": chosen})
+    is_disk = storage.is_local(config.features_root)
+    here, there = (
+        Wanted(
+            machine_of(name, count, cores_per_device=cluster.cpus_per_worker, is_disk=is_disk),
+            Prices(),
+            max_pages=_LOOKED_AT,
+            max_queries=_LOOKED_AT,
+        )
+        for name, count in (("cpu", cluster.most_encode_workers), (_ADVISED_GPU, 1))
     )
-    backbone = internvl3_1b(config.backbone.max_tiles, len(processor.page_tokens(0)))
-    chosen = config.backbone.model_copy(update={"path": ADVISED, "layer": -1})
-    return plan_with(
-        config.model_copy(update={"backbone": chosen}),
-        Wanted(machine, Prices(), max_pages=_LOOKED_AT),
-        backbone,
-        processor,
-    )
+    workers = here.machine.num_devices
+    sizes = all_sizes(config, here, backbone, processor)
+    told = []
+    for wanted, where in (
+        (here, f"{workers} CPU worker{'s' if workers > 1 else ''} as here"),
+        (there, f"one {_ADVISED_GPU}"),
+    ):
+        plan = plan_with(config, wanted, backbone, sizes)
+        encoding, everything = duration(plan.stages[0].seconds), duration(plan.hours * 3_600)
+        told.append(f"{encoding} to encode and {everything} in all on {where}")
+    return "; ".join([*told, f"{log.size_text(plan.stores[plan.dtype])} of features"])

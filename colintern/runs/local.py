@@ -19,6 +19,7 @@ from colintern.model.backbone import BackboneIdentity, FrozenBackbone
 from colintern.model.heads import load_heads
 from colintern.records import Record
 from colintern.records.lease import Held
+from colintern.records.machine import Machine, machine_here
 from colintern.runtime.parts import CrewHere, PartsJob, make_parts
 from colintern.runtime.resources import Request
 from colintern.runtime.work import SearchWork, Tell
@@ -52,6 +53,10 @@ class LocalWorkers:
     ) -> dict[str, Any]:
         """Do the work here."""
         return work(catalog, open_corpus, show)
+
+    def machine(self, config: Config) -> Machine:
+        """This one, without its GPUs."""
+        return machine_here()
 
     def make_parts(self, job: PartsJob, config: Config, held: Held) -> None:
         """Make one part after the other."""

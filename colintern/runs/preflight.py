@@ -17,6 +17,7 @@ from colintern.data.added_judgements import (
     added_judgements,
     check_ids,
     check_names,
+    read_pairs,
 )
 from colintern.data.canonical import CanonicalDataset
 from colintern.data.resolve import FoundSource, datasets_root, find_source, with_datasets
@@ -289,6 +290,8 @@ def unused_settings(config: Config) -> list[str]:
     unused = []
     if config.data.dev is not None and "dev_fraction" in config.data.model_fields_set:
         unused.append("data.dev_fraction has no effect: data.dev is a dataset of its own")
+    if config.data.judgements is not None and not read_pairs(config.data.judgements):
+        unused.append(f"data.judgements has no effect: {config.data.judgements} has no line")
     named = [("train", config.data.train), ("dev", config.data.dev)]
     named += [(f"eval.{number}", dataset) for number, dataset in enumerate(config.data.eval)]
     for name, dataset in named:

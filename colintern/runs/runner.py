@@ -81,7 +81,8 @@ class Runner:
         if made is not None:
             self.held.check()
             path = self.run.folder.record_path(stage.name)
-            records.record_outputs(path, made.inputs, made.outputs, started_at)
+            machine = self._workers.machine(self.run.config)
+            records.record_outputs(path, made.inputs, made.outputs, started_at, machine)
             self.run.forget()
         log.save()
         return True
@@ -150,9 +151,10 @@ def open_run(
     with lease.held(config.run_path, wait=False) as held:
         backbone = read_identity(config.backbone)
         preflight.check_init_heads(config, backbone)
-        asked, config = config.data.judgements, with_judgements(with_datasets(config))
+        config = with_datasets(config)
         if not is_checked:
             preflight.check_datasets(config)
+        asked, config = config.data.judgements, with_judgements(config)
         say_what_the_advised_takes(config)
         say_idle_gpu(config)
         if has_to_be_made(

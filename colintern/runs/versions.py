@@ -6,6 +6,7 @@ import platform
 import subprocess
 import tomllib
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -31,8 +32,11 @@ def versions(packages: Sequence[str] = _PACKAGES) -> dict[str, str]:
     found = {"python": platform.python_version(), "colintern": __version__}
     for package in packages:
         with contextlib.suppress(PackageNotFoundError):
-            found[package] = version(package)
+            found[package] = _version(package)
     return found
+
+
+_version = cache(version)  # which parses a file of the package, for every stage of a run
 
 
 def commit() -> str | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from colintern.config.schema import Config
 from colintern.records import Record
 from colintern.records.lease import Held
+from colintern.records.machine import Machine
 from colintern.runtime.resources import Request
 from colintern.runtime.work import SearchWork, Tell
 
@@ -72,6 +73,14 @@ class Workers(Protocol):
 
         Returns:
             What `work` returns.
+        """
+        ...
+
+    def machine(self, config: Config) -> Machine:
+        """What they work on.
+
+        Args:
+            config: whether GPUs are used.
         """
         ...
 

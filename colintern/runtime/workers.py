@@ -12,9 +12,11 @@ from colintern.features.plan import StoreTarget
 from colintern.model.backbone import BackboneIdentity
 from colintern.records import Record
 from colintern.records.lease import Held
+from colintern.records.machine import Machine
 from colintern.runtime.basis import fit_basis
 from colintern.runtime.cluster import Cluster, cluster_of
 from colintern.runtime.encode import RayCrew
+from colintern.runtime.machine import machine_of_driver
 from colintern.runtime.part_pool import RayPartsCrew
 from colintern.runtime.parts import PartsJob, make_parts
 from colintern.runtime.relay import Relay
@@ -74,6 +76,10 @@ class RayWorkers:
         self._relay = self._relay or Relay()
         with self._relay.showing(show) as tell:
             return pool.do(work, catalog, tell)
+
+    def machine(self, config: Config) -> Machine:
+        """The nodes of the cluster, once it is joined; until then the driver's machine."""
+        return machine_of_driver(use_gpu=config.cluster.use_gpu)
 
     def make_parts(self, job: PartsJob, config: Config, held: Held) -> None:
         """Make the parts of a job with one pool of actors."""

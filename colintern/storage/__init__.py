@@ -1,6 +1,6 @@
 """Files by path or URL, on a disk or on an object store alike."""
 
-from colintern.storage.errors import HUB_ERRORS, named_errors
+from colintern.storage.errors import hub_errors, named_errors
 from colintern.storage.listing import (
     FileState,
     exists,
@@ -49,7 +49,6 @@ from colintern.storage.saving import (
 
 __all__ = [
     "BYTES_AT_ONCE",
-    "HUB_ERRORS",
     "FileState",
     "Piece",
     "absolute",
@@ -60,6 +59,7 @@ __all__ = [
     "file_system_of",
     "find_files",
     "find_states",
+    "hub_errors",
     "inside",
     "is_local",
     "is_relative",

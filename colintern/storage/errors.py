@@ -3,7 +3,7 @@
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import cache
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -13,7 +13,6 @@ from botocore.exceptions import (
     PartialCredentialsError,
     ProfileNotFound,
 )
-from huggingface_hub.errors import HfHubHTTPError
 
 from colintern.errors import PathError, StorageError, one_line
 from colintern.storage.paths import is_local
@@ -30,8 +29,17 @@ _MISTAKES = (
 )
 _MISTAKEN_NUMBERS = (errno.EINVAL, errno.ELOOP, errno.ENAMETOOLONG, errno.EROFS)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-# With the base classes: errors of the HTTP library, which differs between versions.
-HUB_ERRORS: Any = HfHubHTTPError.__bases__
+
+
+@cache
+def hub_errors() -> tuple[type[Exception], ...]:
+    """What the Hub's library raises; imported when something fails: it takes 0.1 s of each start.
+
+    The base classes of its error: those of the HTTP library, which differs between versions.
+    """
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return HfHubHTTPError.__bases__  # pyright: ignore[reportReturnType]
 
 
 @contextmanager
@@ -56,7 +64,7 @@ def named_errors(path: str) -> Iterator[None]:
             f"{path}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or "
             "AWS_PROFILE, or run where a role gives them"
         ) from error
-    except (OSError, *_MISTAKES, BotoCoreError, ClientError, *HUB_ERRORS) as error:
+    except (OSError, *_MISTAKES, BotoCoreError, ClientError, *hub_errors()) as error:
         reason = one_line(error)
         number = error.errno if isinstance(error, OSError) else None
         if isinstance(error, _MISTAKES) or number in _MISTAKEN_NUMBERS:

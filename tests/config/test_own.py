@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 def test_the_example_is_what_init_writes():
     """Two texts for one file, of which one is forgotten."""
     made_by = "colintern ingest ... --out data/mine --queries questions.csv"
-    text = own_settings("configs/own.yaml", "mine", "data/mine", made_by, use_gpu=False)
+    text = own_settings("configs/own.yaml", "mine", {"path": "data/mine"}, made_by, use_gpu=False)
     assert (ROOT / "configs" / "own.yaml").read_text() == text
 
 
@@ -37,8 +37,11 @@ def test_the_example_is_what_init_writes():
 def test_any_path_is_read_back_as_it_is(tmp_path, train, use_gpu):
     """A path with a colon or `#` that YAML takes for something else; a setting that is refused."""
     path = tmp_path / "own.yaml"
-    path.write_text(own_settings(str(path), "123", train, None, use_gpu=use_gpu))
-    config = load_config(str(path))
+    for chosen in ({}, {"split": "test", "config": train}):
+        chosen = {"path": train, **chosen}
+        path.write_text(own_settings(str(path), "123", chosen, None, use_gpu=use_gpu))
+        config = load_config(str(path))
+        assert config.data.train.model_dump(include=chosen.keys()) == chosen
     assert (config.data.train.path, config.run.name) == (train, "123")
     assert config.cluster.use_gpu == use_gpu
     assert (config.backbone.path == "reader") != use_gpu

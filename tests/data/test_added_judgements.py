@@ -42,6 +42,17 @@ def test_the_last_line_about_a_pair_counts(tmp_path):
     ]
 
 
+def test_a_file_that_was_saved_on_windows_is_read(tmp_path):
+    """A first line that cannot be read, in which nobody can see a fault."""
+    lines = [json.dumps(ROW), "", json.dumps({**ROW, "query_id": "fünf"})]
+    path = tmp_path / "j.jsonl"
+    path.write_bytes("\r\n".join(["", *lines, ""]).encode("utf-8-sig"))
+    assert [(pair.line, pair.query_id) for pair in read_pairs(str(path))] == [
+        (4, "fünf"),
+        (2, "q1"),
+    ]
+
+
 def test_what_is_said_counts_and_not_how_the_file_is_written(tmp_path):
     """A run that is refused because somebody sorted the file."""
     rows = [ROW, {**ROW, "query_id": "q0"}, {**ROW, "score": 2}]
@@ -102,7 +113,9 @@ def test_added_judgements_replace_those_of_the_same_pair():
     [
         ("{", "is no JSON object"),
         ("[1]", "is no JSON object"),
-        (b"\xff\xfe".decode("latin-1"), "is no JSON object"),
+        (b"\xff\xfe".decode("latin-1"), "is no JSON object in UTF-8"),
+        (json.dumps({**ROW, "page_id": "\ud83d"}), "is no JSON object in UTF-8"),
+        ("[" * 100_000, "is no JSON object"),
         (json.dumps({**ROW, "score": "1"}), "'score' is \"1\", not a finite number"),
         (json.dumps({**ROW, "score": True}), "'score' is true, not a finite number"),
         (json.dumps({**ROW, "score": float("nan")}), "'score' is NaN, not a finite number"),
@@ -111,6 +124,9 @@ def test_added_judgements_replace_those_of_the_same_pair():
         (json.dumps({**ROW, "by": "Ann"}), "unknown key 'by'"),
         (json.dumps({**ROW, "dataset": "trian"}), "called 'trian'; did you mean train?"),
         (json.dumps({**ROW, "dataset": "xyz"}), "called 'xyz'; known here: train, test"),
+        (json.dumps({**ROW, "dataset": "dev"}), "'dev'; dev is taken out of train, so give that"),
+        (json.dumps({**ROW, "dataset": "x" * 9_999}), f"'{'x' * 80}...'; known here: train, test"),
+        (json.dumps({**ROW, "score": [1] * 9_999}), "1, 1..., not a finite number; correct it"),
     ],
 )
 def test_a_line_that_cannot_be_read_is_told_with_its_number(tmp_path, line, told):

@@ -60,14 +60,23 @@ def _read_all(store: Path, part: str) -> torch.Tensor:
     return items.read(range(len(items)))[0].decoded()
 
 
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory, backbone) -> tuple[Path, list[str]]:
+    """A root with a dataset that was encoded and has grown since, and its first shards."""
+    root = tmp_path_factory.mktemp("grown")
+    make_corpus(root / "set", num_pages=20, num_queries=200)
+    first = encoded(root, backbone)
+    make_corpus(root / "set", num_pages=26, num_queries=220)
+    encoded(root, backbone)
+    return root, first
+
+
 @pytest.mark.parametrize("part", ["pages", "queries"])
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_lost_or_damaged_shard_is_named_and_made_again(tmp_path, backbone, damage, part):
+def test_a_lost_or_damaged_shard_is_named_and_made_again(grown, tmp_path, backbone, damage, part):
     """Zeroed bytes read as features; a store that is "finished" without a shard, for good."""
-    make_corpus(tmp_path / "set", num_pages=20, num_queries=200)
-    first = encoded(tmp_path, backbone)
-    make_corpus(tmp_path / "set", num_pages=26, num_queries=220)
-    encoded(tmp_path, backbone)
+    root, first = grown
+    shutil.copytree(root, tmp_path, dirs_exist_ok=True)
     plan, _ = planned(tmp_path)
     store = Path(plan.target.path)
     assert not plan.missing()

@@ -122,6 +122,18 @@ def test_one_parquet_file_is_a_dataset(tmp_path):
     assert (report.pages, report.queries, report.skipped) == (2, 1, {})
 
 
+def test_another_split_of_a_dataset_is_no_file_of_another_kind(tmp_path):
+    """The rest of a published set told as if it could not be read; one that is, as "1 files"."""
+    rows = [{"query": "one", "image": _image(png(1))}]
+    (tmp_path / "set").mkdir()
+    for name in ("train-00000-of-00001", "test-00000-of-00001"):
+        _write(tmp_path / "set" / f"{name}.parquet", rows)
+    (tmp_path / "set" / "README.md").write_text("a set")
+    report = _ingest(tmp_path / "set", tmp_path / "out", split="test")
+    assert report.skipped == {".md": 1}
+    assert "1 file of another kind skipped: 1 .md" in report.lines()
+
+
 @pytest.mark.parametrize(("query", "page"), [("q1", "nowhere"), ("q9", "a")])
 def test_judgements_of_what_is_not_there_are_one_line(tmp_path, query, page):
     """A dataset that only the run after next refuses."""

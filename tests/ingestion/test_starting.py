@@ -3,15 +3,20 @@
 import shlex
 import subprocess
 import sys
+from dataclasses import asdict
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from colintern.cli import app
 from colintern.config.files import load_config
 from colintern.config.schema import Config
+from colintern.data.asking import ingest_command
 from colintern.data.canonical import CanonicalDataset
-from colintern.data.resolve import find_source
+from colintern.data.resolve import find_source, with_datasets
 from colintern.errors import ColInternError, ConfigError, DatasetError
+from colintern.ingestion import RenderSettings
 from colintern.ingestion.starting import next_steps, start
 from tests.helpers import make_corpus, png
 from tests.ingestion.helpers import pdf, run_ingest
@@ -93,6 +98,35 @@ def test_pages_without_questions_are_told_with_the_remedy(source, tmp_path):
     (tmp_path / "questions.csv").rename(tmp_path / "q.csv")
     asking = start(["set"], "third.yaml", "q.csv").commands[0]
     assert asking.endswith(" --out set --queries q.csv")
+
+
+def test_pages_stay_drawn_as_they_are(source, tmp_path):
+    """A pasted command that draws a thousand pages anew, smaller, to add ten questions."""
+    report = run_ingest(source, out=tmp_path / "set", render=RenderSettings(100, 500_000))
+    folder = str(tmp_path / "set")
+    commands = [next_steps(report, [source.name], folder)[-1], start([folder], "c.yaml", "q.csv")]
+    with pytest.raises(DatasetError, match=r" --dpi 100 --max-pixels 500000 --queries ques"):
+        start([folder], "other.yaml")
+    for command in (commands[0].strip(), commands[1].commands[0]):
+        assert " --dpi 100 --max-pixels 500000 --queries q" in command
+    assert "--dpi" not in ingest_command(["a"], "b", "q.csv", asdict(RenderSettings()))
+
+
+def test_one_split_of_a_dataset_is_trained_on(source, tmp_path):
+    """A published set that `init` refuses with lines for a file that is not there yet."""
+    (tmp_path / "set").mkdir()
+    for number, name in enumerate(("train", "test")):
+        row = {"query": name, "image": {"bytes": png(number), "path": None}}
+        pq.write_table(pa.Table.from_pylist([row]), tmp_path / "set" / f"{name}-00000.parquet")
+    with pytest.raises(DatasetError, match=r"several splits.* or --split test of init and ingest"):
+        start(["set"], "c.yaml")
+    assert start(["set"], "c.yaml", split="train").commands == ["colintern run --config c.yaml"]
+    config = load_config("c.yaml")
+    assert config.data.train.split == "train"
+    train = CanonicalDataset(with_datasets(config).data.train.path)
+    assert [query.text for query in train.queries()] == ["train"]
+    with pytest.raises(ConfigError, match=r"--config: my scans: 1 is no dataset; leave it out"):
+        start([source.name], "other.yaml", configuration="a")
 
 
 @pytest.mark.parametrize(

@@ -215,11 +215,11 @@ def test_what_stands_beside_the_heads_is_what_the_run_was_made_with(tmp_path):
 
 
 def test_the_levers_of_the_backbone_stand_beside_the_heads(tmp_path):
-    """Heads that are used on other layers than theirs, or on another attention."""
+    """Heads that are used on other layers than theirs, on another attention, or other tiles."""
     config = parse_config(
         {
             "data": {"train": "demo"},
-            "backbone": {"layer": [-1, 1], "attention": "bidirectional"},
+            "backbone": {"layer": [-1, 1], "attention": "bidirectional", "pad_to_grid": True},
             "heads": {"dim": DIM, "layer_mix": True},
         },
         "test",
@@ -230,5 +230,5 @@ def test_the_levers_of_the_backbone_stand_beside_the_heads(tmp_path):
     document = json.loads((tmp_path / "colintern.json").read_text())
     wanted = {"path": "reader", "revision": None, "layer": [-1, 1], "attention": "bidirectional"}
     assert document["backbone"] == wanted
-    assert document["layer_mix"] is True
+    assert document["layer_mix"] is document["pad_to_grid"] is True
     assert load_heads(str(tmp_path))[1] == info

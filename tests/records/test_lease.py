@@ -364,6 +364,20 @@ def test_a_later_lease_beside_ours_has_taken_over(tmp_path, clock):
             held.check()
 
 
+def test_a_lease_that_cannot_be_renewed_is_released(tmp_path, monkeypatch):
+    """A run that stays refused as long as the process lives that had no thread left for it."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="new thread"), lease.held(str(tmp_path), wait=False):
+            pass
+    with lease.held(str(tmp_path), wait=False):
+        pass
+
+
 def test_a_lease_that_cannot_be_removed_hides_nothing(tmp_path, monkeypatch):
     """A run that ends with an error of the lease instead of what went wrong in it."""
     said = []

@@ -4,6 +4,7 @@ import pytest
 
 from colintern import records, storage
 from colintern.errors import DriftError
+from colintern.records.machine import Machine
 
 
 def test_a_record_is_read_back(tmp_path):
@@ -19,6 +20,17 @@ def test_a_record_is_read_back(tmp_path):
     assert found.outputs[0].bytes == 3
     assert found.outputs[0].sha256 == storage.sha256_of_bytes(b"abc")
     records.check_drift("stage", found, inputs)
+
+
+def test_a_machine_is_noted_and_never_compared(tmp_path):
+    """A run that drifts on another machine; a record of an earlier version that is not read."""
+    path = str(tmp_path / "stage.json")
+    for machine in (None, Machine("Linux x86_64", 2, 8, {"H100": 1}, 3)):
+        written = records.record_outputs(path, {"a": 1}, [], records.now(), machine)
+        found = records.read_record(path)
+        assert found == written
+        assert found.machine == machine
+        records.check_drift("stage", found, {"a": 1})
 
 
 def test_drift_names_every_differing_field(tmp_path):

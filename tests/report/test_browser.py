@@ -2,15 +2,21 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
+from colintern.data.entities import Judgement, Page, Query
 from colintern.data.triples import read_triples
+from colintern.data.writing import write_dataset
 from colintern.records.run_folder import RunFolder
+from colintern.report.page import write_report as write_page
 from colintern.runs.stages.report import write_report
 from tests.browser import DESKTOP, PHONE, looking_at, running_chromium
+from tests.helpers import png
+from tests.report.helpers import EVIL, RECORDED, write_json, write_results
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +39,35 @@ def test_nothing_is_broken_on_any_screen(browser, url, size, dark):
         images = seen.page.locator(".picture img")
         assert images.count() > 10
         assert all(len(image.get_attribute("src") or "") > 100 for image in images.all())
+
+
+def test_hostile_texts_break_nothing(browser, run):
+    """A page that runs what a question says, or is as wide as it; an id that turns words around."""
+    ids = [f"{kind}\N{FROG FACE}" for kind in (EVIL, "<img src=x onerror=alert(1)>", "y" * 300)]
+    texts = [*ids, "\u202edesrever", "ما هي الفاتورة؟", "x" * 8_000, "word " * 1_600]
+    data = run.parent / "test"
+    pages = [Page(page_id, png(number)) for number, page_id in enumerate(ids)]
+    queries = [Query(f"{number}{EVIL}", text) for number, text in enumerate(texts)]
+    write_dataset(str(data), pages, queries, [Judgement(q.query_id, ids[0], 1) for q in queries])
+    document = json.loads((run / "run.json").read_text())
+    document["config"]["data"]["eval"] = [{"name": "test", "path": str(data)}]
+    write_json(run / "run.json", document)
+    for number in (0, 1):
+        shown = run / f"round-{number}/eval"
+        write_json(shown / "test.json", json.loads((shown / "dev.json").read_text()))
+        ranking = ids[:: 1 if number else -1]
+        write_results(shown / "test.run.parquet", {query.query_id: ranking for query in queries})
+    recorded = replace(RECORDED, evaluated={"dev": 2, "test": 2})
+    path = Path(write_page(str(run), recorded))
+    assert path.stat().st_size < 1_000_000
+    with looking_at(browser, path.as_uri(), PHONE) as seen:
+        assert seen.page.locator("#questions tbody tr").count() == len(texts)
+        cells = seen.page.locator("#questions td:first-child").all_text_contents()
+        assert max(map(len, cells)) < 600
+        assert all(any(cell.startswith(text[:20]) for cell in cells) for text in texts)
+        seen.page.locator(".picture").first.click()
+        assert seen.page.locator("#viewed").text_content() == f"page {ids[0]}"
+        seen.check()
 
 
 def test_every_text_can_be_read(browser, url):

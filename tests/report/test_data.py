@@ -8,7 +8,7 @@ import pytest
 from colintern.records.run_folder import RunFolder
 from colintern.report.data import Recorded, read_report_data
 from colintern.report.stores import stores_of
-from tests.report.helpers import RECORDED, write_json, write_results
+from tests.report.helpers import EVIL, RECORDED, write_json, write_results
 
 
 def test_only_what_is_recorded_is_read(run):
@@ -61,6 +61,16 @@ def test_ranks_are_those_of_the_best_round(run, best_round, asked, monkeypatch):
     data = read_report_data(str(run), Recorded(evaluated={"test": 2}))
     assert not data.ranks
     assert found == asked
+
+
+def test_a_run_that_was_killed_shows_the_questions_of_dev(run):
+    """No question and no example, as the last round is not measured on the test set yet."""
+    for number in (0, 1):
+        write_results(run / f"round-{number}/eval/dev.run.parquet", {"q": [f"{EVIL}1"]})
+    write_json(run / "round-0/eval/test.json", {"round": 0})
+    data = read_report_data(str(run), Recorded(evaluated={"dev": 2, "test": 1}))
+    assert (data.best_round, data.queries_of, list(data.ranks)) == (1, "dev", ["dev"])
+    assert data.examples
 
 
 def test_a_dataset_that_is_gone_costs_its_questions_only(run):

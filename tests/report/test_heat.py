@@ -1,29 +1,14 @@
 """Heat maps: the very similarities of a search, on the regions that they belong to."""
 
 import base64
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from colintern.records.run_folder import RunFolder
-from colintern.report.heat import open_heat_maps, words_of
+from colintern.report.heat import MOST_WORDS, open_heat_maps
 from colintern.retrieval.retriever import Retriever
-
-
-@pytest.mark.parametrize(
-    ("tokens", "text", "words"),
-    [
-        ("q : the inv o ice", "the invoice", [("the", [2]), ("invoice", [3, 4, 5])]),
-        ("q : bill , $ 5", "Bill, $5", [("Bill,", [2, 3]), ("$5", [4, 5])]),
-        ("q : bill pad pad", "Bill", [("Bill", [2])]),  # augmentation
-        ("q : the the", "the the", [("the", [2]), ("the", [3])]),
-        ("q : a \ufffd \ufffd b", "a é b", [("a", [2])]),  # a character in two tokens
-        ("q : q :", "q:", [("q:", [2, 3])]),
-    ],
-)
-def test_the_tokens_of_each_word(tokens, text, words):
-    """A word that lights what another one matched; the prefix, taken for a word."""
-    assert words_of(tokens.split(), "q: ", text) == words
 
 
 def test_heat_maps_are_the_similarities_of_a_search(finished):
@@ -42,7 +27,7 @@ def test_heat_maps_are_the_similarities_of_a_search(finished):
     assert is_tile.sum() == columns * rows > 1
     width, height = told.boxes[:, 2].max(), told.boxes[:, 3].max()
     for number, (_, own) in enumerate(words):
-        expected = told.scores[own].mean(axis=0)[is_tile]
+        expected = told.scores[list(own)].mean(axis=0)[is_tile]
         assert heat.scores[number] == pytest.approx(float(expected.max()), abs=1e-3)
         found = np.frombuffer(base64.b64decode(heat.words[number]), np.uint8).reshape(rows, columns)
         brightest = np.flatnonzero(found.ravel() == found.max())
@@ -63,3 +48,28 @@ def test_without_features_there_is_a_sentence(finished, tmp_path):
     clustered = config.model_copy(update={"features": reduced})
     assert "max_tokens_per_page" in str(open_heat_maps(run, clustered, 2, "test"))
     assert "are gone" in str(open_heat_maps(RunFolder(str(tmp_path)), config, 2, "test"))
+
+
+def test_a_long_question_has_heat_maps_of_its_first_words(finished):
+    """A report of hundreds of megabytes for a few questions of a thousand words."""
+    run = RunFolder(str(finished))
+    maps = open_heat_maps(run, run.read().config, 2, "test")
+    assert not isinstance(maps, str)
+    text = "question 3 of many" + " word" * 2 * MOST_WORDS
+    num_tokens = len(maps.processor.query_tokens(text))
+    store = replace(maps, queries=_Stored(num_tokens))
+    assert [word for word, _ in store.words("q003", text)] == text.split()[:MOST_WORDS]
+    assert replace(maps, queries=_Stored(num_tokens + 1)).words("q003", text) == []
+
+
+class _Stored:
+    """A store with one query of so many tokens."""
+
+    def __init__(self, num_tokens: int) -> None:
+        self.num_tokens = num_tokens
+
+    def find(self, ids: list[str]) -> list[int]:
+        return [0 for _ in ids]
+
+    def row(self, position: int) -> "_Stored":
+        return self

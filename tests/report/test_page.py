@@ -15,6 +15,7 @@ import pytest
 from colintern.data import canonical
 from colintern.data import parquet as parquets
 from colintern.data.entities import Judgement, Page, Query
+from colintern.data.triples import Triple, writing_triples
 from colintern.data.writing import write_dataset
 from colintern.errors import ReportKeptError
 from colintern.evaluation.protocol import Protocol
@@ -42,6 +43,22 @@ def test_nothing_from_data_becomes_markup(run):
         "<script>",
     ]
     assert len(content_of(html)["pictures"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("negative", "words"),
+    [
+        (0.4, "scores 0.100 higher"),
+        (0.52, "scores 0.020 lower"),
+        (0.4999, "scores less than 0.001 higher"),
+    ],
+)
+def test_how_much_the_right_page_scores_beside_the_mined_one(run, negative, words):
+    """`-0.020 higher` of a mined page that no margin kept out; `0.000 higher` of a distance."""
+    pages = [f"{EVIL}{number}" for number in range(2)]
+    with writing_triples(str(run / "round-2/triples.jsonl")) as write:
+        write(Triple("q", EVIL, pages[:1], pages[1:], [0.5], [negative], [1]))
+    assert f"the right page {words}" in _report(run).read_text()
 
 
 @pytest.mark.parametrize(("relevant_from", "score"), [(None, "1"), (0.5, "1"), (2.0, "2.0")])
@@ -109,11 +126,11 @@ def test_a_query_that_the_best_round_improved_comes_first(run):
         write_results(run / f"round-{number}/eval/test.run.parquet", found)
     shown = _report(run, evaluated={"test": 3}).read_text().split("Examples of test")[1]
     assert re.findall(
-        r"(<q>becomes[\w ]+</q>|<q>stays[\w ]+</q>|First right page [^.]+)", shown
+        r'(?<=<q dir="auto">)[\w ]+|First right page [^.]+', shown.split("</section>")[0]
     ) == [
-        "<q>becomes good</q>",
+        "becomes good",
         "First right page at rank 1 after round 2; at rank 3 after round 1",
-        "<q>stays bad</q>",
+        "stays bad",
         "First right page at rank 3 after round 2; at rank 3 after round 1",
     ]
 
@@ -135,7 +152,7 @@ def test_a_dataset_that_has_changed_since_the_run(run):
     html = _report(run, evaluated={"test": 2}).read_text()
     (table,) = content_of(html)["tables"]
     assert [row[0] for row in table["rows"]] == ["kept"]
-    assert "<q>kept</q>" in html
+    assert '<q dir="auto">kept</q>' in html
 
 
 def test_a_test_set_that_is_not_measured_up_to_the_best_round_has_no_examples(run):
@@ -302,7 +319,8 @@ def test_what_was_measured_how_is_shown(run):
     document |= {"subsets": {"french": one}, "loss": loss, "protocol": protocol.document()}
     write_json(path, document)
     html = _report(run).read_text()
-    assert "<td>french</td><td>3</td>" in html
+    assert '<th scope="row">french</th><td>3</td>' in html
+    assert re.findall("<th(?! scope=)[ >]", html) == []
     assert "90.0 % of the exact top 5" in html
-    assert "-0.100 against exact search (2 queries)" in html
+    assert "-0.100 against exact search (2 questions)" in html
     assert "pooled_rerank search (500 candidates) on cpu" in html

@@ -42,6 +42,36 @@ def test_whether_mining_helped(run, interval, num_queries, words):
     assert sentence.startswith(words)
 
 
+def test_rounds_without_mining_are_no_credit_to_it(run):
+    """`Mining helped` of a run with training.negatives_per_query=0."""
+    path = run / "round-0/eval/dev.json"
+    write_json(path, {**json.loads(path.read_text()), "num_queries": 50})
+    data = _data(run, [_round(1, 0.2, 0.3), _round(2, 0.01, 0.03)])
+    data.mined = {}
+    (sentence,) = verdict(data).findings
+    assert sentence.startswith("More training without mining helped: round 2 +0.020")
+
+
+@pytest.mark.parametrize(
+    ("rounds", "main", "step"),
+    [
+        (None, "Round 1 is the last one that is measured.", "nothing is decided yet"),
+        ("continue", "Round 1 is the best one by dev.", "another round follows round 1"),
+        ("stop", "Round 1 is the best one by dev.", None),
+    ],
+)
+def test_a_run_that_was_killed_says_that_it_is_not_finished(run, rounds, main, step):
+    """The best round of a loop that has not decided; half a run read as a whole one."""
+    data = _data(run, [{**_round(1, 0.2, 0.3), "decision": rounds}])
+    if rounds is None:
+        data.loop = None
+    found = verdict(data)
+    assert found.main == main
+    unfinished = [words for words in found.next_steps if "not finished" in words]
+    assert len(unfinished) == (step is not None)
+    assert step is None or step in unfinished[0]
+
+
 @pytest.mark.parametrize(
     ("gain", "words"),
     [

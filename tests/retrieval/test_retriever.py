@@ -13,6 +13,7 @@ from colintern.evaluation.results import read_results
 from colintern.images.decode import decode
 from colintern.records.run_folder import RunFolder
 from colintern.retrieval.finished import best_round
+from colintern.retrieval.page_images import PageImages
 from colintern.retrieval.retriever import Retriever
 from colintern.runs import loop
 from colintern.runs.local import LocalWorkers
@@ -196,8 +197,12 @@ def test_the_images_of_found_pages(root, retriever, monkeypatch):
     """Another picture than the page that was found, or a KeyError for one that is gone."""
     images = CanonicalDataset(str(root / "test")).images(["p001", "p004"])
     assert retriever.page_images(["p004", "p001"]) == images
-    with pytest.raises(DatasetError, match="has no page p999"):
+    with pytest.raises(DatasetError, match="page p999: is not in the dataset test"):
         retriever.page_images(["p999"])
-    monkeypatch.setattr(CanonicalDataset, "images", lambda _, ids: dict.fromkeys(ids, b"other"))
-    with pytest.raises(DatasetError, match="p004 is not the picture that was encoded; put it back"):
-        retriever.page_images(["p004"])
+    for found, words in (
+        (b"other", "page p004 is not the picture that was encoded; put it back"),
+        (None, "has no page p004 any more"),
+    ):
+        monkeypatch.setattr(PageImages, "read", lambda _, positions, found=found: [found])
+        with pytest.raises(DatasetError, match=words):
+            retriever.page_images(["p004"])

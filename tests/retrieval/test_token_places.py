@@ -32,7 +32,7 @@ def test_tokens_that_are_not_clustered(merge):
     """A page that is encoded anew for places that are known."""
     codec = _codec(merge=merge)
     stored = codec.encode_page(_features())
-    boxes, is_thumbnail, parts = token_places(LAYOUT, codec, stored, _not_needed)
+    boxes, is_thumbnail, parts = token_places(LAYOUT, codec, None, stored, _not_needed)
     wanted, wanted_thumbnail = token_boxes(LAYOUT.size, LAYOUT.tiles, GRID, merge)
     assert len(boxes) == len(stored)
     assert np.array_equal(boxes, wanted)
@@ -46,7 +46,7 @@ def test_the_parts_of_a_cluster_are_those_it_is_the_mean_of(merge):
     codec = _codec(merge=merge, max_tokens=5)
     features = _features()
     stored = codec.encode_page(features)
-    boxes, is_thumbnail, parts = token_places(LAYOUT, codec, stored, lambda: features)
+    boxes, is_thumbnail, parts = token_places(LAYOUT, codec, None, stored, lambda: features)
     assert len(boxes) == len(stored) == len(parts) == 5
     cluster_P = codec.reduction.clusters(features, GRID)
     single = _codec(merge=merge).reduction.reduced(features, GRID)
@@ -67,9 +67,21 @@ def test_a_cluster_of_the_thumbnail_alone():
     codec, features = _codec(max_tokens=2), torch.zeros(27, 8)
     features[:18, 0] = features[18:, 1] = 1.0
     stored = codec.encode_page(features)
-    boxes, is_thumbnail, _ = token_places(LAYOUT, codec, stored, lambda: features)
+    boxes, is_thumbnail, _ = token_places(LAYOUT, codec, None, stored, lambda: features)
     assert is_thumbnail.tolist() == [False, True]
     assert boxes.tolist() == [[0, 0, 90, 61]] * 2
+
+
+def test_clusters_with_tokens_of_padding():
+    """A box that reaches to the edge of the page for what stands beside it."""
+    codec, features = _codec(max_tokens=3), torch.zeros(27, 8)
+    features[:7, 0] = features[7:15, 1] = features[15:, 2] = 1.0
+    stored = codec.encode_page(features)
+    # Drawn 30 x 20 on 30 x 60 pixels: the tiles show the page in six tokens, then padding.
+    boxes, is_thumbnail, parts = token_places(LAYOUT, codec, (30, 30), stored, lambda: features)
+    assert is_thumbnail.tolist() == [False, False, True]
+    assert boxes[:2].tolist() == [[0, 0, 90, 61], [0, 61, 90, 61]]
+    assert [len(part) for part in parts] == [6, 8, 12]
 
 
 def test_other_features_than_those_of_the_store():
@@ -77,4 +89,4 @@ def test_other_features_than_those_of_the_store():
     codec = _codec(max_tokens=5)
     stored = codec.encode_page(_features())
     with pytest.raises(UserError, match="open the run on the kind of device"):
-        token_places(LAYOUT, codec, stored, lambda: _features(seed=1))
+        token_places(LAYOUT, codec, None, stored, lambda: _features(seed=1))

@@ -17,6 +17,7 @@ from colintern.retrieval.task_results import write_task_results
 from colintern.runs import loop
 from colintern.runs.cleaning import find_unused
 from colintern.runs.compare.make import compare
+from colintern.runs.compare.measured import NotComparableError
 from colintern.runs.continuing import continued_config
 from colintern.runs.runner import open_run
 from colintern.runs.stages import Evaluate
@@ -192,6 +193,19 @@ def test_answers_about_a_test_set_change_its_results_only(root):
     assert told["fingerprint"] == before["round-2-evaluate-test"]["fingerprint"]
 
 
+def test_metrics_of_other_answers_are_not_compared(root):
+    """New answers beside the figures of the old ones, as a run was killed before it measured."""
+    run = make_config(root).run_path
+    path = _written(root / "answers.jsonl", "test", [("q000", "p005")])
+    with open_run(_config(root, path), workers=NoWorkers()):
+        pass
+    for marks in (("@0", "@1"), ("@1", "@0")):
+        with pytest.raises(NotComparableError, match=r"run@[01]: test was measured with other ans"):
+            compare([f"{run}{mark}" for mark in marks])
+    loop.run(_config(root, path), QuickWorkers())
+    assert len(compare([f"{run}@0", f"{run}@1"]).datasets) == 2
+
+
 def test_a_run_without_answers_about_it_keeps_its_fingerprints(root):
     """All runs of earlier versions refused for a key that they do not use."""
     first = RunFolder(make_config(root).run_path)
@@ -290,6 +304,18 @@ def test_a_mistake_in_the_file_is_told_before_any_work(root):
         with pytest.raises(DatasetError, match=told):
             loop.run(_config(root, path, run={"name": "new"}), NoWorkers())
     assert not (root / "runs" / "new" / "run.json").exists()
+
+
+def test_a_mistake_is_told_by_the_line_of_the_file_that_was_given(tmp_path):
+    """The line of a sorted copy, of which nobody knows, where a dataset has to be copied first."""
+    path = _written(tmp_path / "answers.jsonl", "train", [("q001", "p001"), ("q000", "p0")])
+    config = _config(tmp_path, path)
+    train = config.data.train.model_copy(update={"relevant_from": 1.0})
+    config = config.model_copy(update={"data": config.data.model_copy(update={"train": train})})
+    with pytest.raises(DatasetError) as caught:
+        loop.run(config, NoWorkers())
+    assert str(caught.value).startswith(f"{path}: line 2: the dataset train has no 'page_id' p0")
+    assert not list((tmp_path / "runs" / "datasets").glob("judgements-*"))
 
 
 def test_the_log_says_how_much_was_answered(root, caplog):

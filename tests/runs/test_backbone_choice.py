@@ -15,11 +15,14 @@ from colintern.config.schema import BackboneConfig, Config
 from colintern.data.demo import write_demo
 from colintern.data.resolve import with_datasets
 from colintern.model.backbone import read_processor
+from colintern.model.processor import Processor
 from colintern.model.published import internvl3_1b
 from colintern.runs import loop, preflight
 from colintern.runs.backbone_choice import ADVISED, remedy, say_idle_gpu, say_what_the_advised_takes
+from colintern.runs.plan import make
+from colintern.runs.plan.census import take_census
 from colintern.runs.plan.machine import Prices, machine_of
-from colintern.runs.plan.make import Wanted, plan_with
+from colintern.runs.plan.make import Wanted, all_sizes, plan_with
 from tests.helpers import make_corpus
 from tests.local_run import QuickWorkers, make_config
 
@@ -85,7 +88,8 @@ def test_what_the_other_takes_is_what_its_plan_says(tmp_path, caplog, pages):
     backbone, processor = internvl3_1b(12, 5), read_processor(config.backbone)
     machine = machine_of("H100", 1, cores_per_device=1, is_disk=True)
     other = config.model_copy(update={"backbone": BackboneConfig(path=ADVISED)})
-    plan = plan_with(other, Wanted(machine, Prices()), backbone, processor)
+    wanted = Wanted(machine, Prices())
+    plan = plan_with(other, wanted, backbone, all_sizes(other, wanted, backbone, processor))
     size = log.size_text(plan.stores["bfloat16"])
     found = re.search(
         rf"with {ADVISED}: (.+) to encode and (.+) in all on 1 CPU worker as here; "
@@ -98,11 +102,38 @@ def test_what_the_other_takes_is_what_its_plan_says(tmp_path, caplog, pages):
     assert all(words.endswith((" s", " min", " h")) for words in found.groups())
 
 
+def test_advice_ends_no_run_and_looks_at_little(tmp_path, caplog, monkeypatch):
+    """A run that ends for a sentence about another model, or waits while all is counted, twice."""
+    pages = make_corpus(tmp_path / "pages", num_pages=60, num_queries=90).path
+    config = with_datasets(_config(tmp_path, "reader", pages))
+    looked, cut, query_tokens = [], [], Processor.query_tokens
+
+    def counted(dataset, settings, max_pages):
+        looked.append(max_pages)
+        return take_census(dataset, settings, max_pages)
+
+    def tokens(*given):
+        cut.append(given)
+        return query_tokens(*given)
+
+    monkeypatch.setattr(make, "take_census", counted)
+    monkeypatch.setattr(Processor, "query_tokens", tokens)
+    say_what_the_advised_takes(config)
+    assert looked == [50]
+    assert len(cut) == 50
+    assert f"with {ADVISED}" in caplog.text
+    monkeypatch.setattr(make, "take_census", lambda *_: 1 / 0)
+    say_what_the_advised_takes(config)
+    assert f"with {ADVISED}: what it would take could not be reckoned (division" in caplog.text
+
+
 def test_the_advised_model_has_the_published_sizes():
     """An estimate for another model: 1,792 tokens of 896 numbers and 6.6 TFLOP an A4 page."""
     found = internvl3_1b(max_tiles=6, prompt_tokens=10)
     assert found.width == 896
     assert found.num_page_tokens(1_654, 2_339) == 1_792
+    padded = internvl3_1b(max_tiles=24, prompt_tokens=10, pad_to_grid=True)
+    assert padded.num_page_tokens(1_700, 2_200) == 6_400  # letter: 24 tiles and the thumbnail
     assert found.flops.page(1_792) / 1e12 == pytest.approx(6.6, rel=0.02)
 
 

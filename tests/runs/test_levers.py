@@ -46,9 +46,16 @@ def test_a_run_mixes_layers_of_a_backbone_that_attends_in_both_directions(tmp_pa
 
 
 def test_other_features_are_another_store(tmp_path):
-    """Features of one layer or attention, taken for those of another."""
-    levers = ({}, {"layer": [-1, 0]}, {"layer": [0, -1]}, {"attention": "bidirectional"})
+    """Features of one layer, attention or grid, taken for those of another."""
+    levers = (
+        {},
+        {"layer": [-1, 0]},
+        {"layer": [0, -1]},
+        {"attention": "bidirectional"},
+        {"pad_to_grid": True},
+    )
     stores = [_stores(_config(tmp_path, "run", lever)) for lever in levers]
     assert all(len(paths) == 2 for paths in stores)
-    assert len(set.union(*stores)) == 8
-    assert _stores(_config(tmp_path, "run", {"layer": -1, "attention": "causal"})) == stores[0]
+    assert len(set.union(*stores)) == 10
+    defaults = {"layer": -1, "attention": "causal", "pad_to_grid": False}
+    assert _stores(_config(tmp_path, "run", defaults)) == stores[0]

@@ -98,6 +98,10 @@ def test_settings_without_effect_are_told(tmp_path):
     early = {**quiet, "backbone": {"layer": "projector", "attention": "bidirectional"}}
     told = unused_settings(parse_config(early, "test"))
     assert [line.split()[0] for line in told] == ["backbone.attention"]
+    (tmp_path / "answers.jsonl").write_bytes(b"\n")
+    data = {**quiet["data"], "judgements": str(tmp_path / "answers.jsonl")}
+    told = unused_settings(parse_config({**quiet, "data": data}, "test"))
+    assert [line.split()[0] for line in told] == ["data.judgements"]
     pinned = {"revision": "0" * 40, "language": "en", "split": "test"}
     chosen = {"config": "finance", "relevant_from": 0.5}
     folder, url = {"path": str(tmp_path), **pinned}, {"path": "s3://bucket/set", **pinned}

@@ -1,11 +1,13 @@
 """What stands around a stage: what has to come first, the lease, the record."""
 
 import logging
+from pathlib import Path
 
 import pytest
 
 from colintern import storage
 from colintern.errors import LeaseHeldError, LeaseLostError, MissingStageError, UserError
+from colintern.records.machine import Machine
 from colintern.runs import loop
 from colintern.runs.runner import open_run
 from colintern.runs.stages import Encode, Evaluate, Mine, Train
@@ -87,6 +89,22 @@ def test_a_start_says_where_it_goes_on(tmp_path, caplog):
     caplog.clear()
     loop.run(config, QuickWorkers())
     assert "continuing" not in caplog.text
+
+
+def test_a_run_that_goes_on_on_another_machine_says_what_ran_where(tmp_path, monkeypatch):
+    """Seconds of two machines told as one's; a run that cannot leave the machine it began on."""
+    for number, cpus in ((1, 2), (2, 64)):
+        machine = Machine("Linux x86_64", cpus, 8 * 10**9)
+        monkeypatch.setattr("colintern.runs.local.machine_here", lambda machine=machine: machine)
+        folder = loop.run(make_config(tmp_path, loop={"max_rounds": number}), QuickWorkers())
+    for stage, cpus in (("encode-train", 2), ("round-1-train", 2), ("round-2-train", 64)):
+        record = folder.record(stage)
+        assert record is not None
+        assert record.machine is not None
+        assert record.machine.cpus == cpus
+    page = Path(folder.report).read_text()
+    assert "<li>On Linux x86_64, 2 CPUs, 8.0 GB of memory: encode-train, " in page
+    assert "<li>On Linux x86_64, 64 CPUs, 8.0 GB of memory: round-2-mine, round-2-train, " in page
 
 
 def test_a_second_driver_is_refused(tmp_path):

@@ -11,6 +11,7 @@ from ray.exceptions import RayActorError
 from colintern.config.schema import EvaluationConfig, MiningConfig
 from colintern.model.heads import save_heads
 from colintern.records import lease
+from colintern.runs.local import open_corpus
 from colintern.runs.stages.evaluate import measure
 from colintern.runs.stages.mine import mine_triples
 from colintern.runtime import search_pool
@@ -47,27 +48,9 @@ def mining(held, tmp_path) -> partial:
     )
 
 
-def test_a_lost_worker_changes_nothing(mining, held, ray_cluster, tmp_path, corpus):
-    """A run that ends because a spot machine, or the searcher's own process, is gone."""
-    pool = SearchPool(Request("cluster.mining_workers", 2), held)
-    document = pool.do(mining, corpus.catalog, _untold)
-    triples = (tmp_path / "first.jsonl").read_bytes()
-    assert triples
-
-    ray.kill(pool._shards[1])
-    again = partial(mining, triples_path=str(tmp_path / "second.jsonl"))
-    died = tmp_path / "died"
-
-    def die_once(_) -> None:
-        if not died.exists():
-            died.touch()
-            os._exit(1)
-
-    assert pool.do(again, corpus.catalog, die_once) == document
-    assert died.exists()
-    assert (tmp_path / "second.jsonl").read_bytes() == triples
-
-    evaluation = partial(
+@pytest.fixture
+def evaluation(mining, held, tmp_path) -> partial:
+    return partial(
         measure,
         dataset="test",
         heads_folder=str(tmp_path / "heads"),
@@ -81,9 +64,34 @@ def test_a_lost_worker_changes_nothing(mining, held, ray_cluster, tmp_path, corp
         record_path=str(tmp_path / "record.json"),
         check=held.check,
     )
-    died.unlink()
-    assert pool.do(evaluation, corpus.catalog, die_once)["num_queries"] == 60
-    assert died.exists()  # so progress was told
+
+
+def test_a_lost_worker_changes_nothing(mining, evaluation, held, ray_cluster, tmp_path, corpus):
+    """A run that ends because a spot machine, or the searcher's own process, is gone."""
+    mined = mining(corpus.catalog, open_corpus, _untold)
+    triples = (tmp_path / "first.jsonl").read_bytes()
+    assert triples
+    measured = evaluation(corpus.catalog, open_corpus, _untold)
+    assert measured["num_queries"] == 60
+
+    pool = SearchPool(Request("cluster.mining_workers", 2), held)
+    again = partial(mining, triples_path=str(tmp_path / "second.jsonl"))
+    died, told = tmp_path / "died", tmp_path / "told"
+
+    def die_once(_) -> None:
+        if not died.exists():
+            died.touch()
+            os._exit(1)
+
+    assert pool.do(again, corpus.catalog, die_once) == mined
+    assert died.exists()
+    assert (tmp_path / "second.jsonl").read_bytes() == triples
+
+    lost = pool._shards[1]
+    ray.kill(lost)
+    assert pool.do(evaluation, corpus.catalog, lambda _: told.touch()) == measured
+    assert told.exists()
+    assert lost not in pool._shards
     pool.close()
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -12,11 +11,12 @@ import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray.exceptions import RayTaskError
 
-from colintern.errors import UserError
 from colintern.retrieval.finished import open_finished
 from colintern.retrieval.retriever import Retriever
 from colintern.retrieval.serving.serve import ServeSettings, served_run
@@ -24,7 +24,8 @@ from colintern.runs import loop
 from colintern.runtime import serve as on_serve
 from colintern.runtime.errors import ClusterError
 from colintern.runtime.resources import Request
-from colintern.runtime.serve import check_port_is_free, request_of_replicas, serving
+from colintern.runtime.serve import last_line, request_of_replicas, serving
+from tests.helpers import free_port
 from tests.local_run import NoWorkers, QuickWorkers, make_config
 
 TOKEN = "0123456789abcdef"
@@ -36,11 +37,6 @@ def run(tmp_path_factory) -> str:
     root = tmp_path_factory.mktemp("served")
     loop.run(make_config(root), QuickWorkers())
     return str(root / "runs" / "run")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
 
 
 def _ask(port: int, path: str, body: Any = None, token: str = TOKEN) -> tuple[int, Any, Any]:
@@ -60,27 +56,51 @@ def _ask(port: int, path: str, body: Any = None, token: str = TOKEN) -> tuple[in
         return answer.status, answer.headers, json.loads(data) if is_json else data
 
 
-def test_an_address_in_use_is_told_before_ray_starts():
-    """A minute of start-up, then Ray's trace about a port."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(UserError, match=f"--host 127.0.0.1 --port {port}: cannot listen there"):
-            check_port_is_free("127.0.0.1", port)
-    check_port_is_free("127.0.0.1", port)
-    with pytest.raises(UserError, match="cannot listen there"):
-        check_port_is_free("192.0.2.1", 8_000)
-
-
 def test_a_replica_asks_for_what_a_worker_has(tmp_path):
     """Replicas that compute on the CPU of a machine with GPUs, or that take more than there is."""
     config = make_config(tmp_path, cluster={"use_gpu": True, "cpus_per_worker": 3})
     assert request_of_replicas(config, 2) == Request("--replicas", 2, 3, True)
 
 
+@pytest.mark.parametrize(
+    ("raised", "words"),
+    [
+        ("colintern.errors.UserError: memory of 1 kB: allow more", "memory of 1 kB: allow more"),
+        ("torch.OutOfMemoryError: CUDA: 2 GiB", "torch.OutOfMemoryError: CUDA: 2 GiB"),
+    ],
+)
+def test_why_a_replica_cannot_start(raised, words):
+    """`Failed to update the deployments`, and the reason in a log that is deleted."""
+    message = f"The deployment failed. Error:\nray::model()\n  File x, line 1\n{raised}\n"
+    assert last_line(message) == words
+    assert last_line("") == ""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TimeoutError("HTTP proxies not available after 60s."),
+        RayTaskError("ready", "a trace", RuntimeError("Failed to bind")).as_instanceof_cause(),
+    ],
+)
+def test_where_ray_serve_cannot_listen_is_told(monkeypatch, error):
+    """Fifty lines of Ray's for a port that is in use on the head node, or a machine too busy."""
+
+    def start(*_, **__):
+        raise error
+
+    monkeypatch.setattr(on_serve.serve, "status", lambda: SimpleNamespace(proxies={}))
+    monkeypatch.setattr(on_serve.serve, "start", start)
+    served = on_serve.Served(list, _small_app, "::1", 8_000, 1)
+    words = r"http://\[::1\]:8000: Ray Serve cannot listen there \((HTTP proxies|Failed to bind)"
+    with pytest.raises(ClusterError, match=words):
+        serving(served, Request("--replicas", 1), stays=False).__enter__()
+
+
 @pytest.mark.ray
 def test_a_served_run_answers_as_its_retriever(ray_cluster, run):
     """Other pages over HTTP; a queue without an end; Ray Serve that stays on somebody's cluster."""
-    settings = ServeSettings("127.0.0.1", _free_port(), TOKEN)
+    settings = ServeSettings("127.0.0.1", free_port(), TOKEN)
     served = served_run(open_finished(run), settings)
     port, request = settings.port, Request("--replicas", 1)
     retriever = Retriever.open(run, workers=NoWorkers())
@@ -147,7 +167,7 @@ def test_too_many_questions_are_refused_and_the_rest_answered_together(
     """Clients that wait for minutes behind each other; questions dropped at the end."""
     waiting = 64
     monkeypatch.setattr(on_serve, "_MAX_WAITING", waiting)
-    go, port = tmp_path / "go", _free_port()
+    go, port = tmp_path / "go", free_port()
     served = on_serve.Served(lambda: _Slow(go), _small_app, "127.0.0.1", port, 1)
     # On a busy machine questions wait that are on their way to a replica: then fewer are taken.
     num_more = 2 * on_serve._MAX_ONGOING + waiting
@@ -174,7 +194,7 @@ def test_too_many_questions_are_refused_and_the_rest_answered_together(
 @pytest.mark.ray
 def test_ctrl_c_ends_a_server_with_one_line(run, tmp_path):
     """Replicas that stay, a trace, or lines of Ray's around ours."""
-    port = _free_port()
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "colintern.cli", "serve", run, "--port", str(port)],
         stderr=subprocess.PIPE,

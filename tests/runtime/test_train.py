@@ -10,7 +10,7 @@ import ray.train
 import torch
 
 from colintern import storage
-from colintern.errors import ColInternError, StorageError, UserError
+from colintern.errors import ColInternError, StorageError
 from colintern.features.catalog import Catalog
 from colintern.model.heads import load_heads
 from colintern.records import lease
@@ -21,13 +21,6 @@ from colintern.training.worker import Worker
 from tests.training.test_loop import _task
 
 pytestmark = pytest.mark.ray
-
-
-class _SeenByTheFirst(lease.Held):
-    """A lease on the disk of the first worker's node."""
-
-    def is_seen(self) -> bool:
-        return ray.train.get_context().get_world_rank() == 0
 
 
 class _FailsOnTheSecond(Catalog):
@@ -70,16 +63,6 @@ def test_a_round_that_fails_says_why(corpus, tmp_path, ray_cluster):
     task = replace(_task(corpus, tmp_path), first_heads=str(tmp_path / "gone"))
     with pytest.raises(ColInternError, match="gone"):
         _train(task, 0, tmp_path)
-
-
-def test_a_worker_without_shared_storage_says_so(corpus, tmp_path, ray_cluster):
-    """A node that comes up later and has a disk of its own; the others waiting for it for ever."""
-    refused = pytest.raises(UserError, match="use shared storage")
-    with lease.held(str(tmp_path), wait=False) as held, refused:
-        seen = _SeenByTheFirst(held.path)
-        request = Request("training.num_workers", 2)
-        train(_task(corpus, tmp_path), request, seen, lambda _: None)
-    assert not (tmp_path / "train_log.jsonl").exists()
 
 
 def test_ray_train_keeps_its_files_where_the_run_is(bucket, s3_server, monkeypatch):

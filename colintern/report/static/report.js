@@ -43,7 +43,7 @@
   // Buttons for the words of a question; one that is pressed again is let go.
   function wordButtons(place, words, show, scoreOf = () => "") {
     const buttons = words.map((word, index) => {
-      const button = make("button", { type: "button", textContent: word + scoreOf(index) });
+      const button = make("button", { type: "button", textContent: word + scoreOf(index), dir: "auto" });
       button.setAttribute("aria-pressed", "false");
       button.onclick = () => {
         const isPressed = button.getAttribute("aria-pressed") === "true";
@@ -191,6 +191,7 @@
         cell.append(tag(value, ""));
       } else {
         cell.textContent = typeof value === "number" ? rank(value) : value;
+        cell.dir = "auto";
       }
       if (column.kind === "words") cell.append(tag(row[2], "short")); // where there is no room for a column
       return cell;

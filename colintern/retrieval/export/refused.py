@@ -13,6 +13,9 @@ def check_exportable(config: Config) -> None:
         ExportError: they cannot.
     """
     features, layer = config.features, config.backbone.layer
+    if config.backbone.pad_to_grid:
+        reason = "transformers stretches a page to fill its tiles"
+        raise _refused("backbone.pad_to_grid", "true", reason, "false")
     if features.merge > 1:
         raise _refused("features.merge", features.merge, _WHOLE_PAGES, "1")
     if features.max_tokens_per_page is not None:

@@ -4,17 +4,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from colintern.errors import ColInternError
+from colintern.retrieval.answers import Similarities
 from colintern.retrieval.retriever import Retriever
 from colintern.retrieval.serving.questions import (
     Compare,
-    Compared,
     Embed,
     Found,
     PageImage,
     Question,
     Search,
 )
-from colintern.retrieval.serving.words import tokens_of_words
 
 
 class Answering:
@@ -61,13 +60,8 @@ class Answering:
         images = self._retriever.page_images({one.page_id for one in asked}) if asked else {}
         return [images[one.page_id] for one in asked]
 
-    def _compare(self, asked: list[Compare]) -> list[Compared]:
-        prefix = self._retriever.run.config.backbone.query_prefix
-        found = [self._retriever.similarities(one.query, one.page_id) for one in asked]
-        return [
-            Compared(each, tokens_of_words(each.tokens, one.query, prefix))
-            for one, each in zip(asked, found, strict=True)
-        ]
+    def _compare(self, asked: list[Compare]) -> list[Similarities]:
+        return [self._retriever.similarities(one.query, one.page_id) for one in asked]
 
 
 def _each(together: Callable[[list[Any]], list[Any]], asked: list[Any]) -> list[Any]:

@@ -13,11 +13,12 @@ import colintern
 from colintern import log
 from colintern.errors import BusyError, ColInternError, UnknownPageError, one_line
 from colintern.images.decode import BadImageError
+from colintern.retrieval.answers import Similarities
 from colintern.retrieval.serving import pictures, schemas
 from colintern.retrieval.serving.gate import Gate
 from colintern.retrieval.serving.limits import MAX_PIXELS_WIDE
 from colintern.retrieval.serving.page import content_security_policy, page_html
-from colintern.retrieval.serving.questions import Ask, Compare, Compared, Embed, PageImage, Search
+from colintern.retrieval.serving.questions import Ask, Compare, Embed, PageImage, Search
 
 _PAINTERS = 2  # pictures at a time: each may take 2.5 GB at the worst
 _RETRY_SECONDS = 1
@@ -41,14 +42,14 @@ PageIdParameter = Annotated[schemas.PageId, Query(description="of the page")]
 
 
 def make_app(
-    ask: Ask, token: str | None, is_ready: Callable[[], Awaitable[bool]]
+    ask: Ask, is_ready: Callable[[], Awaitable[bool]], token: str | None
 ) -> Callable[..., Awaitable[None]]:
     """The whole ASGI application: the API, its errors, and the gate before it.
 
     Args:
         ask: answers questions about the open run.
-        token: what clients have to show; None on loopback.
         is_ready: whether somebody can answer now.
+        token: what clients have to show; None on loopback.
     """
     app = FastAPI(
         title="ColIntern",
@@ -114,9 +115,7 @@ def _add_pictures(app: FastAPI, ask: Ask) -> None:
         compared = await ask(Compare(query, id))
         tokens = _query_tokens(compared, word)
         data = await ask(PageImage(id))
-        return _picture(
-            await paint(pictures.heat_map, data, compared.similarities, tokens), "image/png"
-        )
+        return _picture(await paint(pictures.heat_map, data, compared, tokens), "image/png")
 
 
 def _add_page(app: FastAPI, is_ready: Callable[[], Awaitable[bool]]) -> None:
@@ -131,7 +130,7 @@ def _add_page(app: FastAPI, is_ready: Callable[[], Awaitable[bool]]) -> None:
         return schemas.HealthAnswer(status="ok")
 
 
-def _query_tokens(compared: Compared, word: int | None) -> list[int] | None:
+def _query_tokens(compared: Similarities, word: int | None) -> list[int] | None:
     """The tokens of a word, or of the whole text; None for all.
 
     Raises:

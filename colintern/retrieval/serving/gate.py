@@ -5,7 +5,8 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from colintern.retrieval.serving.limits import MAX_BODY_BYTES, is_loopback
+from colintern.retrieval.serving.address import is_loopback
+from colintern.retrieval.serving.limits import MAX_BODY_BYTES
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -22,7 +23,8 @@ class Gate:
 
     Without a token only loopback is served. Then a name of this machine has to stand in `Host`:
     else a page of somebody else, whose name is made to mean this machine (DNS rebinding), could
-    read the pages in the browser of a person who looks at it.
+    read the pages in the browser of a person who looks at it. Ray Serve's own `/-/routes` and
+    `/-/healthz` stand before it, open to everybody; they tell nothing of the data.
 
     Args:
         app: the application inside.

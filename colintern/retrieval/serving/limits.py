@@ -1,15 +1,18 @@
 """Bounds of what a client may ask, and who may ask: checked before any work."""
 
 import importlib.util
-import ipaddress
 import re
 from collections.abc import Mapping
 
 from colintern.errors import UserError
+from colintern.retrieval.serving.address import is_loopback
 
 MAX_K = 100  # pages of a search
 MAX_QUERIES = 32  # of one call of /embed
-MAX_BODY_BYTES = 1 << 20  # so many of the longest queries, in UTF-8
+# Of a query. A dataset's may be longer, but 8,192 Chinese characters take the model a minute, in
+# which nobody else is answered, and the address of their heat map is longer than HTTP servers read.
+MAX_CHARACTERS = 2_048
+MAX_BODY_BYTES = 1 << 20  # more than so many of the longest queries, however JSON writes them
 MAX_ID_CHARACTERS = 1_024
 MAX_PIXELS_WIDE = 2_000  # of a page that is made smaller
 
@@ -26,14 +29,6 @@ def check_installed() -> None:
     """
     if importlib.util.find_spec("fastapi") is None:
         raise UserError("serve: the package fastapi is needed; pip install 'colintern[serve]'")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address means this machine only."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def token_for(host: str, environment: Mapping[str, str]) -> str | None:

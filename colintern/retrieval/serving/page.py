@@ -1,20 +1,16 @@
-"""The page to search in a browser: one file, and a policy that lets it load nothing else."""
+"""The page to search in a browser: one answer, and a policy that lets it load nothing else."""
 
 import base64
 import functools
 import hashlib
-import re
-from importlib import resources
+from importlib.resources import files
 
 
 @functools.cache
 def page_html() -> str:
     """The page. It has no data in it: all that it shows it asks the API for."""
-    return (
-        resources.files("colintern.retrieval.serving")
-        .joinpath("page.html")
-        .read_text(encoding="utf-8")
-    )
+    page = _static("page.html").replace("<style></style>", f"<style>{_static('page.css')}</style>")
+    return page.replace("<script></script>", f"<script>{_static('page.js')}</script>")
 
 
 @functools.cache
@@ -23,8 +19,8 @@ def content_security_policy() -> str:
     return "; ".join(
         [
             "default-src 'none'",
-            f"script-src {_hash_of('script')}",
-            f"style-src {_hash_of('style')}",
+            f"script-src {_hash_of('page.js')}",
+            f"style-src {_hash_of('page.css')}",
             "img-src 'self' blob: data:",
             "connect-src 'self'",
             "base-uri 'none'",
@@ -34,8 +30,11 @@ def content_security_policy() -> str:
     )
 
 
-def _hash_of(tag: str) -> str:
-    """Of what stands in the one element of the page with this tag, as the policy names it."""
-    (text,) = re.findall(rf"<{tag}>(.*?)</{tag}>", page_html(), re.DOTALL)
-    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+def _static(name: str) -> str:
+    return (files("colintern.retrieval.serving") / "static" / name).read_text(encoding="utf-8")
+
+
+def _hash_of(name: str) -> str:
+    """Of one file, as the policy names what stands in an element of the page."""
+    digest = base64.b64encode(hashlib.sha256(_static(name).encode()).digest()).decode()
     return f"'sha256-{digest}'"

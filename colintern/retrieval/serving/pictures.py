@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from colintern.images.decode import decode, suffix_of
+from colintern.model.boxes import is_on_page
 from colintern.retrieval.answers import Similarities
 
 MAX_HEAT_MAP_SIDE = 1_400  # pixels: a page that can be read, in a PNG of at most some megabytes
@@ -38,7 +39,7 @@ def heat_map(data: bytes, similarities: Similarities, query_tokens: list[int] | 
     """A page with each of its parts coloured by how well the query fits it: a PNG.
 
     The part that fits best has the strongest colour, the one that fits least has none; so colours
-    of two pages cannot be compared. Tokens of the thumbnail are left out.
+    of two pages cannot be compared. Tokens of the thumbnail and of padding are left out.
 
     Args:
         data: the file of the page.
@@ -66,7 +67,7 @@ def _heat(
     """How well each pixel of a picture of `size` fits: from 0 to 1, float32 [height, width]."""
     score_QP = similarities.scores if query_tokens is None else similarities.scores[query_tokens]
     score_P = score_QP.max(axis=0)
-    shown = np.flatnonzero(~similarities.is_thumbnail)
+    shown = np.flatnonzero(~similarities.is_thumbnail & is_on_page(similarities.boxes))
     heat_HW = np.zeros(size[::-1], np.float32)
     if not len(shown):
         return heat_HW

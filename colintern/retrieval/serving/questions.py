@@ -4,7 +4,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from colintern.retrieval.answers import Hit, Similarities
+from colintern.retrieval.answers import Hit
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class PageImage:
 
 @dataclass(frozen=True)
 class Compare:
-    """A query against a page, token by token; the answer is `Compared`."""
+    """A query against a page, token by token; the answer is `Similarities`."""
 
     query: str
     page_id: str
@@ -53,20 +53,6 @@ class Found:
     round: int
     dataset: str
     hits: list[Hit]
-
-
-@dataclass(frozen=True)
-class Compared:
-    """A query against a page.
-
-    Attributes:
-        similarities: token by token.
-        words: of each word of the query, the positions of its tokens; None where the tokenizer
-            changes texts so that they cannot be told.
-    """
-
-    similarities: Similarities
-    words: tuple[tuple[int, ...], ...] | None
 
 
 class Ask(Protocol):

@@ -4,8 +4,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from colintern.data.text import MAX_QUERY_CHARACTERS, bad_query_reason
+from colintern.data.text import bad_query_reason
 from colintern.retrieval.serving.limits import (
+    MAX_CHARACTERS,
     MAX_ID_CHARACTERS,
     MAX_K,
     MAX_QUERIES,
@@ -13,6 +14,8 @@ from colintern.retrieval.serving.limits import (
 
 
 def _askable(text: str) -> str:
+    if len(text) > MAX_CHARACTERS:
+        raise ValueError(f"query of {len(text):,} characters; the limit is {MAX_CHARACTERS:,}")
     if reason := bad_query_reason(text):
         raise ValueError(reason)
     return text
@@ -24,7 +27,7 @@ def _whole(value: object) -> object:
 
 
 # The bounds are only told here: the check's own words are clearer than those of a pattern.
-_BOUNDS = {"minLength": 1, "maxLength": MAX_QUERY_CHARACTERS, "pattern": r"[^\s\x1c-\x1f\x85]"}
+_BOUNDS = {"minLength": 1, "maxLength": MAX_CHARACTERS, "pattern": r"[^\s\x1c-\x1f\x85]"}
 Query = Annotated[str, Field(json_schema_extra=_BOUNDS), AfterValidator(_askable)]
 PageId = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARACTERS)]
 

@@ -1,20 +1,19 @@
 """Serving a finished run: what is opened where, until a signal ends it."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from colintern import storage
 from colintern.config.schema import datasets
+from colintern.retrieval.corpus import must_pool
 from colintern.retrieval.finished import FinishedRun, open_finished
 from colintern.retrieval.memory import default_memory
 from colintern.retrieval.retriever import Retriever, device_of
 from colintern.retrieval.serving.answering import Answering
 from colintern.retrieval.serving.api import make_app
-from colintern.retrieval.serving.questions import Ask
 from colintern.runtime.cluster import on_machines_here
-from colintern.runtime.serve import Answer, Served, serve_until_stopped
+from colintern.runtime.deployments import Answer
+from colintern.runtime.serve import Served, serve_until_stopped
 
 
 @dataclass(frozen=True)
@@ -44,12 +43,14 @@ def serve_run(run_path: str, settings: ServeSettings) -> None:
     """Serve a run until a signal ends the process. A dataset that is new is encoded before.
 
     Raises:
-        UserError: the run, round or dataset is not there, the address is taken, or the cluster
+        UserError: the run, round or dataset is not there, the memory is too little, or the cluster
             cannot do it.
     """
     finished = open_finished(run_path, settings.round_number)
     searched = finished.dataset(settings.dataset)
-    finished.store(searched)
+    store = finished.store(searched)
+    if settings.memory is not None:  # else each replica looks what is free on its machine
+        must_pool(finished, store, settings.memory)
     served = served_run(finished, settings)
     each = "1 replica" if settings.replicas == 1 else f"{settings.replicas} replicas"
     told = f"searches {searched.name}, round {finished.round_number}, {each}"
@@ -71,8 +72,8 @@ def served_run(finished: FinishedRun, settings: ServeSettings) -> Served:
         settings.memory,
         settings.replicas,
     )
-    make_app = partial(_make_app, token=settings.token)
-    return Served(open_answer, make_app, settings.host, settings.port, settings.replicas)
+    app = partial(make_app, token=settings.token)
+    return Served(open_answer, app, settings.host, settings.port, settings.replicas)
 
 
 def _open_answer(
@@ -85,8 +86,3 @@ def _open_answer(
     retriever = Retriever.open(run_path, round_number, dataset, memory=memory)
     retriever.embed_queries(["ready"])  # loads the model, for which the first client would wait
     return Answering(retriever).answer
-
-
-def _make_app(ask: Ask, is_ready: Callable[[], Awaitable[bool]], token: str | None) -> Any:
-    """The API, in the process of the front."""
-    return make_app(ask, token, is_ready)

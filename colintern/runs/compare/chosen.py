@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from colintern import storage
 from colintern.config.schema import Config, evaluated_names
 from colintern.errors import MissingStageError
-from colintern.records.run_folder import RunFolder
+from colintern.records import Record
+from colintern.records.run_folder import RunFolder, baseline_stage
 from colintern.runs.baselines import is_recorded, recorded_baselines
 from colintern.runs.stages import Evaluate
 from colintern.runs.status import evaluated_rounds
@@ -56,6 +57,12 @@ class Chosen:
         if self.baseline is not None:
             return is_recorded(self.folder, self.baseline, dataset)
         return Evaluate(self._number, dataset).is_recorded(self.folder)
+
+    def record(self, dataset: str) -> Record | None:
+        """What it was measured from, on a dataset."""
+        if self.baseline is not None:
+            return self.folder.record(baseline_stage(self.baseline, dataset))
+        return self.folder.record(Evaluate(self._number, dataset).name)
 
     def evaluation(self, dataset: str) -> str:
         """The file with its metrics on a dataset."""

@@ -23,6 +23,7 @@ from colintern.features.store import PAGES
 from colintern.runs.compare.chosen import Chosen
 from colintern.runs.contents import StoreUse, store_use
 from colintern.runs.stages import Encode
+from colintern.runs.stages.inputs import JUDGED, JUDGEMENTS
 
 
 class NotComparableError(UserError):
@@ -82,8 +83,9 @@ def read_measured(chosen: Chosen, dataset: str) -> Measured:
 
     Raises:
         DatasetError: the judgements have changed since.
-        NotComparableError: some of them are gone.
+        NotComparableError: some of them are gone, or people have said more since.
     """
+    _check_added(chosen, dataset)
     asked = _asked(chosen, dataset)
     judgements = _judgements(chosen, dataset)
     rows = find(asked, judgements.query_ids)
@@ -94,6 +96,28 @@ def read_measured(chosen: Chosen, dataset: str) -> Measured:
         )
     document = storage.read_json(chosen.evaluation(dataset))
     return Measured(chosen, dataset, document, judgements.of_queries(rows))
+
+
+def _check_added(chosen: Chosen, dataset: str) -> None:
+    """Make sure that people's judgements are those that the metrics were made with.
+
+    They are noted in the run before it is measured with them, and a baseline is measured by a
+    command of its own.
+
+    Raises:
+        NotComparableError: they are not.
+    """
+    record = chosen.record(dataset)
+    if record is None or not record.inputs:  # an early version, which had none
+        return
+    said = added_judgements(chosen.config.data, dataset_of(chosen.config.data, dataset).name)
+    measured = record.inputs.get(JUDGED, record.inputs.get(JUDGEMENTS))
+    if measured != (said.sha256 if said else None):
+        again = "baseline" if chosen.baseline is not None else "run"
+        raise NotComparableError(
+            f"{chosen.place}: {dataset} was measured with other answers than {JUDGEMENTS} has now; "
+            f"measure it again: colintern {again}"
+        )
 
 
 def _asked(chosen: Chosen, dataset: str) -> pa.Array:

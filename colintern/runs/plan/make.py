@@ -5,12 +5,13 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from colintern.config.schema import Config, datasets
-from colintern.features.codec import Codec, codec_of
+from colintern.features.codec import codec_of
 from colintern.model.backbone import BackboneIdentity, read_identity, read_processor
 from colintern.model.processor import Processor
+from colintern.records.machine import own_memory
 from colintern.runs.plan.census import take_census
 from colintern.runs.plan.machine import Machine, Prices
-from colintern.runs.plan.needs import Needs, needs_of, own_memory, warnings_of
+from colintern.runs.plan.needs import Needs, needs_of, warnings_of
 from colintern.runs.plan.sizes import DatasetSizes, embedding_bytes, sizes_of
 from colintern.runs.plan.work import StageWork, StepWork, Work
 
@@ -25,6 +26,7 @@ class Wanted:
         machine: where the run would go.
         prices: what is paid.
         max_pages: a corpus of more rows is sampled.
+        max_queries: the tokens of so many questions of a dataset are counted; of more, a sample.
         num_pages: pretend that train has so many pages, like those that it has.
         worker_memory: bytes that a worker may take; None for this machine's memory.
     """
@@ -32,6 +34,7 @@ class Wanted:
     machine: Machine
     prices: Prices
     max_pages: int = 10_000
+    max_queries: int = 10_000
     num_pages: int | None = None
     worker_memory: int | None = None
 
@@ -110,13 +113,13 @@ def make_plan(config: Config, wanted: Wanted) -> Plan:
     Raises:
         UserError: a dataset or the backbone is missing or cannot be used.
     """
-    return plan_with(
-        config, wanted, read_identity(config.backbone), read_processor(config.backbone)
-    )
+    backbone, processor = read_identity(config.backbone), read_processor(config.backbone)
+    sizes = all_sizes(config, wanted, backbone, processor)
+    return plan_with(config, wanted, backbone, sizes)
 
 
 def plan_with(
-    config: Config, wanted: Wanted, backbone: BackboneIdentity, processor: Processor
+    config: Config, wanted: Wanted, backbone: BackboneIdentity, sizes: list[DatasetSizes]
 ) -> Plan:
     """The plan of a run with a backbone whose sizes are known, whether its files are here or not.
 
@@ -124,14 +127,9 @@ def plan_with(
         config: of the run.
         wanted: what is asked beside it.
         backbone: how pages are cut, and what they cost.
-        processor: how questions are cut.
-
-    Raises:
-        UserError: a dataset is missing or cannot be used.
+        sizes: of `all_sizes` with that backbone; they are the same on all machines.
     """
-    codec = codec_of(config.features, backbone)
-    sizes = _sizes(config, backbone, processor, codec, wanted)
-    machine = wanted.machine
+    codec, machine = codec_of(config.features, backbone), wanted.machine
     work = Work(config, machine, codec, {found.name: found for found in sizes})
     stages, step = list(work.stages()), work.step()
     tokens = sum(found.stored_tokens for found in sizes)
@@ -165,22 +163,29 @@ def plan_with(
     )
 
 
-def _sizes(
-    config: Config,
-    backbone: BackboneIdentity,
-    processor: Processor,
-    codec: Codec,
-    wanted: Wanted,
+def all_sizes(
+    config: Config, wanted: Wanted, backbone: BackboneIdentity, processor: Processor
 ) -> list[DatasetSizes]:
-    """Of all datasets, train first."""
+    """What all datasets take, train first.
+
+    Args:
+        config: of the run.
+        wanted: how much is looked at; the machine does not matter.
+        backbone: how pages are cut, and what they cost.
+        processor: how questions are cut.
+
+    Raises:
+        UserError: a dataset is missing or cannot be used.
+    """
     return [
         sizes_of(
             dataset.name,
             take_census(dataset, config, wanted.max_pages),
             backbone,
-            codec,
+            codec_of(config.features, backbone),
             processor,
             seed=config.run.seed,
+            max_queries=wanted.max_queries,
             num_pages=wanted.num_pages if dataset is config.data.train else None,
         )
         for dataset in datasets(config.data)

@@ -1,7 +1,6 @@
 """Memory and disk that a run needs, and what would go wrong, in sentences."""
 
 import math
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -80,11 +79,6 @@ def needs_of(
         store=store,
         free_disk=_free_disk(config.features_root),
     )
-
-
-def own_memory() -> int:
-    """Bytes of memory of this machine."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def warnings_of(

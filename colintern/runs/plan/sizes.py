@@ -13,7 +13,6 @@ from colintern.model.backbone import BackboneIdentity
 from colintern.model.processor import Processor
 from colintern.runs.plan.census import Census
 
-_TOKENISED = 10_000  # query texts whose tokens are counted; of more, a seeded sample
 _EMBEDDING_BYTES = 4  # float32
 
 
@@ -95,6 +94,7 @@ def sizes_of(
     processor: Processor,
     *,
     seed: int,
+    max_queries: int,
     num_pages: int | None = None,
 ) -> DatasetSizes:
     """What a dataset takes.
@@ -105,7 +105,8 @@ def sizes_of(
         backbone: how pages are cut, and what they cost.
         codec: how many of their tokens are stored.
         processor: how queries are cut.
-        seed: of the sample of long lists of queries.
+        seed: of the sample of queries.
+        max_queries: of more texts a sample is cut.
         num_pages: pretend that there are so many pages, like those that there are.
     """
     sides = census.widths, census.heights
@@ -114,14 +115,15 @@ def sizes_of(
     scale = (num_pages or census.num_pages) / max(1, len(encoded))
     first = census.is_first
     num_tiles = int(encoded[first].sum(dtype=np.int64)) // backbone.tiles.tokens_per_tile
+    lengths = _query_lengths(census.texts, processor, seed, max_queries)
     return DatasetSizes(
         name=name,
         pages=_page_amounts(encoded, stored, backbone, scale),
         stored_pages=_page_amounts(encoded[first], stored[first], backbone, scale),
         encoded_tokens=round(int(encoded[first].sum(dtype=np.int64)) * scale),
         tile_bytes=round(3 * backbone.tiles.tile_pixels * num_tiles * scale),
-        queries=_query_amounts(census.texts, census.num_queries, backbone, processor, seed),
-        stored_queries=_query_amounts(census.texts, len(census.texts), backbone, processor, seed),
+        queries=_query_amounts(lengths, census.num_queries, backbone),
+        stored_queries=_query_amounts(lengths, len(census.texts), backbone),
         num_bad_pages=census.num_bad_pages,
         num_judged_queries=census.num_judged_queries,
         num_pairs=census.num_pairs,
@@ -145,16 +147,16 @@ def _page_amounts(
     )
 
 
-def _query_amounts(
-    texts: pa.Array, num_queries: int, backbone: BackboneIdentity, processor: Processor, seed: int
-) -> Amounts:
-    """Of queries that have these texts."""
+def _query_lengths(texts: pa.Array, processor: Processor, seed: int, max_queries: int) -> list[int]:
+    """Tokens of these texts, or of a sample of them."""
     chosen: Sequence[int] = range(len(texts))
-    if len(texts) > _TOKENISED:
-        chosen = sorted(random.Random(seed).sample(chosen, _TOKENISED))
-    lengths = [
-        len(processor.query_tokens(text)) for text in texts.take(pa.array(chosen)).to_pylist()
-    ]
+    if len(texts) > max_queries:
+        chosen = sorted(random.Random(seed).sample(chosen, max_queries))
+    return [len(processor.query_tokens(text)) for text in texts.take(pa.array(chosen)).to_pylist()]
+
+
+def _query_amounts(lengths: Sequence[int], num_queries: int, backbone: BackboneIdentity) -> Amounts:
+    """Of queries whose texts have so many tokens each."""
     scale = num_queries / max(1, len(lengths))
     return Amounts(
         items=num_queries,

@@ -16,6 +16,7 @@ from colintern.retrieval.export.refused import check_exportable
             r"features\.max_tokens_per_page=9: .* keeps every token.*; .* with null",
         ),
         ("backbone", {"layer": (2, 1)}, r"backbone\.layer=\[2, 1\]: .* one hidden state; .*"),
+        ("backbone", {"pad_to_grid": True}, r"pad_to_grid=true: .* stretches a page .* with false"),
         ("backbone", {"layer": "projector"}, r"backbone\.layer=projector: .*; .* a number"),
     ],
 )

@@ -27,7 +27,7 @@ def answering(retriever) -> Answering:
 @pytest.fixture(scope="session")
 def api(answering):
     """The application as loopback gets it."""
-    return make_app(AskHere(answering), None, is_ready)
+    return make_app(AskHere(answering), is_ready, None)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ def test_questions_of_all_kinds_are_answered_in_their_order(answering, retriever
     assert page == again == retriever.page_images(["p001"])["p001"]
     assert np.array_equal(embedded, retriever.embed_queries(["question 3"])[0])
     wanted = retriever.similarities("question 3", "p002")
-    assert np.array_equal(compared.similarities.scores, wanted.scores)
+    assert np.array_equal(compared.scores, wanted.scores)
     texts = ["".join(wanted.tokens[token] for token in own).strip() for own in compared.words]
     assert texts == ["question", "3"]
     assert answering.answer([]) == []

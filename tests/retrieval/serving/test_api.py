@@ -1,7 +1,10 @@
 """The API by itself, against its own OpenAPI document."""
 
+import base64
+import hashlib
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -12,7 +15,7 @@ from starlette.testclient import TestClient
 
 from colintern.errors import BusyError, DatasetError
 from colintern.retrieval.serving.api import make_app
-from colintern.retrieval.serving.limits import MAX_BODY_BYTES
+from colintern.retrieval.serving.limits import MAX_BODY_BYTES, MAX_CHARACTERS, MAX_QUERIES
 from tests.retrieval.serving.helpers import AskHere, Raises, is_ready
 
 TOKEN = "a-secret-of-sixteen"
@@ -103,7 +106,7 @@ def test_a_page_and_its_heat_map(client, retriever):
     ("method", "path", "body", "status", "words"),
     [
         ("POST", "/search", {"query": " \n"}, 422, "query: empty query"),
-        ("POST", "/search", {"query": "x" * 9_000}, 422, "query: query of 9,000 characters"),
+        ("POST", "/search", {"query": "x" * 2_049}, 422, "query: query of 2,049 characters; the l"),
         ("POST", "/search", {"query": "\ud800"}, 422, "query: "),
         ("POST", "/search", {"query": "a", "k": 101}, 422, "k: "),
         ("POST", "/search", {"query": "a", "k": 0}, 422, "k: "),
@@ -143,6 +146,14 @@ def test_a_body_that_is_no_json(client, content):
     assert list(answer.json()) == ["error"]
 
 
+def test_the_most_that_may_be_asked_fits(client):
+    """A query that is allowed, and whose body, or address, is refused for its length."""
+    longest = "\U0001f4d6" * MAX_CHARACTERS
+    assert len(json.dumps({"queries": [longest] * MAX_QUERIES})) < MAX_BODY_BYTES
+    request = client.build_request("GET", "/heatmap", params={"id": "p001", "query": longest})
+    assert len(request.url.raw_path) < 60_000  # h11 reads 64 KiB of a request's head
+
+
 def test_a_body_that_is_too_large_is_not_read(client):
     """Memory that one client fills, with a length that it tells or without one."""
     large = b" " * (MAX_BODY_BYTES + 1)
@@ -171,7 +182,7 @@ def test_a_name_of_somebody_else_is_not_served(client, host, status):
 
 def test_strangers_need_the_token(answering):
     """A path that is open by mistake; the page or the health check closed to everybody."""
-    api = make_app(AskHere(answering), TOKEN, is_ready)
+    api = make_app(AskHere(answering), is_ready, TOKEN)
     client = TestClient(api, base_url="http://pages.example")
     closed = [
         ("POST", "/search"),
@@ -203,7 +214,7 @@ def test_strangers_need_the_token(answering):
 def test_failures_of_the_server(error, status, words, retry, caplog):
     """A path of the server in the answer, nothing in its log, or no word of when to retry."""
     client = TestClient(
-        make_app(Raises(error), None, is_ready),
+        make_app(Raises(error), is_ready, None),
         base_url="http://localhost",
         raise_server_exceptions=False,
     )
@@ -224,7 +235,7 @@ def test_health_is_whether_somebody_can_answer(client):
     async def nobody() -> bool:
         return False
 
-    api = make_app(Raises(ValueError()), None, nobody)
+    api = make_app(Raises(ValueError()), nobody, None)
     answer = TestClient(api, base_url="http://localhost").get("/healthz")
     assert (answer.status_code, answer.json()) == (503, {"error": "no replica is ready"})
 
@@ -236,8 +247,12 @@ def test_the_page_may_load_nothing_else(client):
         part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; ")
     )
     assert policy["default-src"] == "'none'"
-    assert policy["script-src"].startswith("'sha256-")
+    for tag, of in (("script", "script-src"), ("style", "style-src")):
+        (text,) = re.findall(rf"<{tag}>(.+?)</{tag}>", answer.text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert policy[of] == f"'sha256-{digest}'"
     assert "unsafe" not in answer.headers["content-security-policy"]
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert " style=" not in answer.text  # the policy would block it
+    assert f'maxlength="{MAX_CHARACTERS}"' in answer.text
     assert "http" not in answer.text.replace("HTTP", "").split("<style>")[0]

@@ -4,7 +4,8 @@ import pytest
 
 from colintern.errors import UserError
 from colintern.retrieval.serving import limits
-from colintern.retrieval.serving.limits import check_installed, is_loopback, token_for
+from colintern.retrieval.serving.address import is_loopback
+from colintern.retrieval.serving.limits import check_installed, token_for
 
 TOKEN = "0123456789abcdef"
 

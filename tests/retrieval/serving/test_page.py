@@ -5,7 +5,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 import uvicorn
@@ -142,7 +142,7 @@ def test_the_address_of_a_search_can_be_shared(chromium, url):
 def test_the_page_asks_for_the_token(chromium, answering):
     """A page that shows nothing, and no word why, where a token is needed."""
     with (
-        _served(make_app(AskHere(answering), TOKEN, is_ready)) as url,
+        _served(make_app(AskHere(answering), is_ready, TOKEN)) as url,
         looking_at(chromium, url) as seen,
     ):
         seen.page.get_by_role("searchbox").fill("question")
@@ -159,10 +159,35 @@ def test_the_page_asks_for_the_token(chromium, answering):
         assert all("401" in trouble for trouble in seen.troubles)
 
 
+def test_the_words_of_a_long_question_leave_room_for_the_page(chromium, url):
+    """Hundreds of words to choose from, and the page below them, out of sight."""
+    with looking_at(chromium, url, PHONE) as seen:
+        _search(seen, "word " * 400)
+        seen.page.locator(".hit").first.click()
+        _drawn(seen)
+        expect(seen.page.locator("#large")).to_be_in_viewport()
+        seen.check()
+
+
+def test_a_server_that_is_gone_is_told(chromium, answering):
+    """An empty page that looks as if it were being drawn, or results of before."""
+    with ExitStack() as serving:
+        url = serving.enter_context(_served(make_app(AskHere(answering), is_ready, None)))
+        with looking_at(chromium, url) as seen:
+            _search(seen)
+            serving.close()
+            seen.page.locator(".hit").first.click()
+            expect(seen.page.locator("#page-note.error")).to_contain_text("does not answer")
+            seen.page.keyboard.press("Escape")
+            seen.page.get_by_role("button", name="Search").click()
+            expect(seen.page.locator("#status.error")).to_contain_text("does not answer")
+            expect(seen.page.locator(".hit")).to_have_count(0)
+
+
 def test_what_the_server_refuses_is_told(chromium):
     """Results of the search before, under a question that was never answered."""
     with (
-        _served(make_app(Raises(BusyError("too much")), None, is_ready)) as url,
+        _served(make_app(Raises(BusyError("too much")), is_ready, None)) as url,
         looking_at(chromium, url) as seen,
     ):
         seen.page.get_by_role("searchbox").fill("question")

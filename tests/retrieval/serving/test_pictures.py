@@ -91,6 +91,14 @@ def test_the_thumbnail_colours_nothing():
     )
 
 
+def test_padding_colours_nothing_and_changes_no_colour():
+    """A page that is pale all over because the word fits the white beside it best."""
+    boxes = [*HALVES, [100, 0, 100, 80]]
+    assert heat_map(_file((100, 80)), _similarities([[0.1, 0.5, 1.0]], boxes), None) == heat_map(
+        _file((100, 80)), _similarities([[0.1, 0.5]], HALVES), None
+    )
+
+
 def test_a_large_page_becomes_a_picture_of_bounded_size():
     """A PNG of 30 MB for a page of a scanner; boxes that keep the size of the page."""
     similarities = _similarities([[0.1, 0.9]], [[0, 0, 1_500, 2_000], [1_500, 0, 3_000, 2_000]])

@@ -1,152 +1,3 @@
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>ColIntern search</title>
-<link rel="icon" href="data:,">
-<style>
-:root {
-  --ground: #f7f7f9; --paper: #ffffff; --ink: #1c1d22; --quiet: #5a5d68; --line: #d9dae0;
-  --accent: #3949ab; --on-accent: #ffffff; --wash: #eceefa; --error: #a31621;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --ground: #15161a; --paper: #1e2026; --ink: #ececf1; --quiet: #a5a8b4; --line: #363944;
-    --accent: #a3b0ff; --on-accent: #15161a; --wash: #2a2e44; --error: #ff9a9a;
-  }
-}
-* { box-sizing: border-box; }
-[hidden] { display: none !important; }
-body {
-  margin: 0; background: var(--ground); color: var(--ink);
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif;
-}
-header, main { max-width: 72rem; margin: 0 auto; padding: 0 1.25rem; }
-header { padding-top: 1.5rem; }
-main { padding-bottom: 3rem; }
-h1 { font-size: 1.1rem; margin: 0 0 1rem; font-weight: 650; letter-spacing: .01em; }
-h2 { font-size: 1.05rem; margin: 0; overflow-wrap: anywhere; }
-form { display: flex; gap: .6rem; align-items: end; flex-wrap: wrap; }
-label { font-size: .875rem; color: var(--quiet); display: block; margin-bottom: .25rem; }
-.grow { flex: 1 1 18rem; min-width: 0; }
-input, select, button {
-  font: inherit; color: inherit; min-height: 2.75rem; border-radius: .5rem;
-  border: 1px solid var(--line); background: var(--paper); padding: .4rem .8rem;
-}
-input { width: 100%; border-color: var(--quiet); }
-select { border-color: var(--quiet); }
-button { cursor: pointer; }
-button.first {
-  background: var(--accent); border-color: var(--accent); color: var(--on-accent);
-  font-weight: 600; padding: .4rem 1.4rem;
-}
-:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
-.bar {
-  display: flex; gap: 1rem; align-items: center; justify-content: space-between;
-  flex-wrap: wrap; min-height: 2.75rem; margin: 1rem 0;
-}
-#status { margin: 0; color: var(--quiet); }
-#status.error { color: var(--error); font-weight: 600; }
-ol {
-  list-style: none; margin: 0; padding: 0; display: grid; gap: 1.25rem;
-  grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr));
-}
-.hit {
-  width: 100%; height: 100%; padding: 0; overflow: hidden; text-align: left;
-  display: flex; flex-direction: column; background: var(--paper);
-}
-.hit:hover { border-color: var(--accent); }
-.picture {
-  display: flex; align-items: center; justify-content: center; aspect-ratio: 4 / 5; width: 100%;
-  background: var(--wash); border-bottom: 1px solid var(--line); overflow: hidden;
-  color: var(--quiet);
-}
-.picture img { width: 100%; height: 100%; object-fit: contain; }
-.told { padding: .6rem .75rem .75rem; display: block; width: 100%; }
-.told span { display: block; }
-.name { font-weight: 600; overflow-wrap: anywhere; line-height: 1.3; }
-.doc { font-size: .875rem; color: var(--quiet); overflow-wrap: anywhere; }
-.score { font-size: .875rem; color: var(--quiet); font-variant-numeric: tabular-nums; }
-.rank { color: var(--accent); font-weight: 700; }
-dialog {
-  width: min(64rem, 100vw - 2rem); max-height: calc(100dvh - 2rem); padding: 0; margin: auto;
-  border: 1px solid var(--line); border-radius: .75rem; background: var(--paper); color: var(--ink);
-}
-dialog::backdrop { background: rgb(0 0 0 / .55); }
-.head {
-  position: sticky; top: 0; background: var(--paper); border-bottom: 1px solid var(--line);
-  padding: .75rem 1.25rem; display: flex; gap: 1rem; justify-content: space-between;
-  align-items: center; z-index: 1;
-}
-.body { padding: 1rem 1.25rem 1.5rem; }
-fieldset { border: 0; margin: 0 0 1rem; padding: 0; display: flex; flex-wrap: wrap; gap: .5rem; }
-legend { font-size: .875rem; color: var(--quiet); padding: 0; margin-bottom: .35rem; }
-.choice { position: relative; margin: 0; }
-.choice input { position: absolute; opacity: 0; width: 100%; height: 100%; min-height: 0; margin: 0; cursor: pointer; }
-.choice span {
-  display: block; border: 1px solid var(--line); border-radius: 2rem; padding: .35rem .85rem;
-  color: var(--ink); font-size: .9375rem; overflow-wrap: anywhere;
-}
-.choice input:checked + span { background: var(--accent); border-color: var(--accent); color: var(--on-accent); }
-.choice input:focus-visible + span { outline: 3px solid var(--accent); outline-offset: 2px; }
-.large { text-align: center; min-height: 12rem; }
-.large img { max-width: 100%; min-width: min(24rem, 100%); border: 1px solid var(--line); }
-.note { color: var(--quiet); font-size: .875rem; margin: .5rem 0 0; }
-@media (max-width: 30rem) {
-  header, main { padding-left: 1rem; padding-right: 1rem; }
-  form .first { flex: 1; }
-  ol { gap: .75rem; grid-template-columns: 1fr; }
-  .hit { flex-direction: row; }
-  .picture { width: 6rem; flex: none; border-bottom: 0; border-right: 1px solid var(--line); }
-  dialog { width: 100vw; max-width: 100vw; max-height: 100dvh; height: 100dvh; border: 0; border-radius: 0; }
-  .head, .body { padding-left: 1rem; padding-right: 1rem; }
-}
-</style>
-</head>
-<body>
-<header>
-  <h1>ColIntern: find a page</h1>
-  <form id="token-form" hidden>
-    <div class="grow">
-      <label for="token">This server asks for its token</label>
-      <input id="token" type="password" autocomplete="current-password" required>
-    </div>
-    <button class="first">Use it</button>
-  </form>
-  <form id="search-form" role="search">
-    <div class="grow">
-      <label for="query">Question</label>
-      <input id="query" type="search" maxlength="8192" required autocomplete="off" autofocus>
-    </div>
-    <div>
-      <label for="k">Pages</label>
-      <select id="k"><option>5</option><option selected>10</option><option>20</option><option>50</option><option>100</option></select>
-    </div>
-    <button class="first">Search</button>
-  </form>
-</header>
-<main>
-  <div class="bar">
-    <p id="status" role="status">Ask a question to find the pages that answer it.</p>
-    <button id="share" hidden>Copy the address</button>
-  </div>
-  <ol id="hits" aria-label="Found pages"></ol>
-</main>
-<dialog id="page" aria-labelledby="page-name">
-  <div class="head">
-    <div><h2 id="page-name"></h2><span class="score" id="page-score"></span></div>
-    <button id="close">Close</button>
-  </div>
-  <div class="body">
-    <fieldset id="words"><legend>Colour the parts of the page that fit</legend></fieldset>
-    <div class="large"><img id="large" alt="" hidden></div>
-    <p class="note" id="page-note" role="status"></p>
-  </div>
-</dialog>
-<noscript>This page needs JavaScript.</noscript>
-<script>
 "use strict";
 const at = (id) => document.getElementById(id);
 const TOKEN = "colintern-token";
@@ -193,9 +44,9 @@ function forgetPictures() {
   pictures.clear();
 }
 
-function say(words, isError = false) {
-  at("status").textContent = words;
-  at("status").classList.toggle("error", isError);
+function say(words, isError = false, where = "status") {
+  at(where).textContent = words;
+  at(where).classList.toggle("error", isError);
 }
 
 function wordsOf(error) {
@@ -252,7 +103,8 @@ function clear() {
 function show(body) {
   forgetPictures();
   const pages = found.length === 1 ? "The best page" : `The ${found.length} best pages`;
-  say(`${pages} of ${body.dataset}, by round ${body.round}.`);
+  say(found.length ? `${pages} of ${body.dataset}, by round ${body.round}.`
+    : `${body.dataset} has no pages.`);
   at("share").hidden = false;
   at("share").textContent = "Copy the address";
   at("hits").replaceChildren(...found.map(card));
@@ -266,7 +118,7 @@ function card(hit) {
   score.append(element("b", "rank", String(hit.rank)), " \u00b7 score " + hit.score.toFixed(4));
   told.append(score, element("span", "name", hit.page_id));
   score.firstChild.setAttribute("aria-label", "rank " + hit.rank);
-  if (hit.doc_id) told.append(element("span", "doc", hit.doc_id));
+  if (hit.doc_id && hit.doc_id !== hit.page_id) told.append(element("span", "doc", hit.doc_id));
   button.append(box, told);
   button.addEventListener("click", () => {
     history.pushState(null, "", addressOf(searched.query, searched.k, hit.page_id));
@@ -316,7 +168,7 @@ function choice(hit, value, text) {
 async function paint(hit, word) {
   if (opened) opened.abort();
   const own = opened = new AbortController();
-  at("page-note").textContent = "Drawing …";
+  say("Drawing …", false, "page-note");
   const values = new URLSearchParams({id: hit.page_id});
   if (word !== NO_MAP) values.set("query", searched.query);
   if (word !== NO_MAP && word !== WHOLE) values.set("word", word);
@@ -326,12 +178,12 @@ async function paint(hit, word) {
     at("large").src = source;
     at("large").alt = word === NO_MAP ? "The page" : "The page with its heat map";
     at("large").hidden = false;
-    at("page-note").textContent =
-      word === NO_MAP ? "" : "Red fits best, yellow less. Colours of two pages cannot be compared.";
+    const legend = "Red fits best, yellow less. Colours of two pages cannot be compared.";
+    say(word === NO_MAP ? "" : legend, false, "page-note");
   } catch (error) {
     if (own !== opened) return;
     at("large").hidden = true;
-    at("page-note").textContent = wordsOf(error);
+    say(wordsOf(error), true, "page-note");
   }
 }
 
@@ -400,6 +252,3 @@ at("page").addEventListener("close", () => {
 });
 addEventListener("popstate", fromAddress);
 fromAddress();
-</script>
-</body>
-</html>

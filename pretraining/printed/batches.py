@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast
 
+from pretraining.printed.corpus import Pages
 from pretraining.printed.crops import Crop, crops_of
 from pretraining.printed.labels import WordTokens
-from pretraining.printed.pages import PageRow
 
 _MAX_QUERY_TOKENS = 24
 _TILES_A_PAGE = 3  # a picture is decoded once for so many tiles
@@ -58,7 +58,7 @@ class Batches(Dataset):
 
     def __init__(
         self,
-        pages: Sequence[Sequence[PageRow]],
+        pages: Sequence[Pages],
         shares: Sequence[float],
         tokenizer: PreTrainedTokenizerFast,
         query_prefix: list[int],

@@ -17,7 +17,7 @@ _LONGEST = 4_000  # characters of a page that the tokenizer is trained on
 _NUMBERS = 30_000
 
 
-class Pages(Sequence[PageRow]):
+class Pages:
     """Some pages of several files.
 
     Args:
@@ -32,6 +32,7 @@ class Pages(Sequence[PageRow]):
         return len(self._places)
 
     def __getitem__(self, number: int) -> PageRow:
+        """The page of that number, from 0."""
         file, page = self._places[number]
         return self._files[file][page]
 

@@ -79,8 +79,8 @@ def local_start(model: InternVLModel, pixels_N3TT: Tensor) -> None:
 def keep_places(model: InternVLModel) -> None:
     """Put the places back; training calls it after every step."""
     tower: Any = model.vision_tower
-    start = model.config.vision_config.hidden_size - _PLACE_WIDTH
     projection = tower.embeddings.patch_embeddings.projection
+    start = projection.out_channels - _PLACE_WIDTH
     projection.weight[start:] = 0
     projection.bias[start:] = 0
     tower.embeddings.position_embeddings.zero_()

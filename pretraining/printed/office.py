@@ -240,7 +240,7 @@ _LAYOUTS: dict[str, _Layout] = {
     "index": _index,
 }
 _IN_COLUMNS = ("report", "index")  # the others have tables, which would stand on each other
-_ONE_COLUMN = "<style>body { columns: 1 !important }</style>"
+_ONE_COLUMN = "<style>body { columns: auto !important }</style>"
 _SCREENS = ("Slide", "Wide")
 
 

@@ -66,7 +66,7 @@ def pretrain(recipe: Recipe, corpus: Corpus, folder: Path) -> None:
             saved = now
             kept = {"state": memory.state_MCH, "holds": memory.holds_MV.to(torch.uint8)}
             save_state(folder, readers, optimizers, done, kept)
-            write_checkpoint(folder / "checkpoint", readers, tokenizer)
+            write_checkpoint(folder / "checkpoint", readers.model, tokenizer)
 
 
 class _Stream(Dataset):

@@ -141,7 +141,9 @@ class Sources:
             look = Look.draw(random.Random(name), document.paper)
             printed = self._folder / "printed/office" / f"{name}.pdf"
             if _printed(printed, lambda html=document.html, look=look: typeset.text(html, look)):
-                documents.append(Document(printed, f"office/{name}", "office", seed=name))
+                documents.append(
+                    Document(printed, f"office/{name}", "office", seed=name, is_made_up=True)
+                )
         self._write("office", "made-up", documents)
 
     def _manifest(self) -> None:

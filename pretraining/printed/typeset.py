@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Error, sync_playwright
 
 _SECONDS = 20  # that one document may take
 _FIRST_PAGES = "1-6"
+_MARGIN = "15mm"
 _PAPER = {"A4": (8.27, 11.69), "Letter": (8.5, 11), "Slide": (10, 7.5), "Wide": (13.33, 7.5)}
 SANS = (
     "Liberation Sans", "Carlito", "DejaVu Sans", "Roboto", "Open Sans", "Lato", "Arimo",
@@ -48,11 +49,11 @@ class Look:
 
     @staticmethod
     def draw(draw: random.Random, paper: str | None = None) -> "Look":
-        """One that chance decides."""
+        """One that chance decides. Chromium prints one page alone of what stands in columns."""
         office = draw.random() < _COMMON
         body = draw.choice(_OFFICE if office else draw.choice((SANS, SERIF)))
         heading = body if draw.random() < 0.6 else draw.choice(draw.choice((SANS, SERIF)))
-        columns = draw.choices((1, 2, 3), (75, 20, 5))[0]
+        columns = draw.choices(("auto", 2, 3), (75, 20, 5))[0]
         return Look(
             paper or draw.choice(("A4", "Letter")),
             _CSS.format(
@@ -149,7 +150,7 @@ class Typesetter:
                 height=f"{height}in",
                 page_ranges=pages,
                 print_background=True,
-                margin={side: "15mm" for side in ("top", "right", "bottom", "left")},
+                margin={"top": _MARGIN, "right": _MARGIN, "bottom": _MARGIN, "left": _MARGIN},
             )
         except Error:
             return None

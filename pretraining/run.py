@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader, Sampler
-from transformers import PreTrainedTokenizerFast
+from transformers import InternVLModel, PreTrainedTokenizerFast
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 
 from colintern.config.schema import BackboneConfig
@@ -22,6 +20,7 @@ from pretraining.model import Readers, fresh_model, whiten_patches
 from pretraining.objectives import TileBatch, losses, reading
 from pretraining.optimizers import Muon, split_parameters
 from pretraining.recipe import TILE, TOKENS_PER_TILE, Recipe
+from pretraining.state import load_state, save_state
 from pretraining.text import Source, sources, tokenizer_texts
 from pretraining.tiles import CHARACTERS, PATCH_SLOTS
 from pretraining.tokens import train_tokenizer
@@ -53,7 +52,7 @@ def pretrain(recipe: Recipe, folder: Path) -> dict[str, float]:
 
     readers = _fresh_readers(recipe, len(tokenizer), prompts, batches)
     optimizers = _optimizers(recipe, readers)
-    first = _resume(folder, readers, optimizers)
+    first, _ = load_state(folder, readers, optimizers)
     say("reader", "%s parameters, from step %d", f"{_num_parameters(readers.model):,}", first)
 
     began = time.monotonic()
@@ -69,19 +68,21 @@ def pretrain(recipe: Recipe, folder: Path) -> dict[str, float]:
         if done % _MEASURE_EVERY == 0 or is_last:
             _log_reading(folder, done, _measure(readers, test, prompts.page))
         if done % _SAVE_EVERY == 0 or is_last:
-            _save_state(folder, readers, optimizers, done)
-            write_checkpoint(folder / "checkpoint", readers, tokenizer)
+            save_state(folder, readers, optimizers, done)
+            write_checkpoint(folder / "checkpoint", readers.model, tokenizer)
 
     measured = _measure(readers, test, prompts.page)
     (folder / "reading.json").write_text(json.dumps({**measured, "recipe": asdict(recipe)}))
     return measured
 
 
-def write_checkpoint(folder: Path, readers: Readers, tokenizer: PreTrainedTokenizerFast) -> None:
+def write_checkpoint(
+    folder: Path, model: InternVLModel, tokenizer: PreTrainedTokenizerFast
+) -> None:
     """Write configuration, weights in bfloat16, tokenizer and image processor, for transformers."""
     with quiet_transformers():
-        weights = {name: value.bfloat16() for name, value in readers.model.state_dict().items()}
-        readers.model.save_pretrained(folder, state_dict=weights)
+        weights = {name: value.bfloat16() for name, value in model.state_dict().items()}
+        model.save_pretrained(folder, state_dict=weights)
     tokenizer.save_pretrained(folder)
     GotOcr2ImageProcessorPil(
         size={"height": TILE, "width": TILE},
@@ -226,40 +227,3 @@ def _measure(readers: Readers, test: TileBatch, prompt: list[int]) -> dict[str, 
 
 def _num_parameters(model: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
-
-
-def _save_state(
-    folder: Path, readers: Readers, optimizers: list[torch.optim.Optimizer], done: int
-) -> None:
-    """Weights and optimiser states; nothing is pickled."""
-    tensors = {f"model/{name}": value for name, value in readers.state_dict().items()}
-    for number, optimizer in enumerate(optimizers):
-        for index, state in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer/{number}/{index}/{key}": value for key, value in state.items()}
-    fresh = folder / "state.fresh"
-    save_file(
-        {name: value.contiguous() for name, value in tensors.items()}, fresh, {"done": str(done)}
-    )
-    fresh.rename(folder / "state.safetensors")
-
-
-def _resume(folder: Path, readers: Readers, optimizers: list[torch.optim.Optimizer]) -> int:
-    """Load the last state, if there is one; returns the number of steps it has done."""
-    path = folder / "state.safetensors"
-    if not path.exists():
-        return 0
-    tensors = load_file(path)
-    with safe_open(path, "pt") as file:
-        done = int(file.metadata()["done"])
-    readers.load_state_dict(
-        {name[6:]: value for name, value in tensors.items() if name.startswith("model/")}
-    )
-    for number, optimizer in enumerate(optimizers):
-        document = optimizer.state_dict()
-        states: dict[int, dict[str, Any]] = {}
-        for name, value in tensors.items():
-            if name.startswith(f"optimizer/{number}/"):
-                _, _, index, key = name.split("/")
-                states.setdefault(int(index), {})[key] = value
-        optimizer.load_state_dict({**document, "state": states})
-    return done

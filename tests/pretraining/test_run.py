@@ -46,16 +46,16 @@ def quick(monkeypatch):
 def test_a_killed_pretraining_goes_on_to_the_same_weights(quick, monkeypatch, tmp_path):
     """Optimiser state, step or data that is lost on the way."""
     run.pretrain(SMALL, tmp_path / "whole")
-    save = run._save_state
+    save = run.save_state
 
     def save_and_die(folder, readers, optimizers, done):
         save(folder, readers, optimizers, done)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "_save_state", save_and_die)
+    monkeypatch.setattr(run, "save_state", save_and_die)
     with pytest.raises(KeyboardInterrupt):
         run.pretrain(SMALL, tmp_path / "killed")
-    monkeypatch.setattr(run, "_save_state", save)
+    monkeypatch.setattr(run, "save_state", save)
     run.pretrain(SMALL, tmp_path / "killed")
     whole, killed = (
         (tmp_path / name / "checkpoint" / "model.safetensors").read_bytes()

@@ -1,0 +1,132 @@
+"""Batches by number: the same number gives the same tiles and queries, in any process."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from transformers import PreTrainedTokenizerFast
+
+from pretraining.printed.corpus import Pages
+from pretraining.printed.crops import Crop, crops_of
+from pretraining.printed.labels import WordTokens
+
+_MAX_QUERY_TOKENS = 24
+_TILES_A_PAGE = 3  # a picture is decoded once for so many tiles
+_POOL = 4  # batches whose tiles are shuffled together
+
+
+@dataclass(frozen=True)
+class TileBatch:
+    """Tiles with their labels, and spans of their words as queries.
+
+    Attributes:
+        grey_NTT: tiles, uint8.
+        characters_NGS: classes of the character slots.
+        tokens_NCK: tokens of the cells, `NO_TOKEN` behind the last.
+        query_BQ: token ids, padded behind the last.
+        query_mask_BQ: where a query has a token of its text.
+        prefix_mask_BQ: where it has a token of the prefix, which counts in a page's score too.
+        tile_B: the tile that each query is a span of.
+    """
+
+    grey_NTT: Tensor
+    characters_NGS: Tensor
+    tokens_NCK: Tensor
+    query_BQ: Tensor
+    query_mask_BQ: Tensor
+    prefix_mask_BQ: Tensor
+    tile_B: Tensor
+
+
+class Batches(Dataset):
+    """`batches[number]` is a `TileBatch`.
+
+    Args:
+        pages: by source.
+        shares: how often a page is drawn from each source.
+        tokenizer: of the model.
+        query_prefix: token ids before every query.
+        size: tiles in a batch.
+        sizes: of text, as in `crops_of`.
+        seed: of the tiles.
+        spans_per_tile: queries about each tile.
+    """
+
+    def __init__(
+        self,
+        pages: Sequence[Pages],
+        shares: Sequence[float],
+        tokenizer: PreTrainedTokenizerFast,
+        query_prefix: list[int],
+        *,
+        size: int,
+        sizes: tuple[float, float],
+        seed: str,
+        spans_per_tile: int,
+    ) -> None:
+        self._pages, self._shares = pages, shares
+        self._tokenizer, self._query_prefix = tokenizer, query_prefix
+        self._size, self._sizes, self._seed = size, sizes, seed
+        self._spans_per_tile = spans_per_tile
+        self._tokens_of = WordTokens(tokenizer)
+
+    def __getitem__(self, number: int) -> TileBatch:
+        """Cut a batch."""
+        draw = random.Random(f"{self._seed} {number}")
+        pool_number, part = divmod(number, _POOL)
+        pool = self._pool(random.Random(f"{self._seed} pool {pool_number}"))
+        return self.collate(pool[part * self._size : (part + 1) * self._size], draw)
+
+    def _pool(self, draw: random.Random) -> list[Crop]:
+        crops: list[Crop] = []
+        while len(crops) < _POOL * self._size:
+            (source,) = draw.choices(self._pages, self._shares)
+            page = source[draw.randrange(len(source))]
+            crops += crops_of(page, self._tokens_of, draw, _TILES_A_PAGE, self._sizes)
+        draw.shuffle(crops)
+        return crops
+
+    def collate(self, crops: Sequence[Crop], draw: random.Random) -> TileBatch:
+        """Tiles with queries about them."""
+        spans = [
+            (index, _span(crop, draw))
+            for index, crop in enumerate(crops)
+            for _ in range(self._spans_per_tile)
+            if crop.words
+        ] or [(0, "blank")]
+        query_BQ, mask_BQ = self._queries([span for _, span in spans])
+        return TileBatch(
+            grey_NTT=torch.from_numpy(np.stack([crop.pixels for crop in crops])),
+            characters_NGS=torch.from_numpy(np.stack([crop.characters for crop in crops])).long(),
+            tokens_NCK=torch.from_numpy(np.stack([crop.tokens for crop in crops])).long(),
+            query_BQ=query_BQ,
+            query_mask_BQ=mask_BQ,
+            prefix_mask_BQ=torch.arange(mask_BQ.shape[1]).expand_as(mask_BQ)
+            < len(self._query_prefix),
+            tile_B=torch.tensor([index for index, _ in spans]),
+        )
+
+    def _queries(self, spans: list[str]) -> tuple[Tensor, Tensor]:
+        texts = self._tokenizer(spans, add_special_tokens=False, split_special_tokens=True)
+        rows = [ids[:_MAX_QUERY_TOKENS] for ids in texts["input_ids"]]
+        before = len(self._query_prefix)
+        query_BQ = torch.zeros(len(rows), before + max(map(len, rows)), dtype=torch.long)
+        mask_BQ = torch.zeros_like(query_BQ, dtype=torch.bool)
+        query_BQ[:, :before] = torch.tensor(self._query_prefix)
+        for row, ids in enumerate(rows):
+            query_BQ[row, before : before + len(ids)] = torch.tensor(ids)
+            mask_BQ[row, before : before + len(ids)] = True
+        return query_BQ, mask_BQ
+
+
+def _span(crop: Crop, draw: random.Random) -> str:
+    """A few words next to each other, or from anywhere in the tile."""
+    wanted = draw.randint(2, 6)
+    if draw.random() < 0.6:
+        start = draw.randrange(len(crop.words))
+        return " ".join(crop.words[start : start + wanted])
+    return " ".join(draw.choice(crop.words) for _ in range(wanted))

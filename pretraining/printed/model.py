@@ -1,0 +1,235 @@
+"""The model at its start: heads that look at neighbours, positions that stay, strokes as patches.
+
+Random attention over 256 patches learns for hours where to look. Letters are cut by the patch grid,
+so each head begins by looking at one neighbour, as a convolution does. The last numbers of a patch
+hold its place as waves, which a turn of query against key shifts by whole patches.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import InternVLConfig, InternVLModel, InternVLVisionConfig, Qwen2Config
+
+from pretraining.printed.recipe import Recipe
+from pretraining.recipe import PATCH, PATCH_GRID, TILE, TOKENS_PER_TILE
+
+_PLACE_WIDTH = 64  # numbers that hold the place: a sine and a cosine of 16 waves, for x and for y
+_NUM_WAVES = _PLACE_WIDTH // 4
+_AMPLITUDE = 3.0  # of the waves: they decide most of a layer norm's scale, so attention stays sharp
+_KEPT_LAYERS = 3  # so many first layers write nothing into the numbers that hold the place
+_OFFSETS = ((0, -1), (0, 1), (-1, 0), (1, 0), (-2, 0), (2, 0), (0, 0), (3, 0))  # x, y of neighbours
+_SHARPNESS = 0.9
+_WHITENING_FLOOR = 1e-3  # of the largest variance: directions below it are noise
+
+
+def fresh_model(recipe: Recipe, num_tokens: int, image_token_id: int) -> InternVLModel:
+    """A random InternVL of the recipe's sizes."""
+    config = InternVLConfig(
+        vision_config=InternVLVisionConfig(
+            hidden_size=recipe.vision_width,
+            intermediate_size=recipe.vision_feed_forward,
+            num_hidden_layers=recipe.vision_layers,
+            num_attention_heads=recipe.vision_heads,
+            attention_bias=True,
+            image_size=[TILE, TILE],
+            patch_size=[PATCH, PATCH],
+            layer_scale_init_value=0.5,
+        ),
+        text_config=Qwen2Config(
+            vocab_size=num_tokens,
+            hidden_size=recipe.text_width,
+            intermediate_size=recipe.text_feed_forward,
+            num_hidden_layers=recipe.text_layers,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            tie_word_embeddings=True,
+        ),
+        image_token_id=image_token_id,
+        image_seq_length=TOKENS_PER_TILE,
+        downsample_ratio=0.5,
+    )
+    return InternVLModel(config)
+
+
+@torch.no_grad()
+def local_start(model: InternVLModel, pixels_N3TT: Tensor) -> None:
+    """Whiten the patches, and let every head of the vision tower look at one neighbour.
+
+    Args:
+        model: a random one; it is changed.
+        pixels_N3TT: normalised tiles of text.
+    """
+    _whiten(model, pixels_N3TT)
+    keep_places(model)
+    tower: Any = model.vision_tower
+    hidden = tower.embeddings(pixels_N3TT)
+    for layer in tower.encoder.layer:
+        variance = float(hidden[:, 1:].var(-1).mean())
+        _look_at_neighbours(layer.attention, variance)
+        _start_values(layer)
+        hidden = layer(hidden)
+    keep_places(model)
+
+
+@torch.no_grad()
+def keep_places(model: InternVLModel) -> None:
+    """Put the places back; training calls it after every step."""
+    tower: Any = model.vision_tower
+    projection = tower.embeddings.patch_embeddings.projection
+    start = projection.out_channels - _PLACE_WIDTH
+    projection.weight[start:] = 0
+    projection.bias[start:] = 0
+    tower.embeddings.position_embeddings.zero_()
+    tower.embeddings.position_embeddings[0, 1:, start:] = _places()
+    for layer in tower.encoder.layer[:_KEPT_LAYERS]:
+        for linear in (layer.attention.projection_layer, layer.mlp.fc2):
+            linear.weight[start:] = 0
+            linear.bias[start:] = 0
+
+
+def _places() -> Tensor:
+    """[patches, _PLACE_WIDTH]: sine and cosine of each wave, for the column and then the row."""
+    angles = torch.arange(PATCH_GRID)[:, None] * _waves()
+    axis = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
+    columns = axis[None, :, :].expand(PATCH_GRID, PATCH_GRID, -1)
+    rows = axis[:, None, :].expand(PATCH_GRID, PATCH_GRID, -1)
+    return _AMPLITUDE * torch.cat([columns, rows], dim=-1).flatten(0, 1)
+
+
+def _waves() -> Tensor:
+    """Radians a patch of each wave: from nearly half a turn to a fourteenth of that."""
+    return 0.95 * math.pi * 14.0 ** -(torch.arange(_NUM_WAVES) / (_NUM_WAVES - 1))
+
+
+def _whiten(model: InternVLModel, pixels_N3TT: Tensor) -> None:
+    """Start the patch convolution as the whitening PCA of patches of text.
+
+    Letters differ in directions of small variance, which a random projection would hide.
+    """
+    patches = functional.unfold(pixels_N3TT, PATCH, stride=PATCH)
+    patches = patches.transpose(1, 2).flatten(0, 1).double()
+    variances, directions = torch.linalg.eigh(torch.cov(patches.T))
+    layer: Any = model.vision_tower.embeddings.patch_embeddings.projection
+    width = layer.weight.shape[0] - _PLACE_WIDTH
+    variances, directions = variances.flip(0)[:width], directions.flip(1)[:, :width]
+    scales = variances.clamp_min(_WHITENING_FLOOR * variances[0]).rsqrt()
+    weight = (directions * scales).T
+    layer.weight[:width] = weight.reshape(width, *layer.weight.shape[1:])
+    layer.bias[:width] = -weight @ patches.mean(0)
+
+
+def _look_at_neighbours(attention: Any, variance: float) -> None:
+    """Queries and keys whose product is largest at a head's neighbour.
+
+    Args:
+        attention: of a layer.
+        variance: of the numbers of a patch that enter the layer.
+    """
+    head_width, start = attention.head_dim, attention.embed_dim - _PLACE_WIDTH
+    pairs = head_width // 4  # waves that a head uses of each axis
+    scale = math.sqrt(_SHARPNESS * math.sqrt(head_width) * variance) / _AMPLITUDE
+    for linear in (attention.q_proj, attention.k_proj):
+        nn.init.normal_(linear.weight, std=0.01)
+        nn.init.zeros_(linear.bias)
+    waves = _waves()
+    for head in range(attention.num_heads):
+        used = (torch.arange(pairs) * _NUM_WAVES // pairs + head % 2).tolist()
+        for axis, offset in enumerate(_OFFSETS[head]):
+            for index, wave in enumerate(used):
+                source = start + axis * _PLACE_WIDTH // 2 + 2 * wave
+                target = head * head_width + axis * 2 * pairs + 2 * index
+                angle = offset * float(waves[wave])
+                key = torch.eye(2)
+                query = torch.tensor(  # the waves at the place beside it
+                    [
+                        [math.cos(angle), math.sin(angle)],
+                        [-math.sin(angle), math.cos(angle)],
+                    ]
+                )
+                block = slice(target, target + 2), slice(source, source + 2)
+                attention.k_proj.weight[block] += scale * key
+                attention.q_proj.weight[block] += scale * query
+
+
+def _start_values(layer: Any) -> None:
+    """Values and feed-forward of a layer read from the picture, not from the place."""
+    attention, start = layer.attention, layer.attention.embed_dim - _PLACE_WIDTH
+    nn.init.ones_(layer.layernorm_before.weight)
+    nn.init.zeros_(layer.layernorm_before.bias)
+    for linear in (attention.v_proj, attention.projection_layer):
+        nn.init.orthogonal_(linear.weight)
+        nn.init.zeros_(linear.bias)
+    for linear, gain in ((layer.mlp.fc1, 1.0), (layer.mlp.fc2, 0.5)):
+        nn.init.normal_(linear.weight, std=gain * linear.in_features**-0.5)
+    attention.v_proj.weight[:, start:] = 0
+    layer.mlp.fc1.weight[:, start:] = 0
+    for linear in (attention.projection_layer, layer.mlp.fc2):
+        linear.weight[start:] = 0
+        linear.bias[start:] = 0
+
+
+class Readers(nn.Module):
+    """The model, and a layer that only pretraining needs and that is dropped at its end.
+
+    Args:
+        recipe: the widths.
+        model: the InternVL.
+        num_characters: classes of a character slot.
+        slots: character slots of a patch.
+    """
+
+    def __init__(
+        self, recipe: Recipe, model: InternVLModel, num_characters: int, slots: int
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.characters = nn.Linear(recipe.vision_width, slots * num_characters)
+        nn.init.zeros_(self.characters.weight[:, recipe.vision_width - _PLACE_WIDTH :])
+        self._slots, self._scale = slots, recipe.naming_scale
+
+    def see(
+        self, pixels_N3TT: Tensor, before: Sequence[int], after: Sequence[int], group: int
+    ) -> tuple[Tensor, Tensor]:
+        """Read tiles.
+
+        Args:
+            pixels_N3TT: normalised tiles; a multiple of `group`.
+            before: the token ids before the image tokens.
+            after: the token ids after them.
+            group: tiles that the LLM reads as one page.
+
+        Returns:
+            Character logits [N, G, S, classes], and the LLM's states at the cells [N, C, H].
+        """
+        model: Any = self.model  # its declared signature lacks some options
+        seen = model.get_image_features(pixels_N3TT, return_dict=True)
+        logits = self.characters(seen.last_hidden_state[:, 1:]).unflatten(-1, (self._slots, -1))
+        cells = seen.pooler_output.unflatten(0, (-1, group)).flatten(1, 2)
+        embed = model.get_input_embeddings()
+        around = (
+            embed(torch.tensor(ids))[None].expand(len(cells), -1, -1) for ids in (before, after)
+        )
+        start, end = around
+        states = model.language_model(
+            inputs_embeds=torch.cat([start, cells, end], dim=1), use_cache=False
+        ).last_hidden_state
+        state_NCH = states[:, len(before) : len(before) + cells.shape[1]].unflatten(1, (group, -1))
+        return logits, state_NCH.flatten(0, 1)
+
+    def read(self, ids_NQ: Tensor) -> Tensor:
+        """The LLM's states at the tokens of texts, [N, Q, H]."""
+        return self.model.language_model(input_ids=ids_NQ, use_cache=False).last_hidden_state
+
+    def name(self, states: Tensor) -> Tensor:
+        """Logits over the vocabulary: cosines with the tied embeddings, `naming_scale` times.
+
+        So what stands in a cell is found by its direction, which is all that late interaction
+        compares; a plain product would let a few long states and embeddings decide.
+        """
+        model: Any = self.model
+        embeddings = functional.normalize(model.get_input_embeddings().weight, dim=-1)
+        return self._scale * functional.normalize(states, dim=-1) @ embeddings.T

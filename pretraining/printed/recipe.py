@@ -1,0 +1,58 @@
+"""The sizes and the schedule of `reader-print`: everything that decides the result."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way to pretrain; the same recipe and files on the same machine give the same weights.
+
+    The learning rate is flat until `flat_fraction` of the steps, then falls in a line to 0. Reading
+    comes before matching: the losses of retrieval begin at `retrieval_from` of the steps.
+
+    Attributes:
+        sizes: the least and the largest size of a page's font in a tile, in pixels.
+        shares: how often a page is drawn from each kind of source.
+        memory_tiles: tiles of earlier steps that queries have to tell their own tile from.
+    """
+
+    steps: int = 100_000
+    batch: int = 8
+    seed: int = 0
+    vocabulary: int = 8_192
+    vision_width: int = 192
+    vision_layers: int = 6
+    vision_heads: int = 6
+    vision_feed_forward: int = 512
+    text_width: int = 192
+    text_layers: int = 2
+    text_feed_forward: int = 480
+    sizes: tuple[float, float] = (11.5, 19.0)
+    shares: tuple[tuple[str, float], ...] = (
+        ("tex", 0.35),
+        ("manual", 0.15),
+        ("web", 0.30),
+        ("office", 0.20),
+    )
+    muon_learning_rate: float = 0.013
+    adam_learning_rate: float = 1.3e-3
+    attention_learning_rate: float = 3e-4  # queries and keys of the vision tower, by Adam
+    warmup_steps: int = 100
+    flat_fraction: float = 0.6
+    character_weight: float = 0.5
+    cell_weight: float = 1.0
+    text_weight: float = 0.3
+    naming_scale: float = 24.0
+    spans_per_tile: int = 4
+    retrieval_from: float = 0.3
+    retrieval_weight: float = 0.3
+    token_weight: float = 0.3
+    retrieval_scale: float = 20.0
+    memory_tiles: int = 256
+
+    def rate(self, step: int) -> float:
+        """The share of the peak learning rate in `step`, from 0."""
+        if step < self.warmup_steps:
+            return (step + 1) / self.warmup_steps
+        flat = self.flat_fraction * self.steps
+        return 1.0 - max(0.0, (step - flat) / (self.steps - flat))

@@ -1,0 +1,234 @@
+"""Training of `reader-print`, from the first step to the checkpoint; after a stop it continues."""
+
+import json
+import random
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from transformers import PreTrainedTokenizerFast
+
+from colintern.config.schema import BackboneConfig
+from colintern.log import say
+from pretraining.optimizers import Muon, split_parameters
+from pretraining.printed.batches import Batches, TileBatch
+from pretraining.printed.corpus import Corpus
+from pretraining.printed.labels import CHARACTERS, PATCH_SLOTS
+from pretraining.printed.model import Readers, fresh_model, keep_places, local_start
+from pretraining.printed.objectives import Memory, Prompt, losses, normalised, reading
+from pretraining.printed.recipe import Recipe
+from pretraining.run import write_checkpoint
+from pretraining.state import load_state, save_state
+
+_LOG_EVERY = 100  # steps
+_MEASURE_SECONDS = 900
+_SAVE_SECONDS = 600
+_WHITENING_BATCHES = 25
+_HELD_OUT_TILES = 96
+_MAX_GRAD_NORM = 1.0
+_GROUPS = (1, 1, 4, 8)  # tiles that the LLM reads as one page
+
+
+def pretrain(recipe: Recipe, corpus: Corpus, folder: Path) -> None:
+    """Make the checkpoint in `folder/checkpoint`, or continue to make it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = corpus.tokenizer()
+    prompt, query_prefix = _prompts(tokenizer)
+    batches = _Stream(corpus, recipe, query_prefix)
+    held_out = _held_out(corpus, recipe, tokenizer, query_prefix)
+
+    readers = _fresh_readers(recipe, tokenizer, batches)
+    optimizers = _optimizers(recipe, readers)
+    memory = Memory(recipe.memory_tiles, len(tokenizer), recipe.text_width)
+    first, remembered = load_state(folder, readers, optimizers)
+    if remembered:
+        memory.state_MCH, memory.holds_MV = remembered["state"], remembered["holds"].bool()
+    say("reader", "%s parameters, from step %d", f"{_num_parameters(readers.model):,}", first)
+
+    began = measured = saved = time.monotonic()
+    for step, batch in enumerate(_ahead(batches, first, recipe.steps), start=first):
+        parts = _train_step(readers, optimizers, batch, prompt, recipe, step, memory)
+
+        # Once in a while
+        done, now = step + 1, time.monotonic()
+        is_last = done == recipe.steps
+        if done % _LOG_EVERY == 0:
+            rate = (done - first) * recipe.batch / (now - began)
+            _log_step(folder, recipe, done, {**parts, "tiles_per_second": rate})
+        if now - measured > _MEASURE_SECONDS or is_last:
+            measured = now
+            _log_reading(folder, done, _measured(readers, held_out, prompt))
+        if now - saved > _SAVE_SECONDS or is_last:
+            saved = now
+            kept = {"state": memory.state_MCH, "holds": memory.holds_MV.to(torch.uint8)}
+            save_state(folder, readers, optimizers, done, kept)
+            write_checkpoint(folder / "checkpoint", readers.model, tokenizer)
+
+
+class _Stream(Dataset):
+    """The batches, made in whatever process asks: pages are mapped into its memory there."""
+
+    def __init__(self, corpus: Corpus, recipe: Recipe, query_prefix: list[int]) -> None:
+        self._corpus, self._recipe, self._query_prefix = corpus, recipe, query_prefix
+        self._batches: Batches | None = None
+
+    def __getitem__(self, number: int) -> TileBatch:
+        if self._batches is None:
+            torch.set_num_threads(1)
+            recipe = self._recipe
+            kinds = [kind for kind, _ in recipe.shares]
+            self._batches = Batches(
+                [self._corpus.trained(kind) for kind in kinds],
+                [share for _, share in recipe.shares],
+                self._corpus.tokenizer(),
+                self._query_prefix,
+                size=recipe.batch,
+                sizes=recipe.sizes,
+                seed=f"{recipe.seed} train",
+                spans_per_tile=recipe.spans_per_tile,
+            )
+        return self._batches[number]
+
+
+def _ahead(batches: _Stream, first: int, last: int) -> Iterator[TileBatch]:
+    """The batches from `first` on; another process makes them in advance."""
+    numbers: Any = range(first, last)
+    return iter(
+        DataLoader(
+            batches,
+            batch_size=None,
+            sampler=numbers,
+            num_workers=1,
+            prefetch_factor=12,
+            multiprocessing_context="spawn",
+        )
+    )
+
+
+def _prompts(tokenizer: PreTrainedTokenizerFast) -> tuple[Prompt, list[int]]:
+    """The token ids around pages, and before queries, with ColIntern's default prompts."""
+
+    def plain(text: str) -> list[int]:
+        return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    default, vocabulary = BackboneConfig(), tokenizer.get_vocab()
+    before = (*plain(default.page_prompt), vocabulary["<img>"])
+    return Prompt(before, (vocabulary["</img>"],)), plain(default.query_prefix)
+
+
+def _held_out(
+    corpus: Corpus, recipe: Recipe, tokenizer: PreTrainedTokenizerFast, query_prefix: list[int]
+) -> dict[str, TileBatch]:
+    """Tiles of documents that are not trained on, by kind; and of all of them by size of text."""
+
+    def cut(kinds: Sequence[str], sizes: tuple[float, float], name: str) -> TileBatch:
+        return Batches(
+            [corpus.held_out(kind) for kind in kinds],
+            [1.0] * len(kinds),
+            tokenizer,
+            query_prefix,
+            size=_HELD_OUT_TILES,
+            sizes=sizes,
+            seed=f"{recipe.seed} test {name}",
+            spans_per_tile=recipe.spans_per_tile,
+        )[0]
+
+    kinds = [kind for kind, _ in recipe.shares]
+    middle = (13.5, 16.5)
+    return {
+        **{kind: cut([kind], middle, kind) for kind in kinds},
+        **{f"{size:g} px": cut(kinds, (size, size), str(size)) for size in (11.0, 13.0, 18.0)},
+    }
+
+
+def _fresh_readers(recipe: Recipe, tokenizer: PreTrainedTokenizerFast, batches: _Stream) -> Readers:
+    torch.manual_seed(recipe.seed)
+    model = fresh_model(recipe, len(tokenizer), tokenizer.get_vocab()["<IMG_CONTEXT>"])
+    tiles = torch.cat([batches[-1 - number].grey_NTT for number in range(_WHITENING_BATCHES)])
+    local_start(model, normalised(tiles))
+    return Readers(recipe, model, len(CHARACTERS) + 1, PATCH_SLOTS)
+
+
+def _optimizers(recipe: Recipe, readers: Readers) -> list[torch.optim.Optimizer]:
+    """Muon and two of AdamW; each parameter group also has its peak learning rate.
+
+    Muon makes all directions of an update as strong, and so washes the neighbours that heads look
+    at out of queries and keys within a few hundred steps.
+    """
+    looks = {
+        id(parameter): parameter
+        for name, parameter in readers.named_parameters()
+        if "vision_tower" in name and ("q_proj.weight" in name or "k_proj.weight" in name)
+    }
+    matrices, rest = split_parameters(readers)
+    matrices = [parameter for parameter in matrices if id(parameter) not in looks]
+    betas = (0.9, 0.98)
+    optimizers = [
+        Muon(matrices, recipe.muon_learning_rate),
+        torch.optim.AdamW(rest, recipe.adam_learning_rate, betas=betas, weight_decay=0.0),
+        torch.optim.AdamW(
+            looks.values(), recipe.attention_learning_rate, betas=betas, weight_decay=0.0
+        ),
+    ]
+    for optimizer in optimizers:
+        optimizer.param_groups[0]["peak"] = optimizer.param_groups[0]["lr"]
+    return optimizers
+
+
+def _train_step(
+    readers: Readers,
+    optimizers: Sequence[torch.optim.Optimizer],
+    batch: TileBatch,
+    prompt: Prompt,
+    recipe: Recipe,
+    step: int,
+    memory: Memory,
+) -> dict[str, float]:
+    """Train on one batch; returns the losses and the norm of the gradient."""
+    is_matching = step >= recipe.retrieval_from * recipe.steps
+    group = random.Random(f"{recipe.seed} group {step}").choice(_GROUPS)
+    total, parts = losses(readers, batch, prompt, recipe, memory if is_matching else None, group)
+    total.backward()
+    norm: Tensor = torch.nn.utils.clip_grad_norm_(readers.parameters(), _MAX_GRAD_NORM)
+    for optimizer in optimizers:
+        settings = optimizer.param_groups[0]
+        settings["lr"] = settings["peak"] * recipe.rate(step)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    keep_places(readers.model)
+    return {**parts, "grad_norm": float(norm)}
+
+
+def _measured(
+    readers: Readers, held_out: dict[str, TileBatch], prompt: Prompt
+) -> dict[str, dict[str, float]]:
+    readers.eval()
+    measured = {name: reading(readers, batch, prompt) for name, batch in held_out.items()}
+    readers.train()
+    return measured
+
+
+def _log_step(folder: Path, recipe: Recipe, done: int, numbers: dict[str, float]) -> None:
+    shown = "   ".join(f"{name} {value:.3f}" for name, value in numbers.items())
+    say("reader", "step %6d / %d   %s", done, recipe.steps, shown)
+    _log(folder, {"step": done, **numbers})
+
+
+def _log_reading(folder: Path, done: int, measured: dict[str, dict[str, float]]) -> None:
+    for name, shares in measured.items():
+        shown = "   ".join(f"{key} {value:.3f}" for key, value in shares.items())
+        say("reader", "held out: %-8s %s", name, shown)
+    _log(folder, {"step": done, "held_out": measured})
+
+
+def _log(folder: Path, record: dict[str, Any]) -> None:
+    with (folder / "log.jsonl").open("a") as file:
+        file.write(json.dumps({"time": time.time(), **record}) + "\n")
+
+
+def _num_parameters(model: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())

@@ -171,7 +171,7 @@ def _next_steps(data: ReportData) -> list[str]:
             "Compare with a simple search: colintern baseline RUN measures BM25, where the pages "
             "have text, and one vector a page."
         )
-    if data.mined:
+    if data.mined and not _at_chance(data):  # what such heads take for near is any page
         steps.append(
             "Judge some mined pages below: every right page among them teaches the heads a mistake."
         )

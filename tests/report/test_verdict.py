@@ -111,3 +111,11 @@ def test_what_to_do_next(run, number, low, num_queries, told):
     first = [step for step in steps if step.startswith(("Go on", "Give dev"))]
     assert len(first) == (told is not None)
     assert told is None or first[0].startswith(told)
+
+
+def test_mined_pages_of_heads_at_chance_level_are_not_to_be_judged(run):
+    """An hour of answers about pages that were drawn by chance."""
+    for low, is_asked in ((0.4, True), (0.11, False)):
+        measured = {"ci": {"ndcg_at_5": [low, 0.6]}, "chance": {"ndcg_at_5": 0.1}}
+        steps = verdict(_data(run, [_round(2, -0.1, 0.3)], **measured)).next_steps
+        assert any(step.startswith("Judge some mined pages") for step in steps) == is_asked

@@ -21,7 +21,7 @@ def _data(run, rounds: list[dict], **measured) -> ReportData:
 
 def _round(number: int, low: float, high: float) -> dict:
     gain = {"gain": (low + high) / 2, "ci": [low, high]}
-    return {"round": number, "dev": 0.5, **gain, "decision": "stop", "reason": "because"}
+    return {"round": number, "dev": 0.6, **gain, "decision": "stop", "reason": "because"}
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,22 @@ def test_whether_mining_helped(run, interval, num_queries, words):
     data = _data(run, [_round(1, 0.2, 0.3), _round(2, *interval)])
     (sentence,) = verdict(data).findings
     assert sentence.startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("init_heads", "start"),
+    [(None, "untrained heads"), ("/runs/old/round-3/heads", "round 3 of old")],
+)
+def test_rounds_that_are_no_better_than_the_start_are_told(run, init_heads, start):
+    """New heads taken for better ones, after a day in which they only lost."""
+    document = json.loads((run / "run.json").read_text())
+    document["config"]["training"]["init_heads"] = init_heads
+    write_json(run / "run.json", document)
+    rounds = [{**_round(number, -0.2, -0.1), "dev": dev} for number, dev in ((1, 0.5), (2, 0.4))]
+    told = f"No round is better than the start, {start}: nDCG@5 0.500 on dev, best round 0.500."
+    assert verdict(_data(run, rounds)).findings[0] == told
+    rounds[1]["dev"] = 0.51
+    assert not any("No round" in words for words in verdict(_data(run, rounds)).findings)
 
 
 def test_rounds_without_mining_are_no_credit_to_it(run):

@@ -124,7 +124,8 @@ def ladder_chart(rows: Sequence[Mapping[str, Any]]) -> str:
     axes.tick_params(which="both", colors=_INK)
     axes.set_xlabel("GiB per million pages")
     axes.set_ylabel("nDCG@5")
-    _legend(axes)
+    # Wide intervals leave no free corner.
+    figure.legend(loc="outside upper left", ncols=len(_DTYPE_MARKS), frameon=False, labelcolor=_INK)
     return _svg(figure)
 
 

@@ -36,6 +36,8 @@ class Recorded:
         baselines: for each dataset the names of its baselines, in the order in which they are
             shown.
         ladders: the datasets that have one, quality against size.
+        not_shown: what was measured beside the rounds and does not hold any more, in a sentence;
+            empty where all holds.
     """
 
     stages: Sequence[str] = ()
@@ -44,6 +46,7 @@ class Recorded:
     mined: Sequence[int] = ()
     baselines: Mapping[str, Sequence[str]] = field(default_factory=dict)
     ladders: Sequence[str] = ()
+    not_shown: str = ""
 
 
 @dataclass
@@ -67,6 +70,7 @@ class ReportData:
         examples: queries with their right pages and the pages found for them.
         baselines: for each dataset what else was measured on it.
         ladders: for each dataset that has one, quality against size.
+        not_shown: as in `Recorded`.
         pictures: of all pages that are shown.
         unread: why a dataset could not be read; None where all could be.
         no_heat: why there are no heat maps, in a sentence; empty where there are.
@@ -89,6 +93,7 @@ class ReportData:
     examples: list[Example] = field(default_factory=list)
     baselines: dict[str, list[ShownBaseline]] = field(default_factory=dict)
     ladders: list[ShownLadder] = field(default_factory=list)
+    not_shown: str = ""
     pictures: Pictures = field(default_factory=Pictures)
     unread: str | None = None
     no_heat: str = ""
@@ -148,6 +153,7 @@ def read_report_data(run_path: str, recorded: Recorded) -> ReportData:
         if names and name in data.evaluations
     }
     data.ladders = shown_ladders(folder, recorded.ladders)
+    data.not_shown = recorded.not_shown
     data.ranks = _all_ranks(folder, data)
     if data.ranks and data.queries_of not in data.ranks:
         data.queries_of = next(iter(data.ranks))

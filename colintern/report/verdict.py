@@ -22,7 +22,7 @@ class Verdict:
     Attributes:
         main: one sentence.
         at_chance: where the best round is no better than a random order of the pages.
-        findings: what is said of baselines and of mining.
+        findings: what is said of the start, of baselines and of mining.
         figures: for each dataset its metric before training and after the best round.
         next_steps: what to do now, the most useful first.
     """
@@ -42,7 +42,7 @@ def verdict(data: ReportData) -> Verdict:
     return Verdict(
         main=_main(data),
         at_chance=_at_chance(data),
-        findings=[*_against_baselines(data), *_mining(data)],
+        findings=[*_against_start(data), *_against_baselines(data), *_mining(data)],
         figures=figures,
         next_steps=_next_steps(data),
     )
@@ -96,6 +96,21 @@ def _figures(data: ReportData) -> list[str]:
             f"after round {best} (95{_NO_BREAK}% interval {low:.3f} to {high:.3f}){behind}"
         )
     return sentences
+
+
+def _against_start(data: ReportData) -> list[str]:
+    """That the heads before round 1 are as good on dev as those of every round, if they are."""
+    rounds, dev = (data.loop or {"rounds": []})["rounds"], data.evaluations.get(DEV)
+    if not rounds or not dev:
+        return []
+    before, best = dev[0]["metrics"][METRIC], max(entry["dev"] for entry in rounds)
+    if before < best:
+        return []
+    start = where_from(data.config.training.init_heads) or "untrained heads"
+    return [
+        f"No round is better than the start, {start}: {_TITLE} {before:.3f} on dev, best round "
+        f"{best:.3f}."
+    ]
 
 
 def _against_baselines(data: ReportData) -> list[str]:
@@ -171,7 +186,7 @@ def _next_steps(data: ReportData) -> list[str]:
             "Compare with a simple search: colintern baseline RUN measures BM25, where the pages "
             "have text, and one vector a page."
         )
-    if data.mined:
+    if data.mined and not _at_chance(data):  # what such heads take for near is any page
         steps.append(
             "Judge some mined pages below: every right page among them teaches the heads a mistake."
         )

@@ -10,7 +10,6 @@ from colintern.config.schema import evaluated_names
 from colintern.evaluation.titles import METRIC_TITLES, title_of_baseline, title_of_start
 from colintern.records import lease
 from colintern.records.run_folder import RunFolder
-from colintern.runs.baselines import recorded_baselines
 
 if TYPE_CHECKING:
     from colintern.runs.stages import Stage
@@ -91,12 +90,13 @@ def status_document(run_path: str) -> dict[str, Any]:
     in the files of the evaluation. `baselines` has the same by the name of each baseline.
     `best_round` is null until a round is judged, and `report` until there is one.
     """
+    from colintern.runs.stages.beside import beside_rounds
+
     folder = RunFolder(run_path)
     config = folder.read().config
-    names = evaluated_names(config.data)
     rounds: dict[int, dict[str, Any]] = {}
     baselines: dict[str, dict[str, Any]] = {}
-    for dataset, found in recorded_baselines(folder, names).items():
+    for dataset, found in beside_rounds(config, folder).baselines.items():
         for number in evaluated_rounds(run_path, dataset):
             path = folder.evaluation(number, dataset)
             rounds.setdefault(number, {})[dataset] = _figures(path)
@@ -122,23 +122,25 @@ def _figures(path: str) -> dict[str, Any]:
 def table_lines(run_path: str) -> list[str]:
     """The metrics of all rounds on all datasets, each with its 95 % interval below it.
 
-    The baselines that are measured on a dataset stand below its rounds.
+    The baselines that are measured on a dataset stand below its rounds. Those that were measured
+    with other answers or heads than the rounds are left out, and named at the end.
     """
+    from colintern.runs.stages.beside import beside_rounds
+
     folder = RunFolder(run_path)
     config = folder.read().config
     start = title_of_start(config.training.init_heads)
     start = start if len(start) < _NAME - 2 else "start"
     lines = [header_line()]
-    datasets = evaluated_names(config.data)
-    baselines = recorded_baselines(folder, datasets)
-    for dataset in datasets:
+    beside = beside_rounds(config, folder)
+    for dataset in evaluated_names(config.data):
         for round_number in evaluated_rounds(run_path, dataset):
             name = f"0 {start}" if round_number == 0 else str(round_number)
             lines += metric_lines(run_path, dataset, round_number, name)
-        for name in baselines[dataset]:
+        for name in beside.baselines[dataset]:
             document = storage.read_json(folder.baseline_evaluation(name, dataset))
             lines += document_lines(document, _fitting(title_of_baseline(document)))
-    return lines
+    return [*lines, beside.remark] if beside.remark else lines
 
 
 def _fitting(name: str) -> str:

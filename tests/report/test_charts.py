@@ -7,6 +7,7 @@ import pytest
 
 from colintern.report.charts import (
     COLOURS,
+    ladder_chart,
     line_styles,
     loss_chart,
     rounds_chart,
@@ -58,6 +59,17 @@ def test_names_are_drawn_as_they_are():
     drawing = rounds_chart({"_own": [(0.5, 0.4, 0.6)] * 2}, "m", "start: round 1 of a$b_{$")
     assert "start: round 1 of a$b_{$<" in drawing
     assert "_own<" in drawing
+
+
+def test_names_of_types_stand_above_the_drawing():
+    """Names across the intervals of a small dev set, which fill the whole drawing."""
+    row = {"gib_per_million_pages": 1.0, "ndcg_at_5": 0.5, "ci": [0.0, 1.0]}
+    types = ("float32", "float16", "int8", "binary")
+    drawing = ladder_chart([{**row, "dtype": name, "is_on_frontier": True} for name in types])
+    (frame,) = re.findall(r'id="patch_2">\s*<path d="([^"]+)"', drawing)
+    top = min(float(y) for y in re.findall(r"[ML] [\d.]+ ([\d.]+)", frame))
+    lowest = [float(re.findall(rf' y="([\d.]+)"[^>]*>{name}<', drawing)[0]) for name in types]
+    assert max(lowest) < top
 
 
 @pytest.mark.parametrize("paper", _PAPERS)

@@ -1,5 +1,6 @@
 """Quality against size in the report."""
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -42,3 +43,16 @@ def test_the_frontier_and_the_full_vectors_are_listed(run):
     drawing = section.split("<svg")[1].split("</svg>")[0]
     assert all(f">{name}<" in drawing for name in ("float32", "float16", "int8", "binary"))
     assert "nan" not in drawing.lower()
+
+
+def test_vectors_of_heads_at_chance_level_are_called_that(run):
+    """The smallest vectors as good as the full ones: neither finds anything."""
+    document = {"dataset": "dev", "round": 1, "num_queries": 500, "num_pages": 40}
+    document["rows"] = [_row("float32", 32.0, 0.12, True, None)]
+    write_json(run / "ladder" / "dev.json", document)
+    path = run / "round-1/eval/dev.json"
+    measured = json.loads(path.read_text())
+    write_json(path, {**measured, "chance": {"ndcg_at_5": measured["ci"]["ndcg_at_5"][0]}})
+    html = Path(write_report(str(run), replace(RECORDED, ladders=["dev"]))).read_text()
+    section = html.split('<section id="ladder">')[1].split("</section>")[0]
+    assert "exact search; at chance level (0.400)</span>" in section

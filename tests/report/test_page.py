@@ -288,7 +288,8 @@ def test_what_dev_is_and_what_tests_share_with_training_is_shown(run):
     test |= {"pages_in_training": ["p1", "p2", "p3"], "num_questions_in_training": 2}
     apart = test | {"num_pages_in_training": 0, "pages_in_training": []}
     apart |= {"num_questions_in_training": 0}
-    sets = {"dev": dev, "tests": {"test-x": test, "test-y": apart}}
+    pages = test | {"num_questions_in_training": 0}
+    sets = {"dev": dev, "tests": {"test-x": test, "test-y": apart, "test-z": pages}}
     write_json(run / "data.json", sets)
     html = _report(run).read_text()
     shown = re.sub(r"\s+", " ", re.sub("<[^>]+>", "", html.split("<h2>Data</h2>")[1]))
@@ -299,6 +300,7 @@ def test_what_dev_is_and_what_tests_share_with_training_is_shown(run):
         "test-x: 9 questions, 50 pages searched. 3 pages and 2 questions of training also stand in "
         "it, so its figures are too good. p1, p2, p3",
         "test-y: 9 questions, 50 pages searched. None of its pages and questions are in training.",
+        "test-z: 9 questions, 50 pages searched. 3 pages of training also stand in it, so its",
     ):
         assert words in shown
     assert "<script>alert" not in html

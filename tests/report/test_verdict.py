@@ -21,7 +21,7 @@ def _data(run, rounds: list[dict], **measured) -> ReportData:
 
 def _round(number: int, low: float, high: float) -> dict:
     gain = {"gain": (low + high) / 2, "ci": [low, high]}
-    return {"round": number, "dev": 0.5, **gain, "decision": "stop", "reason": "because"}
+    return {"round": number, "dev": 0.6, **gain, "decision": "stop", "reason": "because"}
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,22 @@ def test_whether_mining_helped(run, interval, num_queries, words):
     data = _data(run, [_round(1, 0.2, 0.3), _round(2, *interval)])
     (sentence,) = verdict(data).findings
     assert sentence.startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("init_heads", "start"),
+    [(None, "untrained heads"), ("/runs/old/round-3/heads", "round 3 of old")],
+)
+def test_rounds_that_are_no_better_than_the_start_are_told(run, init_heads, start):
+    """New heads taken for better ones, after a day in which they only lost."""
+    document = json.loads((run / "run.json").read_text())
+    document["config"]["training"]["init_heads"] = init_heads
+    write_json(run / "run.json", document)
+    rounds = [{**_round(number, -0.2, -0.1), "dev": dev} for number, dev in ((1, 0.5), (2, 0.4))]
+    told = f"No round is better than the start, {start}: nDCG@5 0.500 on dev, best round 0.500."
+    assert verdict(_data(run, rounds)).findings[0] == told
+    rounds[1]["dev"] = 0.51
+    assert not any("No round" in words for words in verdict(_data(run, rounds)).findings)
 
 
 def test_rounds_without_mining_are_no_credit_to_it(run):
@@ -111,3 +127,11 @@ def test_what_to_do_next(run, number, low, num_queries, told):
     first = [step for step in steps if step.startswith(("Go on", "Give dev"))]
     assert len(first) == (told is not None)
     assert told is None or first[0].startswith(told)
+
+
+def test_mined_pages_of_heads_at_chance_level_are_not_to_be_judged(run):
+    """An hour of answers about pages that were drawn by chance."""
+    for low, is_asked in ((0.4, True), (0.11, False)):
+        measured = {"ci": {"ndcg_at_5": [low, 0.6]}, "chance": {"ndcg_at_5": 0.1}}
+        steps = verdict(_data(run, [_round(2, -0.1, 0.3)], **measured)).next_steps
+        assert any(step.startswith("Judge some mined pages") for step in steps) == is_asked

@@ -11,8 +11,7 @@ from colintern.config.schema import Config, evaluated_names
 from colintern.errors import ReportKeptError
 from colintern.records.lease import Held
 from colintern.records.run_folder import RunFolder, baseline_stage, ladder_stage
-from colintern.runs.baselines import recorded_baselines
-from colintern.runs.ladders import recorded_ladders
+from colintern.runs.stages.beside import beside_rounds
 from colintern.runs.stages.evaluate import Evaluate
 from colintern.runs.stages.mine import Mine
 from colintern.runs.stages.stage import Made, Stage
@@ -79,7 +78,7 @@ def write_report(config: Config, folder: RunFolder) -> str:
     from colintern.report import page
     from colintern.report.data import Recorded
 
-    stages = _shown(config, folder)
+    stages, beside = _shown(config, folder), beside_rounds(config, folder)
     recorded = Recorded(
         stages=[stage.name for stage in stages],
         evaluated={
@@ -88,8 +87,9 @@ def write_report(config: Config, folder: RunFolder) -> str:
         },
         trained=[stage.round_number for stage in stages if isinstance(stage, Train)],
         mined=[stage.round_number for stage in stages if isinstance(stage, Mine)],
-        baselines=recorded_baselines(folder, evaluated_names(config.data)),
-        ladders=recorded_ladders(folder, evaluated_names(config.data)),
+        baselines=beside.baselines,
+        ladders=beside.ladders,
+        not_shown=beside.remark,
     )
     return page.write_report(folder.path, recorded)
 
@@ -97,10 +97,10 @@ def write_report(config: Config, folder: RunFolder) -> str:
 def _inputs(config: Config, folder: RunFolder) -> dict[str, Any]:
     # Untrained heads are shown by what they measure. Reports of earlier versions are without.
     shown = (stage for stage in _shown(config, folder) if stage != UntrainedHeads())
-    baselines = recorded_baselines(folder, evaluated_names(config.data)).items()
+    beside = beside_rounds(config, folder)
     names = [stage.name for stage in shown]
-    names += [baseline_stage(name, dataset) for dataset, found in baselines for name in found]
-    names += map(ladder_stage, recorded_ladders(folder, evaluated_names(config.data)))
+    names += [baseline_stage(name, of) for of, found in beside.baselines.items() for name in found]
+    names += map(ladder_stage, beside.ladders)
     found = ((name, folder.record(name)) for name in names)
     return {
         **{name: record.fingerprint for name, record in found if record},

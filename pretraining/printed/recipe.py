@@ -42,7 +42,7 @@ class Recipe:
     character_weight: float = 0.5
     cell_weight: float = 1.0
     text_weight: float = 0.3
-    naming_scale: float = 24.0
+    naming_scale: float = 20.0
     spans_per_tile: int = 4
     retrieval_from: float = 0.3
     retrieval_weight: float = 0.3

@@ -56,7 +56,8 @@ class Batches(Dataset):
             for index, tile in enumerate(tiles)
             for _ in range(self._spans_per_tile)
         ]
-        query_BQ, mask_BQ = self._queries([span for _, span in spans])
+        texts = [text for _, text in spans]
+        query_BQ, mask_BQ = query_ids(self._tokenizer, self._query_prefix, texts)
         return TileBatch(
             pixels_N3TT=normalised(np.stack([tile.pixels for tile in tiles])),
             characters_NGS=torch.from_numpy(np.stack([t.characters for t in tiles])).long(),
@@ -66,22 +67,26 @@ class Batches(Dataset):
             tile_B=torch.tensor([index for index, _ in spans]),
         )
 
-    def _queries(self, spans: list[str]) -> tuple[Tensor, Tensor]:
-        texts = self._tokenizer(spans, add_special_tokens=False, split_special_tokens=True)
-        rows = [ids[:_MAX_QUERY_TOKENS] for ids in texts["input_ids"]]
-        before = len(self._query_prefix)
-        query_BQ = torch.zeros(len(rows), before + max(map(len, rows)), dtype=torch.long)
-        mask_BQ = torch.zeros_like(query_BQ, dtype=torch.bool)
-        query_BQ[:, :before] = torch.tensor(self._query_prefix)
-        for row, ids in enumerate(rows):
-            query_BQ[row, before : before + len(ids)] = torch.tensor(ids)
-            mask_BQ[row, before : before + len(ids)] = True
-        return query_BQ, mask_BQ
+
+def query_ids(
+    tokenizer: PreTrainedTokenizerFast, prefix: list[int], texts: list[str]
+) -> tuple[Tensor, Tensor]:
+    """Texts as queries: token ids [B, Q], padded behind the last, and where a text has them."""
+    encoded = tokenizer(texts, add_special_tokens=False, split_special_tokens=True)
+    rows = [ids[:_MAX_QUERY_TOKENS] for ids in encoded["input_ids"]]
+    before = len(prefix)
+    query_BQ = torch.zeros(len(rows), before + max(map(len, rows)), dtype=torch.long)
+    mask_BQ = torch.zeros_like(query_BQ, dtype=torch.bool)
+    query_BQ[:, :before] = torch.tensor(prefix)
+    for row, ids in enumerate(rows):
+        query_BQ[row, before : before + len(ids)] = torch.tensor(ids)
+        mask_BQ[row, before : before + len(ids)] = True
+    return query_BQ, mask_BQ
 
 
-def normalised(tiles_NTT: np.ndarray) -> Tensor:
+def normalised(tiles_NTT: np.ndarray | Tensor) -> Tensor:
     """Grey tiles, as the image processor gives them to the model: [N, 3, TILE, TILE] float32."""
-    grey = torch.from_numpy(tiles_NTT).float()[:, None] / 255
+    grey = torch.as_tensor(tiles_NTT).float()[:, None] / 255
     return (grey - MEAN) / STD
 
 

@@ -46,7 +46,7 @@ def fresh_model(recipe: Recipe, num_tokens: int, image_token_id: int) -> InternV
     return model
 
 
-def whiten_patches(model: InternVLModel, pixels_N3TT: Tensor) -> None:
+def whiten_patches(model: InternVLModel, pixels_N3TT: Tensor, width: int | None = None) -> None:
     """Start the patch convolution as the whitening PCA of patches of text.
 
     Letters differ in directions of small variance, which a random projection would hide.
@@ -54,6 +54,7 @@ def whiten_patches(model: InternVLModel, pixels_N3TT: Tensor) -> None:
     Args:
         model: it is changed.
         pixels_N3TT: normalised tiles.
+        width: so many first numbers of a patch are set; None for all.
     """
     patches = nn.functional.unfold(pixels_N3TT, PATCH, stride=PATCH)
     patches = patches.transpose(1, 2).flatten(0, 1).double()
@@ -61,13 +62,13 @@ def whiten_patches(model: InternVLModel, pixels_N3TT: Tensor) -> None:
     covariance = torch.cov(patches.T)
     variances, directions = torch.linalg.eigh(covariance)
     layer = model.vision_tower.embeddings.patch_embeddings.projection
-    width = layer.weight.shape[0]
+    width = width or layer.weight.shape[0]
     variances, directions = variances.flip(0)[:width], directions.flip(1)[:, :width]
     scales = variances.clamp_min(_WHITENING_FLOOR * variances[0]).rsqrt()
     weight = (directions * scales).T
     with torch.no_grad():
-        layer.weight.copy_(weight.reshape(layer.weight.shape))
-        layer.bias.copy_(-weight @ mean)
+        layer.weight[:width] = weight.reshape(width, *layer.weight.shape[1:])
+        layer.bias[:width] = -weight @ mean
 
 
 def _sine_cosine(width: int) -> Tensor:

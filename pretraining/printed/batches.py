@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast
 
+from pretraining.batches import query_ids
 from pretraining.printed.corpus import Pages
 from pretraining.printed.crops import Crop, crops_of
 from pretraining.printed.labels import WordTokens
 
-_MAX_QUERY_TOKENS = 24
 _TILES_A_PAGE = 3  # a picture is decoded once for so many tiles
 _POOL = 4  # batches whose tiles are shuffled together
 
@@ -98,7 +98,8 @@ class Batches(Dataset):
             for _ in range(self._spans_per_tile)
             if crop.words
         ] or [(0, "blank")]
-        query_BQ, mask_BQ = self._queries([span for _, span in spans])
+        texts = [text for _, text in spans]
+        query_BQ, mask_BQ = query_ids(self._tokenizer, self._query_prefix, texts)
         return TileBatch(
             grey_NTT=torch.from_numpy(np.stack([crop.pixels for crop in crops])),
             characters_NGS=torch.from_numpy(np.stack([crop.characters for crop in crops])).long(),
@@ -109,18 +110,6 @@ class Batches(Dataset):
             < len(self._query_prefix),
             tile_B=torch.tensor([index for index, _ in spans]),
         )
-
-    def _queries(self, spans: list[str]) -> tuple[Tensor, Tensor]:
-        texts = self._tokenizer(spans, add_special_tokens=False, split_special_tokens=True)
-        rows = [ids[:_MAX_QUERY_TOKENS] for ids in texts["input_ids"]]
-        before = len(self._query_prefix)
-        query_BQ = torch.zeros(len(rows), before + max(map(len, rows)), dtype=torch.long)
-        mask_BQ = torch.zeros_like(query_BQ, dtype=torch.bool)
-        query_BQ[:, :before] = torch.tensor(self._query_prefix)
-        for row, ids in enumerate(rows):
-            query_BQ[row, before : before + len(ids)] = torch.tensor(ids)
-            mask_BQ[row, before : before + len(ids)] = True
-        return query_BQ, mask_BQ
 
 
 def _span(crop: Crop, draw: random.Random) -> str:

@@ -9,6 +9,8 @@ import numpy as np
 import pypdfium2 as pdfium
 import pypdfium2.raw as raw
 
+from pretraining.tiles import CHARACTERS as CHARACTERS
+
 _MAX_CHARACTERS = 12_000  # of a page; more are a data sheet
 _MAX_ANGLE = 0.02  # radians: text that is turned is not read
 _PARTS = 64  # of a pixel, in which PDFium is asked for the corners
@@ -162,7 +164,6 @@ _VOWEL = re.compile(r"[aeiouy]")
 _ENGLISH = frozenset(
     "the of and to in is a for that this with be are on as by it an or from can not if you".split()
 )
-CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,;:'\"()[]{}<>-_/+*=%#&@!?$|~^`\\"
 
 
 def is_readable(text: str) -> bool:

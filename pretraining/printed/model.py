@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import InternVLConfig, InternVLModel, InternVLVisionConfig, Qwen2Config
 
+from pretraining.model import whiten_patches
 from pretraining.printed.recipe import Recipe
 from pretraining.recipe import PATCH, PATCH_GRID, TILE, TOKENS_PER_TILE
 
@@ -23,7 +24,6 @@ _AMPLITUDE = 3.0  # of the waves: they decide most of a layer norm's scale, so a
 _KEPT_LAYERS = 3  # so many first layers write nothing into the numbers that hold the place
 _OFFSETS = ((0, -1), (0, 1), (-1, 0), (1, 0), (-2, 0), (2, 0), (0, 0), (3, 0))  # x, y of neighbours
 _SHARPNESS = 0.9
-_WHITENING_FLOOR = 1e-3  # of the largest variance: directions below it are noise
 
 
 def fresh_model(recipe: Recipe, num_tokens: int, image_token_id: int) -> InternVLModel:
@@ -63,9 +63,10 @@ def local_start(model: InternVLModel, pixels_N3TT: Tensor) -> None:
         model: a random one; it is changed.
         pixels_N3TT: normalised tiles of text.
     """
-    _whiten(model, pixels_N3TT)
-    keep_places(model)
     tower: Any = model.vision_tower
+    width = tower.embeddings.patch_embeddings.projection.out_channels - _PLACE_WIDTH
+    whiten_patches(model, pixels_N3TT, width)
+    keep_places(model)
     hidden = tower.embeddings(pixels_N3TT)
     for layer in tower.encoder.layer:
         variance = float(hidden[:, 1:].var(-1).mean())
@@ -103,23 +104,6 @@ def _places() -> Tensor:
 def _waves() -> Tensor:
     """Radians a patch of each wave: from nearly half a turn to a fourteenth of that."""
     return 0.95 * math.pi * 14.0 ** -(torch.arange(_NUM_WAVES) / (_NUM_WAVES - 1))
-
-
-def _whiten(model: InternVLModel, pixels_N3TT: Tensor) -> None:
-    """Start the patch convolution as the whitening PCA of patches of text.
-
-    Letters differ in directions of small variance, which a random projection would hide.
-    """
-    patches = functional.unfold(pixels_N3TT, PATCH, stride=PATCH)
-    patches = patches.transpose(1, 2).flatten(0, 1).double()
-    variances, directions = torch.linalg.eigh(torch.cov(patches.T))
-    layer: Any = model.vision_tower.embeddings.patch_embeddings.projection
-    width = layer.weight.shape[0] - _PLACE_WIDTH
-    variances, directions = variances.flip(0)[:width], directions.flip(1)[:, :width]
-    scales = variances.clamp_min(_WHITENING_FLOOR * variances[0]).rsqrt()
-    weight = (directions * scales).T
-    layer.weight[:width] = weight.reshape(width, *layer.weight.shape[1:])
-    layer.bias[:width] = -weight @ patches.mean(0)
 
 
 def _look_at_neighbours(attention: Any, variance: float) -> None:

@@ -10,14 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pretraining.batches import normalised
 from pretraining.objectives import cell_loss, character_loss, match
 from pretraining.printed.batches import TileBatch
 from pretraining.printed.labels import NO_TOKEN, NOTHING
 from pretraining.printed.model import Readers
 from pretraining.printed.recipe import Recipe
 
-MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]  # ImageNet's, as InternVL's processor has
-STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
 _MEASURED_TILES = 16  # that are read at once
 
 
@@ -56,11 +55,6 @@ class Memory:
         """Remember tiles, and forget the oldest."""
         self.state_MCH = torch.cat([self.state_MCH, state_NCH.detach()])[-self.size :]
         self.holds_MV = torch.cat([self.holds_MV, holds_NV])[-self.size :]
-
-
-def normalised(grey_NTT: Tensor) -> Tensor:
-    """Grey tiles as the image processor gives them to the model: [N, 3, TILE, TILE] float32."""
-    return (grey_NTT.float()[:, None] / 255 - MEAN) / STD
 
 
 def losses(

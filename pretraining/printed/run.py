@@ -14,12 +14,13 @@ from transformers import PreTrainedTokenizerFast
 
 from colintern.config.schema import BackboneConfig
 from colintern.log import say
+from pretraining.batches import normalised
 from pretraining.optimizers import Muon, split_parameters
 from pretraining.printed.batches import Batches, TileBatch
 from pretraining.printed.corpus import Corpus
 from pretraining.printed.labels import CHARACTERS, PATCH_SLOTS
 from pretraining.printed.model import Readers, fresh_model, keep_places, local_start
-from pretraining.printed.objectives import Memory, Prompt, losses, normalised, reading
+from pretraining.printed.objectives import Memory, Prompt, losses, reading
 from pretraining.printed.recipe import Recipe
 from pretraining.run import write_checkpoint
 from pretraining.state import load_state, save_state

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from pretraining.batches import normalised
 from pretraining.printed import model as printed_model
 from pretraining.printed.model import Readers, fresh_model, keep_places, local_start
-from pretraining.printed.objectives import normalised
 from pretraining.printed.recipe import Recipe
 from pretraining.recipe import PATCH_GRID, TILE
 

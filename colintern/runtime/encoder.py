@@ -11,6 +11,7 @@ import os
 import pickle
 import signal
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from colintern.runtime.tracker import Tracker
 
 _MOST_DEATHS = 3
+_SECONDS_TO_END = 5.0
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Encoder:
         except ColInternError as error:
             made = error
         except OSError:
-            if os.getppid() == self._raylet:
+            if not _has_ended(self._raylet):
                 raise
             # Calls to Ray fail between the end of this node and that of its processes. The row
             # must not, or it would end the run: whoever is alive does it again.
@@ -112,3 +114,16 @@ class Encoder:
                 self._encoder = ShardEncoder(pickle.loads(self._settings), self._tracker)
                 self._tracker.ready(worker)
             return self._encoder
+
+
+def _has_ended(parent: int) -> bool:
+    """Whether this process has lost its parent, or loses it within seconds.
+
+    A process that is killed closes its connections before its children get another parent.
+    """
+    last = time.monotonic() + _SECONDS_TO_END
+    while os.getppid() == parent:
+        if time.monotonic() > last:
+            return False
+        time.sleep(0.05)
+    return True

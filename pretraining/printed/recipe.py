@@ -16,7 +16,7 @@ class Recipe:
         memory_tiles: tiles of earlier steps that queries have to tell their own tile from.
     """
 
-    steps: int = 100_000
+    steps: int = 75_000
     batch: int = 8
     seed: int = 0
     vocabulary: int = 8_192
@@ -44,7 +44,7 @@ class Recipe:
     text_weight: float = 0.3
     naming_scale: float = 20.0
     spans_per_tile: int = 4
-    retrieval_from: float = 0.3
+    retrieval_from: float = 0.15
     retrieval_weight: float = 0.3
     token_weight: float = 0.3
     retrieval_scale: float = 20.0

@@ -79,7 +79,6 @@ class _Stream(Dataset):
 
     def __getitem__(self, number: int) -> TileBatch:
         if self._batches is None:
-            torch.set_num_threads(1)
             recipe = self._recipe
             kinds = [kind for kind, _ in recipe.shares]
             self._batches = Batches(
@@ -105,9 +104,14 @@ def _ahead(batches: _Stream, first: int, last: int) -> Iterator[TileBatch]:
             sampler=numbers,
             num_workers=1,
             prefetch_factor=12,
+            worker_init_fn=_with_one_thread,
             multiprocessing_context="spawn",
         )
     )
+
+
+def _with_one_thread(_: int) -> None:
+    torch.set_num_threads(1)
 
 
 def _prompts(tokenizer: PreTrainedTokenizerFast) -> tuple[Prompt, list[int]]:

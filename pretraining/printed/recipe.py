@@ -1,22 +1,26 @@
 """The sizes and the schedule of `reader-print`: everything that decides the result."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True)
 class Recipe:
     """One way to pretrain; the same recipe and files on the same machine give the same weights.
 
-    The learning rate is flat until `flat_fraction` of the steps, then falls in a line to 0. Reading
-    comes before matching: the losses of retrieval begin at `retrieval_from` of the steps.
+    The learning rate is flat until `flat_fraction` of a cycle, then falls in a line to 0, so that
+    there is a finished model at the end of each cycle. The next one goes on from it, and loses
+    nothing by that (WSD-S: Wen et al., 2024). Reading comes before matching: the losses of
+    retrieval begin at step `retrieval_from`.
 
     Attributes:
+        cycles: the step at the end of each.
         sizes: the least and the largest size of a page's font in a tile, in pixels.
         shares: how often a page is drawn from each kind of source.
         memory_tiles: tiles of earlier steps that queries have to tell their own tile from.
     """
 
-    steps: int = 75_000
+    cycles: tuple[int, ...] = (10_500, 75_000)
     batch: int = 8
     seed: int = 0
     vocabulary: int = 8_192
@@ -44,15 +48,21 @@ class Recipe:
     text_weight: float = 0.3
     naming_scale: float = 20.0
     spans_per_tile: int = 4
-    retrieval_from: float = 0.15
+    retrieval_from: int = 4_500
     retrieval_weight: float = 0.3
     token_weight: float = 0.3
     retrieval_scale: float = 20.0
     memory_tiles: int = 256
 
+    @property
+    def steps(self) -> int:
+        """All of them."""
+        return self.cycles[-1]
+
     def rate(self, step: int) -> float:
         """The share of the peak learning rate in `step`, from 0."""
-        if step < self.warmup_steps:
-            return (step + 1) / self.warmup_steps
-        flat = self.flat_fraction * self.steps
-        return 1.0 - max(0.0, (step - flat) / (self.steps - flat))
+        start, end = next((start, end) for start, end in pairwise((0, *self.cycles)) if step < end)
+        if step - start < self.warmup_steps:
+            return (step - start + 1) / self.warmup_steps
+        flat = start + self.flat_fraction * (end - start)
+        return 1.0 - max(0.0, (step - flat) / (end - flat))

@@ -35,7 +35,10 @@ _GROUPS = (1, 1, 4, 8)  # tiles that the LLM reads as one page
 
 
 def pretrain(recipe: Recipe, corpus: Corpus, folder: Path) -> None:
-    """Make the checkpoint in `folder/checkpoint`, or continue to make it."""
+    """Make `folder/checkpoint-STEP` at the end of each cycle, or continue to make them.
+
+    `folder/checkpoint` is what it looks like in between.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = corpus.tokenizer()
     prompt, query_prefix = _prompts(tokenizer)
@@ -56,18 +59,19 @@ def pretrain(recipe: Recipe, corpus: Corpus, folder: Path) -> None:
 
         # Once in a while
         done, now = step + 1, time.monotonic()
-        is_last = done == recipe.steps
+        is_finished = done in recipe.cycles
         if done % _LOG_EVERY == 0:
             rate = (done - first) * recipe.batch / (now - began)
             _log_step(folder, recipe, done, {**parts, "tiles_per_second": rate})
-        if now - measured > _MEASURE_SECONDS or is_last:
+        if now - measured > _MEASURE_SECONDS or is_finished:
             measured = now
             _log_reading(folder, done, _measured(readers, held_out, prompt))
-        if now - saved > _SAVE_SECONDS or is_last:
+        if now - saved > _SAVE_SECONDS or is_finished:
             saved = now
             kept = {"state": memory.state_MCH, "holds": memory.holds_MV.to(torch.uint8)}
             save_state(folder, readers, optimizers, done, kept)
-            write_checkpoint(folder / "checkpoint", readers.model, tokenizer)
+            name = f"checkpoint-{done}" if is_finished else "checkpoint"
+            write_checkpoint(folder / name, readers.model, tokenizer)
 
 
 class _Stream(Dataset):
@@ -194,7 +198,7 @@ def _train_step(
     memory: Memory,
 ) -> dict[str, float]:
     """Train on one batch; returns the losses and the norm of the gradient."""
-    is_matching = step >= recipe.retrieval_from * recipe.steps
+    is_matching = step >= recipe.retrieval_from
     group = random.Random(f"{recipe.seed} group {step}").choice(_GROUPS)
     total, parts = losses(readers, batch, prompt, recipe, memory if is_matching else None, group)
     total.backward()

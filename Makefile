@@ -11,7 +11,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 TEST_WORKERS ?= 2
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help setup demo demo-control reader test test-slow check bench clean
+.PHONY: help setup demo demo-control demo-real reader reader-print test test-slow check bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | \
@@ -43,8 +43,24 @@ demo-control: demo ## the demo without mined negatives, and what they were worth
 	$(BIN)/colintern run --config configs/demo-control.yaml
 	$(BIN)/colintern compare runs/demo runs/demo-control
 
+# A folder of PDFs of your own is a dataset and a run of its own, by the folder's name.
+PDFS ?=
+REAL = $(if $(PDFS),$(shell basename "$$(realpath "$(PDFS)")" | tr -c 'A-Za-z0-9._\n-' -),manuals)
+REAL_SET = runs/datasets/real-$(REAL)
+demo-real: $(READY) ## the loop on real PDFs, without a download of a model: five manuals, or PDFS=folder
+	$(if $(PDFS),,$(BIN)/python -m pretraining.printed.manuals runs/manuals)
+	$(BIN)/colintern ingest "$(or $(PDFS),runs/manuals)" --out $(REAL_SET)
+	$(BIN)/colintern questions $(REAL_SET) --out $(REAL_SET)-questions.csv --replace
+	$(BIN)/colintern ingest --out $(REAL_SET) --queries $(REAL_SET)-questions.csv
+	$(BIN)/colintern run --config configs/real.yaml run.name=real-$(REAL) data.train=$(REAL_SET)
+	$(BIN)/colintern baseline runs/real-$(REAL)
+	@echo "report: runs/real-$(REAL)/report.html"
+
 reader: $(READY) ## make the built-in backbone again, in runs/reader (one to two hours)
 	$(BIN)/python -m pretraining --out runs/reader
+
+reader-print: $(READY) ## make the built-in backbone for printed pages again: hours, resumable
+	$(BIN)/python -m pretraining.printed
 
 test: $(READY) ## the tests
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) -m "not slow"

@@ -10,7 +10,7 @@ import yaml
 
 from colintern.config.files import as_written
 from colintern.config.pinned import ADVISED, known
-from colintern.config.schema import READER
+from colintern.config.schema import READER_PRINT
 
 _TEMPLATE = Path(__file__).with_name("own.yaml.template")
 _PLAIN = re.compile(r"[A-Za-z_./][\w./-]*", re.ASCII)
@@ -36,8 +36,14 @@ def own_settings(
         run_name=_scalar(name),
         train=_dataset(train),
         real_model=_real_model(is_set=use_gpu),
-        backbone=ADVISED if use_gpu else READER,
+        backbone=ADVISED if use_gpu else READER_PRINT,
         revision=known()[ADVISED].revision if use_gpu else "null",
+        max_tiles="6 " if use_gpu else "24",
+        pad_to_grid="false" if use_gpu else "true ",
+        shared="false" if use_gpu else "true ",
+        dim="128" if use_gpu else "192",
+        learning_rate="0.002" if use_gpu else "0.0005",
+        relative_margin="0.05" if use_gpu else "0.0 ",
         # More pairs are more negatives; with a few hundred questions 128 would leave few steps.
         global_batch=64 if use_gpu else 32,
         use_gpu="true " if use_gpu else "false",
@@ -53,10 +59,17 @@ def _real_model(*, is_set: bool) -> str:
     """How the model for real pages is taken, as comment lines."""
     download = f"#   `colintern download {ADVISED}`"
     if is_set:
-        return f"{download} fetches it. It is set below;\n#   for `reader` the revision is null."
+        return (
+            f"{download} fetches it. It is set below; for `reader-print`:\n"
+            "#     path: reader-print\n#     revision: null\n"
+            "#     max_tiles: 24\n#     pad_to_grid: true\n"
+            "#   and below: shared: true, dim: 192, learning_rate: 0.0005, relative_margin: 0.0."
+        )
     return (
-        f"{download}, then put these two in place of those below:\n"
-        f"#     path: {ADVISED}\n#     revision: {known()[ADVISED].revision}"
+        f"{download}, then put these in place of those below:\n"
+        f"#     path: {ADVISED}\n#     revision: {known()[ADVISED].revision}\n"
+        "#     max_tiles: 6\n#     pad_to_grid: false\n"
+        "#   and below: shared: false, dim: 128, learning_rate: 0.002, relative_margin: 0.05."
     )
 
 

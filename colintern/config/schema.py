@@ -15,7 +15,7 @@ from colintern import storage
 from colintern.config.benchmarks import benchmarks, expanded
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
-READER, RANDOM = "reader", "random"  # the built-in backbones
+READER, READER_PRINT, RANDOM = BUILT_IN = "reader", "reader-print", "random"  # backbones
 DEV = "dev"  # the name of the dev set, whichever dataset it is
 DEMO_VARIANTS = ("demo", "demo-small", "demo-long")
 
@@ -365,7 +365,7 @@ class Config(Section):
         """A copy with absolute paths, which mean the same in every working directory."""
         backbone, heads = self.backbone.path, self.training.init_heads
         folder = Path(backbone).expanduser()
-        is_folder = backbone not in (READER, RANDOM) and folder.is_dir()
+        is_folder = backbone not in BUILT_IN and folder.is_dir()
         judgements = self.data.judgements
         here = {
             "data": {"judgements": judgements and storage.absolute(judgements)},

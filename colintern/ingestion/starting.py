@@ -55,8 +55,8 @@ class Start:
         lines = [self.found, f"written: {self.config}"]
         if not self.is_for_gpu:
             lines.append(
-                "its backbone is reader, which reads plain printed English only: the file begins "
-                "with the choice"
+                "its backbone is reader-print, which is built in and reads printed English only: "
+                "the file begins with the choice"
             )
         if self.needs_questions:
             lines.append(f"first write {_QUESTIONS}: {QUESTIONS_FORM}")

@@ -9,10 +9,10 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from safetensors import SafetensorError, safe_open
 
 from colintern import log, storage
-from colintern.config.schema import RANDOM, READER, BackboneConfig
+from colintern.config.schema import RANDOM, READER, READER_PRINT, BackboneConfig
 from colintern.errors import BackboneError, one_line
 
-_READER_FOLDER = Path(__file__).parent / "reader"
+_READERS = {name: Path(__file__).parent / name for name in (READER, READER_PRINT)}
 _INDEX = ".safetensors.index.json"
 _WEIGHTS, _WEIGHTS_INDEX = "model.safetensors", f"model{_INDEX}"
 _ADAPTER = "adapter_config.json"
@@ -29,8 +29,8 @@ def find_checkpoint(config: BackboneConfig) -> Path:
         BackboneError: there is no such folder, the Hub id has no pinned revision or cannot be
             fetched, or the folder holds an adapter or no safetensors weights.
     """
-    if config.path == READER:
-        folder = _READER_FOLDER
+    if config.path in _READERS:
+        folder = _READERS[config.path]
     elif config.path == RANDOM:
         log.warn_once(
             "backbone",
@@ -108,8 +108,8 @@ def checkpoint_hash(folder: Path) -> str:
 def _from_hub(config: BackboneConfig) -> Path:
     if config.path.count("/") != 1 or config.path.startswith((".", "/", "~")):
         raise BackboneError(
-            f"backbone.path={config.path}: no such folder; name a folder, 'reader', "
-            "or a Hub id such as OpenGVLab/InternVL3-1B-hf"
+            f"backbone.path={config.path}: no such folder; name a folder, 'reader-print', "
+            "'reader', or a Hub id such as OpenGVLab/InternVL3-1B-hf"
         )
     if config.revision is None or not _COMMIT.fullmatch(config.revision):
         raise BackboneError(

@@ -207,7 +207,8 @@ def init_heads(config: HeadsConfig, width: int, seed: int, num_layers: int = 1) 
 
     Query and page heads start as the same random projection, which roughly keeps angles (Johnson
     and Lindenstrauss, 1984). So the first scores are close to the similarities of the backbone's
-    features.
+    features. Linear heads that are as wide as what they project, or wider, start as the identity,
+    so that those scores are these similarities.
 
     Args:
         config: their kind and size.
@@ -217,12 +218,16 @@ def init_heads(config: HeadsConfig, width: int, seed: int, num_layers: int = 1) 
     """
     num_mixed = num_layers if config.layer_mix else 1
     heads = Heads(config.kind, width, config.dim, config.shared, num_mixed)
-    std = 1 / math.sqrt(width // num_mixed)
+    width //= num_mixed
+    is_identity = config.kind == "linear" and config.dim >= width
+    std = 1 / math.sqrt(width)
     modules = [heads.shared] if config.shared else [heads.query, heads.page]
     for module in modules:
         generator = torch.Generator().manual_seed(seed)
         for parameter in module.parameters():
-            if parameter.dim() == 2:
+            if parameter.dim() == 2 and is_identity:
+                nn.init.eye_(parameter)
+            elif parameter.dim() == 2:
                 nn.init.normal_(parameter, std=std, generator=generator)
             else:
                 nn.init.zeros_(parameter)

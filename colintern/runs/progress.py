@@ -6,7 +6,15 @@ from itertools import islice
 from typing import Any
 
 from colintern import log
-from colintern.config.schema import RANDOM, READER, BackboneConfig, DataConfig, datasets
+from colintern.config.schema import (
+    BUILT_IN,
+    RANDOM,
+    READER,
+    READER_PRINT,
+    BackboneConfig,
+    DataConfig,
+    datasets,
+)
 from colintern.data.added_judgements import added_judgements
 from colintern.evaluation.chance import beside_chance, is_at_chance
 from colintern.evaluation.decision import METRIC
@@ -197,7 +205,7 @@ def say_at_chance(document: Mapping[str, Any], backbone: BackboneConfig) -> None
 
     Untrained heads may be that bad; only of the built-in backbones is it said before round 1.
     """
-    is_built_in = backbone.path in (READER, RANDOM)
+    is_built_in = backbone.path in BUILT_IN
     if not is_at_chance(document) or (document["round"] == 0 and not is_built_in):
         return
     reached = document["metrics"][METRIC]
@@ -206,13 +214,15 @@ def say_at_chance(document: Mapping[str, Any], backbone: BackboneConfig) -> None
         f"is hardly better than a random order of its {document['num_pages']} pages "
         f"({document['chance'][METRIC]:.3f})"
     )
-    other = f"take another: {remedy()}"
+    other = f"take another: {remedy(backbone.path)}"
     if document["round"] == 0:
         log.say("evaluate", "%s; if trained heads are no better, %s", found, other)
         return
     reasons = {
         READER: "backbone.path=reader, which reads plain printed English only, does not see what "
         f"tells these pages apart: {other}",
+        READER_PRINT: "backbone.path=reader-print, which reads printed English only, does not see "
+        f"what tells these pages apart: {other}",
         RANDOM: f"backbone.path=random cannot read: {other}",
     }
     likely = reasons.get(backbone.path, "this backbone may not read what tells these pages apart")

@@ -122,9 +122,11 @@ def _figures(path: str) -> dict[str, Any]:
 def table_lines(run_path: str) -> list[str]:
     """The metrics of all rounds on all datasets, each with its 95 % interval below it.
 
-    The baselines that are measured on a dataset stand below its rounds. Those that were measured
-    with other answers or heads than the rounds are left out, and named at the end.
+    The baselines that are measured on a dataset stand below its rounds, and below them what a
+    random order reaches. Those that were measured with other answers or heads than the rounds are
+    left out, and named at the end.
     """
+    from colintern.evaluation.decision import METRIC
     from colintern.runs.stages.beside import beside_rounds
 
     folder = RunFolder(run_path)
@@ -137,9 +139,15 @@ def table_lines(run_path: str) -> list[str]:
         for round_number in evaluated_rounds(run_path, dataset):
             name = f"0 {start}" if round_number == 0 else str(round_number)
             lines += metric_lines(run_path, dataset, round_number, name)
-        for name in beside.baselines[dataset]:
-            document = storage.read_json(folder.baseline_evaluation(name, dataset))
+        found = [
+            storage.read_json(folder.baseline_evaluation(name, dataset))
+            for name in beside.baselines[dataset]
+        ]
+        for document in found:
             lines += document_lines(document, _fitting(title_of_baseline(document)))
+        if found and "chance" in found[0]:
+            level = found[0]["chance"][METRIC]
+            lines.append(f"{dataset:<16}{'a random order':<{_NAME}}{level:>14.3f}")
     return [*lines, beside.remark] if beside.remark else lines
 
 

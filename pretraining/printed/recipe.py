@@ -20,7 +20,7 @@ class Recipe:
         memory_tiles: tiles of earlier steps that queries have to tell their own tile from.
     """
 
-    cycles: tuple[int, ...] = (10_500, 75_000)
+    cycles: tuple[int, ...] = (9_000, 75_000)
     batch: int = 8
     seed: int = 0
     vocabulary: int = 8_192
@@ -48,7 +48,7 @@ class Recipe:
     text_weight: float = 0.3
     naming_scale: float = 20.0
     spans_per_tile: int = 4
-    retrieval_from: int = 4_500
+    retrieval_from: int = 9_000
     retrieval_weight: float = 0.3
     token_weight: float = 0.3
     retrieval_scale: float = 20.0

@@ -44,6 +44,8 @@ def test_any_path_is_read_back_as_it_is(tmp_path, train, use_gpu):
         assert config.data.train.model_dump(include=chosen.keys()) == chosen
     assert (config.data.train.path, config.run.name) == (train, "123")
     assert config.cluster.use_gpu == use_gpu
-    assert (config.backbone.path == "reader") != use_gpu
+    assert (config.backbone.path == "reader-print") != use_gpu
     assert (config.backbone.revision is None) != use_gpu
-    assert all(model in path.read_text() for model in ("`reader`", "OpenGVLab/InternVL3-1B-hf"))
+    assert all(
+        model in path.read_text() for model in ("`reader-print`", "OpenGVLab/InternVL3-1B-hf")
+    )

@@ -166,6 +166,16 @@ def test_untrained_heads_depend_on_the_seed_alone():
     assert not torch.equal(first.query.weight, other.query.weight)
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_heads_as_wide_as_the_features_begin_as_they_are(shared):
+    """A backbone whose cosines find pages already, and random heads that lose a fifth of that."""
+    heads = init_heads(HeadsConfig(dim=WIDTH + 8, shared=shared), WIDTH, seed=0)
+    token_TH = torch.randn(20, WIDTH, generator=torch.Generator().manual_seed(3))
+    unit_TH = torch.nn.functional.normalize(token_TH, dim=-1)
+    scores_TT = heads.embed_queries(token_TH) @ heads.embed_pages(token_TH).T
+    torch.testing.assert_close(scores_TT, unit_TH @ unit_TH.T)
+
+
 @pytest.mark.parametrize(("kind", "layer_mix"), [("linear", False), ("mlp", False), ("mlp", True)])
 def test_a_token_is_embedded_alike_whatever_stands_beside_it(kind, layer_mix):
     """A page's scores that depend on its shard: products of few rows round otherwise."""

@@ -47,7 +47,12 @@ def pages(tmp_path) -> str:
 
 @pytest.mark.parametrize(
     ("backbone", "words"),
-    [("reader", "reads plain printed English only"), ("random", "cannot read"), ("/a/model", "")],
+    [
+        ("reader", "reads plain printed English only"),
+        ("reader-print", ""),
+        ("random", "cannot read"),
+        ("/a/model", ""),
+    ],
 )
 def test_a_built_in_backbone_over_other_pages_is_warned_of(
     tmp_path, caplog, pages, backbone, words
@@ -164,9 +169,18 @@ def test_a_gpu_that_stays_idle_is_told(monkeypatch, caplog, tmp_path, use_gpu, h
     assert (told in caplog.text) == (has_gpu and not use_gpu)
 
 
-def test_the_line_to_paste_is_taken_by_the_configuration_of_own_pages():
-    """A remedy that is refused when it is pasted."""
-    overrides = remedy().split(", then ")[1].split()
-    own = Path(__file__).parents[2] / "configs" / "own.yaml"
-    backbone = load_config(str(own), overrides).backbone
-    assert (backbone.path, backbone.revision) == (ADVISED, known()[ADVISED].revision)
+OWN = Path(__file__).parents[2] / "configs" / "own.yaml"
+
+
+def _own_backbone(overrides: str) -> tuple[str, str | None, int, bool]:
+    backbone = load_config(str(OWN), overrides.split()).backbone
+    return backbone.path, backbone.revision, backbone.max_tiles, backbone.pad_to_grid
+
+
+def test_the_lines_to_paste_are_taken_by_the_configuration_of_own_pages():
+    """A remedy that is refused when it is pasted; one backbone with the tiles of another."""
+    advised = remedy("reader-print").split(", then ")[1]
+    assert _own_backbone(advised) == (ADVISED, known()[ADVISED].revision, 6, False)
+    built_in, advised = remedy("reader").split(" for printed English, or ")
+    assert _own_backbone(built_in) == ("reader-print", None, 24, True)
+    assert advised.startswith(PASTED)

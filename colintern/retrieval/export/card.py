@@ -11,7 +11,14 @@ import jinja2
 import yaml
 
 from colintern import storage
-from colintern.config.schema import READER, BackboneConfig, DatasetConfig, datasets, evaluated_names
+from colintern.config.schema import (
+    READER,
+    READER_PRINT,
+    BackboneConfig,
+    DatasetConfig,
+    datasets,
+    evaluated_names,
+)
 from colintern.data.hub import is_url
 from colintern.model.checkpoint import find_checkpoint
 from colintern.records.run_folder import RunFolder
@@ -134,8 +141,8 @@ def _as_yaml(value: Any) -> str:
 
 def _backbone_name(config: BackboneConfig) -> str:
     """As somebody else can find it."""
-    if config.path == READER:
-        return "the tiny InternVL inside ColIntern, `reader`"
+    if config.path in (READER, READER_PRINT):
+        return f"the tiny InternVL inside ColIntern, `{config.path}`"
     if _is_on_hub(config):
         return f"[{config.path}](https://huggingface.co/{config.path}) at {config.revision}"
     return f"`{storage.absolute(config.path).rstrip('/').rpartition('/')[2]}`, a local folder"
@@ -147,7 +154,7 @@ def _is_on_hub(config: BackboneConfig) -> bool:
 
 def _licence(config: BackboneConfig) -> dict[str, str]:
     """That of the backbone, as its own card says; empty where it says nothing."""
-    if config.path == READER:
+    if config.path in (READER, READER_PRINT):
         return {"license": "apache-2.0"}  # as all of this package
     path = find_checkpoint(config) / "README.md"
     found = _FRONT_MATTER.match(path.read_text(errors="replace")) if path.is_file() else None

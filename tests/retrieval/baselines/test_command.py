@@ -1,5 +1,6 @@
 """`colintern baseline` as a user meets it."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -17,6 +18,8 @@ def test_it_prints_the_table_and_writes_the_report(run, monkeypatch, capsys):
     assert code == 0
     assert out.splitlines() == status.table_lines(run)
     assert out.count("pooled of round") == 2
+    level = storage.read_json(RunFolder(run).evaluation(1, "test"))["chance"]["ndcg_at_5"]
+    assert re.search(rf"test +a random order +{level:.3f}\n", out)
     assert "bm25  test: none of its 6 pages has a text" in err
     page = storage.read_bytes(RunFolder(run).report)
     assert page.decode().count('<tr class="baseline">') == 2

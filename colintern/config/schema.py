@@ -15,7 +15,9 @@ from colintern import storage
 from colintern.config.benchmarks import benchmarks, expanded
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
-READER, READER_PRINT, RANDOM = BUILT_IN = "reader", "reader-print", "random"  # backbones
+READERS = READER, READER_PRINT = "reader", "reader-print"  # the built-in backbones that can read
+RANDOM = "random"
+BUILT_IN = (*READERS, RANDOM)
 DEV = "dev"  # the name of the dev set, whichever dataset it is
 DEMO_VARIANTS = ("demo", "demo-small", "demo-long")
 

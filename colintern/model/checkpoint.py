@@ -9,10 +9,10 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from safetensors import SafetensorError, safe_open
 
 from colintern import log, storage
-from colintern.config.schema import RANDOM, READER, READER_PRINT, BackboneConfig
+from colintern.config.schema import RANDOM, READERS, BackboneConfig
 from colintern.errors import BackboneError, one_line
 
-_READERS = {name: Path(__file__).parent / name for name in (READER, READER_PRINT)}
+_BUILT_IN = Path(__file__).parent  # the folder of each reader stands here
 _INDEX = ".safetensors.index.json"
 _WEIGHTS, _WEIGHTS_INDEX = "model.safetensors", f"model{_INDEX}"
 _ADAPTER = "adapter_config.json"
@@ -29,8 +29,8 @@ def find_checkpoint(config: BackboneConfig) -> Path:
         BackboneError: there is no such folder, the Hub id has no pinned revision or cannot be
             fetched, or the folder holds an adapter or no safetensors weights.
     """
-    if config.path in _READERS:
-        folder = _READERS[config.path]
+    if config.path in READERS:
+        folder = _BUILT_IN / config.path
     elif config.path == RANDOM:
         log.warn_once(
             "backbone",

@@ -12,8 +12,7 @@ import yaml
 
 from colintern import storage
 from colintern.config.schema import (
-    READER,
-    READER_PRINT,
+    READERS,
     BackboneConfig,
     DatasetConfig,
     datasets,
@@ -141,7 +140,7 @@ def _as_yaml(value: Any) -> str:
 
 def _backbone_name(config: BackboneConfig) -> str:
     """As somebody else can find it."""
-    if config.path in (READER, READER_PRINT):
+    if config.path in READERS:
         return f"the tiny InternVL inside ColIntern, `{config.path}`"
     if _is_on_hub(config):
         return f"[{config.path}](https://huggingface.co/{config.path}) at {config.revision}"
@@ -154,7 +153,7 @@ def _is_on_hub(config: BackboneConfig) -> bool:
 
 def _licence(config: BackboneConfig) -> dict[str, str]:
     """That of the backbone, as its own card says; empty where it says nothing."""
-    if config.path in (READER, READER_PRINT):
+    if config.path in READERS:
         return {"license": "apache-2.0"}  # as all of this package
     path = find_checkpoint(config) / "README.md"
     found = _FRONT_MATTER.match(path.read_text(errors="replace")) if path.is_file() else None

@@ -1,6 +1,7 @@
 """Batches by number: the same number gives the same tiles, in any process."""
 
 import random
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -8,13 +9,20 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast
 
-from pretraining.objectives import TileBatch
+from pretraining.objectives import Labels
 from pretraining.text import Source
 from pretraining.tiles import Tile, TilePrinter
 
 MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]  # ImageNet's, as InternVL's processor has
 STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
 _MAX_QUERY_TOKENS = 24
+
+
+@dataclass(frozen=True)
+class TileBatch(Labels):
+    """Normalised tiles with their labels."""
+
+    pixels_N3TT: Tensor
 
 
 class Batches(Dataset):

@@ -8,19 +8,21 @@ import torch
 from torch import Tensor, nn
 from transformers import InternVLConfig, InternVLModel, InternVLVisionConfig, Qwen2Config
 
-from pretraining.recipe import PATCH, PATCH_GRID, TILE, TOKENS_PER_TILE, Recipe
+from pretraining.batches import TileBatch
+from pretraining.objectives import Seen
+from pretraining.recipe import PATCH, PATCH_GRID, TILE, TOKENS_PER_TILE, Recipe, Sizes
 
 _WHITENING_FLOOR = 1e-3  # of the largest variance: directions below it are noise
 
 
-def fresh_model(recipe: Recipe, num_tokens: int, image_token_id: int) -> InternVLModel:
-    """A random InternVL with sine-cosine position embeddings; in transformers they start as 0."""
+def random_model(sizes: Sizes, num_tokens: int, image_token_id: int) -> InternVLModel:
+    """An InternVL for tiles of pretraining, as transformers draws it."""
     config = InternVLConfig(
         vision_config=InternVLVisionConfig(
-            hidden_size=recipe.vision_width,
-            intermediate_size=recipe.vision_feed_forward,
-            num_hidden_layers=recipe.vision_layers,
-            num_attention_heads=4,
+            hidden_size=sizes.vision_width,
+            intermediate_size=sizes.vision_feed_forward,
+            num_hidden_layers=sizes.vision_layers,
+            num_attention_heads=sizes.vision_heads,
             attention_bias=True,
             image_size=[TILE, TILE],
             patch_size=[PATCH, PATCH],
@@ -28,9 +30,9 @@ def fresh_model(recipe: Recipe, num_tokens: int, image_token_id: int) -> InternV
         ),
         text_config=Qwen2Config(
             vocab_size=num_tokens,
-            hidden_size=recipe.text_width,
-            intermediate_size=recipe.text_feed_forward,
-            num_hidden_layers=recipe.text_layers,
+            hidden_size=sizes.text_width,
+            intermediate_size=sizes.text_feed_forward,
+            num_hidden_layers=sizes.text_layers,
             num_attention_heads=4,
             num_key_value_heads=2,
             tie_word_embeddings=True,
@@ -39,10 +41,15 @@ def fresh_model(recipe: Recipe, num_tokens: int, image_token_id: int) -> InternV
         image_seq_length=TOKENS_PER_TILE,
         downsample_ratio=0.5,
     )
-    model = InternVLModel(config)
+    return InternVLModel(config)
+
+
+def fresh_model(sizes: Sizes, num_tokens: int, image_token_id: int) -> InternVLModel:
+    """A random InternVL with sine-cosine position embeddings; in transformers they start as 0."""
+    model = random_model(sizes, num_tokens, image_token_id)
     embeddings = model.vision_tower.embeddings
     with torch.no_grad():
-        embeddings.position_embeddings[0, 1:] = _sine_cosine(recipe.vision_width)
+        embeddings.position_embeddings[0, 1:] = _sine_cosine(sizes.vision_width)
     return model
 
 
@@ -101,12 +108,24 @@ class Readers(nn.Module):
         self.query_match = nn.Linear(recipe.text_width, 128, bias=False)
         self._slots = slots
 
-    def see(self, pixels_N3TT: Tensor, prompt: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Read tiles.
+    def forward(self, batch: TileBatch, prompt: Sequence[int]) -> Seen:
+        """Read tiles, each as a page of its own, and the queries about them."""
+        logits_NGSL, state_NCH = self._see(batch.pixels_N3TT, prompt)
+        text_BQH = self.model.language_model(
+            input_ids=batch.query_BQ, use_cache=False
+        ).last_hidden_state
+        return Seen(
+            logits_NGSL,
+            state_NCH,
+            text_BQH,
+            self._name,
+            page_NCE=self.page_match(state_NCH),
+            query_BQE=self.query_match(text_BQH),
+            scored_BQ=batch.query_mask_BQ,
+        )
 
-        Returns:
-            Character logits [N, G, S, classes], and the LLM's states at the cells [N, C, H].
-        """
+    def _see(self, pixels_N3TT: Tensor, prompt: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Character logits [N, G, S, classes], and the LLM's states at the cells [N, C, H]."""
         model: Any = self.model  # its declared signature lacks some options
         seen = model.get_image_features(pixels_N3TT, return_dict=True)
         patches = seen.last_hidden_state[:, 1:]
@@ -125,11 +144,7 @@ class Readers(nn.Module):
         states = self.model.language_model(inputs_embeds=inputs, use_cache=False)
         return logits, states.last_hidden_state[:, is_cell]
 
-    def read(self, ids_NQ: Tensor) -> Tensor:
-        """The LLM's states at the tokens of texts, [N, Q, H]."""
-        return self.model.language_model(input_ids=ids_NQ, use_cache=False).last_hidden_state
-
-    def name(self, states: Tensor) -> Tensor:
+    def _name(self, states: Tensor) -> Tensor:
         """Logits over the vocabulary, through the tied embedding."""
         model: Any = self.model
         return states @ model.get_input_embeddings().weight.T

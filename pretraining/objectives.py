@@ -1,27 +1,28 @@
-"""The losses, which are used together. Labels are known, as the tiles are printed by us.
+"""The losses, which are used together, and how well held-out tiles are read.
 
-Shape letters as in `tiles`, and B queries, Q query tokens, F cells that hold tokens, V vocabulary.
+Labels are known: tiles are printed by us, or a PDF says where its characters stand. Shape letters
+as in `tiles`, and B queries, Q query tokens, T tokens of all queries, F cells that hold tokens,
+V vocabulary, H the width of a state, E the width of what is matched.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pretraining.model import Readers
-from pretraining.recipe import Recipe
+from pretraining.recipe import Weights
 from pretraining.tiles import NO_TOKEN, NOTHING
 
 _EMPTY_SLOT_WEIGHT = 0.1  # most slots are empty, which is learned soon
 
 
 @dataclass(frozen=True)
-class TileBatch:
-    """Tiles with their labels, and spans of their words as queries.
+class Labels:
+    """What stands on tiles, and spans of it as queries.
 
     Attributes:
-        pixels_N3TT: normalised tiles.
         characters_NGS: classes of the character slots.
         tokens_NCK: tokens of the cells, `NO_TOKEN` behind the last.
         query_BQ: token ids, padded behind the last.
@@ -29,7 +30,6 @@ class TileBatch:
         tile_B: the tile that each query is a span of.
     """
 
-    pixels_N3TT: Tensor
     characters_NGS: Tensor
     tokens_NCK: Tensor
     query_BQ: Tensor
@@ -37,37 +37,68 @@ class TileBatch:
     tile_B: Tensor
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What a model makes of tiles and queries.
+
+    Attributes:
+        logits_NGSL: of the character slots.
+        state_NCH: of the LLM at the cells.
+        text_BQH: of the LLM at the tokens of the queries.
+        name: from states to logits over the vocabulary.
+        page_NCE: what is matched of the cells, of any length.
+        query_BQE: what is matched of the queries, of any length.
+        scored_BQ: which tokens of a query count in its score.
+    """
+
+    logits_NGSL: Tensor
+    state_NCH: Tensor
+    text_BQH: Tensor
+    name: Callable[[Tensor], Tensor]
+    page_NCE: Tensor
+    query_BQE: Tensor
+    scored_BQ: Tensor
+
+    def best(self) -> Tensor:
+        """The best cosine of each query token with the cells of each tile: [B, N, Q]."""
+        query_BQE = functional.normalize(self.query_BQE, dim=-1)
+        page_NCE = functional.normalize(self.page_NCE, dim=-1)
+        return torch.einsum("bqe,nce->bnqc", query_BQE, page_NCE).amax(-1)
+
+    def scores(self, best_BNQ: Tensor) -> Tensor:
+        """MaxSim of queries and tiles, the mean over the tokens that count: [B, N]."""
+        is_scored_B1Q = self.scored_BQ[:, None, :]
+        return (best_BNQ * is_scored_B1Q).sum(-1) / is_scored_B1Q.sum(-1)
+
+
 def losses(
-    readers: Readers, batch: TileBatch, prompt: list[int], recipe: Recipe, *, retrieval: bool
+    seen: Seen, labels: Labels, weights: Weights, *, retrieval: bool
 ) -> tuple[Tensor, dict[str, float]]:
-    """The weighted sum, and each part of it."""
-    logits_NGSL, state_NCH = readers.see(batch.pixels_N3TT, prompt)
-    text_BQH = readers.read(batch.query_BQ)
-    is_full_NC = (batch.tokens_NCK != NO_TOKEN).any(-1)  # the other cells have no token
-    parts = {
-        "characters": character_loss(logits_NGSL, batch.characters_NGS),
-        "cells": cell_loss(readers.name(state_NCH[is_full_NC]), batch.tokens_NCK[is_full_NC]),
-        "text": functional.cross_entropy(
-            readers.name(text_BQH[batch.query_mask_BQ]), batch.query_BQ[batch.query_mask_BQ]
-        ),
-    }
+    """The weighted sum, and each part of it.
+
+    More tiles to tell a span's own from, kept from earlier steps (cross-batch memory), did harm:
+    old states can be told from new ones, which is learned instead of what stands in them.
+    """
+    is_full_NC = (labels.tokens_NCK != NO_TOKEN).any(-1)  # the other cells have no token
+    is_text_BQ = labels.query_mask_BQ
+    named_TV, text_T = seen.name(seen.text_BQH[is_text_BQ]), labels.query_BQ[is_text_BQ]
+    characters = character_loss(seen.logits_NGSL, labels.characters_NGS)
+    cells = cell_loss(seen.name(seen.state_NCH[is_full_NC]), labels.tokens_NCK[is_full_NC])
+    text = functional.cross_entropy(named_TV, text_T)
+    parts = {"characters": characters, "cells": cells, "text": text}
     total = (
-        recipe.character_weight * parts["characters"]
-        + recipe.cell_weight * parts["cells"]
-        + recipe.text_weight * parts["text"]
+        weights.character_weight * characters
+        + weights.cell_weight * cells
+        + weights.text_weight * text
     )
     if retrieval:
-        best_BNQ = similarities(readers, text_BQH, state_NCH)
-        score_BN = match(best_BNQ, batch.query_mask_BQ)
-        parts["retrieval"] = functional.cross_entropy(
-            recipe.retrieval_scale * score_BN, batch.tile_B
+        best_BNQ = seen.best()
+        found = functional.cross_entropy(
+            weights.retrieval_scale * seen.scores(best_BNQ), labels.tile_B
         )
-        parts["tokens"] = token_loss(recipe.retrieval_scale * best_BNQ, batch)
-        total = (
-            total
-            + recipe.retrieval_weight * parts["retrieval"]
-            + recipe.token_weight * parts["tokens"]
-        )
+        tokens = token_loss(weights.retrieval_scale * best_BNQ, labels)
+        parts |= {"retrieval": found, "tokens": tokens}
+        total = total + weights.retrieval_weight * found + weights.token_weight * tokens
     return total, {name: float(part.detach()) for name, part in parts.items()}
 
 
@@ -87,56 +118,41 @@ def cell_loss(logits_FV: Tensor, tokens_FK: Tensor) -> Tensor:
     return -((logs_FK * is_token_FK).sum(-1) / is_token_FK.sum(-1)).mean()
 
 
-def token_loss(logits_BNQ: Tensor, batch: TileBatch) -> Tensor:
+def token_loss(logits_BNQ: Tensor, labels: Labels) -> Tensor:
     """Each query token alone has to find its tile, among the tiles without the same token."""
-    num_tiles, num_tokens = len(batch.tokens_NCK), int(batch.query_BQ.max()) + 1
+    num_tiles, num_tokens = len(labels.tokens_NCK), int(labels.query_BQ.max()) + 1
     # The last column is for cells without a token, and for tokens that no query has.
-    column_NP = batch.tokens_NCK.flatten(1).where(
-        (batch.tokens_NCK.flatten(1) >= 0) & (batch.tokens_NCK.flatten(1) < num_tokens), num_tokens
+    column_NP = labels.tokens_NCK.flatten(1).where(
+        (labels.tokens_NCK.flatten(1) >= 0) & (labels.tokens_NCK.flatten(1) < num_tokens),
+        num_tokens,
     )
     holds_NV = torch.zeros(num_tiles, num_tokens + 1, dtype=torch.bool)
     holds_NV.scatter_(1, column_NP, True)
-    is_held_BNQ = holds_NV[:, batch.query_BQ].transpose(0, 1)
-    is_own_BN1 = functional.one_hot(batch.tile_B, num_tiles).bool()[..., None]
+    is_held_BNQ = holds_NV[:, labels.query_BQ].transpose(0, 1)
+    is_own_BN1 = functional.one_hot(labels.tile_B, num_tiles).bool()[..., None]
     others_BNQ = logits_BNQ.masked_fill(is_held_BNQ & ~is_own_BN1, -torch.inf)
-    target_BQ = batch.tile_B[:, None].expand_as(batch.query_BQ)
+    target_BQ = labels.tile_B[:, None].expand_as(labels.query_BQ)
     each_BQ = functional.cross_entropy(others_BNQ, target_BQ, reduction="none")
-    return each_BQ[batch.query_mask_BQ].mean()
+    return each_BQ[labels.query_mask_BQ].mean()
 
 
-def similarities(readers: Readers, text_BQH: Tensor, state_NCH: Tensor) -> Tensor:
-    """The best cosine of each query token with the cells of each tile: [B, N, Q]."""
-    query_BQE = functional.normalize(readers.query_match(text_BQH), dim=-1)
-    page_NCE = functional.normalize(readers.page_match(state_NCH), dim=-1)
-    return torch.einsum("bqe,nce->bnqc", query_BQE, page_NCE).amax(-1)
-
-
-def match(best_BNQ: Tensor, mask_BQ: Tensor) -> Tensor:
-    """MaxSim of queries and tiles, the mean over the query's tokens: [B, N]."""
-    mask_B1Q = mask_BQ[:, None, :]
-    return (best_BNQ * mask_B1Q).sum(-1) / mask_B1Q.sum(-1)
-
-
-@torch.no_grad()
-def reading(readers: Readers, batch: TileBatch, prompt: list[int]) -> dict[str, float]:
+def reading(seen: Seen, labels: Labels) -> dict[str, float]:
     """How well held-out tiles are read: shares between 0 and 1.
 
     `characters`: of the printed characters, those named right in their slot; `cells`: of the
     tokens, those among a cell's likeliest, as many as it holds; `recall_at_1`: of the spans, those
     whose tile scores best.
     """
-    logits_NGSL, state_NCH = readers.see(batch.pixels_N3TT, prompt)
-    is_printed = batch.characters_NGS != NOTHING
-    right = logits_NGSL.argmax(-1)[is_printed] == batch.characters_NGS[is_printed]
-    is_token_NCK = batch.tokens_NCK != NO_TOKEN
-    order_NCK = readers.name(state_NCH).topk(batch.tokens_NCK.shape[-1], dim=-1).indices
+    is_printed = labels.characters_NGS != NOTHING
+    right = seen.logits_NGSL.argmax(-1)[is_printed] == labels.characters_NGS[is_printed]
+    is_token_NCK = labels.tokens_NCK != NO_TOKEN
+    order_NCK = seen.name(seen.state_NCH).topk(labels.tokens_NCK.shape[-1], dim=-1).indices
     is_likely_NCK = torch.arange(order_NCK.shape[-1]) < is_token_NCK.sum(-1, keepdim=True)
     named_NCK = torch.where(is_likely_NCK, order_NCK, NO_TOKEN)
-    found_NCK = (batch.tokens_NCK[..., :, None] == named_NCK[..., None, :]).any(-1)
-    text_BQH = readers.read(batch.query_BQ)
-    score_BN = match(similarities(readers, text_BQH, state_NCH), batch.query_mask_BQ)
+    found_NCK = (labels.tokens_NCK[..., :, None] == named_NCK[..., None, :]).any(-1)
+    is_found_B = seen.scores(seen.best()).argmax(-1) == labels.tile_B
     return {
         "characters": float(right.float().mean()),
         "cells": float(found_NCK[is_token_NCK].float().mean()),
-        "recall_at_1": float((score_BN.argmax(-1) == batch.tile_B).float().mean()),
+        "recall_at_1": float(is_found_B.float().mean()),
     }

@@ -11,7 +11,32 @@ TOKENS_PER_TILE = CELL_GRID**2
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Sizes:
+    """Of an InternVL."""
+
+    vision_width: int = 128
+    vision_layers: int = 4
+    vision_heads: int = 4
+    vision_feed_forward: int = 256
+    text_width: int = 192
+    text_layers: int = 3
+    text_feed_forward: int = 480
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much each loss counts, and the scale of the scores that are told apart."""
+
+    character_weight: float = 0.5
+    cell_weight: float = 1.0
+    text_weight: float = 0.3
+    retrieval_weight: float = 0.3
+    token_weight: float = 0.3
+    retrieval_scale: float = 20.0
+
+
+@dataclass(frozen=True)
+class Recipe(Sizes, Weights):
     """One way to pretrain; the same recipe on the same machine gives the same weights.
 
     Learning rates follow a trapezoid: warm-up, flat until `flat_fraction` of the steps, then
@@ -22,25 +47,13 @@ class Recipe:
     batch: int = 16
     seed: int = 0
     vocabulary: int = 4_096
-    vision_width: int = 128
-    vision_layers: int = 4
-    vision_feed_forward: int = 256
-    text_width: int = 192
-    text_layers: int = 3
-    text_feed_forward: int = 480
     muon_learning_rate: float = 0.02
     adam_learning_rate: float = 2e-3
     warmup_steps: int = 50
     flat_fraction: float = 0.2
     last_fraction: float = 0.02
-    character_weight: float = 0.5
-    cell_weight: float = 1.0
-    text_weight: float = 0.3
     spans_per_tile: int = 4
-    retrieval_weight: float = 0.3
-    token_weight: float = 0.3
     retrieval_from: float = 0.3  # of the steps: matching is pointless before letters are read
-    retrieval_scale: float = 20.0
 
     def rate(self, step: int) -> float:
         """The share of the peak learning rate in `step`, from 0."""

@@ -15,9 +15,9 @@ from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2Im
 from colintern.config.schema import BackboneConfig
 from colintern.log import say
 from colintern.model.quiet import quiet_transformers
-from pretraining.batches import MEAN, STD, Batches
+from pretraining.batches import MEAN, STD, Batches, TileBatch
 from pretraining.model import Readers, fresh_model, whiten_patches
-from pretraining.objectives import TileBatch, losses, reading
+from pretraining.objectives import losses, reading
 from pretraining.optimizers import Muon, split_parameters
 from pretraining.recipe import TILE, TOKENS_PER_TILE, Recipe
 from pretraining.state import load_state, save_state
@@ -52,7 +52,7 @@ def pretrain(recipe: Recipe, folder: Path) -> dict[str, float]:
 
     readers = _fresh_readers(recipe, len(tokenizer), prompts, batches)
     optimizers = _optimizers(recipe, readers)
-    first, _ = load_state(folder, readers, optimizers)
+    first = load_state(folder, readers, optimizers)
     say("reader", "%s parameters, from step %d", f"{_num_parameters(readers.model):,}", first)
 
     began = time.monotonic()
@@ -191,7 +191,8 @@ def _train_step(
 ) -> dict[str, float]:
     """Train on one batch; returns the losses and the norm of the gradient."""
     is_matching = step >= recipe.retrieval_from * recipe.steps
-    total, parts = losses(readers, batch, prompt, recipe, retrieval=is_matching)
+    seen = readers(batch, prompt)
+    total, parts = losses(seen, batch, recipe, retrieval=is_matching)
     total.backward()
     norm = torch.nn.utils.clip_grad_norm_(readers.parameters(), _MAX_GRAD_NORM)
     for optimizer in optimizers:
@@ -220,7 +221,8 @@ def _log(folder: Path, record: dict[str, Any]) -> None:
 
 def _measure(readers: Readers, test: TileBatch, prompt: list[int]) -> dict[str, float]:
     readers.eval()
-    measured = reading(readers, test, prompt)
+    with torch.no_grad():
+        measured = reading(readers(test, prompt), test)
     readers.train()
     return measured
 

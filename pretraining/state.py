@@ -1,4 +1,4 @@
-"""The state of a pretraining on disk: weights, optimisers, and what else a step depends on."""
+"""The state of a pretraining on disk: weights and optimisers."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +17,6 @@ def save_state(
     module: nn.Module,
     optimizers: Sequence[torch.optim.Optimizer],
     done: int,
-    others: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write weights and optimiser states; nothing is pickled.
 
@@ -26,10 +25,8 @@ def save_state(
         module: its weights.
         optimizers: their states.
         done: steps.
-        others: more tensors, by name.
     """
     tensors = {f"model/{name}": value for name, value in module.state_dict().items()}
-    tensors |= {f"other/{name}": value for name, value in (others or {}).items()}
     for number, optimizer in enumerate(optimizers):
         for index, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{number}/{index}/{key}": value for key, value in state.items()}
@@ -40,17 +37,11 @@ def save_state(
     fresh.rename(folder / _FILE)
 
 
-def load_state(
-    folder: Path, module: nn.Module, optimizers: Sequence[torch.optim.Optimizer]
-) -> tuple[int, dict[str, Tensor]]:
-    """Load the last state, if there is one.
-
-    Returns:
-        The number of steps it has done, and the other tensors.
-    """
+def load_state(folder: Path, module: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> int:
+    """Load the last state, if there is one; returns the number of steps it has done."""
     path = folder / _FILE
     if not path.exists():
-        return 0, {}
+        return 0
     tensors = load_file(path)
     with safe_open(path, "pt") as file:
         done = int(file.metadata()["done"])
@@ -62,7 +53,7 @@ def load_state(
             index, key = name.split("/")
             states.setdefault(int(index), {})[key] = value
         optimizer.load_state_dict({**document, "state": states})
-    return done, _under("other/", tensors)
+    return done
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from colintern.data.demo.prose import SPLITS, passages, word_runs
 from pretraining.docstrings import passages_of
+from pretraining.words import MONTHS, made_up_name
 
 # Packages that constraints.txt pins, with much plain English in their docstrings.
 PACKAGES = (
@@ -39,11 +40,6 @@ PACKAGES = (
 _LEFT_OUT = ("tests", "test", "testing", "_vendor", "thirdparty", "thirdparty_files", "vendored")
 _HELD_OUT_EVERY = 40  # one passage in 40 is not trained on, but used to measure reading
 _WORD = re.compile(r"[A-Za-z]{2,14}")
-_MONTHS = """January February March April May June July August September October November
-December""".split()
-_SYLLABLES = """ba ber bor can cor dan del den dor el fan fer gal gar hal han il in jan ka kel kor
-la len lin lor ma mar mel min mon na nel nor o par per pol qua ra ren ri ro sal san sel sin sol ta
-ter tin tor u val van ver vin wal wen win xan ya yor za zel zor""".split()
 
 
 @dataclass(frozen=True)
@@ -115,17 +111,13 @@ def _entry(source: Source, draw: random.Random) -> str:
     if kind == 1:
         return f"{draw.randrange(10 ** draw.randint(1, 3))}.{draw.randrange(100):02d}"
     if kind == 2:
-        return f"{draw.randint(1, 31)} {draw.choice(_MONTHS)} {draw.randint(1900, 2099)}"
+        return f"{draw.randint(1, 31)} {draw.choice(MONTHS)} {draw.randint(1900, 2099)}"
     if kind == 3:
-        return " ".join(_made_up_name(draw) for _ in range(draw.randint(1, 2)))
+        return " ".join(made_up_name(draw) for _ in range(draw.randint(1, 2)))
     word = draw.choice(source.words)
     if kind == 4:
         return f"{word.capitalize()}:" if draw.random() < 0.5 else word.upper()[:10]
     return word
-
-
-def _made_up_name(draw: random.Random) -> str:
-    return "".join(draw.choices(_SYLLABLES, k=draw.randint(2, 3))).capitalize()
 
 
 def tokenizer_texts(source: Source, seed: int) -> Iterator[str]:

@@ -16,13 +16,13 @@ from transformers import PreTrainedTokenizerFast
 from colintern.data.demo.render import BASELINE, GRID, page_font
 from pretraining.recipe import CELL, CELL_GRID, PATCH, PATCH_GRID, TILE
 from pretraining.text import Source, tile_words
+from pretraining.tokens import Piece, WordTokens
 
 CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,;:'\"()[]{}<>-_/+*=%#&@!?$|~^`\\"
 NOTHING = 0  # the class of a slot without a character
 PATCH_SLOTS = 4
 CELL_SLOTS = 8
 NO_TOKEN = -1
-Piece = tuple[int, float]  # a token, and the position of its middle, in characters of the word
 _CODES = {character: number for number, character in enumerate(CHARACTERS, start=1)}
 
 
@@ -47,8 +47,7 @@ class TilePrinter:
     """Prints tiles; remembers the width and the tokens of every word."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
-        self._tokenizer = tokenizer
-        self._known: dict[str, tuple[Piece, ...]] = {}
+        self._tokens_of = WordTokens(tokenizer)
 
     def print(self, source: Source, draw: random.Random) -> Tile:
         """Print one tile; its rows of text are on the patch grid, at any horizontal position."""
@@ -69,7 +68,7 @@ class TilePrinter:
                 offsets = character_offsets(word)
                 if x + offsets[-1] > right:
                     break
-                canvas.word(row, x, word, offsets, self._pieces(word))
+                canvas.word(row, x, word, offsets, self._tokens_of(word))
                 printed.append(word)
                 x += offsets[-1] + _space_width()
                 if draw.random() < gap_odds:
@@ -77,26 +76,6 @@ class TilePrinter:
             if printed:
                 rows.append(tuple(printed))
         return canvas.tile(tuple(rows))
-
-    def _pieces(self, word: str) -> tuple[Piece, ...]:
-        """The tokens of a word, each with the position of its middle, in characters."""
-        if word not in self._known:
-            self._known[word] = self._tokenized(word)
-        return self._known[word]
-
-    def _tokenized(self, word: str) -> tuple[Piece, ...]:
-        encoded = self._tokenizer(
-            word,
-            add_special_tokens=False,
-            split_special_tokens=True,
-            return_offsets_mapping=True,
-        )
-        return tuple(
-            (token, (start + end) / 2)
-            for token, (start, end) in zip(
-                encoded["input_ids"], encoded["offset_mapping"], strict=True
-            )
-        )
 
 
 class _Canvas:

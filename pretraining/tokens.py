@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+Piece = tuple[int, float]  # a token, and the position of its middle, in characters of the word
 SPECIAL_TOKENS = ("<|endoftext|>", "<img>", "</img>", "<IMG_CONTEXT>")
 
 
@@ -40,3 +41,32 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
             "context_image_token": "<IMG_CONTEXT>",
         },
     )
+
+
+class WordTokens:
+    """The tokens of words; remembers those that it has met.
+
+    Args:
+        tokenizer: of the model.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
+        self._tokenizer = tokenizer
+        self._known: dict[str, tuple[Piece, ...]] = {}
+
+    def __call__(self, word: str) -> tuple[Piece, ...]:
+        """The tokens of a word, each with its middle."""
+        if word not in self._known:
+            encoded = self._tokenizer(
+                word,
+                add_special_tokens=False,
+                split_special_tokens=True,
+                return_offsets_mapping=True,
+            )
+            self._known[word] = tuple(
+                (token, (start + end) / 2)
+                for token, (start, end) in zip(
+                    encoded["input_ids"], encoded["offset_mapping"], strict=True
+                )
+            )
+        return self._known[word]

@@ -11,35 +11,26 @@ from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast
 
 from pretraining.batches import query_ids
+from pretraining.objectives import Labels
 from pretraining.printed.corpus import Pages
 from pretraining.printed.crops import Crop, crops_of
-from pretraining.printed.labels import WordTokens
+from pretraining.tokens import WordTokens
 
 _TILES_A_PAGE = 3  # a picture is decoded once for so many tiles
 _POOL = 4  # batches whose tiles are shuffled together
 
 
 @dataclass(frozen=True)
-class TileBatch:
-    """Tiles with their labels, and spans of their words as queries.
+class TileBatch(Labels):
+    """Tiles with their labels.
 
     Attributes:
         grey_NTT: tiles, uint8.
-        characters_NGS: classes of the character slots.
-        tokens_NCK: tokens of the cells, `NO_TOKEN` behind the last.
-        query_BQ: token ids, padded behind the last.
-        query_mask_BQ: where a query has a token of its text.
-        prefix_mask_BQ: where it has a token of the prefix, which counts in a page's score too.
-        tile_B: the tile that each query is a span of.
+        prefix_mask_BQ: where a query has a token of the prefix, which counts in a page's score too.
     """
 
     grey_NTT: Tensor
-    characters_NGS: Tensor
-    tokens_NCK: Tensor
-    query_BQ: Tensor
-    query_mask_BQ: Tensor
     prefix_mask_BQ: Tensor
-    tile_B: Tensor
 
 
 class Batches(Dataset):

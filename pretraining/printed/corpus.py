@@ -9,8 +9,8 @@ from pathlib import Path
 from transformers import PreTrainedTokenizerFast
 
 from pretraining.printed.pages import PageFile, PageRow
-from pretraining.printed.words import amount, date, number
 from pretraining.tokens import train_tokenizer
+from pretraining.words import amount, date, number
 
 _HELD_OUT_EVERY = 25  # one document in so many measures reading, and is not trained on
 _LONGEST = 4_000  # characters of a page that the tokenizer is trained on
@@ -53,17 +53,22 @@ class Corpus:
         """The pages of a kind that are trained on."""
         return self._pages(kind, is_held_out=False)
 
-    def held_out(self, kind: str) -> Pages:
-        """The pages of a kind that measure reading."""
-        return self._pages(kind, is_held_out=True)
+    def held_out(self, kind: str, named: tuple[str, ...] = ("",)) -> Pages:
+        """The pages of a kind that measure reading.
 
-    def _pages(self, kind: str, *, is_held_out: bool) -> Pages:
+        Args:
+            kind: of source.
+            named: how the names of documents begin; those with other names are left out.
+        """
+        return self._pages(kind, is_held_out=True, named=named)
+
+    def _pages(self, kind: str, *, is_held_out: bool, named: tuple[str, ...] = ("",)) -> Pages:
         files = [PageFile(path) for path in self._files(kind)]
         places = [
             (number, page)
             for number, file in enumerate(files)
             for page, document in enumerate(file.column("document"))
-            if is_held(document) == is_held_out
+            if is_held(document) == is_held_out and document.startswith(named)
         ]
         return Pages(files, places)
 

@@ -14,10 +14,10 @@ from pretraining.printed.labels import (
     PATCH_SLOTS,
     PageLabels,
     Place,
-    WordTokens,
 )
 from pretraining.printed.pages import PageRow
 from pretraining.recipe import CELL_GRID, PATCH_GRID, TILE
+from pretraining.tokens import WordTokens
 
 _TRIES = 3  # places that are looked at; the one with most text is cut
 _THUMBNAILS = 0.03  # of the tiles show a whole page, as the last tile of each page does

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from transformers import PreTrainedTokenizerFast
 
 from pretraining.printed.characters import CHARACTERS as CHARACTERS
 from pretraining.printed.characters import PrintedText
 from pretraining.recipe import CELL, CELL_GRID, PATCH, PATCH_GRID, TILE
+from pretraining.tokens import WordTokens
 
 NOTHING = 0  # the class of a slot without a character
 NO_TOKEN = -1
@@ -23,36 +23,6 @@ CELL_SLOTS = 10
 _MIDDLE = 0.22  # of the font's size, from the baseline up to the middle of a small letter
 _CODES = {character: number for number, character in enumerate(CHARACTERS, start=1)}
 _WORD = re.compile(r"\S+")
-Piece = tuple[int, float]  # a token, and the position of its middle, in characters of the word
-
-
-class WordTokens:
-    """The tokens of words; remembers those that it has met.
-
-    Args:
-        tokenizer: of the model.
-    """
-
-    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
-        self._tokenizer = tokenizer
-        self._known: dict[str, tuple[Piece, ...]] = {}
-
-    def __call__(self, word: str) -> tuple[Piece, ...]:
-        """The tokens of a word, each with its middle."""
-        if word not in self._known:
-            encoded = self._tokenizer(
-                word,
-                add_special_tokens=False,
-                split_special_tokens=True,
-                return_offsets_mapping=True,
-            )
-            self._known[word] = tuple(
-                (token, (start + end) / 2)
-                for token, (start, end) in zip(
-                    encoded["input_ids"], encoded["offset_mapping"], strict=True
-                )
-            )
-        return self._known[word]
 
 
 @dataclass(frozen=True)

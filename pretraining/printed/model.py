@@ -6,17 +6,20 @@ hold its place as waves, which a turn of query against key shifts by whole patch
 """
 
 import math
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import InternVLConfig, InternVLModel, InternVLVisionConfig, Qwen2Config
+from transformers import InternVLModel
 
+from pretraining.batches import normalised
 from pretraining.model import whiten_patches
+from pretraining.objectives import Seen
+from pretraining.printed.batches import TileBatch
 from pretraining.printed.recipe import Recipe
-from pretraining.recipe import PATCH, PATCH_GRID, TILE, TOKENS_PER_TILE
+from pretraining.recipe import PATCH_GRID
 
 _PLACE_WIDTH = 64  # numbers that hold the place: a sine and a cosine of 16 waves, for x and for y
 _NUM_WAVES = _PLACE_WIDTH // 4
@@ -24,35 +27,6 @@ _AMPLITUDE = 3.0  # of the waves: they decide most of a layer norm's scale, so a
 _KEPT_LAYERS = 3  # so many first layers write nothing into the numbers that hold the place
 _OFFSETS = ((0, -1), (0, 1), (-1, 0), (1, 0), (-2, 0), (2, 0), (0, 0), (3, 0))  # x, y of neighbours
 _SHARPNESS = 0.9
-
-
-def fresh_model(recipe: Recipe, num_tokens: int, image_token_id: int) -> InternVLModel:
-    """A random InternVL of the recipe's sizes."""
-    config = InternVLConfig(
-        vision_config=InternVLVisionConfig(
-            hidden_size=recipe.vision_width,
-            intermediate_size=recipe.vision_feed_forward,
-            num_hidden_layers=recipe.vision_layers,
-            num_attention_heads=recipe.vision_heads,
-            attention_bias=True,
-            image_size=[TILE, TILE],
-            patch_size=[PATCH, PATCH],
-            layer_scale_init_value=0.5,
-        ),
-        text_config=Qwen2Config(
-            vocab_size=num_tokens,
-            hidden_size=recipe.text_width,
-            intermediate_size=recipe.text_feed_forward,
-            num_hidden_layers=recipe.text_layers,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            tie_word_embeddings=True,
-        ),
-        image_token_id=image_token_id,
-        image_seq_length=TOKENS_PER_TILE,
-        downsample_ratio=0.5,
-    )
-    return InternVLModel(config)
 
 
 @torch.no_grad()
@@ -156,6 +130,14 @@ def _start_values(layer: Any) -> None:
         linear.bias[start:] = 0
 
 
+@dataclass(frozen=True)
+class Prompt:
+    """Token ids around the image tokens of a page."""
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+
 class Readers(nn.Module):
     """The model, and a layer that only pretraining needs and that is dropped at its end.
 
@@ -175,40 +157,50 @@ class Readers(nn.Module):
         nn.init.zeros_(self.characters.weight[:, recipe.vision_width - _PLACE_WIDTH :])
         self._slots, self._scale = slots, recipe.naming_scale
 
-    def see(
-        self, pixels_N3TT: Tensor, before: Sequence[int], after: Sequence[int], group: int
-    ) -> tuple[Tensor, Tensor]:
-        """Read tiles.
+    def forward(self, batch: TileBatch, prompt: Prompt, group: int) -> Seen:
+        """Read tiles, and the queries about them.
+
+        States are matched as they are, without a head: whatever keeps angles can be a head then.
 
         Args:
-            pixels_N3TT: normalised tiles; a multiple of `group`.
-            before: the token ids before the image tokens.
-            after: the token ids after them.
+            batch: a multiple of `group`.
+            prompt: around the image tokens of a page.
             group: tiles that the LLM reads as one page.
-
-        Returns:
-            Character logits [N, G, S, classes], and the LLM's states at the cells [N, C, H].
         """
+        logits_NGSL, state_NCH = self._see(normalised(batch.grey_NTT), prompt, group)
+        text_BQH = self.model.language_model(
+            input_ids=batch.query_BQ, use_cache=False
+        ).last_hidden_state
+        return Seen(
+            logits_NGSL,
+            state_NCH,
+            text_BQH,
+            self._name,
+            page_NCE=state_NCH,
+            query_BQE=text_BQH,
+            scored_BQ=batch.query_mask_BQ | batch.prefix_mask_BQ,
+        )
+
+    def _see(self, pixels_N3TT: Tensor, prompt: Prompt, group: int) -> tuple[Tensor, Tensor]:
+        """Character logits [N, G, S, classes], and the LLM's states at the cells [N, C, H]."""
         model: Any = self.model  # its declared signature lacks some options
         seen = model.get_image_features(pixels_N3TT, return_dict=True)
         logits = self.characters(seen.last_hidden_state[:, 1:]).unflatten(-1, (self._slots, -1))
         cells = seen.pooler_output.unflatten(0, (-1, group)).flatten(1, 2)
         embed = model.get_input_embeddings()
         around = (
-            embed(torch.tensor(ids))[None].expand(len(cells), -1, -1) for ids in (before, after)
+            embed(torch.tensor(ids))[None].expand(len(cells), -1, -1)
+            for ids in (prompt.before, prompt.after)
         )
         start, end = around
         states = model.language_model(
             inputs_embeds=torch.cat([start, cells, end], dim=1), use_cache=False
         ).last_hidden_state
-        state_NCH = states[:, len(before) : len(before) + cells.shape[1]].unflatten(1, (group, -1))
+        first = len(prompt.before)
+        state_NCH = states[:, first : first + cells.shape[1]].unflatten(1, (group, -1))
         return logits, state_NCH.flatten(0, 1)
 
-    def read(self, ids_NQ: Tensor) -> Tensor:
-        """The LLM's states at the tokens of texts, [N, Q, H]."""
-        return self.model.language_model(input_ids=ids_NQ, use_cache=False).last_hidden_state
-
-    def name(self, states: Tensor) -> Tensor:
+    def _name(self, states: Tensor) -> Tensor:
         """Logits over the vocabulary: cosines with the tied embeddings, `naming_scale` times.
 
         So what stands in a cell is found by its direction, which is all that late interaction

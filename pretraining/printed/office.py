@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html import escape
 
-from pretraining.printed.words import amount, date, made_up_name, number
+from pretraining.words import amount, date, made_up_name, number
 
 _Layout = Callable[["Writer"], str]
 

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
+from pretraining.recipe import Sizes, Weights
+
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Sizes, Weights):
     """One way to pretrain; the same recipe and files on the same machine give the same weights.
 
     The learning rate is flat until `flat_fraction` of a cycle, then falls in a line to 0, so that
@@ -17,10 +19,9 @@ class Recipe:
         cycles: the step at the end of each.
         sizes: the least and the largest size of a page's font in a tile, in pixels.
         shares: how often a page is drawn from each kind of source.
-        memory_tiles: tiles of earlier steps that queries have to tell their own tile from.
     """
 
-    cycles: tuple[int, ...] = (9_000, 75_000)
+    cycles: tuple[int, ...] = (9_000, 15_500, 75_000)
     batch: int = 8
     seed: int = 0
     vocabulary: int = 8_192
@@ -28,9 +29,7 @@ class Recipe:
     vision_layers: int = 6
     vision_heads: int = 6
     vision_feed_forward: int = 512
-    text_width: int = 192
     text_layers: int = 2
-    text_feed_forward: int = 480
     sizes: tuple[float, float] = (11.5, 19.0)
     shares: tuple[tuple[str, float], ...] = (
         ("tex", 0.35),
@@ -43,16 +42,11 @@ class Recipe:
     attention_learning_rate: float = 3e-4  # queries and keys of the vision tower, by Adam
     warmup_steps: int = 100
     flat_fraction: float = 0.6
-    character_weight: float = 0.5
-    cell_weight: float = 1.0
-    text_weight: float = 0.3
     naming_scale: float = 20.0
     spans_per_tile: int = 4
     retrieval_from: int = 9_000
-    retrieval_weight: float = 0.3
-    token_weight: float = 0.3
-    retrieval_scale: float = 20.0
-    memory_tiles: int = 256
+    retrieval_weight: float = 0.2
+    token_weight: float = 0.2
 
     @property
     def steps(self) -> int:

@@ -15,12 +15,13 @@ from transformers import PreTrainedTokenizerFast
 from colintern.config.schema import BackboneConfig
 from colintern.log import say
 from pretraining.batches import normalised
+from pretraining.model import random_model
+from pretraining.objectives import losses, reading
 from pretraining.optimizers import Muon, split_parameters
 from pretraining.printed.batches import Batches, TileBatch
-from pretraining.printed.corpus import Corpus
+from pretraining.printed.corpus import Corpus, Pages
 from pretraining.printed.labels import CHARACTERS, PATCH_SLOTS
-from pretraining.printed.model import Readers, fresh_model, keep_places, local_start
-from pretraining.printed.objectives import Memory, Prompt, losses, reading
+from pretraining.printed.model import Prompt, Readers, keep_places, local_start
 from pretraining.printed.recipe import Recipe
 from pretraining.run import write_checkpoint
 from pretraining.state import load_state, save_state
@@ -31,6 +32,7 @@ _SAVE_SECONDS = 600
 _WHITENING_BATCHES = 25
 _HELD_OUT_TILES = 96
 _MAX_GRAD_NORM = 1.0
+_OFFICE_PARTS = {"forms": ("office/form-", "office/invoice-"), "slides": ("office/slides-",)}
 _GROUPS = (1, 1, 4, 8)  # tiles that the LLM reads as one page
 
 
@@ -47,15 +49,12 @@ def pretrain(recipe: Recipe, corpus: Corpus, folder: Path) -> None:
 
     readers = _fresh_readers(recipe, tokenizer, batches)
     optimizers = _optimizers(recipe, readers)
-    memory = Memory(recipe.memory_tiles, len(tokenizer), recipe.text_width)
-    first, remembered = load_state(folder, readers, optimizers)
-    if remembered:
-        memory.state_MCH, memory.holds_MV = remembered["state"], remembered["holds"].bool()
+    first = load_state(folder, readers, optimizers)
     say("reader", "%s parameters, from step %d", f"{_num_parameters(readers.model):,}", first)
 
     began = measured = saved = time.monotonic()
     for step, batch in enumerate(_ahead(batches, first, recipe.steps), start=first):
-        parts = _train_step(readers, optimizers, batch, prompt, recipe, step, memory)
+        parts = _train_step(readers, optimizers, batch, prompt, recipe, step)
 
         # Once in a while
         done, now = step + 1, time.monotonic()
@@ -68,8 +67,7 @@ def pretrain(recipe: Recipe, corpus: Corpus, folder: Path) -> None:
             _log_reading(folder, done, _measured(readers, held_out, prompt))
         if now - saved > _SAVE_SECONDS or is_finished:
             saved = now
-            kept = {"state": memory.state_MCH, "holds": memory.holds_MV.to(torch.uint8)}
-            save_state(folder, readers, optimizers, done, kept)
+            save_state(folder, readers, optimizers, done)
             name = f"checkpoint-{done}" if is_finished else "checkpoint"
             write_checkpoint(folder / name, readers.model, tokenizer)
 
@@ -132,12 +130,12 @@ def _prompts(tokenizer: PreTrainedTokenizerFast) -> tuple[Prompt, list[int]]:
 def _held_out(
     corpus: Corpus, recipe: Recipe, tokenizer: PreTrainedTokenizerFast, query_prefix: list[int]
 ) -> dict[str, TileBatch]:
-    """Tiles of documents that are not trained on, by kind; and of all of them by size of text."""
+    """Tiles of documents that are not trained on, by source; and of all of them by size of text."""
 
-    def cut(kinds: Sequence[str], sizes: tuple[float, float], name: str) -> TileBatch:
+    def cut(pages: Sequence[Pages], sizes: tuple[float, float], name: str) -> TileBatch:
         return Batches(
-            [corpus.held_out(kind) for kind in kinds],
-            [1.0] * len(kinds),
+            pages,
+            [1.0] * len(pages),
             tokenizer,
             query_prefix,
             size=_HELD_OUT_TILES,
@@ -146,17 +144,19 @@ def _held_out(
             spans_per_tile=recipe.spans_per_tile,
         )[0]
 
-    kinds = [kind for kind, _ in recipe.shares]
-    middle = (13.5, 16.5)
+    kinds = {kind: corpus.held_out(kind) for kind, _ in recipe.shares}
+    parts = {name: corpus.held_out("office", named) for name, named in _OFFICE_PARTS.items()}
+    sources = kinds | {name: pages for name, pages in parts.items() if len(pages)}
+    all_pages, middle = list(kinds.values()), (13.5, 16.5)
     return {
-        **{kind: cut([kind], middle, kind) for kind in kinds},
-        **{f"{size:g} px": cut(kinds, (size, size), str(size)) for size in (11.0, 13.0, 18.0)},
+        **{name: cut([pages], middle, name) for name, pages in sources.items()},
+        **{f"{size:g} px": cut(all_pages, (size, size), str(size)) for size in (11.0, 13.0, 18.0)},
     }
 
 
 def _fresh_readers(recipe: Recipe, tokenizer: PreTrainedTokenizerFast, batches: _Stream) -> Readers:
     torch.manual_seed(recipe.seed)
-    model = fresh_model(recipe, len(tokenizer), tokenizer.get_vocab()["<IMG_CONTEXT>"])
+    model = random_model(recipe, len(tokenizer), tokenizer.get_vocab()["<IMG_CONTEXT>"])
     tiles = torch.cat([batches[-1 - number].grey_NTT for number in range(_WHITENING_BATCHES)])
     local_start(model, normalised(tiles))
     return Readers(recipe, model, len(CHARACTERS) + 1, PATCH_SLOTS)
@@ -195,12 +195,11 @@ def _train_step(
     prompt: Prompt,
     recipe: Recipe,
     step: int,
-    memory: Memory,
 ) -> dict[str, float]:
     """Train on one batch; returns the losses and the norm of the gradient."""
-    is_matching = step >= recipe.retrieval_from
     group = random.Random(f"{recipe.seed} group {step}").choice(_GROUPS)
-    total, parts = losses(readers, batch, prompt, recipe, memory if is_matching else None, group)
+    retrieval = step >= recipe.retrieval_from
+    total, parts = losses(readers(batch, prompt, group), batch, recipe, retrieval=retrieval)
     total.backward()
     norm: Tensor = torch.nn.utils.clip_grad_norm_(readers.parameters(), _MAX_GRAD_NORM)
     for optimizer in optimizers:
@@ -216,7 +215,11 @@ def _measured(
     readers: Readers, held_out: dict[str, TileBatch], prompt: Prompt
 ) -> dict[str, dict[str, float]]:
     readers.eval()
-    measured = {name: reading(readers, batch, prompt) for name, batch in held_out.items()}
+    with torch.no_grad():
+        measured = {
+            name: reading(readers(batch, prompt, group=1), batch)
+            for name, batch in held_out.items()
+        }
     readers.train()
     return measured
 

@@ -5,16 +5,15 @@ import math
 import pytest
 import torch
 
-from pretraining.objectives import TileBatch, token_loss
-from pretraining.tiles import NO_TOKEN
+from pretraining.objectives import Labels, Seen, losses, reading, token_loss
+from pretraining.recipe import Weights
+from pretraining.tiles import NO_TOKEN, NOTHING
 
 
-def _batch(query_BQ: list[list[int]], tokens_NK: list[list[int]], tile_B: list[int]) -> TileBatch:
+def _batch(query_BQ: list[list[int]], tokens_NK: list[list[int]], tile_B: list[int]) -> Labels:
     query = torch.tensor(query_BQ)
-    nothing = torch.zeros(0)
-    return TileBatch(
-        pixels_N3TT=nothing,
-        characters_NGS=nothing,
+    return Labels(
+        characters_NGS=torch.zeros(0),
         tokens_NCK=torch.tensor(tokens_NK)[:, None, :],
         query_BQ=query,
         query_mask_BQ=query > 0,
@@ -35,3 +34,65 @@ def test_a_token_that_only_its_tile_holds_is_told_from_all_others():
     batch = _batch([[7]], [[5], [5], [7]], [2])
     logits_BNQ = torch.zeros(1, 3, 1)
     assert token_loss(logits_BNQ, batch).item() == pytest.approx(math.log(3.0))
+
+
+# Two tiles of one patch and one cell; each has a query of two tokens, the first a prefix.
+LABELS = Labels(
+    characters_NGS=torch.tensor([[[2]], [[NOTHING]]]),
+    tokens_NCK=torch.tensor([[[1, NO_TOKEN]], [[2, NO_TOKEN]]]),
+    query_BQ=torch.tensor([[0, 1], [0, 2]]),
+    query_mask_BQ=torch.tensor([[False, True], [False, True]]),
+    tile_B=torch.tensor([0, 1]),
+)
+ONE, TWO, NONE = torch.eye(3)[[1, 2, 0]]  # the states that name the tokens 1, 2 and 0
+
+
+def _seen(cells: tuple[torch.Tensor, torch.Tensor], *, scored: bool) -> Seen:
+    """States that name their own token with a logit of 3, and are matched by other lengths."""
+    state_NCH = torch.stack(cells)[:, None]
+    text_BQH = torch.stack([torch.stack([NONE, ONE]), torch.stack([NONE, TWO])])
+    return Seen(
+        logits_NGSL=torch.tensor([[[[0.0, 0.0, 4.0]]], [[[0.0, 0.0, 9.0]]]]),
+        state_NCH=state_NCH,
+        text_BQH=text_BQH,
+        name=lambda states: 3.0 * states,
+        page_NCE=5.0 * state_NCH,
+        query_BQE=0.2 * text_BQH,
+        scored_BQ=torch.tensor([[scored, True], [scored, True]]),
+    )
+
+
+def test_every_part_counts_with_its_weight():
+    """A part that is left out, or one that counts for another."""
+    weights = Weights(1.0, 20.0, 300.0, 4_000.0, 50_000.0, retrieval_scale=2.0)
+    total, parts = losses(_seen((ONE, TWO), scored=True), LABELS, weights, retrieval=True)
+    named = math.log1p(2 * math.exp(-3))
+    assert parts == pytest.approx(
+        {
+            # a printed character, and an empty slot that is taken for one, of weight 0.1
+            "characters": (math.log1p(2 * math.exp(-4)) + 0.1 * 9.0002468) / 1.1,
+            "cells": named,
+            "text": named,
+            # cosines of 1 at the own tile and 0 at the other; of the prefix 0 at both
+            "retrieval": math.log1p(math.exp(-1)),
+            "tokens": math.log1p(math.exp(-2)),
+        },
+        rel=1e-4,
+    )
+    expected = sum(
+        weight * part
+        for weight, part in zip((1, 20, 300, 4_000, 50_000), parts.values(), strict=True)
+    )
+    assert total.item() == pytest.approx(expected)
+
+    early, parts = losses(_seen((ONE, TWO), scored=True), LABELS, weights, retrieval=False)
+    assert list(parts) == ["characters", "cells", "text"]
+    assert early.item() == pytest.approx(parts["characters"] + 320 * named, rel=1e-4)
+
+
+def test_what_is_read_is_counted():
+    """Shares that count blanks, or one tile's cells for another's."""
+    right = reading(_seen((ONE, TWO), scored=False), LABELS)
+    assert right == {"characters": 1.0, "cells": 1.0, "recall_at_1": 1.0}
+    swapped = reading(_seen((TWO, ONE), scored=False), LABELS)
+    assert swapped == {"characters": 1.0, "cells": 0.0, "recall_at_1": 0.0}

@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from pretraining.batches import normalised
+from pretraining.model import random_model
 from pretraining.printed import model as printed_model
-from pretraining.printed.model import Readers, fresh_model, keep_places, local_start
+from pretraining.printed.batches import TileBatch
+from pretraining.printed.model import Prompt, Readers, keep_places, local_start
 from pretraining.printed.recipe import Recipe
 from pretraining.recipe import PATCH_GRID, TILE
 
@@ -23,7 +25,7 @@ SMALL = Recipe(
 @pytest.fixture
 def started():
     torch.manual_seed(0)
-    model = fresh_model(SMALL, 300, 3).eval()
+    model = random_model(SMALL, 300, 3).eval()
     pixels = normalised(torch.rand(4, TILE, TILE).mul(255).byte())
     local_start(model, pixels)
     return model, pixels
@@ -57,23 +59,49 @@ def test_places_are_put_back(started):
     assert torch.equal(before[:, 1:], after[:, 1:])
 
 
-def test_a_token_is_named_by_its_direction():
-    """Long states or embeddings that win whatever they point at."""
+def _batch(grey_NTT: torch.Tensor) -> TileBatch:
+    nothing, query = torch.zeros(0), torch.tensor([[7, 5, 9]])
+    return TileBatch(
+        characters_NGS=nothing,
+        tokens_NCK=nothing,
+        query_BQ=query,
+        query_mask_BQ=query == 5,
+        tile_B=torch.tensor([0]),
+        grey_NTT=grey_NTT,
+        prefix_mask_BQ=query == 7,
+    )
+
+
+@pytest.fixture
+def readers() -> Readers:
     torch.manual_seed(0)
-    readers = Readers(SMALL, fresh_model(SMALL, 300, 3), 69, 8)
+    return Readers(SMALL, random_model(SMALL, 300, 3), 69, 8).eval()
+
+
+@torch.no_grad()
+def test_a_token_is_named_by_its_direction(readers):
+    """Long states or embeddings that win whatever they point at."""
+    seen = readers(_batch(torch.zeros(1, TILE, TILE)), Prompt((7, 8), (9,)), group=1)
     embeddings = readers.model.get_input_embeddings().weight
-    logits = readers.name(7.0 * embeddings[[5, 9]])
+    logits = seen.name(7.0 * embeddings[[5, 9]])
     assert logits.argmax(-1).tolist() == [5, 9]
     assert logits.amax(-1).tolist() == pytest.approx([SMALL.naming_scale] * 2, abs=1e-3)
 
 
-def test_grouped_tiles_keep_their_places():
+@torch.no_grad()
+def test_grouped_tiles_keep_their_places(readers):
     """Cells of one tile that are given out as another's."""
-    torch.manual_seed(0)
-    readers = Readers(SMALL, fresh_model(SMALL, 300, 3), 69, 8).eval()
-    pixels = normalised(torch.rand(2, TILE, TILE).mul(255).byte())
-    with torch.no_grad():
-        _, alone = readers.see(pixels[:1], (7, 8), (9,), 1)
-        _, together = readers.see(pixels, (7, 8), (9,), 2)
+    grey, prompt = torch.rand(2, TILE, TILE).mul(255).byte(), Prompt((7, 8), (9,))
+    alone = readers(_batch(grey[:1]), prompt, group=1).state_NCH
+    together = readers(_batch(grey), prompt, group=2).state_NCH
     assert together.shape == (2, 64, 32)
     assert torch.allclose(together[0], alone[0], atol=1e-5)  # the LLM reads from the left
+
+
+@torch.no_grad()
+def test_states_are_matched_as_they_are_with_the_prefix(readers):
+    """Heads that ColIntern does not have, or scores that leave out what a run counts."""
+    seen = readers(_batch(torch.zeros(1, TILE, TILE)), Prompt((7, 8), (9,)), group=1)
+    assert seen.page_NCE is seen.state_NCH
+    assert seen.query_BQE is seen.text_BQH
+    assert seen.scored_BQ.tolist() == [[True, True, False]]

@@ -23,7 +23,6 @@ RECIPE = replace(
     warmup_steps=1,
     retrieval_from=2,
     spans_per_tile=2,
-    memory_tiles=12,
 )
 
 
@@ -61,7 +60,7 @@ def _weights(folder: Path) -> bytes:
 
 
 def test_a_run_that_was_stopped_gives_the_same_weights(quick, pages, tmp_path, monkeypatch):
-    """Hours that are lost, or a run that goes on as another one: tiles, memory, optimisers."""
+    """Hours that are lost, or a run that goes on as another one: tiles, optimisers."""
     run.pretrain(RECIPE, pages, tmp_path / "whole")
     steps = run._train_step
 

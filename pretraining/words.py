@@ -2,7 +2,7 @@
 
 import random
 
-_MONTHS = """January February March April May June July August September October November
+MONTHS = """January February March April May June July August September October November
 December""".split()
 _SYLLABLES = """ba ber bor can cor dan del den dor el fan fer gal gar hal han il in jan ka kel kor
 la len lin lor ma mar mel min mon na nel nor o par per pol qua ra ren ri ro sal san sel sin sol ta
@@ -32,7 +32,7 @@ def amount(draw: random.Random) -> str:
 def date(draw: random.Random) -> str:
     """A date in one of the usual forms."""
     day, month, year = draw.randint(1, 28), draw.randint(1, 12), draw.randint(1950, 2040)
-    name = _MONTHS[month - 1]
+    name = MONTHS[month - 1]
     return draw.choice(
         (
             f"{day} {name} {year}",

@@ -5,14 +5,17 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from string import Template
+from typing import Any
 
 import yaml
 
 from colintern.config.files import as_written
-from colintern.config.pinned import ADVISED, known
+from colintern.config.pinned import ADVISED
 from colintern.config.schema import READER_PRINT
+from colintern.config.suited import as_yaml, suited
 
 _TEMPLATE = Path(__file__).with_name("own.yaml.template")
+_WIDTH = 6  # of a setting that has a comment behind it
 _PLAIN = re.compile(r"[A-Za-z_./][\w./-]*", re.ASCII)
 
 
@@ -28,26 +31,24 @@ def own_settings(
         made_by: the command that makes the dataset; None if it is there.
         use_gpu: whether there is a GPU; then the backbone is one for real pages.
     """
-    return Template(_TEMPLATE.read_text()).substitute(
+    backbone = ADVISED if use_gpu else READER_PRINT
+    chosen = {_short(key): as_yaml(value) for key, value in suited(backbone).items()}
+    text = Template(_TEMPLATE.read_text()).substitute(
+        {key: value.ljust(_WIDTH) for key, value in chosen.items()},
         made=f", after `{made_by}`" if made_by else "",
         run=run_command(config),
         config=shlex.quote(config),
         name=name,
         run_name=_scalar(name),
         train=_dataset(train),
-        real_model=_real_model(is_set=use_gpu),
-        backbone=ADVISED if use_gpu else READER_PRINT,
-        revision=known()[ADVISED].revision if use_gpu else "null",
-        max_tiles="6 " if use_gpu else "24",
-        pad_to_grid="false" if use_gpu else "true ",
-        shared="false" if use_gpu else "true ",
-        dim="128" if use_gpu else "192",
-        learning_rate="0.002" if use_gpu else "0.0005",
-        relative_margin="0.05" if use_gpu else "0.0 ",
+        download=f"colintern download {ADVISED}",
+        other=READER_PRINT if use_gpu else "InternVL3-1B",
+        other_settings=_as_comment(suited(READER_PRINT if use_gpu else ADVISED)),
         # More pairs are more negatives; with a few hundred questions 128 would leave few steps.
-        global_batch=64 if use_gpu else 32,
-        use_gpu="true " if use_gpu else "false",
+        global_batch=as_yaml(64 if use_gpu else 32).ljust(_WIDTH),
+        use_gpu=as_yaml(use_gpu).ljust(_WIDTH),
     )
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
 def run_command(config: str) -> str:
@@ -55,22 +56,16 @@ def run_command(config: str) -> str:
     return shlex.join(["colintern", "run", "--config", config])
 
 
-def _real_model(*, is_set: bool) -> str:
-    """How the model for real pages is taken, as comment lines."""
-    download = f"#   `colintern download {ADVISED}`"
-    if is_set:
-        return (
-            f"{download} fetches it. It is set below; for `reader-print`:\n"
-            "#     path: reader-print\n#     revision: null\n"
-            "#     max_tiles: 24\n#     pad_to_grid: true\n"
-            "#   and below: shared: true, dim: 192, learning_rate: 0.0005, relative_margin: 0.0."
-        )
-    return (
-        f"{download}, then put these in place of those below:\n"
-        f"#     path: {ADVISED}\n#     revision: {known()[ADVISED].revision}\n"
-        "#     max_tiles: 6\n#     pad_to_grid: false\n"
-        "#   and below: shared: false, dim: 128, learning_rate: 0.002, relative_margin: 0.05."
-    )
+def _short(key: str) -> str:
+    return key.rpartition(".")[2]
+
+
+def _as_comment(settings: Mapping[str, Any]) -> str:
+    """Settings as comment lines: those of the backbone as they are written, the others in one."""
+    said = {key: f"{_short(key)}: {as_yaml(value)}" for key, value in settings.items()}
+    backbone = [f"#     {line}" for key, line in said.items() if key.startswith("backbone.")]
+    others = [line for key, line in said.items() if not key.startswith("backbone.")]
+    return "\n".join([*backbone, f"#   and further below: {', '.join(others)}"])
 
 
 def _dataset(chosen: Mapping[str, str]) -> str:

@@ -14,7 +14,7 @@ from typing import Literal
 from colintern.config.benchmarks import benchmarks
 from colintern.errors import ConfigError
 
-ADVISED = "OpenGVLab/InternVL3-1B-hf"  # for real pages, where the built-in backbones are of no use
+ADVISED = "OpenGVLab/InternVL3-1B-hf"  # the pretrained model that is advised for real pages
 
 Kind = Literal["model", "dataset"]
 _COMMIT = re.compile(r"[0-9a-f]{40}")

@@ -9,7 +9,8 @@ import jinja2
 from markupsafe import Markup
 
 from colintern import storage
-from colintern.config.pinned import ADVISED, known
+from colintern.config.pinned import ADVISED
+from colintern.config.suited import overrides
 from colintern.errors import ReportKeptError
 from colintern.evaluation.chance import beside_chance
 from colintern.evaluation.decision import METRIC
@@ -84,7 +85,8 @@ def rendered(data: ReportData) -> str:
         metrics=METRIC_TITLES,
         verdict=verdict(data),
         start=title_of_start(data.config.training.init_heads),
-        advised=known()[ADVISED],
+        advised=ADVISED,
+        overrides=overrides,
         beside_chance=beside_chance,
         has_data=bool(data.sets or any(data.encoded.values())),
         standings=standings(data.config.data.eval, data.best),

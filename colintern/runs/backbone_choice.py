@@ -7,16 +7,16 @@ any other, at the level of chance, after all the time that it takes.
 from collections.abc import Sequence
 
 from colintern import log, storage
-from colintern.config.pinned import ADVISED, known
+from colintern.config.pinned import ADVISED
 from colintern.config.schema import (
     DEMO_VARIANTS,
     RANDOM,
     READER,
-    READER_PRINT,
     Config,
     DatasetConfig,
     datasets,
 )
+from colintern.config.suited import remedy
 from colintern.data.canonical import DATASET_DONE
 from colintern.data.resolve import FoundSource
 from colintern.errors import one_line
@@ -27,21 +27,8 @@ _WHY = {
     READER: "reads plain printed English only: over real pages its results are at chance level",
     RANDOM: "has random weights and cannot read: its results say nothing",
 }
-PRINT_SETTINGS = f"backbone.path={READER_PRINT} backbone.max_tiles=24 backbone.pad_to_grid=true"
 _ADVISED_GPU = "H100"  # that `colintern plan` takes too when none is named
 _LOOKED_AT = 50  # pages and questions of a dataset that the estimate reads: some 50 ms
-
-
-def remedy(path: str) -> str:
-    """What to type to have a backbone that reads more than `path` does.
-
-    Args:
-        path: a built-in backbone.
-    """
-    advised = f"`colintern download {ADVISED}`, then {known()[ADVISED].settings}"
-    if path == READER_PRINT:
-        return f"{advised} backbone.max_tiles=6 backbone.pad_to_grid=false"
-    return f"{PRINT_SETTINGS} for printed English, or {advised}"
 
 
 def say_built_in(config: Config, sources: Sequence[FoundSource]) -> None:

@@ -15,11 +15,11 @@ from colintern.config.schema import (
     DataConfig,
     datasets,
 )
+from colintern.config.suited import remedy
 from colintern.data.added_judgements import added_judgements
 from colintern.evaluation.chance import beside_chance, is_at_chance
 from colintern.evaluation.decision import METRIC
 from colintern.mining.evidence import shortage
-from colintern.runs.backbone_choice import remedy
 from colintern.runtime.work import Progress, Tell
 
 

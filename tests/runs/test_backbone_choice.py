@@ -3,13 +3,12 @@
 import logging
 import re
 import shutil
-from pathlib import Path
 
 import pytest
 import torch
 
 from colintern import log
-from colintern.config.files import load_config, parse_config
+from colintern.config.files import parse_config
 from colintern.config.pinned import known
 from colintern.config.schema import BackboneConfig, Config
 from colintern.data.demo import write_demo
@@ -18,7 +17,7 @@ from colintern.model.backbone import read_processor
 from colintern.model.processor import Processor
 from colintern.model.published import internvl3_1b
 from colintern.runs import loop, preflight
-from colintern.runs.backbone_choice import ADVISED, remedy, say_idle_gpu, say_what_the_advised_takes
+from colintern.runs.backbone_choice import ADVISED, say_idle_gpu, say_what_the_advised_takes
 from colintern.runs.plan import make
 from colintern.runs.plan.census import take_census
 from colintern.runs.plan.machine import Prices, machine_of
@@ -167,20 +166,3 @@ def test_a_gpu_that_stays_idle_is_told(monkeypatch, caplog, tmp_path, use_gpu, h
     say_idle_gpu(make_config(tmp_path, cluster={"use_gpu": use_gpu}))
     told = "has a CUDA device (NVIDIA L4) and cluster.use_gpu=false leaves it idle; set"
     assert (told in caplog.text) == (has_gpu and not use_gpu)
-
-
-OWN = Path(__file__).parents[2] / "configs" / "own.yaml"
-
-
-def _own_backbone(overrides: str) -> tuple[str, str | None, int, bool]:
-    backbone = load_config(str(OWN), overrides.split()).backbone
-    return backbone.path, backbone.revision, backbone.max_tiles, backbone.pad_to_grid
-
-
-def test_the_lines_to_paste_are_taken_by_the_configuration_of_own_pages():
-    """A remedy that is refused when it is pasted; one backbone with the tiles of another."""
-    advised = remedy("reader-print").split(", then ")[1]
-    assert _own_backbone(advised) == (ADVISED, known()[ADVISED].revision, 6, False)
-    built_in, advised = remedy("reader").split(" for printed English, or ")
-    assert _own_backbone(built_in) == ("reader-print", None, 24, True)
-    assert advised.startswith(PASTED)

@@ -68,8 +68,8 @@ def pretrain(recipe: Recipe, folder: Path) -> dict[str, float]:
         if done % _MEASURE_EVERY == 0 or is_last:
             _log_reading(folder, done, _measure(readers, test, prompts.page))
         if done % _SAVE_EVERY == 0 or is_last:
-            save_state(folder, readers, optimizers, done)
             write_checkpoint(folder / "checkpoint", readers.model, tokenizer)
+            save_state(folder, readers, optimizers, done)
 
     measured = _measure(readers, test, prompts.page)
     (folder / "reading.json").write_text(json.dumps({**measured, "recipe": asdict(recipe)}))

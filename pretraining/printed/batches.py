@@ -64,12 +64,16 @@ class Batches(Dataset):
         self._size, self._sizes, self._seed = size, sizes, seed
         self._spans_per_tile = spans_per_tile
         self._tokens_of = WordTokens(tokenizer)
+        self._latest: tuple[int, list[Crop]] = (-1, [])  # the pool that was cut last
 
     def __getitem__(self, number: int) -> TileBatch:
         """Cut a batch."""
         draw = random.Random(f"{self._seed} {number}")
         pool_number, part = divmod(number, _POOL)
-        pool = self._pool(random.Random(f"{self._seed} pool {pool_number}"))
+        if not self._latest[1] or self._latest[0] != pool_number:
+            pool = self._pool(random.Random(f"{self._seed} pool {pool_number}"))
+            self._latest = (pool_number, pool)
+        pool = self._latest[1]
         return self.collate(pool[part * self._size : (part + 1) * self._size], draw)
 
     def _pool(self, draw: random.Random) -> list[Crop]:

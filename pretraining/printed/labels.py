@@ -20,7 +20,9 @@ NO_TOKEN = -1
 SLOT_COLUMNS, SLOT_ROWS = 4, 2
 PATCH_SLOTS = SLOT_COLUMNS * SLOT_ROWS
 CELL_SLOTS = 10
-_MIDDLE = 0.22  # of the font's size, from the baseline up to the middle of a small letter
+# Of the font's size: from the baseline up to the middle of a small letter, and from there to the
+# top of a capital letter or the bottom of a `p`.
+_MIDDLE, _REACH = 0.22, 0.4
 _CODES = {character: number for number, character in enumerate(CHARACTERS, start=1)}
 _WORD = re.compile(r"\S+")
 
@@ -75,7 +77,7 @@ class PageLabels:
     def __init__(self, printed: PrintedText, tokens_of: WordTokens) -> None:
         self._text = printed.text
         self._left, self._right, baseline, size = printed.places.T
-        self._y = baseline - _MIDDLE * size
+        self._y, self._reach = baseline - _MIDDLE * size, _REACH * size
         self._tokens_of = tokens_of
 
     @cached_property
@@ -106,18 +108,19 @@ class PageLabels:
         return tuple(match.group() for match in _WORD.finditer(self._text))
 
     @cached_property
-    def _word_edges(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _word_edges(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Left, right, top and bottom of each word."""
         spans = [match.span() for match in _WORD.finditer(self._text)]
         first = np.array([start for start, _ in spans], int)
         last = np.array([end - 1 for _, end in spans], int)
-        return self._left[first], self._right[last], self._y[first]
+        y, reach = self._y[first], self._reach[first]
+        return self._left[first], self._right[last], y - reach, y + reach
 
     def words_in(self, place: Place) -> tuple[str, ...]:
         """The words that stand wholly in a tile."""
-        left, right, y = self._word_edges
-        start, middle = place.to_tile(left, y)
-        end, _ = place.to_tile(right, y)
-        is_in = (start >= -1) & (end <= TILE + 1) & (middle >= 2) & (middle <= TILE - 2)
+        left, right, top, bottom = self._word_edges
+        (x0, y0), (x1, y1) = place.to_tile(left, top), place.to_tile(right, bottom)
+        is_in = (np.minimum(x0, y0) >= -1) & (np.maximum(x1, y1) <= TILE + 1)
         return tuple(self.words[number] for number in np.nonzero(is_in)[0])
 
     def slots_in(self, place: Place) -> np.ndarray:

@@ -32,7 +32,6 @@ _SAVE_SECONDS = 600
 _WHITENING_BATCHES = 25
 _HELD_OUT_TILES = 96
 _MAX_GRAD_NORM = 1.0
-_OFFICE_PARTS = {"forms": ("office/form-", "office/invoice-"), "slides": ("office/slides-",)}
 _GROUPS = (1, 1, 4, 8)  # tiles that the LLM reads as one page
 
 
@@ -42,7 +41,7 @@ def pretrain(recipe: Recipe, corpus: Corpus, folder: Path) -> None:
     `folder/checkpoint` is what it looks like in between.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = corpus.tokenizer()
+    tokenizer = corpus.tokenizer(recipe.vocabulary)
     prompt, query_prefix = _prompts(tokenizer)
     batches = _Stream(corpus, recipe, query_prefix)
     held_out = _held_out(corpus, recipe, tokenizer, query_prefix)
@@ -50,6 +49,7 @@ def pretrain(recipe: Recipe, corpus: Corpus, folder: Path) -> None:
     readers = _fresh_readers(recipe, tokenizer, batches)
     optimizers = _optimizers(recipe, readers)
     first = load_state(folder, readers, optimizers)
+    _cut_log(folder, first)
     say("reader", "%s parameters, from step %d", f"{_num_parameters(readers.model):,}", first)
 
     began = measured = saved = time.monotonic()
@@ -67,26 +67,35 @@ def pretrain(recipe: Recipe, corpus: Corpus, folder: Path) -> None:
             _log_reading(folder, done, _measured(readers, held_out, prompt))
         if now - saved > _SAVE_SECONDS or is_finished:
             saved = now
-            save_state(folder, readers, optimizers, done)
             name = f"checkpoint-{done}" if is_finished else "checkpoint"
             write_checkpoint(folder / name, readers.model, tokenizer)
+            save_state(
+                folder, readers, optimizers, done
+            )  # last: a killed run makes the others anew
 
 
 class _Stream(Dataset):
-    """The batches, made in whatever process asks: pages are mapped into its memory there."""
+    """The batches, made in whatever process asks: pages are mapped into its memory there.
+
+    Pickled, it is as it was at first: without the pages, which are gigabytes.
+    """
 
     def __init__(self, corpus: Corpus, recipe: Recipe, query_prefix: list[int]) -> None:
         self._corpus, self._recipe, self._query_prefix = corpus, recipe, query_prefix
         self._batches: Batches | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_batches": None}
+
     def __getitem__(self, number: int) -> TileBatch:
         if self._batches is None:
             recipe = self._recipe
-            kinds = [kind for kind, _ in recipe.shares]
+            pages = [(self._corpus.trained(kind), share) for kind, share in recipe.shares]
+            pages = [(some, share) for some, share in pages if len(some)]
             self._batches = Batches(
-                [self._corpus.trained(kind) for kind in kinds],
-                [share for _, share in recipe.shares],
-                self._corpus.tokenizer(),
+                [some for some, _ in pages],
+                [share for _, share in pages],
+                self._corpus.tokenizer(recipe.vocabulary),
                 self._query_prefix,
                 size=recipe.batch,
                 sizes=recipe.sizes,
@@ -130,7 +139,7 @@ def _prompts(tokenizer: PreTrainedTokenizerFast) -> tuple[Prompt, list[int]]:
 def _held_out(
     corpus: Corpus, recipe: Recipe, tokenizer: PreTrainedTokenizerFast, query_prefix: list[int]
 ) -> dict[str, TileBatch]:
-    """Tiles of documents that are not trained on, by source; and of all of them by size of text."""
+    """Tiles that are not trained on, by source; and of all of them by size of text."""
 
     def cut(pages: Sequence[Pages], sizes: tuple[float, float], name: str) -> TileBatch:
         return Batches(
@@ -144,10 +153,11 @@ def _held_out(
             spans_per_tile=recipe.spans_per_tile,
         )[0]
 
-    kinds = {kind: corpus.held_out(kind) for kind, _ in recipe.shares}
-    parts = {name: corpus.held_out("office", named) for name, named in _OFFICE_PARTS.items()}
-    sources = kinds | {name: pages for name, pages in parts.items() if len(pages)}
-    all_pages, middle = list(kinds.values()), (13.5, 16.5)
+    sources = corpus.held_out()
+    all_pages = [pages for name, pages in sources.items() if name in dict(recipe.shares)]
+    if not all_pages:
+        return {}
+    middle = (13.5, 16.5)
     return {
         **{name: cut([pages], middle, name) for name, pages in sources.items()},
         **{f"{size:g} px": cut(all_pages, (size, size), str(size)) for size in (11.0, 13.0, 18.0)},
@@ -235,6 +245,14 @@ def _log_reading(folder: Path, done: int, measured: dict[str, dict[str, float]])
         shown = "   ".join(f"{key} {value:.3f}" for key, value in shares.items())
         say("reader", "held out: %-8s %s", name, shown)
     _log(folder, {"step": done, "held_out": measured})
+
+
+def _cut_log(folder: Path, done: int) -> None:
+    """Forget what was logged of steps that a killed run did after its state was saved."""
+    path = folder / "log.jsonl"
+    if path.exists():
+        lines = path.read_text().splitlines(keepends=True)
+        path.write_text("".join(line for line in lines if json.loads(line)["step"] <= done))
 
 
 def _log(folder: Path, record: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from colintern.log import say
 from pretraining.printed import office
+from pretraining.printed.corpus import is_held
 from pretraining.printed.packages import Package, fetch, files, link_fonts, packages
 from pretraining.printed.pages import Document, PageFile, write_pages
 from pretraining.printed.typeset import Look, Typesetter, typesetter
@@ -131,8 +132,8 @@ class Sources:
         texts = [
             text
             for path in sorted((self._folder / "pages").glob("*.arrow"))
-            for text in PageFile(path).column("text")
-            if len(_PLAIN.findall(text)) > 0.93 * len(text)
+            for document, text in self._documents_and_texts(path)
+            if not is_held(document) and len(_PLAIN.findall(text)) > 0.93 * len(text)
         ]
         draw = random.Random("texts")
         chosen = tuple(draw.sample(texts, min(_OFFICE_TEXTS, len(texts))))
@@ -145,6 +146,10 @@ class Sources:
                     Document(printed, f"office/{name}", "office", seed=name, is_made_up=True)
                 )
         self._write("office", "made-up", documents)
+
+    def _documents_and_texts(self, path: Path) -> Iterator[tuple[str, str]]:
+        file = PageFile(path)
+        return zip(file.column("document"), file.column("text"), strict=True)
 
     def _manifest(self) -> None:
         """Note what pages were made of: each document's hash, and the packages' versions."""

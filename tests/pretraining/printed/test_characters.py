@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from pretraining.printed.characters import is_english, is_readable, printed_text
+from pretraining.printed.characters import (
+    _NOWHERE,
+    _is_apart,
+    is_english,
+    is_readable,
+    printed_text,
+)
 from tests.pretraining.printed.helpers import LINES, opened, typed_pdf
 
 
@@ -24,10 +30,28 @@ def test_characters_stand_where_they_are_drawn(tmp_path):
     assert picture[100:120, round(right[-1]) + 2 :].min() == 255  # and nothing behind the last
 
 
-def test_words_end_at_gaps_and_at_lines(tmp_path):
+@pytest.mark.parametrize(
+    ("left", "baseline", "is_apart"),
+    [
+        (105, 50, False),  # the next letter
+        (103, 50, False),  # one that leans over
+        (115, 50, True),  # another column: PDFium makes no space where the text jumps
+        (105, 56, True),  # the next line
+        (105, 52, False),  # an exponent
+        (60, 50, True),  # back at the left, in a line that is printed later
+    ],
+)
+def test_words_end_at_gaps_and_at_lines(left, baseline, is_apart):
     """Two columns, or the end of a line and the next, read as one word."""
+    before = (95.0, 104.0, 50.0, 20.0)
+    assert _is_apart(["a"], [before], (left, left + 9.0, baseline, 20.0)) == is_apart
+    assert not _is_apart(["a", " "], [before, _NOWHERE], (left, left + 9.0, baseline, 20.0))
+
+
+def test_words_of_lines_are_apart(tmp_path):
+    """Spaces that nobody has typed, or two for one."""
     path = typed_pdf(tmp_path / "a.pdf", ("one two", "three"))
-    assert printed_text(opened(path), 600, 700).text.split() == ["one", "two", "three"]
+    assert printed_text(opened(path), 600, 700).text.strip() == "one two three"
 
 
 def test_what_is_turned_is_no_text(tmp_path):

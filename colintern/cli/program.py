@@ -37,7 +37,8 @@ def run_command(signals: StopSignals) -> NoReturn:
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except _UsageError as error:
-        _leave(f"error: {error.format_message()} (see colintern --help)", 2)
+        command = context.command_path if (context := error.ctx) else "colintern"
+        _leave(f"error: {error.format_message()} (see {command} --help)", 2)
     except UserError as error:
         _leave(f"error: {one_line(error)}", error.exit_code)
     except ColInternError as error:

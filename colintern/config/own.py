@@ -46,6 +46,7 @@ def own_settings(
         other_settings=_as_comment(suited(READER_PRINT if use_gpu else ADVISED)),
         # More pairs are more negatives; with a few hundred questions 128 would leave few steps.
         global_batch=as_yaml(64 if use_gpu else 32).ljust(_WIDTH),
+        encode_workers=as_yaml(1 if use_gpu else 2).ljust(_WIDTH),
         use_gpu=as_yaml(use_gpu).ljust(_WIDTH),
     )
     return "".join(f"{line.rstrip()}\n" for line in text.splitlines())

@@ -34,13 +34,6 @@ class Pinned:
     revision: str
     kind: Kind
 
-    @property
-    def settings(self) -> str:
-        """What makes a run use it: overrides for a model, an entry of `data` for a dataset."""
-        if self.kind == "model":
-            return f"backbone.path={self.name} backbone.revision={self.revision}"
-        return f"{{path: {self.name}, revision: {self.revision}}}"
-
 
 @cache
 def known() -> dict[str, Pinned]:

@@ -1,5 +1,6 @@
 """The backbones that are advised for real pages, each with the settings that go with it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from colintern.config.pinned import ADVISED, known
@@ -36,11 +37,9 @@ def suited(backbone: str) -> dict[str, Any]:
     }[backbone]
 
 
-def overrides(backbone: str) -> str:
-    """The settings as `a.b=c` arguments; a revision that is null is left out."""
-    return " ".join(
-        f"{key}={as_yaml(value)}" for key, value in suited(backbone).items() if value is not None
-    )
+def overrides(settings: Mapping[str, Any]) -> str:
+    """Settings by their keys as `a.b=c` arguments."""
+    return " ".join(f"{key}={as_yaml(value)}" for key, value in settings.items())
 
 
 def remedy(backbone: str) -> str:
@@ -49,12 +48,10 @@ def remedy(backbone: str) -> str:
     Args:
         backbone: a built-in one.
     """
-    download = f"`colintern download {ADVISED}`, then"
+    advised = f"`colintern download {ADVISED}`, then {overrides(suited(ADVISED))}"
     if backbone == READER_PRINT:
-        return f"{download} {overrides(ADVISED)}"
-    return (
-        f"{overrides(READER_PRINT)} for printed English, or {download} {known()[ADVISED].settings}"
-    )
+        return advised
+    return f"{overrides(suited(READER_PRINT))} for printed English, or {advised}"
 
 
 def as_yaml(value: str | float | bool | None) -> str:

@@ -10,15 +10,16 @@ QUESTIONS_FORM = (
 )
 
 
-def ingest_command(sources: Sequence[str], out: str, questions: str) -> str:
+def ingest_command(sources: Sequence[str], out: str, questions: str | None = None) -> str:
     """The `colintern ingest` that makes a dataset, to be pasted into a shell.
 
     Args:
         sources: PDFs, pictures and folders of them; none to add questions to what is there.
         out: the dataset.
-        questions: the file of them.
+        questions: the file of them, if there is one.
     """
-    return shlex.join(["colintern", "ingest", *sources, "--out", out, "--queries", questions])
+    asked = ["--queries", questions] if questions else []
+    return shlex.join(["colintern", "ingest", *sources, "--out", out, *asked])
 
 
 def questions_command(folder: str, file: str) -> str:
@@ -29,6 +30,11 @@ def questions_command(folder: str, file: str) -> str:
 def takes_questions(done: Mapping[str, Any]) -> bool:
     """Whether a dataset, by its `dataset.json`, was made of PDFs and pictures, and not copied."""
     return "dpi" in done.get("settings", {})
+
+
+def has_text(done: Mapping[str, Any]) -> bool:
+    """Whether a page of a dataset, by its `dataset.json`, has text to draft questions from."""
+    return done.get("without_text", 0) < done.get("pages_of_pdfs", 1)
 
 
 def how_to_ask(folder: str, done: Mapping[str, Any]) -> str | None:
@@ -43,8 +49,7 @@ def how_to_ask(folder: str, done: Mapping[str, Any]) -> str | None:
     """
     if not takes_questions(done):
         return None
-    return (
-        f"write {QUESTIONS_FORM}, or have it drafted from their text "
-        f"({questions_command(folder, 'questions.csv')}), and run: "
-        f"{ingest_command([], folder, 'questions.csv')}"
-    )
+    draft = questions_command(folder, "questions.csv")
+    drafted = f", or have it drafted from their text ({draft})" if has_text(done) else ""
+    command = ingest_command([], folder, "questions.csv")
+    return f"write {QUESTIONS_FORM}{drafted}, and run: {command}"

@@ -15,7 +15,8 @@ from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from huggingface_hub.utils import disable_progress_bars
 
 from colintern import log, storage
-from colintern.config.pinned import Pinned
+from colintern.config.pinned import ADVISED, Pinned
+from colintern.config.suited import overrides, suited
 from colintern.data import hub
 from colintern.errors import BackboneError, DatasetError, UserError
 from colintern.model.checkpoint import CHECKPOINT_FILES
@@ -42,10 +43,14 @@ class Downloaded:
     @property
     def settings(self) -> str:
         """What makes a run use it."""
-        if self.is_in_cache:
-            return self.what.settings
         if self.what.kind == "model":
-            return f"backbone.path={self.folder} backbone.revision=null"
+            place = {
+                "backbone.path": self.what.name if self.is_in_cache else self.folder,
+                "backbone.revision": self.what.revision if self.is_in_cache else None,
+            }
+            return overrides((suited(ADVISED) if self.what.name == ADVISED else {}) | place)
+        if self.is_in_cache:
+            return f"{{path: {self.what.name}, revision: {self.what.revision}}}"
         return f"{{path: {self.folder}, name: {self.what.name.rsplit('/', 1)[-1]}}}"
 
 

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-# How the source of a query begins that nobody has asked: `colintern questions` has drafted it.
-DRAFTED = "drafted from "
+from colintern.data.drafted import DRAFTED
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from colintern.data.columns import in_order, joined, slices, strings
 from colintern.data.compute import pc
-from colintern.data.entities import DRAFTED, Query
+from colintern.data.drafted import DRAFTED
+from colintern.data.entities import Query
 from colintern.data.parquet import stream_columns
 from colintern.data.text import MAX_QUERY_CHARACTERS, bad_query_reason
 

@@ -113,6 +113,11 @@ def split_views(
 
     split = Split(is_dev[:-1], *(judgements.of_queries(rows(side)) for side in (False, True)))
     train, dev = views(split)
+    if len(groups) == 1:
+        raise DatasetError(
+            f"{dataset.path}: all questions are about one document (or equal pages), and dev takes "
+            "whole documents; add questions about another one, or set data.dev to another dataset"
+        )
     if empty := _empty(train, dev):
         raise DatasetError(
             f"{dataset.path}: data.dev_fraction={dev_fraction} leaves no {empty} queries "

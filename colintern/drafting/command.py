@@ -13,6 +13,7 @@ from typing import Any
 from colintern import storage
 from colintern.data.asking import QUESTIONS_FORM, ingest_command, takes_questions
 from colintern.data.canonical import DATASET_DONE, CanonicalDataset
+from colintern.data.drafted import mark
 from colintern.data.text import normalised
 from colintern.drafting.drafting import Draft, draft
 from colintern.errors import DatasetError, UserError
@@ -54,8 +55,8 @@ def draft_file(
     if found.num_without_text == found.num_pages:
         raise DatasetError(
             f"{dataset}: none of its {found.num_pages:,} pages has a text layer; let a program for "
-            "OCR write one into the PDFs and ingest them again (with --replace, also those that "
-            f"an earlier version has ingested), or write {QUESTIONS_FORM}"
+            "OCR, such as ocrmypdf, write one into the PDFs and ingest them again (with --replace, "
+            f"also those that an earlier version has ingested), or write {QUESTIONS_FORM}"
         )
     if not found.drafts:
         raise DatasetError(
@@ -74,13 +75,15 @@ def draft_file(
 
 
 def _opened(dataset: str, folder: str) -> CanonicalDataset:
-    if storage.exists(folder):
-        done = storage.join(folder, DATASET_DONE)
-        if not storage.exists(done) or not takes_questions(storage.read_json(done)):
-            raise DatasetError(
-                f"{dataset}: is not a dataset that `colintern ingest` has made of PDFs and "
-                "pictures; name one, such as data/mine"
-            )
+    if not storage.exists(folder):
+        make = ingest_command(["SOURCE"], dataset)
+        raise DatasetError(f"{dataset}: no such dataset folder; make it first: {make}")
+    done = storage.join(folder, DATASET_DONE)
+    if not storage.exists(done) or not takes_questions(storage.read_json(done)):
+        raise DatasetError(
+            f"{dataset}: is not a dataset that `colintern ingest` has made of PDFs and "
+            "pictures; name one, such as data/mine"
+        )
     return CanonicalDataset(folder)
 
 
@@ -130,7 +133,8 @@ def _csv(own: Asked, drafts: Sequence[Draft]) -> bytes:
     writer.writeheader()
     writer.writerows(_own_rows(own))
     writer.writerows(
-        {"query": one.query, "id": one.page_id, "drafted_from": one.kind} for one in drafts
+        {"query": one.query, "id": one.page_id, "drafted_from": mark(one.kind, one.query)}
+        for one in drafts
     )
     return buffer.getvalue().encode()
 

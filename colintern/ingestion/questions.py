@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from colintern.data.entities import DRAFTED, Judgement, Query
+from colintern.data.drafted import source_of
+from colintern.data.entities import Judgement, Query
 from colintern.data.equal_questions import EqualQuestions, Key
 from colintern.data.judgements import read_score, score_problem
 from colintern.data.text import bad_query_reason
@@ -68,7 +69,8 @@ def read_questions(path: str, names: PageNames, relevant_from: float | None = No
     Args:
         path: a queries file, see `read_rows`: `query`, `file` and `page`, or `id`; optional
             `language`, `source`, `score` (1 when left out, or an empty cell), and `drafted_from`,
-            which becomes the source of a query that `colintern questions` has drafted.
+            which becomes the source of a query that `colintern questions` has drafted, unless
+            somebody has changed it.
         names: of the pages.
         relevant_from: from which score on a page is relevant; None takes whole numbers as they are.
 
@@ -90,8 +92,8 @@ def read_questions(path: str, names: PageNames, relevant_from: float | None = No
             str(row[name]) if row.get(name) else None
             for name in ("language", "source", "drafted_from")
         )
-        if drafted_from:
-            source = DRAFTED + drafted_from
+        if drafted_from and row["query"]:
+            source = source_of(drafted_from, str(row["query"])) or source
         key = questions.add(row["query"], language, source)
         judged.append(_Judged(line, key, page_id, score))
     if not num_rows:

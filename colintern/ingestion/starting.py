@@ -5,13 +5,15 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from colintern import storage
 from colintern.config.own import own_settings, run_command
-from colintern.config.schema import DatasetConfig, Split
+from colintern.config.schema import READER_PRINT, DatasetConfig, Split
 from colintern.data import hub
 from colintern.data.asking import (
     QUESTIONS_FORM,
+    has_text,
     ingest_command,
     questions_command,
     takes_questions,
@@ -25,7 +27,7 @@ from colintern.ingestion.dataset import is_dataset
 from colintern.ingestion.findings import Report, counted
 from colintern.ingestion.page_names import PageNames
 from colintern.ingestion.questions import read_questions
-from colintern.ingestion.sources import find_sources
+from colintern.ingestion.sources import Sources, find_sources
 
 _QUESTIONS = "questions.csv"  # until somebody writes the file
 
@@ -39,7 +41,7 @@ class Start:
         found: what there is, for a person.
         commands: to be run in this order.
         dataset: to be made, or there already.
-        needs_questions: whether a file of questions has to be written before.
+        questions: they are there, or are drafted by a command, or somebody has to write them.
         is_for_gpu: whether the configuration wants a GPU.
     """
 
@@ -47,7 +49,7 @@ class Start:
     found: str
     commands: Sequence[str]
     dataset: str
-    needs_questions: bool
+    questions: Literal["there", "drafted", "to write"]
     is_for_gpu: bool
 
     def lines(self) -> list[str]:
@@ -58,10 +60,13 @@ class Start:
                 "its backbone is reader-print, which is built in and reads printed English only: "
                 "the file begins with the choice"
             )
-        if self.needs_questions:
+        if self.questions == "drafted":
+            lines.append(
+                f"{_QUESTIONS} is drafted from the text of the PDFs, for you to correct; better "
+                f"questions come from people: {QUESTIONS_FORM}"
+            )
+        elif self.questions == "to write":
             lines.append(f"first write {_QUESTIONS}: {QUESTIONS_FORM}")
-            draft = questions_command(self.dataset, _QUESTIONS)
-            lines.append(f"or leave out --queries and let {draft} draft it from the text of PDFs")
         return [*lines, "next:", *(f"  {command}" for command in self.commands)]
 
 
@@ -103,6 +108,7 @@ def start(
     chosen = {key: value for key, value in chosen.items() if value is not None}
     if chosen and not datasets:
         raise ConfigError(f"--{next(iter(chosen))}: {sources[0]} is no dataset; leave it out")
+    have: Literal["there", "drafted", "to write"] = "there"
     if datasets:
         train, found, commands = sources[0], f"a dataset: {sources[0]}", []
         if questions:
@@ -110,23 +116,36 @@ def start(
         else:
             _check_questions(train, split, configuration)
     else:
-        train, found = f"data/{name}", _told(sources)
+        train, listed = f"data/{name}", find_sources(sources)
+        found = _told(listed)
         commands = [ingest_command(sources, train, questions or _QUESTIONS)]
+        if not questions:
+            have = "drafted" if any(file.kind == "pdf" for file in listed.files) else "to write"
+        if have == "drafted":
+            commands = [
+                ingest_command(sources, train),
+                questions_command(train, _QUESTIONS),
+                ingest_command([], train, _QUESTIONS),
+            ]
     made_by = next(iter(commands), None)
     text = own_settings(config, name, {"path": train, **chosen}, made_by, use_gpu=use_gpu)
     storage.write_bytes(config, text.encode())
     commands.append(run_command(config))
-    return Start(config, found, commands, train, not (datasets or questions), use_gpu)
+    return Start(config, found, commands, train, have, use_gpu)
 
 
 def next_steps(report: Report, out: str) -> list[str]:
     """What comes after an ingest, for a person."""
+    scans = []
+    if 2 * report.without_text > report.pages_of_pdfs:
+        scans = [f"most pages of PDFs have no text; {READER_PRINT} hardly reads scans"]
     if report.queries:
-        return [f"next: {shlex.join(['colintern', 'init', '--source', out])}"]
-    lines = ["it has no questions yet, which training needs"]
+        init = shlex.join(["colintern", "init", "--source", out])
+        return [*scans, f"next: {init}    (or run a configuration that names {out})"]
+    lines = [*scans, "it has no questions yet, which training needs"]
     if takes_questions(report.document()):
-        lines[0] += f": write {QUESTIONS_FORM}, then"
-        if report.without_text < report.pages_of_pdfs:
+        lines[-1] += f": write {QUESTIONS_FORM}, then"
+        if has_text(report.document()):
             draft = questions_command(out, _QUESTIONS)
             lines.append(f"  {draft}    (or let this draft it from their text)")
         lines.append(f"  {ingest_command([], out, _QUESTIONS)}")
@@ -150,9 +169,8 @@ def _is_dataset(source: str) -> bool:
     return is_dataset(source)
 
 
-def _told(sources: Sequence[str]) -> str:
+def _told(found: Sources) -> str:
     """How many files there are to ingest."""
-    found = find_sources(sources)
     pdfs = sum(file.kind == "pdf" for file in found.files)
     text = f"{_number(pdfs, 'PDF')} and {_number(len(found.files) - pdfs, 'picture')}"
     if found.bad:

@@ -66,7 +66,10 @@ class RunFolder:
             PathError: this is no run folder.
         """
         if not storage.exists(self.run_json):
-            raise PathError(f"{self.path}: is no run folder (it has no run.json)")
+            raise PathError(
+                f"{self.path}: is no run folder (it has no run.json); "
+                "`colintern ls FOLDER` lists those in a folder"
+            )
         document = storage.read_json(self.run_json)
         found = document if isinstance(document, dict) else {}
         settings = found.get("config")

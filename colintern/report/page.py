@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from colintern import storage
 from colintern.config.pinned import ADVISED
-from colintern.config.suited import overrides
+from colintern.config.suited import overrides, suited
 from colintern.errors import ReportKeptError
 from colintern.evaluation.chance import beside_chance
 from colintern.evaluation.decision import METRIC
@@ -86,7 +86,7 @@ def rendered(data: ReportData) -> str:
         verdict=verdict(data),
         start=title_of_start(data.config.training.init_heads),
         advised=ADVISED,
-        overrides=overrides,
+        settings_for=lambda backbone: overrides(suited(backbone)),
         beside_chance=beside_chance,
         has_data=bool(data.sets or any(data.encoded.values())),
         standings=standings(data.config.data.eval, data.best),

@@ -21,7 +21,7 @@ class Recipe(Sizes, Weights):
         shares: how often a page is drawn from each kind of source.
     """
 
-    cycles: tuple[int, ...] = (9_000, 15_500, 75_000)
+    cycles: tuple[int, ...] = (9_000, 17_000, 75_000)
     batch: int = 8
     seed: int = 0
     vocabulary: int = 8_192

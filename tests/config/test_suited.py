@@ -53,7 +53,7 @@ def test_the_lines_to_paste_are_taken_by_the_configuration_of_own_pages():
     advised = remedy(READER_PRINT).split(", then ")[1]
     assert _settings(load_config(OWN, advised.split()), ADVISED) == suited(ADVISED)
     built_in, advised = remedy(READER).split(" for printed English, or ")
-    assert built_in == overrides(READER_PRINT)
+    assert built_in == overrides(suited(READER_PRINT))
     found = load_config(OWN, ["backbone.path=reader", "backbone.max_tiles=12", *built_in.split()])
     assert _settings(found, READER_PRINT) == suited(READER_PRINT)
     assert advised.startswith(f"`colintern download {ADVISED}`, then backbone.path={ADVISED} ")

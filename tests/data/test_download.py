@@ -9,8 +9,9 @@ import pytest
 from colintern.config.files import parse_config
 from colintern.config.pinned import ADVISED, Pinned, known, pinned
 from colintern.config.schema import BackboneConfig, DatasetConfig
+from colintern.config.suited import overrides, suited
 from colintern.data.canonical import CanonicalDataset
-from colintern.data.download import download, download_lines
+from colintern.data.download import Downloaded, download, download_lines
 from colintern.data.resolve import find_source, made
 from colintern.errors import BackboneError, ConfigError, DatasetError, PathError, StorageError
 from colintern.model.checkpoint import find_checkpoint
@@ -191,3 +192,11 @@ def test_known_names_have_a_commit_and_others_need_one():
             pinned(*arguments)
     with pytest.raises(ConfigError, match="co/datasets/a/b/commits/main"):
         pinned("a/b", is_dataset=True)
+
+
+def test_the_advised_model_is_told_with_all_settings_that_go_with_it():
+    """A real model with the tiles and heads of the tiny one, which stand in the configuration."""
+    in_cache = Downloaded(known()[ADVISED], "/cache/it", 1, is_in_cache=True)
+    assert in_cache.settings == overrides(suited(ADVISED))
+    own = {**suited(ADVISED), "backbone.path": "/mnt/it", "backbone.revision": None}
+    assert Downloaded(known()[ADVISED], "/mnt/it", 1, is_in_cache=False).settings == overrides(own)

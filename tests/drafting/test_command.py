@@ -11,6 +11,7 @@ import pytest
 from colintern import storage
 from colintern.cli import app
 from colintern.data.canonical import CanonicalDataset
+from colintern.data.drafted import mark
 from colintern.errors import DatasetError, UserError
 from colintern.ingestion.pool import Processes
 from tests.helpers import make_corpus, run_main
@@ -74,7 +75,7 @@ def test_pdfs_alone_become_a_dataset_to_train_on(manuals, monkeypatch, capsys):
     assert {
         "query": "Cleaning Your Toaster",
         "id": "toaster.pdf#0001",
-        "drafted_from": "heading",
+        "drafted_from": mark("heading", "Cleaning Your Toaster"),
     } in (_rows("q.csv"))
     shutil.rmtree(manuals)  # the pages are in the dataset
     name, *arguments = shlex.split(said[1].removeprefix("next: "))
@@ -87,7 +88,8 @@ def test_pdfs_alone_become_a_dataset_to_train_on(manuals, monkeypatch, capsys):
         query.text: (query.source, sorted(judged[query.query_id])) for query in dataset.queries()
     }
     assert found == {
-        row["query"]: (f"drafted from {row['drafted_from']}", [row["id"]]) for row in _rows("q.csv")
+        row["query"]: (f"drafted from {row['drafted_from'].split()[0]}", [row["id"]])
+        for row in _rows("q.csv")
     }
     assert dataset.asked.num_drafted == len(dataset.asked) == 6
     before = Path("q.csv").read_bytes()
@@ -98,6 +100,20 @@ def test_pdfs_alone_become_a_dataset_to_train_on(manuals, monkeypatch, capsys):
     assert said[1].endswith(" --queries q.csv --replace")
     app(shlex.split(said[1])[2:], standalone_mode=False)
     assert len(CanonicalDataset("data set").asked) == 3
+
+
+def test_a_draft_that_somebody_writes_anew_is_theirs(manuals, monkeypatch, capsys):
+    """Corrections that count as drafted, and that the next drafting throws away."""
+    _draft(monkeypatch, capsys)
+    drafted, corrected = "Cleaning Your Toaster", "how do I clean a toaster?"
+    path = Path("q.csv")
+    path.write_text(path.read_text().replace(drafted, corrected))
+    _run(monkeypatch, capsys, "ingest", "--out", "data set", "--queries", "q.csv")
+    dataset = CanonicalDataset("data set")
+    assert [query.text for query in dataset.queries() if not query.is_drafted] == [corrected]
+    said = _draft(monkeypatch, capsys, "--replace")
+    assert said[0].endswith(", beside 1 of its own")
+    assert {corrected, drafted} < {row["query"] for row in _rows("q.csv")}
 
 
 def test_questions_of_people_stay(manuals, monkeypatch, capsys):

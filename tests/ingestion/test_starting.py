@@ -20,6 +20,8 @@ from tests.helpers import make_corpus, png
 from tests.ingestion.helpers import pages_in, pdf, run_ingest
 from tests.ingestion.pdfs import one_page, written
 
+LINES = "Cleaning Your Kettle", "rinse the kettle with vinegar and lemons, because dust collects."
+
 
 @pytest.fixture
 def source(tmp_path, monkeypatch):
@@ -65,7 +67,7 @@ def test_a_dataset_is_taken_as_it_stands(source, tmp_path):
     run_ingest(source, out=tmp_path / "set", queries="q.csv")
     found = start(["set"], "own.yaml")
     assert found.commands == ["colintern run --config own.yaml"]
-    assert not found.needs_questions
+    assert found.questions == "there"
     assert len(_trained_on(load_config("own.yaml")).queries()) == 2
     make_corpus(tmp_path / "published", num_pages=2, num_queries=2)
     with pytest.raises(DatasetError, match="published: is a dataset, whose questions are its own"):
@@ -77,20 +79,22 @@ def test_a_dataset_is_taken_as_it_stands(source, tmp_path):
 
 def test_pages_without_questions_are_told_with_the_remedy(source, tmp_path):
     """Hours of drawing for a dataset of which the run says that its `qrels` lack a score."""
+    (source / "doc.pdf").rename(source.parent / "doc.pdf")  # pictures have no text to draft from
     found = start([source.name], "own.yaml")
-    assert found.needs_questions
+    assert found.questions == "to write"
+    (source.parent / "doc.pdf").rename(source / "doc.pdf")
     assert any("questions.csv: a CSV file with the columns" in line for line in found.lines())
     report = run_ingest(source, out=tmp_path / "set")
     said = next_steps(report, "set")
-    assert "query,file,page" in said[0]
-    assert len(said) == 2  # there is no text to draft questions from
+    assert said[0] == "most pages of PDFs have no text; reader-print hardly reads scans"
+    assert "query,file,page" in said[1]
+    assert len(said) == 3  # there is no text to draft questions from
     folder = str(tmp_path / "set")
     for use in (CanonicalDataset(folder).check, lambda: start([folder], "other.yaml")):
         with pytest.raises(DatasetError, match=r"set: has no questions.*query,file,page") as caught:
             use()
         assert str(caught.value).endswith(
-            f"(colintern questions {folder} --out questions.csv), and run: "
-            f"colintern ingest --out {folder} --queries questions.csv"
+            f"that answers it, and run: colintern ingest --out {folder} --queries questions.csv"
         )
     (tmp_path / "q.csv").rename(tmp_path / "questions.csv")
     _run(said[-1].strip())
@@ -113,12 +117,25 @@ def test_pages_with_text_are_told_of_drafted_questions(tmp_path, monkeypatch):
     """A folder of PDFs that ends at a file of questions that nobody has."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "a.pdf").write_bytes(written(*one_page()))
+    lines = (f"BT /F1 9 Tf 9 {80 - 20 * n} Td ({line}) Tj ET" for n, line in enumerate(LINES))
+    (tmp_path / "in" / "a.pdf").write_bytes(written(*one_page(" ".join(lines), box="0 0 400 99")))
     said = next_steps(run_ingest(tmp_path / "in", out=tmp_path / "set"), "set")
     assert said[1].startswith("  colintern questions set --out questions.csv ")
-    assert "--queries and let colintern questions data/c --out questions.csv draft" in (
-        " ".join(start(["in"], "c.yaml").lines())
-    )
+    with pytest.raises(
+        DatasetError, match=r"answers it, or have it drafted .*--out questions.csv\)"
+    ):
+        CanonicalDataset("set").check()
+    found = start(["in"], "c.yaml")
+    assert found.lines()[-5:] == [
+        "next:",
+        "  colintern ingest in --out data/c",
+        "  colintern questions data/c --out questions.csv",
+        "  colintern ingest --out data/c --queries questions.csv",
+        "  colintern run --config c.yaml",
+    ]
+    for command in found.commands[:-1]:
+        _run(command)
+    CanonicalDataset("data/c").check()
 
 
 def test_one_split_of_a_dataset_is_trained_on(source, tmp_path):

@@ -43,21 +43,26 @@ demo-control: demo ## the demo without mined negatives, and what they were worth
 	$(BIN)/colintern run --config configs/demo-control.yaml
 	$(BIN)/colintern compare runs/demo runs/demo-control
 
-# A folder of PDFs of your own is a dataset and a run of its own, by the folder's name. The file of
-# drafted questions may be corrected: it is written once. Remove it to draft for more PDFs.
+# A folder of PDFs of your own is a dataset and a run of its own, called by the folder's name and a
+# hash of its place. The file of drafted questions may be corrected: it is written once; remove it to
+# draft for more PDFs. A finished run stays what it is: over a folder that has changed, give NAME=...
 PDFS ?=
-REAL = $(if $(PDFS),$(shell basename "$$(realpath "$(PDFS)")" | tr -c 'A-Za-z0-9._\n-' -),manuals)
-REAL_SET = runs/datasets/real-$(REAL)
+quoted = '$(subst ','\'',$(1))'
+REAL := $(if $(PDFS),$(shell path=$$(realpath -m -- $(call quoted,$(PDFS))); \
+	name=$$(basename "$$path" | tr -c 'A-Za-z0-9._\n-' -); \
+	echo "$$name-$$(printf %s "$$path" | sha256sum | cut -c1-4)"),manuals)
+NAME ?= real-$(REAL)
+REAL_SET := runs/datasets/real-$(REAL)
+REAL_QUESTIONS := $(REAL_SET)-questions.csv
 demo-real: $(READY) ## the loop on real PDFs, without a download of a model: five manuals, or PDFS=folder
 	$(if $(PDFS),,$(BIN)/python -m pretraining.printed.manuals runs/manuals)
-	$(BIN)/colintern ingest "$(or $(PDFS),runs/manuals)" --out $(REAL_SET)
-	test -e $(REAL_SET)-questions.csv || \
-		$(BIN)/colintern questions $(REAL_SET) --out $(REAL_SET)-questions.csv
-	$(BIN)/colintern ingest --out $(REAL_SET) --queries $(REAL_SET)-questions.csv --replace
-	$(BIN)/colintern run --config configs/real.yaml run.name=real-$(REAL) data.train=$(REAL_SET)
-	$(BIN)/colintern baseline runs/real-$(REAL)
-	@echo "report: runs/real-$(REAL)/report.html"
-	@echo "search: $(BIN)/colintern search runs/real-$(REAL) 'your question' --save found/"
+	$(BIN)/colintern ingest $(call quoted,$(or $(PDFS),runs/manuals)) --out $(REAL_SET) --replace
+	test -e $(REAL_QUESTIONS) || $(BIN)/colintern questions $(REAL_SET) --out $(REAL_QUESTIONS)
+	$(BIN)/colintern ingest --out $(REAL_SET) --queries $(REAL_QUESTIONS) --replace
+	$(BIN)/colintern run --config configs/real.yaml run.name=$(NAME) data.train=$(REAL_SET)
+	$(BIN)/colintern baseline runs/$(NAME)
+	@echo "report: runs/$(NAME)/report.html"
+	@echo "search: $(BIN)/colintern search runs/$(NAME) 'your question' --save found/"
 
 reader: $(READY) ## make the built-in backbone again, in runs/reader (one to two hours)
 	$(BIN)/python -m pretraining --out runs/reader

@@ -122,7 +122,7 @@ def test_pages_with_text_are_told_of_drafted_questions(tmp_path, monkeypatch):
     said = next_steps(run_ingest(tmp_path / "in", out=tmp_path / "set"), "set")
     assert said[1].startswith("  colintern questions set --out questions.csv ")
     with pytest.raises(
-        DatasetError, match=r"answers it, or have it drafted .*--out questions.csv\)"
+        DatasetError, match=r"or have it drafted .*--out questions.csv\)"
     ):
         CanonicalDataset("set").check()
     found = start(["in"], "c.yaml")

@@ -23,7 +23,7 @@ from pretraining.recipe import TILE, TOKENS_PER_TILE, Recipe
 from pretraining.state import load_state, save_state
 from pretraining.text import Source, sources, tokenizer_texts
 from pretraining.tiles import CHARACTERS, PATCH_SLOTS
-from pretraining.tokens import train_tokenizer
+from pretraining.tokens import kept_tokenizer, train_tokenizer
 
 _LOG_EVERY, _MEASURE_EVERY, _SAVE_EVERY = 25, 250, 250  # steps
 _WHITENING_TILES = 200
@@ -144,7 +144,9 @@ def _sources(folder: Path) -> tuple[Source, Source]:
     path = folder / "sources.json"
     if not path.exists():
         say("reader", "gathering the documentation of the installed packages")
-        path.write_text(json.dumps([asdict(source) for source in sources()]))
+        fresh = folder / "sources.fresh"
+        fresh.write_text(json.dumps([asdict(source) for source in sources()]))
+        fresh.rename(path)
     trained, held_out = (
         Source(tuple(found["texts"]), tuple(found["words"]))
         for found in json.loads(path.read_text())
@@ -154,11 +156,8 @@ def _sources(folder: Path) -> tuple[Source, Source]:
 
 
 def _tokenizer(recipe: Recipe, source: Source, folder: Path) -> PreTrainedTokenizerFast:
-    path = folder / "tokenizer"
-    if not path.exists():
-        fresh = train_tokenizer(tokenizer_texts(source, recipe.seed), recipe.vocabulary)
-        fresh.save_pretrained(path)
-    return PreTrainedTokenizerFast.from_pretrained(path, trust_remote_code=False)
+    texts = tokenizer_texts(source, recipe.seed)
+    return kept_tokenizer(folder / "tokenizer", lambda: train_tokenizer(texts, recipe.vocabulary))
 
 
 def _fresh_readers(recipe: Recipe, num_tokens: int, prompts: Prompts, batches: Batches) -> Readers:

@@ -71,7 +71,7 @@ def pretraining_passages(packages: Iterable[str] = PACKAGES) -> Iterator[str]:
     root = Path(sysconfig.get_path("purelib"))
     for package in packages:
         for path in sorted((root / package).rglob("*.py")):
-            if any(part in _LEFT_OUT for part in path.parts):
+            if any(part in _LEFT_OUT for part in path.relative_to(root).parts):
                 continue
             module = ".".join(path.relative_to(root).with_suffix("").parts)
             for passage in passages_of(module, path):

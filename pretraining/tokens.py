@@ -1,6 +1,7 @@
 """The tokenizer: byte-level BPE over lower-cased words, with InternVL's special tokens."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
@@ -41,6 +42,17 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
             "context_image_token": "<IMG_CONTEXT>",
         },
     )
+
+
+def kept_tokenizer(
+    path: Path, make: Callable[[], PreTrainedTokenizerFast]
+) -> PreTrainedTokenizerFast:
+    """The tokenizer in a folder, which is made when it is asked for the first time."""
+    if not path.exists():
+        fresh = path.with_name(f"{path.name}.fresh")
+        make().save_pretrained(fresh)
+        fresh.rename(path)
+    return PreTrainedTokenizerFast.from_pretrained(path, trust_remote_code=False)
 
 
 class WordTokens:

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from colintern import log
+from colintern.errors import UserError
 from pretraining.printed.corpus import Corpus
 from pretraining.printed.recipe import Recipe
 from pretraining.printed.run import pretrain
@@ -19,7 +20,7 @@ _CACHE = Path.home() / ".cache/colintern/pretraining"
 def main() -> None:
     """Read the command line, make the pages that are not there, and pretrain."""
     parser = argparse.ArgumentParser(prog="python -m pretraining.printed", description=__doc__)
-    parser.add_argument("--folder", type=Path, default=_CACHE, help="pages, state and checkpoint")
+    parser.add_argument("--folder", type=Path, help=f"pages, state and checkpoint ({_CACHE})")
     parser.add_argument("--pdfs", type=Path, help="PDF files to learn from, instead of Debian's")
     parser.add_argument("--threads", type=int, default=2, help="threads of torch")
     parser.add_argument("--only-pages", action="store_true", help="do not train")
@@ -28,11 +29,18 @@ def main() -> None:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         sys.exit("chromium is needed, to print HTML: apt-get install chromium")
-    sources = Sources(arguments.folder, chromium)
-    sources.make(arguments.pdfs)
+    own = arguments.pdfs.resolve() if arguments.pdfs else None
+    # Pages of other files make another model.
+    folder = arguments.folder or (_CACHE if own is None else _CACHE / f"of-{own.name}")
+    sources = Sources(folder, chromium)
+    try:
+        sources.make(own)
+        corpus = Corpus(folder, sources.words())
+    except UserError as error:
+        sys.exit(str(error))
     if not arguments.only_pages:
         torch.set_num_threads(arguments.threads)
-        pretrain(Recipe(), Corpus(arguments.folder, sources.words()), arguments.folder / "run")
+        pretrain(Recipe(), corpus, folder / "run")
 
 
 if __name__ == "__main__":

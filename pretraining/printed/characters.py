@@ -102,8 +102,11 @@ def _glyphs(page: pdfium.PdfPage, width: int, height: int) -> Iterator[tuple[str
     """The letters of each glyph; a glyph of several letters has several boxes that are the same."""
     to_pixels = _ToPixels(page, width, height)
     text_page = page.get_textpage()
+    count = text_page.count_chars()
+    if count > _MAX_CHARACTERS:
+        return  # what had no label would count as empty paper
     letters, place = "", _NOWHERE
-    for index in range(min(text_page.count_chars(), _MAX_CHARACTERS)):
+    for index in range(count):
         letter = _drawn_letters(text_page, index)
         its_place = _NOWHERE if letter == " " else to_pixels.place(text_page, index)
         if letters and (letter == " " or its_place != place):
@@ -121,6 +124,9 @@ def _drawn_letters(text_page: pdfium.PdfTextPage, index: int) -> str:
     """What a character is printed as, or a space if it is not printed, or turned."""
     code = raw.FPDFText_GetUnicode(text_page, index)
     character = chr(code) if code and not 0xD800 <= code < 0xE000 else "\ufffd"
+    part = raw.FPDFText_GetTextObject(text_page, index)
+    if part and raw.FPDFTextObj_GetTextRenderMode(part) == raw.FPDF_TEXTRENDERMODE_INVISIBLE:
+        return " "  # what a program for OCR has read
     # PDFium also makes up the spaces, and the hyphens at the ends of lines.
     is_made_up = raw.FPDFText_IsGenerated(text_page, index) == 1 or character.isspace()
     if is_made_up or abs(raw.FPDFText_GetCharAngle(text_page, index)) > _MAX_ANGLE:

@@ -10,7 +10,7 @@ from pathlib import Path
 from transformers import PreTrainedTokenizerFast
 
 from pretraining.printed.pages import PageFile, PageRow
-from pretraining.tokens import train_tokenizer
+from pretraining.tokens import kept_tokenizer, train_tokenizer
 from pretraining.words import amount, date, number
 
 _HELD_OUT_EVERY = 25  # one document in so many measures reading, and is not trained on
@@ -104,10 +104,9 @@ class Corpus:
 
     def tokenizer(self, vocabulary: int) -> PreTrainedTokenizerFast:
         """The tokenizer; it is trained when it is asked for the first time."""
-        path = self.folder / "tokenizer"
-        if not path.exists():
-            train_tokenizer(self._tokenizer_texts(), vocabulary).save_pretrained(path)
-        return PreTrainedTokenizerFast.from_pretrained(path, trust_remote_code=False)
+        return kept_tokenizer(
+            self.folder / "tokenizer", lambda: train_tokenizer(self._tokenizer_texts(), vocabulary)
+        )
 
     def _tokenizer_texts(self) -> Iterator[str]:
         for path in self._files("*"):

@@ -7,7 +7,8 @@ import tempfile
 from pathlib import Path
 
 from colintern import log
-from pretraining.printed.packages import fetch, files, packages
+from colintern.errors import UserError
+from pretraining.printed.packages import check_programs, fetch, files, packages
 
 # The file of each package. The packages are free software, and held out of pretraining.
 MANUALS = {
@@ -27,8 +28,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where the PDF files are put")
     folder: Path = parser.parse_args().folder
     log.set_up()
-    if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
-        sys.exit("the manuals come from Debian packages: give a folder with PDF files of your own")
+    try:
+        check_programs()
+    except UserError as error:
+        sys.exit(f"{error}; take a folder of your own: make demo-real PDFS=folder")
     folder.mkdir(parents=True, exist_ok=True)
     held = {package.name: package for package in packages("held")}
     for name, manual in MANUALS.items():
@@ -39,8 +42,12 @@ def main() -> None:
             unpacked = fetch(held[name], Path(scratch))
             if unpacked is None:
                 sys.exit(f"{name}: cannot be fetched; does `apt-get download {name}` work?")
-            found = next(path for path in files(unpacked, ".pdf") if path.name == manual)
-            shutil.move(found, folder / manual)
+            found = [path for path in files(unpacked, ".pdf") if path.name == manual]
+            if not found:
+                sys.exit(f"{name}: its version here has no {manual}; try another release of Debian")
+            fresh = folder / f"{manual}.fresh"
+            shutil.copyfile(found[0], fresh)
+            fresh.rename(folder / manual)
 
 
 if __name__ == "__main__":

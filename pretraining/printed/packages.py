@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from colintern.errors import UserError
 from colintern.log import say
 
 _TABLE = Path(__file__).with_name("packages.tsv")
@@ -41,6 +42,16 @@ def packages(*kinds: Kind) -> list[Package]:
         next(rows)
         found = [Package(name, kind, licence) for name, kind, licence in rows]  # pyright: ignore
     return [package for package in found if package.kind in kinds]
+
+
+def check_programs() -> None:
+    """Make sure that packages can be fetched.
+
+    Raises:
+        UserError: this is no Debian, nor made of it.
+    """
+    if missing := [name for name in ("apt-get", "dpkg") if shutil.which(name) is None]:
+        raise UserError(f"{' and '.join(missing)}: not found; what is fetched are Debian packages")
 
 
 def fetch(package: Package, folder: Path) -> Path | None:
@@ -86,7 +97,8 @@ def _prune(folder: Path) -> None:
             continue
         is_packed = path.suffix == ".gz"
         name = path.with_suffix("") if is_packed else path
-        if name.suffix.lower() not in _KEPT and "dict" not in path.parts:
+        is_kept = name.suffix.lower() in _KEPT or "dict" in path.relative_to(folder).parts
+        if not is_kept:
             path.unlink()
         elif is_packed:
             name.write_bytes(gzip.decompress(path.read_bytes()))

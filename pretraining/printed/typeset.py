@@ -6,6 +6,7 @@ fonts, with tables, boxes and columns.
 
 import os
 import random
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ MONO = (
     "Liberation Mono", "DejaVu Sans Mono", "Inconsolata", "Fira Code", "Hack", "Nimbus Mono PS",
     "JetBrains Mono", "FreeMono", "TeX Gyre Cursor", "Cousine",
 )  # fmt: skip
+_DOCTYPE = re.compile(r"\s*<!doctype[^>]*>", re.IGNORECASE)
+_END = re.compile(r"</body\s*>", re.IGNORECASE)
 _COMMON = 0.5  # of the documents are set in what office programs begin with
 _OFFICE = ("Liberation Sans", "Liberation Serif", "Carlito", "Caladea")
 
@@ -124,9 +127,9 @@ class Typesetter:
     """
 
     def __init__(self, browser: Browser, path: Path) -> None:
-        context = browser.new_context(java_script_enabled=False, offline=True)
-        context.set_default_timeout(_SECONDS * 1_000)
-        self._page, self._path = context.new_page(), path
+        self._context = browser.new_context(java_script_enabled=False, offline=True)
+        self._context.set_default_timeout(_SECONDS * 1_000)
+        self._page, self._path = self._context.new_page(), path
 
     def file(self, path: Path, look: Look) -> bytes | None:
         """The first pages of an HTML file as PDF; None if it cannot be printed."""
@@ -138,10 +141,7 @@ class Typesetter:
         return self._printed("", html, look, "")
 
     def _printed(self, base: str, html: str, look: Look, pages: str) -> bytes | None:
-        # The last style sheet wins. One that is added to a page that is open would need scripts.
-        before, body, after = html.rpartition("</body>")
-        style = f"<style>{look.css}</style>"
-        self._path.write_text(f'<meta charset="utf-8">{base}{before}{style}{body}{after}')
+        self._path.write_text(with_style(html, look.css, base))
         width, height = _PAPER[look.paper]
         try:
             self._page.goto(self._path.as_uri(), wait_until="load")
@@ -153,4 +153,23 @@ class Typesetter:
                 margin={"top": _MARGIN, "right": _MARGIN, "bottom": _MARGIN, "left": _MARGIN},
             )
         except Error:
+            self._page = self._context.new_page()  # a page that has crashed prints nothing more
             return None
+
+
+def with_style(html: str, css: str, head: str = "") -> str:
+    """HTML with a style sheet behind its own, as the last one wins.
+
+    One that is added to a page that is open would need scripts.
+
+    Args:
+        html: a document, or the content of one.
+        css: the style sheet.
+        head: elements that stand before everything else, but for the document type.
+    """
+    kind = _DOCTYPE.match(html)
+    start = kind.end() if kind else 0
+    ends = [found.start() for found in _END.finditer(html)]
+    end = ends[-1] if ends else len(html)
+    before, after = html[start:end], html[end:]
+    return f'{html[:start]}<meta charset="utf-8">{head}{before}<style>{css}</style>{after}'

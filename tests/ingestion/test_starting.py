@@ -121,9 +121,7 @@ def test_pages_with_text_are_told_of_drafted_questions(tmp_path, monkeypatch):
     (tmp_path / "in" / "a.pdf").write_bytes(written(*one_page(" ".join(lines), box="0 0 400 99")))
     said = next_steps(run_ingest(tmp_path / "in", out=tmp_path / "set"), "set")
     assert said[1].startswith("  colintern questions set --out questions.csv ")
-    with pytest.raises(
-        DatasetError, match=r"or have it drafted .*--out questions.csv\)"
-    ):
+    with pytest.raises(DatasetError, match=r"or have it drafted .*--out questions.csv\)"):
         CanonicalDataset("set").check()
     found = start(["in"], "c.yaml")
     assert found.lines()[-5:] == [

@@ -7,12 +7,13 @@ from typing import ClassVar
 import pytest
 
 from colintern import storage
+from colintern.config.files import parse_config
 from colintern.config.schema import Config
 from colintern.errors import DriftError
 from colintern.model import heads
 from colintern.records import run_folder
 from colintern.runs import loop, stages
-from colintern.runs.stages import Made, Stage, Train, stages_of
+from colintern.runs.stages import Made, Stage, Train, stages_of, untrained
 from colintern.runs.status import status_lines
 from tests.local_run import QuickWorkers, make_config
 
@@ -119,3 +120,15 @@ def test_given_heads_that_change_under_a_run_are_told(tmp_path):
     storage.write_bytes(str(given / weights), storage.read_bytes(f"{whole.heads(2)}/{weights}"))
     with pytest.raises(DriftError, match=r"round-0-heads .*init_heads_sha256"):
         loop.run(config, QuickWorkers())
+
+
+@pytest.mark.parametrize(
+    ("dim", "kind", "is_told"), [(9, "linear", True), (8, "linear", False), (9, "mlp", False)]
+)
+def test_numbers_that_a_projection_cannot_fill_are_told(caplog, dim, kind, is_told):
+    """A third more space for zeros."""
+    caplog.set_level("INFO", "colintern")
+    data = {"train": {"path": "x"}}
+    config = parse_config({"data": data, "heads": {"dim": dim, "kind": kind}}, "test")
+    untrained._say_too_wide(config, 8)
+    assert ("the others stay 0: heads.dim=8 gives the same scores" in caplog.text) == is_told

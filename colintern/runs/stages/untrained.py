@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from colintern import storage
+from colintern import log, storage
 from colintern.records.lease import Held
 from colintern.records.run_folder import RunFolder
 from colintern.runs.stages.inputs import heads_inputs
 from colintern.runs.stages.stage import Made, Stage
 
 if TYPE_CHECKING:
+    from colintern.config.schema import Config
     from colintern.runs.opened import OpenedRun
     from colintern.runs.workers import Workers
 
@@ -49,9 +50,20 @@ class UntrainedHeads(Stage):
         if config.training.init_heads:
             heads, _ = load_heads(config.training.init_heads)
         else:
-            heads = init_heads(
-                config.heads, run.codec.width, config.run.seed, config.backbone.num_layers
-            )
+            width = run.codec.width
+            heads = init_heads(config.heads, width, config.run.seed, config.backbone.num_layers)
+            _say_too_wide(config, width)
         held.check()
         save_heads(heads, run.folder.heads(0), run.heads_info)
         return Made(inputs, run.folder.described(run.folder.head_files(0)))
+
+
+def _say_too_wide(config: Config, width: int) -> None:
+    """Warn of numbers that stay 0: a projection adds nothing to what it is given."""
+    width //= config.backbone.num_layers if config.heads.layer_mix else 1
+    if config.heads.kind == "linear" and config.heads.dim > width:
+        log.warn_once(
+            "heads",
+            f"heads.dim={config.heads.dim} is more than the {width} numbers of a token's features; "
+            f"the others stay 0: heads.dim={width} gives the same scores in less space",
+        )

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pretraining.printed import characters
 from pretraining.printed.characters import (
     _NOWHERE,
     _is_apart,
@@ -60,6 +61,20 @@ def test_what_is_turned_is_no_text(tmp_path):
     turned = path.read_bytes().replace(b"40 640 Td", b"0 1 -1 0 40 640 Tm")
     path.write_bytes(turned)
     assert printed_text(opened(path), 600, 700).text.split() == []
+
+
+def test_what_is_not_drawn_is_no_text(tmp_path):
+    """What a program for OCR has laid under a scan, where it thinks that the letters are."""
+    path = typed_pdf(tmp_path / "a.pdf", ("hidden",))
+    path.write_bytes(path.read_bytes().replace(b"Td (hidden)", b"Td 3 Tr (hidden)"))
+    assert printed_text(opened(path), 600, 700).text.split() == []
+
+
+def test_a_page_of_too_many_characters_has_no_text(tmp_path, monkeypatch):
+    """Letters without a label, which would count as empty paper."""
+    path = typed_pdf(tmp_path / "a.pdf", ("kettle",))
+    monkeypatch.setattr(characters, "_MAX_CHARACTERS", 5)
+    assert printed_text(opened(path), 600, 700).text == ""
 
 
 def test_pages_with_meaningless_codes_are_left_out():

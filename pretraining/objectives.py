@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pretraining.classes import NO_TOKEN, NOTHING
 from pretraining.recipe import Weights
-from pretraining.tiles import NO_TOKEN, NOTHING
 
 _EMPTY_SLOT_WEIGHT = 0.1  # most slots are empty, which is learned soon
 

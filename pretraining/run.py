@@ -16,13 +16,14 @@ from colintern.config.schema import BackboneConfig
 from colintern.log import say
 from colintern.model.quiet import quiet_transformers
 from pretraining.batches import MEAN, STD, Batches, TileBatch
+from pretraining.classes import CHARACTERS
 from pretraining.model import Readers, fresh_model, whiten_patches
 from pretraining.objectives import losses, reading
 from pretraining.optimizers import Muon, split_parameters
 from pretraining.recipe import TILE, TOKENS_PER_TILE, Recipe
 from pretraining.state import load_state, save_state
 from pretraining.text import Source, sources, tokenizer_texts
-from pretraining.tiles import CHARACTERS, PATCH_SLOTS
+from pretraining.tiles import PATCH_SLOTS
 from pretraining.tokens import kept_tokenizer, train_tokenizer
 
 _LOG_EVERY, _MEASURE_EVERY, _SAVE_EVERY = 25, 250, 250  # steps

@@ -14,16 +14,13 @@ from PIL import Image, ImageDraw
 from transformers import PreTrainedTokenizerFast
 
 from colintern.data.demo.render import BASELINE, GRID, page_font
+from pretraining.classes import CODES, NO_TOKEN, NOTHING
 from pretraining.recipe import CELL, CELL_GRID, PATCH, PATCH_GRID, TILE
 from pretraining.text import Source, tile_words
 from pretraining.tokens import Piece, WordTokens
 
-CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,;:'\"()[]{}<>-_/+*=%#&@!?$|~^`\\"
-NOTHING = 0  # the class of a slot without a character
 PATCH_SLOTS = 4
 CELL_SLOTS = 8
-NO_TOKEN = -1
-_CODES = {character: number for number, character in enumerate(CHARACTERS, start=1)}
 
 
 @dataclass(frozen=True)
@@ -98,7 +95,7 @@ class _Canvas:
         patches = self._characters[row * PATCH_GRID : (row + 1) * PATCH_GRID]
         for index, character in enumerate(word.lower()):
             middle = x + (offsets[index] + offsets[index + 1]) / 2
-            patches[int(middle) // PATCH].append(_CODES.get(character, NOTHING))
+            patches[int(middle) // PATCH].append(CODES.get(character, NOTHING))
         first_cell = (row * GRID // CELL) * CELL_GRID
         for token, position in pieces:
             whole = min(int(position), len(offsets) - 2)

@@ -9,7 +9,7 @@ import numpy as np
 import pypdfium2 as pdfium
 import pypdfium2.raw as raw
 
-from pretraining.tiles import CHARACTERS as CHARACTERS
+from pretraining.classes import CHARACTERS
 
 _MAX_CHARACTERS = 12_000  # of a page; more are a data sheet
 _MAX_ANGLE = 0.02  # radians: text that is turned is not read

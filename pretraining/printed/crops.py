@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from pretraining.classes import NO_TOKEN, NOTHING
 from pretraining.printed.labels import (
     CELL_SLOTS,
-    NO_TOKEN,
-    NOTHING,
     PATCH_SLOTS,
     PageLabels,
     Place,

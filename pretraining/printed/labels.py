@@ -10,20 +10,17 @@ from functools import cached_property
 
 import numpy as np
 
-from pretraining.printed.characters import CHARACTERS as CHARACTERS
+from pretraining.classes import CODES, NO_TOKEN, NOTHING
 from pretraining.printed.characters import PrintedText
 from pretraining.recipe import CELL, CELL_GRID, PATCH, PATCH_GRID, TILE
 from pretraining.tokens import WordTokens
 
-NOTHING = 0  # the class of a slot without a character
-NO_TOKEN = -1
 SLOT_COLUMNS, SLOT_ROWS = 4, 2
 PATCH_SLOTS = SLOT_COLUMNS * SLOT_ROWS
 CELL_SLOTS = 10
 # Of the font's size: from the baseline up to the middle of a small letter, and from there to the
 # top of a capital letter or the bottom of a `p`.
 _MIDDLE, _REACH = 0.22, 0.4
-_CODES = {character: number for number, character in enumerate(CHARACTERS, start=1)}
 _WORD = re.compile(r"\S+")
 
 
@@ -83,7 +80,7 @@ class PageLabels:
     @cached_property
     def characters(self) -> Placed:
         """Codes of the characters that are read."""
-        codes = np.array([_CODES.get(c.lower(), NOTHING) for c in self._text], np.uint8)
+        codes = np.array([CODES.get(c.lower(), NOTHING) for c in self._text], np.uint8)
         is_read = codes != NOTHING
         middle = (self._left + self._right) / 2
         return Placed(codes[is_read], middle[is_read], self._y[is_read])

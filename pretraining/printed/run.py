@@ -16,12 +16,13 @@ from transformers import PreTrainedTokenizerFast
 from colintern.config.schema import BackboneConfig
 from colintern.log import say
 from pretraining.batches import normalised
+from pretraining.classes import CHARACTERS
 from pretraining.model import random_model
 from pretraining.objectives import losses, reading
 from pretraining.optimizers import Muon, split_parameters
 from pretraining.printed.batches import Batches, TileBatch
 from pretraining.printed.corpus import Corpus, Pages
-from pretraining.printed.labels import CHARACTERS, PATCH_SLOTS
+from pretraining.printed.labels import PATCH_SLOTS
 from pretraining.printed.model import Prompt, Readers, keep_places, local_start
 from pretraining.printed.recipe import Recipe
 from pretraining.run import write_checkpoint

@@ -14,12 +14,13 @@ from colintern.model.backbone import FrozenBackbone
 from colintern.model.checkpoint import find_checkpoint
 from colintern.runs import loop
 from pretraining.batches import Batches
+from pretraining.classes import CHARACTERS
 from pretraining.model import Readers
 from pretraining.objectives import reading
 from pretraining.recipe import Recipe
 from pretraining.run import Prompts
 from pretraining.text import Source
-from pretraining.tiles import CHARACTERS, PATCH_SLOTS
+from pretraining.tiles import PATCH_SLOTS
 
 ROOT = Path(__file__).parents[2]
 CONFIG = BackboneConfig()  # its default is the reader

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
+from pretraining.classes import NO_TOKEN, NOTHING
 from pretraining.objectives import Labels, Seen, losses, reading, token_loss
 from pretraining.recipe import Weights
-from pretraining.tiles import NO_TOKEN, NOTHING
 
 
 def _batch(query_BQ: list[list[int]], tokens_NK: list[list[int]], tile_B: list[int]) -> Labels:

@@ -5,9 +5,10 @@ import random
 import numpy as np
 import pytest
 
+from pretraining.classes import CHARACTERS, NO_TOKEN, NOTHING
 from pretraining.recipe import CELL_GRID, PATCH, PATCH_GRID, TILE
 from pretraining.text import Source
-from pretraining.tiles import CHARACTERS, NO_TOKEN, NOTHING, TilePrinter
+from pretraining.tiles import TilePrinter
 from pretraining.tokens import train_tokenizer
 
 SOURCE = Source(

@@ -7,18 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pretraining.printed.characters import CHARACTERS
+from pretraining.classes import CHARACTERS, NO_TOKEN, NOTHING
 from pretraining.printed.crops import crops_of
 from pretraining.printed.labels import (
-    NO_TOKEN,
-    NOTHING,
     SLOT_COLUMNS,
     SLOT_ROWS,
     PageLabels,
     Place,
-    WordTokens,
 )
 from pretraining.recipe import CELL_GRID, PATCH, PATCH_GRID, TILE
+from pretraining.tokens import WordTokens
 from tests.pretraining.printed.helpers import LINES, tokenizer, typed_page
 
 

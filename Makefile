@@ -51,12 +51,13 @@ quoted = '$(subst ','\'',$(1))'
 REAL := $(if $(PDFS),$(shell path=$$(realpath -m -- $(call quoted,$(PDFS))); \
 	name=$$(basename "$$path" | tr -c 'A-Za-z0-9._\n-' -); \
 	echo "$$name-$$(printf %s "$$path" | sha256sum | cut -c1-4)"),manuals)
-NAME ?= real-$(REAL)
+NAME := real-$(REAL)
 REAL_SET := runs/datasets/real-$(REAL)
 REAL_QUESTIONS := $(REAL_SET)-questions.csv
-demo-real: $(READY) ## the loop on real PDFs, without a download of a model: five manuals, or PDFS=folder
+demo-real: $(READY) ## the loop on real PDFs: five manuals, or PDFS=folder; NAME=... of a new run
 	$(if $(PDFS),,$(BIN)/python -m pretraining.printed.manuals runs/manuals)
 	$(BIN)/colintern ingest $(call quoted,$(or $(PDFS),runs/manuals)) --out $(REAL_SET) --replace
+	@test ! -e $(REAL_QUESTIONS) || echo "kept: $(REAL_QUESTIONS); remove it to draft anew"
 	test -e $(REAL_QUESTIONS) || $(BIN)/colintern questions $(REAL_SET) --out $(REAL_QUESTIONS)
 	$(BIN)/colintern ingest --out $(REAL_SET) --queries $(REAL_QUESTIONS) --replace
 	$(BIN)/colintern run --config configs/real.yaml run.name=$(NAME) data.train=$(REAL_SET)

@@ -412,7 +412,7 @@ def test_a_download_says_what_to_paste(monkeypatch, capsys, tmp_path):
     told, where, use = out.splitlines()
     assert told == f"{NAME}, revision {COMMIT}, 88.1 kB"
     assert where.startswith(f"  in:  {tmp_path}/cache/")
-    assert use == f"  use: backbone.path={NAME} backbone.revision={COMMIT}"
+    assert use.startswith(f"  use: backbone.path={NAME} backbone.revision={COMMIT} backbone.max_")
 
 
 def test_ctrl_c_is_one_line_and_exit_code_130(config):

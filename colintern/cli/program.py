@@ -37,8 +37,10 @@ def run_command(signals: StopSignals) -> NoReturn:
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except _UsageError as error:
-        command = context.command_path if (context := error.ctx) else "colintern"
-        _leave(f"error: {error.format_message()} (see {command} --help)", 2)
+        # The script of a job is another program with the same commands.
+        names = error.ctx.command_path.split()[1:] if error.ctx else []
+        help_of = " ".join(["colintern", *names, "--help"])
+        _leave(f"error: {error.format_message()} (see {help_of})", 2)
     except UserError as error:
         _leave(f"error: {one_line(error)}", error.exit_code)
     except ColInternError as error:

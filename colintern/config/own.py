@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -20,7 +20,7 @@ _PLAIN = re.compile(r"[A-Za-z_./][\w./-]*", re.ASCII)
 
 
 def own_settings(
-    config: str, name: str, train: Mapping[str, str], made_by: str | None, *, use_gpu: bool
+    config: str, name: str, train: Mapping[str, str], made_by: Sequence[str], *, use_gpu: bool
 ) -> str:
     """The text of a configuration.
 
@@ -28,20 +28,21 @@ def own_settings(
         config: the path that it is to have.
         name: of the run.
         train: the dataset to train on: its `path`, and what of it is chosen.
-        made_by: the command that makes the dataset; None if it is there.
+        made_by: the commands that make the dataset; none if it is there.
         use_gpu: whether there is a GPU; then the backbone is one for real pages.
     """
     backbone = ADVISED if use_gpu else READER_PRINT
     chosen = {_short(key): as_yaml(value) for key, value in suited(backbone).items()}
     text = Template(_TEMPLATE.read_text()).substitute(
         {key: value.ljust(_WIDTH) for key, value in chosen.items()},
-        made=f", after `{made_by}`" if made_by else "",
-        run=run_command(config),
+        commands="\n".join(f"#   {command}" for command in [*made_by, run_command(config)]),
         config=shlex.quote(config),
         name=name,
         run_name=_scalar(name),
         train=_dataset(train),
         download=f"colintern download {ADVISED}",
+        when="" if use_gpu else ", once it is set",
+        workers="" if use_gpu else "\n#   and with a GPU: use_gpu: true, encode_workers: 1",
         other=READER_PRINT if use_gpu else "InternVL3-1B",
         other_settings=_as_comment(suited(READER_PRINT if use_gpu else ADVISED)),
         # More pairs are more negatives; with a few hundred questions 128 would leave few steps.

@@ -48,7 +48,7 @@ class Downloaded:
                 "backbone.path": self.what.name if self.is_in_cache else self.folder,
                 "backbone.revision": self.what.revision if self.is_in_cache else None,
             }
-            return overrides((suited(ADVISED) if self.what.name == ADVISED else {}) | place)
+            return overrides(suited(ADVISED) | place)  # they suit any InternVL
         if self.is_in_cache:
             return f"{{path: {self.what.name}, revision: {self.what.revision}}}"
         return f"{{path: {self.folder}, name: {self.what.name.rsplit('/', 1)[-1]}}}"

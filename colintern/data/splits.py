@@ -93,6 +93,12 @@ def split_views(
     # All pages of a text are tied by it, so that each text is of one group.
     asked, first = np.unique(texts[is_tie], return_index=True)
     groups, num_texts = np.unique(group_of[judged_pages[is_tie][first]], return_counts=True)
+    if len(groups) == 1:
+        raise DatasetError(
+            f"{dataset.path}: all questions hang together, by one document, equal pages or equal "
+            "questions, and dev takes whole documents; add questions about another document, or "
+            "set data.dev to another dataset"
+        )
     is_dev = np.zeros(len(group_of), dtype=bool)
     is_dev[_dealt(groups, num_texts, pages.ids, len(asked), dev_fraction, seed)] = True
     is_dev = np.append(is_dev[group_of], False)  # the last is that of -1: no features
@@ -113,11 +119,6 @@ def split_views(
 
     split = Split(is_dev[:-1], *(judgements.of_queries(rows(side)) for side in (False, True)))
     train, dev = views(split)
-    if len(groups) == 1:
-        raise DatasetError(
-            f"{dataset.path}: all questions are about one document (or equal pages), and dev takes "
-            "whole documents; add questions about another one, or set data.dev to another dataset"
-        )
     if empty := _empty(train, dev):
         raise DatasetError(
             f"{dataset.path}: data.dev_fraction={dev_fraction} leaves no {empty} queries "

@@ -109,6 +109,9 @@ def start(
     if chosen and not datasets:
         raise ConfigError(f"--{next(iter(chosen))}: {sources[0]} is no dataset; leave it out")
     have: Literal["there", "drafted", "to write"] = "there"
+    if questions is None and storage.exists(_QUESTIONS) and not datasets:
+        read_questions(_QUESTIONS, PageNames([]))
+        questions = _QUESTIONS  # somebody has written it
     if datasets:
         train, found, commands = sources[0], f"a dataset: {sources[0]}", []
         if questions:
@@ -127,8 +130,7 @@ def start(
                 questions_command(train, _QUESTIONS),
                 ingest_command([], train, _QUESTIONS),
             ]
-    made_by = next(iter(commands), None)
-    text = own_settings(config, name, {"path": train, **chosen}, made_by, use_gpu=use_gpu)
+    text = own_settings(config, name, {"path": train, **chosen}, commands, use_gpu=use_gpu)
     storage.write_bytes(config, text.encode())
     commands.append(run_command(config))
     return Start(config, found, commands, train, have, use_gpu)
@@ -141,13 +143,13 @@ def next_steps(report: Report, out: str) -> list[str]:
         scans = [f"most pages of PDFs have no text; {READER_PRINT} hardly reads scans"]
     if report.queries:
         init = shlex.join(["colintern", "init", "--source", out])
-        return [*scans, f"next: {init}    (or run a configuration that names {out})"]
+        return [*scans, f"next: {init}  # or run a configuration that names {out}"]
     lines = [*scans, "it has no questions yet, which training needs"]
     if takes_questions(report.document()):
         lines[-1] += f": write {QUESTIONS_FORM}, then"
         if has_text(report.document()):
             draft = questions_command(out, _QUESTIONS)
-            lines.append(f"  {draft}    (or let this draft it from their text)")
+            lines.append(f"  {draft}  # or let this draft it from their text")
         lines.append(f"  {ingest_command([], out, _QUESTIONS)}")
     return lines
 

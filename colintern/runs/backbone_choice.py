@@ -16,7 +16,7 @@ from colintern.config.schema import (
     DatasetConfig,
     datasets,
 )
-from colintern.config.suited import remedy
+from colintern.config.suited import remedy, suited
 from colintern.data.canonical import DATASET_DONE
 from colintern.data.resolve import FoundSource
 from colintern.errors import one_line
@@ -114,9 +114,10 @@ def _told_of_the_advised(config: Config) -> str:
     from colintern.runs.plan.make import Wanted, all_sizes, plan_with
 
     cluster, processor = config.cluster, read_processor(config.backbone)
-    now = config.backbone
-    backbone = internvl3_1b(now.max_tiles, len(processor.page_tokens(0)), now.pad_to_grid)
-    chosen = now.model_copy(update={"path": ADVISED, "layer": -1})
+    settings = suited(ADVISED)
+    tiles = {name: settings[f"backbone.{name}"] for name in ("max_tiles", "pad_to_grid")}
+    backbone = internvl3_1b(tiles["max_tiles"], len(processor.page_tokens(0)), tiles["pad_to_grid"])
+    chosen = config.backbone.model_copy(update={"path": ADVISED, "layer": -1, **tiles})
     config = config.model_copy(update={"backbone": chosen})
     is_disk = storage.is_local(config.features_root)
     here, there = (

@@ -1,6 +1,7 @@
 """`python -m pretraining.printed`: make the `reader-print` checkpoint, or continue to make it."""
 
 import argparse
+import hashlib
 import shutil
 import sys
 from pathlib import Path
@@ -30,8 +31,9 @@ def main() -> None:
     if chromium is None:
         sys.exit("chromium is needed, to print HTML: apt-get install chromium")
     own = arguments.pdfs.resolve() if arguments.pdfs else None
-    # Pages of other files make another model.
-    folder = arguments.folder or (_CACHE if own is None else _CACHE / f"of-{own.name}")
+    # Pages of another place make another model.
+    mark = hashlib.sha256(str(own).encode()).hexdigest()[:6]
+    folder = arguments.folder or (_CACHE if own is None else _CACHE / f"of-{own.name}-{mark}")
     sources = Sources(folder, chromium)
     try:
         sources.make(own)

@@ -63,10 +63,14 @@ def fetch(package: Package, folder: Path) -> Path | None:
 
     Returns:
         Where its documents, pictures and fonts are; None if there is no such package.
+
+    Raises:
+        UserError: this is no Debian, nor made of it.
     """
     unpacked = folder / package.name
     if unpacked.exists():
         return unpacked
+    check_programs()
     fresh = folder / f"{package.name}.fresh"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)

@@ -14,7 +14,6 @@ from pretraining.printed import office
 from pretraining.printed.corpus import is_held
 from pretraining.printed.packages import (
     Package,
-    check_programs,
     fetch,
     files,
     link_fonts,
@@ -56,9 +55,8 @@ class Sources:
             own: a folder of PDF files to take instead of the packages with documents.
 
         Raises:
-            UserError: there is no such file, or no package can be fetched.
+            UserError: `own` has no PDF file, or packages cannot be fetched on this machine.
         """
-        check_programs()
         if own is not None and next(files(own, ".pdf"), None) is None:
             raise UserError(f"{own}: no PDF file in it")
         for name in ("packages", "fonts", "printed", "pages", "scratch"):

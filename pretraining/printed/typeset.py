@@ -8,7 +8,7 @@ import os
 import random
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -153,7 +153,9 @@ class Typesetter:
                 margin={"top": _MARGIN, "right": _MARGIN, "bottom": _MARGIN, "left": _MARGIN},
             )
         except Error:
-            self._page = self._context.new_page()  # a page that has crashed prints nothing more
+            with suppress(Error):  # a page that has crashed, or still loads, prints nothing more
+                self._page.close()
+            self._page = self._context.new_page()
             return None
 
 

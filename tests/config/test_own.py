@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_example_is_what_init_writes():
     """Two texts for one file, of which one is forgotten."""
-    made_by = "colintern ingest ... --out data/mine --queries questions.csv"
+    made_by = ["colintern ingest ... --out data/mine --queries questions.csv"]
     text = own_settings("configs/own.yaml", "mine", {"path": "data/mine"}, made_by, use_gpu=False)
     assert (ROOT / "configs" / "own.yaml").read_text() == text
 
@@ -39,7 +39,7 @@ def test_any_path_is_read_back_as_it_is(tmp_path, train, use_gpu):
     path = tmp_path / "own.yaml"
     for chosen in ({}, {"split": "test", "config": train}):
         chosen = {"path": train, **chosen}
-        path.write_text(own_settings(str(path), "123", chosen, None, use_gpu=use_gpu))
+        path.write_text(own_settings(str(path), "123", chosen, [], use_gpu=use_gpu))
         config = load_config(str(path))
         assert config.data.train.model_dump(include=chosen.keys()) == chosen
     assert (config.data.train.path, config.run.name) == (train, "123")

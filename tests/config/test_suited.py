@@ -33,14 +33,15 @@ def test_the_configurations_for_real_pages_have_them(file):
 def test_what_init_writes_has_those_of_one_and_names_those_of_the_other(tmp_path, use_gpu):
     """One backbone with the tiles of the other."""
     path = tmp_path / "own.yaml"
-    path.write_text(own_settings(str(path), "mine", {"path": "data"}, None, use_gpu=use_gpu))
+    path.write_text(own_settings(str(path), "mine", {"path": "data"}, [], use_gpu=use_gpu))
     taken, other = (ADVISED, READER_PRINT) if use_gpu else (READER_PRINT, ADVISED)
     assert _settings(load_config(str(path)), taken) == suited(taken)
 
     # The other's as a person puts them in: lines are replaced by those of the comment.
     (comment,) = path.read_text().split("in place of those below:\n")[1:]
     said, settings = comment.split("backbone:\n", 1)
-    for line in re.findall(r"\w+: [^\s,]+", said.replace("further below:", "")):
+    said = said.replace("further below:", "").replace("with a GPU:", "")
+    for line in re.findall(r"\w+: [^\s,]+", said):
         key = line.split(":")[0]
         (old,) = (old for old in settings.splitlines() if old.strip().startswith(f"{key}:"))
         settings = settings.replace(old, f"  {line}")

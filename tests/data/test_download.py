@@ -84,7 +84,8 @@ def test_a_downloaded_model_is_found_without_the_hub(hub, tmp_path, monkeypatch)
     assert str(find_checkpoint(backbone)) == found.folder
     out = str(tmp_path / "out")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    assert download(MODEL, out).settings == f"backbone.path={out} backbone.revision=null"
+    pasted = download(MODEL, out).settings
+    assert pasted.startswith(f"backbone.path={out} backbone.revision=null backbone.max_tiles=6 ")
 
 
 @only_datasets
@@ -194,9 +195,9 @@ def test_known_names_have_a_commit_and_others_need_one():
         pinned("a/b", is_dataset=True)
 
 
-def test_the_advised_model_is_told_with_all_settings_that_go_with_it():
+def test_a_model_is_told_with_all_settings_that_go_with_it():
     """A real model with the tiles and heads of the tiny one, which stand in the configuration."""
     in_cache = Downloaded(known()[ADVISED], "/cache/it", 1, is_in_cache=True)
     assert in_cache.settings == overrides(suited(ADVISED))
     own = {**suited(ADVISED), "backbone.path": "/mnt/it", "backbone.revision": None}
-    assert Downloaded(known()[ADVISED], "/mnt/it", 1, is_in_cache=False).settings == overrides(own)
+    assert Downloaded(MODEL, "/mnt/it", 1, is_in_cache=False).settings == overrides(own)

@@ -127,7 +127,7 @@ def test_a_split_that_leaves_nothing_is_a_mistake(tmp_path):
     """A run without a dev set, whose rounds are judged by nothing."""
     pages = [PageKey(f"p{n}", f"image {n}", "one document") for n in range(9)]
     dataset = _dataset(tmp_path, [(f"text {n}", f"p{n}") for n in range(9)])
-    with pytest.raises(DatasetError, match=r"all questions are about one document .*; add questi"):
+    with pytest.raises(DatasetError, match=r"all questions hang together, .*; add questi"):
         split_views("train", dataset, _Tied(pages), 0.1, seed=0)
 
 

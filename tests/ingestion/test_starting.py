@@ -131,9 +131,21 @@ def test_pages_with_text_are_told_of_drafted_questions(tmp_path, monkeypatch):
         "  colintern ingest --out data/c --queries questions.csv",
         "  colintern run --config c.yaml",
     ]
+    header = (tmp_path / "c.yaml").read_text().splitlines()[1:5]
+    assert header == [f"#   {command}" for command in found.commands]
     for command in found.commands[:-1]:
         _run(command)
     CanonicalDataset("data/c").check()
+
+
+def test_a_file_of_questions_that_is_there_is_taken(source, tmp_path):
+    """Drafting into the file that somebody has written: refused, with advice that would lose it."""
+    (tmp_path / "q.csv").rename(tmp_path / "questions.csv")
+    found = start([source.name], "c.yaml")
+    assert found.questions == "there"
+    assert found.commands[0].endswith("--out data/c --queries questions.csv")
+    _run(found.commands[0])
+    assert len(_trained_on(load_config("c.yaml")).queries()) == 2
 
 
 def test_one_split_of_a_dataset_is_trained_on(source, tmp_path):

@@ -1,6 +1,7 @@
 """The losses ask for what the tiles say, and for nothing else."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -27,6 +28,14 @@ def test_a_token_is_not_driven_away_from_other_tiles_that_hold_it():
     logits_BNQ = torch.tensor([[[1.0, 3.0], [50.0, 60.0], [0.0, 70.0]]])
     expected = -math.log(math.e / (math.e + 1))  # against the third tile alone; padding is left out
     assert token_loss(logits_BNQ, batch).item() == pytest.approx(expected)
+
+
+def test_a_tile_holds_the_tokens_of_all_its_cells():
+    """Only the first cell of a tile looked at: its other words count as wrong elsewhere."""
+    batch = _batch([[5]], [[5, NO_TOKEN]] * 2, [0])
+    cells = torch.tensor([[[9, 5]], [[7, 5]]]).mT  # two cells of one token
+    found = token_loss(torch.tensor([[[0.0], [9.0]]]), replace(batch, tokens_NCK=cells))
+    assert found == 0  # the other tile holds it too, in its second cell
 
 
 def test_a_token_that_only_its_tile_holds_is_told_from_all_others():

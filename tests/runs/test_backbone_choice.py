@@ -89,9 +89,9 @@ def test_what_the_other_takes_is_what_its_plan_says(tmp_path, caplog, pages):
     """A second estimate that is not that of `colintern plan`; nothing about time at all."""
     config = with_datasets(_config(tmp_path, "reader", pages))
     say_what_the_advised_takes(config)
-    backbone, processor = internvl3_1b(12, 5), read_processor(config.backbone)
+    backbone, processor = internvl3_1b(6, 5), read_processor(config.backbone)
     machine = machine_of("H100", 1, cores_per_device=1, is_disk=True)
-    other = config.model_copy(update={"backbone": BackboneConfig(path=ADVISED)})
+    other = config.model_copy(update={"backbone": BackboneConfig(path=ADVISED, max_tiles=6)})
     wanted = Wanted(machine, Prices())
     plan = plan_with(other, wanted, backbone, all_sizes(other, wanted, backbone, processor))
     size = log.size_text(plan.stores["bfloat16"])

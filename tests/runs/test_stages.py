@@ -123,12 +123,19 @@ def test_given_heads_that_change_under_a_run_are_told(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("dim", "kind", "is_told"), [(9, "linear", True), (8, "linear", False), (9, "mlp", False)]
+    ("heads", "is_told"),
+    [
+        ({"dim": 9}, True),
+        ({"dim": 8}, False),
+        ({"dim": 9, "kind": "mlp"}, False),
+        ({"dim": 5, "layer_mix": True}, True),  # of two layers that stand side by side
+        ({"dim": 4, "layer_mix": True}, False),
+    ],
 )
-def test_numbers_that_a_projection_cannot_fill_are_told(caplog, dim, kind, is_told):
+def test_numbers_that_a_projection_cannot_fill_are_told(caplog, heads, is_told):
     """A third more space for zeros."""
     caplog.set_level("INFO", "colintern")
-    data = {"train": {"path": "x"}}
-    config = parse_config({"data": data, "heads": {"dim": dim, "kind": kind}}, "test")
+    data, backbone = {"train": {"path": "x"}}, {"layer": [2, 1]}
+    config = parse_config({"data": data, "backbone": backbone, "heads": heads}, "test")
     untrained._say_too_wide(config, 8)
-    assert ("the others stay 0: heads.dim=8 gives the same scores" in caplog.text) == is_told
+    assert ("the others stay 0: heads.dim=" in caplog.text) == is_told

@@ -119,9 +119,10 @@ def test_the_process_that_cuts_tiles_is_not_sent_the_pages(quick, pages):
     assert first.grey_NTT.equal(again.grey_NTT)
 
 
-def test_a_run_needs_no_pages_of_every_kind(quick, pages, tmp_path):
+def test_a_run_needs_no_pages_of_every_kind(quick, pages, tmp_path, monkeypatch):
     """`--pdfs` with a few files of one's own: no TeX, no HTML, none that is held out."""
     shares = (*RECIPE.shares, ("manual", 0.5))
+    monkeypatch.setattr(corpus, "is_held", lambda document: False)
     alone = replace(RECIPE, shares=shares, cycles=(1,))
     run.pretrain(alone, pages, tmp_path)
     assert (tmp_path / "checkpoint-1").is_dir()

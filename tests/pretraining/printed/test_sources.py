@@ -7,7 +7,7 @@ import pytest
 
 from colintern.errors import UserError
 from pretraining.printed import office
-from pretraining.printed.packages import packages
+from pretraining.printed.packages import Package, fetch, packages
 from pretraining.printed.sources import Sources
 from pretraining.printed.typeset import Look, with_style
 
@@ -77,3 +77,5 @@ def test_a_machine_without_debians_programs_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(UserError, match="apt-get and dpkg: not found"):
         Sources(tmp_path, "chromium").make(None)
+    (tmp_path / "packages" / "a").mkdir()  # what is there needs no program
+    assert fetch(Package("a", "tex", "MIT"), tmp_path / "packages") == tmp_path / "packages" / "a"

@@ -10,12 +10,12 @@ from transformers import InternVLConfig, InternVLModel, InternVLVisionConfig, Qw
 
 from pretraining.batches import TileBatch
 from pretraining.objectives import Seen
-from pretraining.recipe import PATCH, PATCH_GRID, TILE, TOKENS_PER_TILE, Recipe, Sizes
+from pretraining.recipe import PATCH, PATCH_GRID, TILE, TOKENS_PER_TILE, ModelSizes, Recipe
 
 _WHITENING_FLOOR = 1e-3  # of the largest variance: directions below it are noise
 
 
-def random_model(sizes: Sizes, num_tokens: int, image_token_id: int) -> InternVLModel:
+def random_model(sizes: ModelSizes, num_tokens: int, image_token_id: int) -> InternVLModel:
     """An InternVL for tiles of pretraining, as transformers draws it."""
     config = InternVLConfig(
         vision_config=InternVLVisionConfig(
@@ -44,7 +44,7 @@ def random_model(sizes: Sizes, num_tokens: int, image_token_id: int) -> InternVL
     return InternVLModel(config)
 
 
-def fresh_model(sizes: Sizes, num_tokens: int, image_token_id: int) -> InternVLModel:
+def fresh_model(sizes: ModelSizes, num_tokens: int, image_token_id: int) -> InternVLModel:
     """A random InternVL with sine-cosine position embeddings; in transformers they start as 0."""
     model = random_model(sizes, num_tokens, image_token_id)
     embeddings = model.vision_tower.embeddings

@@ -11,7 +11,7 @@ TOKENS_PER_TILE = CELL_GRID**2
 
 
 @dataclass(frozen=True)
-class Sizes:
+class ModelSizes:
     """Of an InternVL."""
 
     vision_width: int = 128
@@ -36,7 +36,7 @@ class Weights:
 
 
 @dataclass(frozen=True)
-class Recipe(Sizes, Weights):
+class Recipe(ModelSizes, Weights):
     """One way to pretrain; the same recipe on the same machine gives the same weights.
 
     Learning rates follow a trapezoid: warm-up, flat until `flat_fraction` of the steps, then

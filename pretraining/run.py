@@ -22,6 +22,7 @@ from pretraining.objectives import losses, reading
 from pretraining.optimizers import Muon, split_parameters
 from pretraining.recipe import TILE, TOKENS_PER_TILE, Recipe
 from pretraining.state import load_state, save_state
+from pretraining.steps import cut_log, learn, note, num_parameters, say_step, with_peaks
 from pretraining.text import Source, sources, tokenizer_texts
 from pretraining.tiles import PATCH_SLOTS
 from pretraining.tokens import kept_tokenizer, train_tokenizer
@@ -29,7 +30,6 @@ from pretraining.tokens import kept_tokenizer, train_tokenizer
 _LOG_EVERY, _MEASURE_EVERY, _SAVE_EVERY = 25, 250, 250  # steps
 _WHITENING_TILES = 200
 _HELD_OUT_TILES = 96
-_MAX_GRAD_NORM = 1.0
 
 
 def pretrain(recipe: Recipe, folder: Path) -> dict[str, float]:
@@ -54,7 +54,8 @@ def pretrain(recipe: Recipe, folder: Path) -> dict[str, float]:
     readers = _fresh_readers(recipe, len(tokenizer), prompts, batches)
     optimizers = _optimizers(recipe, readers)
     first = load_state(folder, readers, optimizers)
-    say("reader", "%s parameters, from step %d", f"{_num_parameters(readers.model):,}", first)
+    cut_log(folder, first)
+    say("reader", "%s parameters, from step %d", num_parameters(readers.model), first)
 
     began = time.monotonic()
     for step, batch in enumerate(_stream(batches, first, recipe.steps), start=first):
@@ -65,7 +66,7 @@ def pretrain(recipe: Recipe, folder: Path) -> dict[str, float]:
         is_last = done == recipe.steps
         if done % _LOG_EVERY == 0:
             rate = (done - first) * recipe.batch / (time.monotonic() - began)
-            _log_step(folder, recipe, done, {**parts, "tiles_per_second": rate})
+            say_step(folder, done, recipe.steps, {**parts, "tiles_per_second": rate})
         if done % _MEASURE_EVERY == 0 or is_last:
             _log_reading(folder, done, _measure(readers, test, prompts.page))
         if done % _SAVE_EVERY == 0 or is_last:
@@ -172,13 +173,10 @@ def _fresh_readers(recipe: Recipe, num_tokens: int, prompts: Prompts, batches: B
 def _optimizers(recipe: Recipe, readers: Readers) -> list[torch.optim.Optimizer]:
     """Muon and AdamW; each parameter group also has its peak learning rate."""
     matrices, rest = split_parameters(readers)
-    optimizers = [
+    return with_peaks(
         Muon(matrices, recipe.muon_learning_rate),
         torch.optim.AdamW(rest, recipe.adam_learning_rate, betas=(0.9, 0.98), weight_decay=0.0),
-    ]
-    for optimizer in optimizers:
-        optimizer.param_groups[0]["peak"] = optimizer.param_groups[0]["lr"]
-    return optimizers
+    )
 
 
 def _train_step(
@@ -193,30 +191,12 @@ def _train_step(
     is_matching = step >= recipe.retrieval_from * recipe.steps
     seen = readers(batch, prompt)
     total, parts = losses(seen, batch, recipe, retrieval=is_matching)
-    total.backward()
-    norm = torch.nn.utils.clip_grad_norm_(readers.parameters(), _MAX_GRAD_NORM)
-    for optimizer in optimizers:
-        group = optimizer.param_groups[0]
-        group["lr"] = group["peak"] * recipe.rate(step)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-    return {**parts, "grad_norm": float(norm)}
-
-
-def _log_step(folder: Path, recipe: Recipe, done: int, numbers: dict[str, float]) -> None:
-    shown = "   ".join(f"{name} {value:.3f}" for name, value in numbers.items())
-    say("reader", "step %5d / %d   %s", done, recipe.steps, shown)
-    _log(folder, {"step": done, **numbers})
+    return {**parts, "grad_norm": learn(total, readers, optimizers, recipe.rate(step))}
 
 
 def _log_reading(folder: Path, done: int, measured: dict[str, float]) -> None:
     say("reader", "held out: %s", "   ".join(f"{k} {v:.3f}" for k, v in measured.items()))
-    _log(folder, {"step": done, "held_out": measured})
-
-
-def _log(folder: Path, record: dict[str, Any]) -> None:
-    with (folder / "log.jsonl").open("a") as file:
-        file.write(json.dumps(record) + "\n")
+    note(folder, {"step": done, "held_out": measured})
 
 
 def _measure(readers: Readers, test: TileBatch, prompt: list[int]) -> dict[str, float]:
@@ -225,7 +205,3 @@ def _measure(readers: Readers, test: TileBatch, prompt: list[int]) -> dict[str, 
         measured = reading(readers(test, prompt), test)
     readers.train()
     return measured
-
-
-def _num_parameters(model: torch.nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-from pretraining.recipe import Sizes, Weights
+from pretraining.recipe import ModelSizes, Weights
 
 
 @dataclass(frozen=True)
-class Recipe(Sizes, Weights):
+class Recipe(ModelSizes, Weights):
     """One way to pretrain; the same recipe and files on the same machine give the same weights.
 
     The learning rate is flat until `flat_fraction` of a cycle, then falls in a line to 0, so that
@@ -17,7 +17,7 @@ class Recipe(Sizes, Weights):
 
     Attributes:
         cycles: the step at the end of each.
-        sizes: the least and the largest size of a page's font in a tile, in pixels.
+        print_sizes: the least and the largest size of a page's font in a tile, in pixels.
         shares: how often a page is drawn from each kind of source.
     """
 
@@ -30,7 +30,7 @@ class Recipe(Sizes, Weights):
     vision_heads: int = 6
     vision_feed_forward: int = 512
     text_layers: int = 2
-    sizes: tuple[float, float] = (11.5, 19.0)
+    print_sizes: tuple[float, float] = (11.5, 19.0)
     shares: tuple[tuple[str, float], ...] = (
         ("tex", 0.35),
         ("manual", 0.15),

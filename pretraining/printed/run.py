@@ -1,6 +1,5 @@
 """Training of `reader-print`, from the first step to the checkpoint; after a stop it continues."""
 
-import json
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -9,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from transformers import PreTrainedTokenizerFast
 
@@ -27,13 +25,13 @@ from pretraining.printed.model import Prompt, Readers, keep_places, local_start
 from pretraining.printed.recipe import Recipe
 from pretraining.run import write_checkpoint
 from pretraining.state import load_state, save_state
+from pretraining.steps import cut_log, learn, note, num_parameters, say_step, with_peaks
 
 _LOG_EVERY = 100  # steps
 _MEASURE_SECONDS = 900
 _SAVE_SECONDS = 600
 _WHITENING_BATCHES = 25
 _HELD_OUT_TILES = 96
-_MAX_GRAD_NORM = 1.0
 _GROUPS = (1, 1, 4, 8)  # tiles that the LLM reads as one page
 
 
@@ -51,9 +49,9 @@ def pretrain(recipe: Recipe, corpus: Corpus, folder: Path) -> None:
     readers = _fresh_readers(recipe, tokenizer, batches)
     optimizers = _optimizers(recipe, readers)
     first = load_state(folder, readers, optimizers)
-    _cut_log(folder, first)
-    say("reader", "%s parameters, from step %d", f"{_num_parameters(readers.model):,}", first)
-    _log(folder, {"step": first, "recipe": asdict(recipe)})
+    cut_log(folder, first)
+    say("reader", "%s parameters, from step %d", num_parameters(readers.model), first)
+    note(folder, {"step": first, "recipe": asdict(recipe)})
 
     began = measured = saved = time.monotonic()
     for step, batch in enumerate(_ahead(batches, first, recipe.steps), start=first):
@@ -64,7 +62,7 @@ def pretrain(recipe: Recipe, corpus: Corpus, folder: Path) -> None:
         is_finished = done in recipe.cycles
         if done % _LOG_EVERY == 0:
             rate = (done - first) * recipe.batch / (now - began)
-            _log_step(folder, recipe, done, {**parts, "tiles_per_second": rate})
+            say_step(folder, done, recipe.steps, {**parts, "tiles_per_second": rate})
         if now - measured > _MEASURE_SECONDS or is_finished:
             measured = now
             _log_reading(folder, done, _measured(readers, held_out, prompt))
@@ -72,9 +70,8 @@ def pretrain(recipe: Recipe, corpus: Corpus, folder: Path) -> None:
             saved = now
             name = f"checkpoint-{done}" if is_finished else "checkpoint"
             write_checkpoint(folder / name, readers.model, tokenizer)
-            save_state(
-                folder, readers, optimizers, done
-            )  # last: a killed run makes the others anew
+            # Last, so that a killed run comes here again.
+            save_state(folder, readers, optimizers, done)
 
 
 class _Stream(Dataset):
@@ -101,7 +98,7 @@ class _Stream(Dataset):
                 self._corpus.tokenizer(recipe.vocabulary),
                 self._query_prefix,
                 size=recipe.batch,
-                sizes=recipe.sizes,
+                sizes=recipe.print_sizes,
                 seed=f"{recipe.seed} train",
                 spans_per_tile=recipe.spans_per_tile,
             )
@@ -189,16 +186,13 @@ def _optimizers(recipe: Recipe, readers: Readers) -> list[torch.optim.Optimizer]
     matrices, rest = split_parameters(readers)
     matrices = [parameter for parameter in matrices if id(parameter) not in looks]
     betas = (0.9, 0.98)
-    optimizers = [
+    return with_peaks(
         Muon(matrices, recipe.muon_learning_rate),
         torch.optim.AdamW(rest, recipe.adam_learning_rate, betas=betas, weight_decay=0.0),
         torch.optim.AdamW(
             looks.values(), recipe.attention_learning_rate, betas=betas, weight_decay=0.0
         ),
-    ]
-    for optimizer in optimizers:
-        optimizer.param_groups[0]["peak"] = optimizer.param_groups[0]["lr"]
-    return optimizers
+    )
 
 
 def _train_step(
@@ -213,15 +207,9 @@ def _train_step(
     group = random.Random(f"{recipe.seed} group {step}").choice(_GROUPS)
     retrieval = step >= recipe.retrieval_from
     total, parts = losses(readers(batch, prompt, group), batch, recipe, retrieval=retrieval)
-    total.backward()
-    norm: Tensor = torch.nn.utils.clip_grad_norm_(readers.parameters(), _MAX_GRAD_NORM)
-    for optimizer in optimizers:
-        settings = optimizer.param_groups[0]
-        settings["lr"] = settings["peak"] * recipe.rate(step)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+    norm = learn(total, readers, optimizers, recipe.rate(step))
     keep_places(readers.model)
-    return {**parts, "grad_norm": float(norm)}
+    return {**parts, "grad_norm": norm}
 
 
 def _measured(
@@ -237,31 +225,8 @@ def _measured(
     return measured
 
 
-def _log_step(folder: Path, recipe: Recipe, done: int, numbers: dict[str, float]) -> None:
-    shown = "   ".join(f"{name} {value:.3f}" for name, value in numbers.items())
-    say("reader", "step %6d / %d   %s", done, recipe.steps, shown)
-    _log(folder, {"step": done, **numbers})
-
-
 def _log_reading(folder: Path, done: int, measured: dict[str, dict[str, float]]) -> None:
     for name, shares in measured.items():
         shown = "   ".join(f"{key} {value:.3f}" for key, value in shares.items())
         say("reader", "held out: %-8s %s", name, shown)
-    _log(folder, {"step": done, "held_out": measured})
-
-
-def _cut_log(folder: Path, done: int) -> None:
-    """Forget what was logged of steps that a killed run did after its state was saved."""
-    path = folder / "log.jsonl"
-    if path.exists():
-        lines = path.read_text().splitlines(keepends=True)
-        path.write_text("".join(line for line in lines if json.loads(line)["step"] <= done))
-
-
-def _log(folder: Path, record: dict[str, Any]) -> None:
-    with (folder / "log.jsonl").open("a") as file:
-        file.write(json.dumps({"time": time.time(), **record}) + "\n")
-
-
-def _num_parameters(model: torch.nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
+    note(folder, {"step": done, "held_out": measured})

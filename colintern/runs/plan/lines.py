@@ -68,7 +68,7 @@ def _stage_lines(plan: Plan) -> Iterator[str]:
             f"{stage.name:<{_NAME}}{_scaled(stage.flops):>13}{_scaled(stage.read_bytes):>12}B"
             f"{stage.num_workers:>9}{duration(stage.seconds):>14}"
         )
-    yield f"{'all, if no round is saved':<{_NAME}}{duration(plan.hours * 3_600):>49}"
+    yield f"{'all, if every round is run':<{_NAME}}{duration(plan.hours * 3_600):>49}"
     if plan.compute_cost is not None:
         yield f"{'price of that time':<{_NAME}}{plan.compute_cost:>49,.2f}"
     if plan.storage_cost is not None:
@@ -79,7 +79,7 @@ def _step_and_memory_lines(plan: Plan) -> Iterator[str]:
     step, needs = plan.step, plan.needs
     yield (
         f"a training step: {_scaled(step.flops)}FLOP; its features: {_scaled(step.read_bytes)}B, "
-        f"read in {step.read_seconds:.2g} s, computed anew in {step.recompute_seconds:.2g} s"
+        f"read in {step.read_seconds:,.2f} s, computed anew in {duration(step.recompute_seconds)}"
     )
     yield f"memory, beside about 1 GB of each process: driver {_scaled(needs.driver)}B"
     yield (

@@ -40,14 +40,7 @@ def test_a_folder_of_pdfs_alone_gives_a_report(folder, tmp_path):
     """A target that works for the five manuals only; a result that is not above chance."""
     for name in ("Makefile", "configs", ".venv", "pyproject.toml", "constraints.txt"):
         (tmp_path / name).symlink_to(ROOT / name)
-    done = subprocess.run(
-        ["make", "-o", ".venv/.ready", "demo-real", f"PDFS={folder}"],  # no new installation
-        cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    done = _make(tmp_path, folder)
     assert done.returncode == 0, done.stdout
     (run,) = (tmp_path / "runs").glob("real-My-letters-*")
     assert "a random order" in done.stdout
@@ -55,3 +48,23 @@ def test_a_folder_of_pdfs_alone_gives_a_report(folder, tmp_path):
     assert (run / "report.html").is_file()
     measured = json.loads((run / "round-2" / "eval" / "dev.json").read_text())
     assert measured["metrics"]["ndcg_at_5"] > 2 * measured["chance"]["ndcg_at_5"]
+
+    # The same command again: what people have corrected stays, and nothing is made anew.
+    heads = run / "round-2" / "heads" / "heads.safetensors"
+    made = heads.stat().st_mtime_ns
+    again = _make(tmp_path, folder)
+    assert again.returncode == 0, again.stdout
+    assert "kept: runs/datasets/real-My-letters-" in again.stdout
+    assert heads.stat().st_mtime_ns == made
+
+
+def _make(place: Path, pdfs: Path) -> subprocess.CompletedProcess[str]:
+    """`make demo-real`; without installing anything."""
+    return subprocess.run(
+        ["make", "-o", ".venv/.ready", "demo-real", f"PDFS={pdfs}"],
+        cwd=place,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )

@@ -21,7 +21,7 @@ def suited(backbone: str) -> dict[str, Any]:
             "backbone.pad_to_grid": True,  # and that of a letter page as well
             "heads.shared": True,  # questions and pages are in one space from the start
             "heads.dim": 192,  # all numbers that it has: heads begin as the identity
-            "training.learning_rate": 0.0005,  # little has to change
+            "training.learning_rate": 0.0001,  # little has to change
             "mining.relative_margin": 0.0,  # drafted questions quote their page: no other is right
         },
         ADVISED: {

@@ -114,8 +114,13 @@ def _against_start(data: ReportData) -> list[str]:
 
 
 def _against_baselines(data: ReportData) -> list[str]:
-    rows = data.baselines.get(data.queries_of, [])
-    return [_against(row, data.queries_of) for row in rows if row.gain]
+    """Each baseline on the dataset of the title; on dev where it is measured there alone."""
+    sentences: dict[str, str] = {}
+    for dataset in (data.queries_of, DEV):
+        for row in data.baselines.get(dataset, []):
+            if row.gain:
+                sentences.setdefault(row.title, _against(row, dataset))
+    return list(sentences.values())
 
 
 def _against(row: ShownBaseline, dataset: str) -> str:

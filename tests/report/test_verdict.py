@@ -108,6 +108,22 @@ def test_what_it_is_compared_with(run, gain, words):
     assert not any("colintern baseline RUN" in step for step in found.next_steps)
 
 
+def test_a_baseline_that_only_dev_has_is_told(run):
+    """BM25 wins on dev, a test set has no text, and the run says what it is better than alone."""
+    data = _data(run, [])
+    data.queries_of = "unseen"
+    rows = {
+        name: ShownBaseline(
+            name, "", {"metrics": {"ndcg_at_5": 0.3}}, Interval(gain, gain - 0.01, gain + 0.01)
+        )
+        for name, gain in (("pooled", 0.5), ("bm25", -0.2))
+    }
+    data.baselines = {"unseen": [rows["pooled"]], "dev": list(rows.values())}
+    pooled, bm25 = verdict(data).findings
+    assert pooled.startswith("Better than pooled (nDCG@5 0.300 on unseen;")
+    assert bm25.startswith("Worse than bm25 (nDCG@5 0.300 on dev;")
+
+
 @pytest.mark.parametrize(
     ("number", "low", "num_queries", "told"),
     [

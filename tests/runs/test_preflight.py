@@ -152,7 +152,7 @@ def test_a_training_set_without_a_dev_set_is_refused_before_it_is_encoded(tmp_pa
     judged = [Judgement(f"q{number}", f"p{number}", 1) for number in range(6)]
     write_dataset(str(tmp_path / "train"), pages, queries, judged)
     make_corpus(tmp_path / "test", num_pages=4, num_queries=4)
-    with pytest.raises(DatasetError, match="leaves no dev queries"):
+    with pytest.raises(DatasetError, match="all questions hang together, by one document"):
         loop.run(make_config(tmp_path), QuickWorkers())
     assert not (tmp_path / "runs").exists()
 

@@ -26,9 +26,10 @@ def folder(tmp_path) -> Path:
     draw = random.Random(5)
     (letters := tmp_path / "My letters").mkdir()
     for number in range(12):
+        own = WORDS[7 * number : 7 * number + 7]
         lines = tuple(
-            " ".join(["The", *draw.sample(WORDS, 4), "and", *draw.sample(WORDS, 4)]) + "."
-            for _ in range(14)
+            " ".join(["The", *draw.sample(own, 4), "and", *draw.sample(WORDS, 3)]) + "."
+            for _ in range(8)
         )
         typed_pdf(letters / f"letter {number}.pdf", lines)
     return letters

@@ -76,8 +76,8 @@ def losses(
 ) -> tuple[Tensor, dict[str, float]]:
     """The weighted sum, and each part of it.
 
-    More tiles to tell a span's own from, kept from earlier steps (cross-batch memory), did harm:
-    old states can be told from new ones, which is learned instead of what stands in them.
+    More tiles to tell a span's own from, kept from earlier steps (cross-batch memory), did harm or
+    helped less; perhaps as old states can be told from new ones.
     """
     is_full_NC = (labels.tokens_NCK != NO_TOKEN).any(-1)  # the other cells have no token
     is_text_BQ = labels.query_mask_BQ

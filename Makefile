@@ -57,8 +57,8 @@ REAL_QUESTIONS := $(REAL_SET)-questions.csv
 demo-real: $(READY) ## the loop on real PDFs: five manuals, or PDFS=folder; NAME=... of a new run
 	$(if $(PDFS),,$(BIN)/python -m pretraining.printed.manuals runs/manuals)
 	$(BIN)/colintern ingest $(call quoted,$(or $(PDFS),runs/manuals)) --out $(REAL_SET) --replace
-	@test ! -e $(REAL_QUESTIONS) || echo "kept: $(REAL_QUESTIONS); remove it to draft anew"
-	test -e $(REAL_QUESTIONS) || $(BIN)/colintern questions $(REAL_SET) --out $(REAL_QUESTIONS)
+	@if test -e $(REAL_QUESTIONS); then echo "kept: $(REAL_QUESTIONS); remove it to draft anew"; \
+		else $(BIN)/colintern questions $(REAL_SET) --out $(REAL_QUESTIONS); fi
 	$(BIN)/colintern ingest --out $(REAL_SET) --queries $(REAL_QUESTIONS) --replace
 	$(BIN)/colintern run --config configs/real.yaml run.name=$(NAME) data.train=$(REAL_SET)
 	$(BIN)/colintern baseline runs/$(NAME)

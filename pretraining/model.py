@@ -88,6 +88,11 @@ def _sine_cosine(width: int) -> Tensor:
     return torch.cat([rows, columns], dim=2).flatten(0, 1)
 
 
+def text_states(model: InternVLModel, ids_BQ: Tensor) -> Tensor:
+    """The LLM's states at the tokens of texts, [B, Q, H]."""
+    return model.language_model(input_ids=ids_BQ, use_cache=False).last_hidden_state
+
+
 class Readers(nn.Module):
     """The model, and small layers that only pretraining needs and that are dropped at its end.
 
@@ -111,9 +116,7 @@ class Readers(nn.Module):
     def forward(self, batch: TileBatch, prompt: Sequence[int]) -> Seen:
         """Read tiles, each as a page of its own, and the queries about them."""
         logits_NGSL, state_NCH = self._see(batch.pixels_N3TT, prompt)
-        text_BQH = self.model.language_model(
-            input_ids=batch.query_BQ, use_cache=False
-        ).last_hidden_state
+        text_BQH = text_states(self.model, batch.query_BQ)
         return Seen(
             logits_NGSL,
             state_NCH,

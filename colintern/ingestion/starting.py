@@ -40,7 +40,6 @@ class Start:
         config: the path of the configuration.
         found: what there is, for a person.
         commands: to be run in this order.
-        dataset: to be made, or there already.
         questions: they are there, or are drafted by a command, or somebody has to write them.
         is_for_gpu: whether the configuration wants a GPU.
     """
@@ -48,7 +47,6 @@ class Start:
     config: str
     found: str
     commands: Sequence[str]
-    dataset: str
     questions: Literal["there", "drafted", "to write"]
     is_for_gpu: bool
 
@@ -133,7 +131,7 @@ def start(
     text = own_settings(config, name, {"path": train, **chosen}, commands, use_gpu=use_gpu)
     storage.write_bytes(config, text.encode())
     commands.append(run_command(config))
-    return Start(config, found, commands, train, have, use_gpu)
+    return Start(config, found, commands, have, use_gpu)
 
 
 def next_steps(report: Report, out: str) -> list[str]:

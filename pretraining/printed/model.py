@@ -15,7 +15,7 @@ from torch.nn import functional
 from transformers import InternVLModel
 
 from pretraining.batches import normalised
-from pretraining.model import whiten_patches
+from pretraining.model import text_states, whiten_patches
 from pretraining.objectives import Seen
 from pretraining.printed.batches import TileBatch
 from pretraining.printed.recipe import Recipe
@@ -168,9 +168,7 @@ class Readers(nn.Module):
             group: tiles that the LLM reads as one page.
         """
         logits_NGSL, state_NCH = self._see(normalised(batch.grey_NTT), prompt, group)
-        text_BQH = self.model.language_model(
-            input_ids=batch.query_BQ, use_cache=False
-        ).last_hidden_state
+        text_BQH = text_states(self.model, batch.query_BQ)
         return Seen(
             logits_NGSL,
             state_NCH,
@@ -188,11 +186,10 @@ class Readers(nn.Module):
         logits = self.characters(seen.last_hidden_state[:, 1:]).unflatten(-1, (self._slots, -1))
         cells = seen.pooler_output.unflatten(0, (-1, group)).flatten(1, 2)
         embed = model.get_input_embeddings()
-        around = (
+        start, end = (
             embed(torch.tensor(ids))[None].expand(len(cells), -1, -1)
             for ids in (prompt.before, prompt.after)
         )
-        start, end = around
         states = model.language_model(
             inputs_embeds=torch.cat([start, cells, end], dim=1), use_cache=False
         ).last_hidden_state

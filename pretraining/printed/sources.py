@@ -5,7 +5,6 @@ import json
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 from colintern.errors import UserError
@@ -66,11 +65,12 @@ class Sources:
                 link_fonts(unpacked, self._folder / "fonts")
         for package in packages("words"):
             fetch(package, self._folder / "packages")
-        if own is not None:
-            self._write("manual", own.name, self._pdfs(own, "manual", _MANUAL_PAGES))
-        else:
-            self._packages()
-        with self._typesetter() as typeset:
+        fonts, scratch = self._folder / "fonts", self._folder / "scratch"
+        with typesetter(self._chromium, fonts, scratch) as typeset:
+            if own is not None:
+                self._write("manual", own.name, self._pdfs(own, "manual", _MANUAL_PAGES))
+            else:
+                self._packages(typeset)
             self._office(typeset)
         self._manifest()
 
@@ -90,19 +90,15 @@ class Sources:
             raise UserError("no list of words could be fetched; does `apt-get update` work?")
         return tuple(sorted(found))
 
-    def _packages(self) -> None:
-        with self._typesetter() as typeset:
-            for package in packages("tex", "document"):
-                unpacked = fetch(package, self._folder / "packages")
-                if unpacked is None:
-                    continue
-                kind, most = ("tex", 6) if package.kind == "tex" else ("manual", _MANUAL_PAGES)
-                self._write(kind, package.name, self._pdfs(unpacked, kind, most))
-                if package.kind == "document":
-                    self._web(package, unpacked, typeset)
-
-    def _typesetter(self) -> AbstractContextManager[Typesetter]:
-        return typesetter(self._chromium, self._folder / "fonts", self._folder / "scratch")
+    def _packages(self, typeset: Typesetter) -> None:
+        for package in packages("tex", "document"):
+            unpacked = fetch(package, self._folder / "packages")
+            if unpacked is None:
+                continue
+            kind, most = ("tex", 6) if package.kind == "tex" else ("manual", _MANUAL_PAGES)
+            self._write(kind, package.name, self._pdfs(unpacked, kind, most))
+            if package.kind == "document":
+                self._web(package, unpacked, typeset)
 
     def _write(self, kind: str, name: str, documents: Iterable[Document]) -> None:
         path = self._folder / "pages" / f"{kind}-{name}.arrow"

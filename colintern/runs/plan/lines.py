@@ -79,7 +79,7 @@ def _step_and_memory_lines(plan: Plan) -> Iterator[str]:
     step, needs = plan.step, plan.needs
     yield (
         f"a training step: {_scaled(step.flops)}FLOP; its features: {_scaled(step.read_bytes)}B, "
-        f"read in {step.read_seconds:,.2f} s, computed anew in {duration(step.recompute_seconds)}"
+        f"read in {step.read_seconds:.2g} s, computed anew in {duration(step.recompute_seconds)}"
     )
     yield f"memory, beside about 1 GB of each process: driver {_scaled(needs.driver)}B"
     yield (
